@@ -1,0 +1,1 @@
+"""Tests of Portico, with the real parts wherever there are some."""
