@@ -1,0 +1,85 @@
+"""Everything that can go wrong for a reason the caller should hear.
+
+PorticoError
+├── Unauthenticated      no valid API key
+├── Forbidden            a valid caller without the right (refresh tokens)
+├── NotFound             unknown, foreign or deleted resource
+├── Invalid              one or more members of the request are wrong; carries every Fault
+├── SessionOver          acting on a session that has ended
+├── Busy                 more work is queued than can be done in time
+└── JoinRefused
+    ├── RoomGone         the room does not exist (any more)
+    ├── RoomFull         as many participants as max_participants are in the room
+    └── IdentityTaken    the participant id was used before
+"""
+
+from dataclasses import dataclass
+
+
+class PorticoError(Exception):
+    """Root of the tree; str() is a sentence for the caller."""
+
+
+class Unauthenticated(PorticoError):
+    """The request carries no valid API key."""
+
+
+class Forbidden(PorticoError):
+    """The caller is known but may not do this. `expired` tells an outlived token from a wrong one."""
+
+    def __init__(self, message: str, *, expired: bool = False) -> None:
+        super().__init__(message)
+        self.expired = expired
+
+
+class NotFound(PorticoError):
+    """No such resource for this account."""
+
+    def __init__(self, message: str = "The requested resource or URL could not be found.") -> None:
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One wrong member of a request: catalogue code, title, a sentence, and where (pointer or query parameter)."""
+
+    code: str
+    title: str
+    detail: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+
+class Invalid(PorticoError):
+    """The request was understood and is wrong; `faults` names every wrong member in member order."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("; ".join(fault.detail for fault in faults))
+        self.faults = faults
+
+
+class SessionOver(PorticoError):
+    """The session has ended, so nothing can be done to it."""
+
+    def __init__(self) -> None:
+        super().__init__("No private_ip for room")
+
+
+class Busy(PorticoError):
+    """Too much work is waiting; trying again later is right."""
+
+
+class JoinRefused(PorticoError):
+    """A browser may not join; nothing was written."""
+
+
+class RoomGone(JoinRefused):
+    """The room does not exist (any more)."""
+
+
+class RoomFull(JoinRefused):
+    """The room already holds max_participants people."""
+
+
+class IdentityTaken(JoinRefused):
+    """A participant with this id has joined before."""

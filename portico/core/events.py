@@ -1,0 +1,56 @@
+"""The facts that developers hear of, as they go into webhooks (contract section 6.1)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """The first participant of a session was admitted."""
+
+    event_type = "video.room.session.started"
+    session_id: str
+    room_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A session is over. duration_secs counts whole seconds from its start."""
+
+    event_type = "video.room.session.ended"
+    session_id: str
+    room_id: str
+    duration_secs: int
+    ended_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined:
+    """A participant was admitted. context is the application's text, byte for byte."""
+
+    event_type = "video.room.participant.joined"
+    session_id: str
+    room_id: str
+    participant_id: str
+    context: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantLeft:
+    """A participant is gone. duration_secs counts whole seconds from joining."""
+
+    event_type = "video.room.participant.left"
+    session_id: str
+    room_id: str
+    participant_id: str
+    context: str | None
+    duration_secs: int
+    left_reason: str
+
+
+Event = SessionStarted | SessionEnded | ParticipantJoined | ParticipantLeft
+
+
+def whole_seconds(start: datetime, end: datetime) -> int:
+    """The floor of the seconds between two instants, never negative (contract section 1.3)."""
+    return max(0, int((end - start).total_seconds()))

@@ -1,0 +1,149 @@
+"""Client tokens: what a JWT of ours says, how one is made, and how one is checked (contract section 4)."""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+Kind = Literal["access", "refresh"]
+TOKEN_LENGTH_MAX = 4096
+"""Characters; ours have about 700. A longer text is refused before anything looks at it."""
+_ISSUER = "telnyx_access_token"
+_HEADER = {"alg": "Ed25519", "typ": "JWT"}
+_ALGORITHMS = {"Ed25519", "EdDSA"}
+"""RFC 9864's name for the algorithm, and the one that RFC 8037 had for it before. No other is ever looked at."""
+
+
+class TokenRefused(Exception):
+    """Why a token does not admit. `expired` when that is the only thing wrong with it."""
+
+    def __init__(self, message: str, *, expired: bool = False) -> None:
+        super().__init__(message)
+        self.expired = expired
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a valid token grants, to whom and until when."""
+
+    room_id: str
+    account_id: str
+    jti: str
+    expires_at: datetime
+
+
+def issue(
+    kind: Kind, key: Ed25519PrivateKey, *, account_id: str, room_id: str, jti: str, now: datetime, ttl_secs: int
+) -> tuple[str, datetime]:
+    """A signed token and the instant at which it expires, in whole seconds."""
+    issued = int(now.timestamp())
+    claims = {
+        "aud": _ISSUER,
+        "exp": issued + ttl_secs,
+        "grants": [
+            {
+                "actions": ["join"],
+                "resources": [_resource(room_id)],
+                "subjects": [f"telnyx:users:{account_id}"],
+            }
+        ],
+        "grants_version": "1.0.0",
+        "iat": issued,
+        "iss": _ISSUER,
+        "jti": jti,
+        "nbf": issued - 1,
+        "sub": "null",
+        "typ": kind,
+    }
+    signed = f"{_base64url(_json(_HEADER))}.{_base64url(_json(claims))}"
+    token = f"{signed}.{_base64url(key.sign(signed.encode()))}"
+    return token, datetime.fromtimestamp(issued + ttl_secs, UTC)
+
+
+def verify(
+    token: str,
+    kind: Kind,
+    keys: Sequence[Ed25519PublicKey],
+    *,
+    room_id: str,
+    now: datetime,
+    leeway: timedelta = timedelta(0),
+) -> Claims:
+    """The claims of a token that one of `keys` signed, of this kind, for this room, not expired; else TokenRefused."""
+    claims = _signed_claims(token, keys)
+    if claims.get("iss") != _ISSUER or claims.get("aud") != _ISSUER or claims.get("typ") != kind:
+        raise TokenRefused(f"This is not {'an access' if kind == 'access' else 'a refresh'} token.")
+    match claims:
+        case {
+            "exp": int(expires),
+            "nbf": int(not_before),
+            "jti": str(jti),
+            "grants": [{"actions": ["join"], "resources": [str(resource)], "subjects": [str(subject)]}],
+        }:
+            pass
+        case _:
+            raise TokenRefused("The token's claims are incomplete.")
+    if resource != _resource(room_id):
+        raise TokenRefused("The token is for another room.")
+    if (now + leeway).timestamp() < not_before:
+        raise TokenRefused("The token is not valid yet.")
+    if (now - leeway).timestamp() >= expires:
+        raise TokenRefused("The token has expired.", expired=True)
+    return Claims(room_id, subject.removeprefix("telnyx:users:"), jti, datetime.fromtimestamp(expires, UTC))
+
+
+def _signed_claims(token: str, keys: Sequence[Ed25519PublicKey]) -> dict[str, Any]:
+    """The payload of a compact JWS (RFC 7515) in our only algorithm, once a signature of ours is found on it."""
+    if len(token) > TOKEN_LENGTH_MAX or not token.isascii() or token.count(".") != 2:
+        raise TokenRefused("The token is malformed.")
+    signed, _, signature = token.rpartition(".")
+    header, _, payload = signed.partition(".")
+    # A header with anything else in it, `crit` above all, asks for rules that we do not have.
+    match _parsed(header):
+        case {"alg": str(algorithm), **others} if algorithm in _ALGORITHMS and others in ({}, {"typ": "JWT"}):
+            pass
+        case _:
+            raise TokenRefused("The token's algorithm is not ours.")
+    if not any(_signed_by(key, signed, signature) for key in keys):
+        raise TokenRefused("The token's signature is not ours.")
+    return _parsed(payload)
+
+
+def _signed_by(key: Ed25519PublicKey, signed: str, signature: str) -> bool:
+    try:
+        raw = _bytes(signature)
+        key.verify(raw, signed.encode())
+    except (InvalidSignature, ValueError):
+        return False
+    return _base64url(raw) == signature  # the unused bits of the last character are part of the text
+
+
+def _parsed(part: str) -> dict[str, Any]:
+    try:
+        members = json.loads(_bytes(part))
+    except (ValueError, RecursionError):
+        raise TokenRefused("The token is malformed.") from None
+    if not isinstance(members, dict):
+        raise TokenRefused("The token is malformed.")
+    return members
+
+
+def _resource(room_id: str) -> str:
+    return f"telnyx:video:rooms:{room_id}"
+
+
+def _json(members: dict[str, Any]) -> bytes:
+    return json.dumps(members, separators=(",", ":")).encode()
+
+
+def _bytes(part: str) -> bytes:
+    return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
