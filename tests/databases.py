@@ -1,0 +1,191 @@
+"""Both databases for tests: an SQLite file, and PostgreSQL from a throw-away cluster; each test gets a fresh copy."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from portico.db.engine import Database, open_database
+from portico.db.migrate import upgrade
+
+__all__ = [
+    "database",
+    "database_url",
+    "postgres_cluster",
+    "postgres_url",
+    "sqlite_template",
+    "sqlite_url",
+]
+
+STARTS_WITHIN_SECS = 20.0
+STOPS_WITHIN_SECS = 20.0
+_TEMPLATE = "portico_template"
+_FAST_AND_UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresCluster:
+    """A running server of our own; `directory` holds its files and its socket."""
+
+    directory: Path
+
+    def url(self, name: str) -> str:
+        """Where a database of this cluster is."""
+        return f"postgresql://postgres@/{name}?host={self.directory}"
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside any transaction, as CREATE DATABASE needs it."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file that tests copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    _migrate(f"sqlite:///{path}")
+    with_journal = [each for each in path.parent.iterdir() if each != path]
+    assert not with_journal, "the template's journal was not folded back"
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[PostgresCluster]:
+    """PostgreSQL from the distribution's package, with a migrated database that tests copy."""
+    binaries = _binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    directory = Path(tempfile.mkdtemp(prefix="portico-pg-", dir=_fastest_place()))
+    try:
+        as_owner = _hand_over(directory)
+        subprocess.run(
+            [
+                *as_owner,
+                binaries / "initdb",
+                "-D",
+                directory / "files",
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-N",
+                "-E",
+                "UTF8",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=directory,
+        )
+        options = [f"-c{name}={value}" for name, value in _FAST_AND_UNSAFE.items()]
+        with (directory / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [
+                    *as_owner,
+                    binaries / "postgres",
+                    "-D",
+                    directory / "files",
+                    "-k",
+                    directory,
+                    "-clisten_addresses=",
+                    *options,
+                ],
+                stdout=log,
+                stderr=log,
+                cwd=directory,
+            )
+        try:
+            cluster = PostgresCluster(directory)
+            _wait_until_up(cluster, server)
+            cluster.execute(f"CREATE DATABASE {_TEMPLATE}")
+            _migrate(cluster.url(_TEMPLATE))
+            yield cluster
+        finally:
+            server.send_signal(signal.SIGINT)  # what PostgreSQL calls a fast shutdown
+            server.wait(STOPS_WITHIN_SECS)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A fresh, migrated SQLite file."""
+    path = tmp_path / "portico.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: PostgresCluster) -> Iterator[str]:
+    """A fresh, migrated PostgreSQL database."""
+    name = f"test_{uuid4().hex}"
+    postgres_cluster.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield postgres_cluster.url(name)
+    postgres_cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """One after the other: a fresh database of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A fresh database, open."""
+    opened = open_database(database_url)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def _migrate(url: str) -> None:
+    database = open_database(url)
+    upgrade(database.engine)
+    database.engine.dispose()
+
+
+def _binaries() -> Path | None:
+    """The newest version that Debian's packages put in place."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    return max(found, key=lambda path: int(path.parent.name), default=None)
+
+
+def _hand_over(directory: Path) -> list[str]:
+    """PostgreSQL refuses to run as root: give the directory to somebody else, and say how to become them."""
+    if os.geteuid() != 0:
+        return []
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    owner = known.get("postgres") or known["nobody"]
+    os.chown(directory, owner.pw_uid, owner.pw_gid)
+    return ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", "--"]
+
+
+def _wait_until_up(cluster: PostgresCluster, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_SECS
+    while True:
+        try:
+            cluster.execute("SELECT 1")
+            return
+        except psycopg.OperationalError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((cluster.directory / "log").read_text()) from None
+            time.sleep(0.05)
+
+
+def _fastest_place() -> Path | None:
+    """Memory instead of a disk, where there is a gigabyte of it to spare."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30 else None
