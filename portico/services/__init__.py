@@ -1,0 +1,1 @@
+"""One function per operation, given a transaction; the only writers of tables."""

@@ -1,0 +1,64 @@
+"""API keys and the accounts they open. Only hashes are stored: a key is shown once, when it is made."""
+
+import hashlib
+import secrets
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy import select
+
+from portico.db import schema
+from portico.db.engine import Transaction
+
+DEFAULT_ACCOUNT = "default"
+
+
+def create(tx: Transaction, account_name: str, now: datetime) -> str:
+    """A new key of 256 random bits for this account, which is made when it does not exist."""
+    key = f"portico_{secrets.token_urlsafe(32)}"
+    admit(tx, key, account_name, now)
+    return key
+
+
+def admit(tx: Transaction, key: str, account_name: str, now: datetime) -> None:
+    """Accept this very key for the account. A key that is known already stays as it is."""
+    if tx.execute(select(schema.api_keys.c.id).where(schema.api_keys.c.sha256 == _hash(key))).first():
+        return
+    tx.execute(
+        schema.api_keys.insert().values(
+            id=str(uuid4()), account_id=account_named(tx, account_name, now), sha256=_hash(key), created_at=now
+        )
+    )
+
+
+def account_of(tx: Transaction, key: str) -> str | None:
+    """The account that a key opens, or None for an unknown or revoked key.
+
+    Looking up a digest leaks nothing by its timing: an attacker cannot choose the digest's prefix.
+    """
+    row = tx.execute(
+        select(schema.api_keys.c.account_id).where(
+            schema.api_keys.c.sha256 == _hash(key), schema.api_keys.c.revoked_at.is_(None)
+        )
+    ).first()
+    return row.account_id if row else None
+
+
+def any_exist(tx: Transaction) -> bool:
+    """False before the first start has made one."""
+    return tx.execute(select(schema.api_keys.c.id).limit(1)).first() is not None
+
+
+def account_named(tx: Transaction, name: str, now: datetime) -> str:
+    """The id of this account, which is made when it does not exist."""
+    row = tx.execute(select(schema.accounts.c.id).where(schema.accounts.c.name == name)).first()
+    if row:
+        return str(row.id)
+    account_id = str(uuid4())
+    tx.execute(schema.accounts.insert().values(id=account_id, name=name, created_at=now))
+    return account_id
+
+
+def _hash(key: str) -> str:
+    # A fast hash is enough: keys are random, so there is nothing to guess from a dictionary.
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()

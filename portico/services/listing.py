@@ -1,0 +1,171 @@
+"""Reads of sessions and participants, and what all lists have in common: conditions, pages, embedded rows."""
+
+import operator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, func, select
+
+from portico.core.errors import NotFound
+from portico.core.filters import Condition
+from portico.core.model import Participant, Session
+from portico.core.paging import Page
+from portico.db import schema
+from portico.db.engine import Transaction
+
+EMBEDDED_PER_PARENT = 250
+"""Sessions within a room, or participants within a session, that one answer embeds; the newest."""
+EMBEDDED_PER_ANSWER = 10_000
+"""Sessions, and likewise participants, that one answer embeds in all; the newest."""
+
+SESSIONS = schema.room_sessions
+PARTICIPANTS = schema.room_participants
+_SESSION_MEMBERS = [SESSIONS.c[name] for name in ("id", "room_id", "active", "created_at", "updated_at", "ended_at")]
+_PARTICIPANT_MEMBERS = [
+    PARTICIPANTS.c[name] for name in ("id", "session_id", "context", "joined_at", "updated_at", "left_at")
+]
+_COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+    "eq": operator.eq,
+    "ge": operator.ge,
+    "le": operator.le,
+}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """One page of a list, and how many results the whole list has."""
+
+    items: list[T]
+    total_results: int
+
+
+def matching(table: Table, conditions: Iterable[Condition]) -> list[ColumnElement[bool]]:
+    """The conditions as SQL on the table's columns."""
+    return [_COMPARE[c.comparison](table.c[c.column], c.value) for c in conditions]
+
+
+def page_of(
+    tx: Transaction,
+    table: Table,
+    where: Sequence[ColumnElement[bool]],
+    page: Page,
+    rows: Select[Any],
+    newest_first: Column[Any],
+) -> Listed[Row[Any]]:
+    """One count and, unless the page lies past the end, one query; ties of time are broken by id."""
+    total = tx.execute(select(func.count()).select_from(table).where(and_(*where))).scalar_one()
+    if page.offset >= total:
+        return Listed([], total)
+    ordered = rows.where(and_(*where)).order_by(newest_first.desc(), table.c.id.desc())
+    return Listed(list(tx.execute(ordered.limit(page.size).offset(page.offset))), total)
+
+
+def list_sessions(
+    tx: Transaction,
+    account_id: str,
+    page: Page,
+    conditions: Sequence[Condition] = (),
+    *,
+    room_id: str | None = None,
+    with_participants: bool = False,
+) -> Listed[Session]:
+    """The account's sessions, newest first. With `room_id` those of a room that exists, else NotFound."""
+    where = [SESSIONS.c.account_id == account_id, *matching(SESSIONS, conditions)]
+    if room_id is not None:
+        _expect_room(tx, account_id, room_id)
+        where.append(SESSIONS.c.room_id == room_id)
+    listed = page_of(tx, SESSIONS, where, page, select(*_SESSION_MEMBERS), SESSIONS.c.created_at)
+    sessions = [Session(**row._mapping) for row in listed.items]
+    return Listed(embed_participants(tx, sessions) if with_participants else sessions, listed.total_results)
+
+
+def retrieve_session(tx: Transaction, account_id: str, session_id: str, *, with_participants: bool = False) -> Session:
+    """The account's session, also when its room is gone; NotFound when there is none."""
+    where = (SESSIONS.c.id == session_id) & (SESSIONS.c.account_id == account_id)
+    row = tx.execute(select(*_SESSION_MEMBERS).where(where)).first()
+    if row is None:
+        raise NotFound
+    session = Session(**row._mapping)
+    return embed_participants(tx, [session])[0] if with_participants else session
+
+
+def list_participants(
+    tx: Transaction,
+    account_id: str,
+    page: Page,
+    conditions: Sequence[Condition] = (),
+    *,
+    session_id: str | None = None,
+) -> Listed[Participant]:
+    """The account's participants, newest first. With `session_id` those of that session, which must exist."""
+    where = [PARTICIPANTS.c.account_id == account_id, *matching(PARTICIPANTS, conditions)]
+    if session_id is not None:
+        retrieve_session(tx, account_id, session_id)
+        where.append(PARTICIPANTS.c.session_id == session_id)
+    listed = page_of(tx, PARTICIPANTS, where, page, select(*_PARTICIPANT_MEMBERS), PARTICIPANTS.c.joined_at)
+    return Listed([Participant(**row._mapping) for row in listed.items], listed.total_results)
+
+
+def retrieve_participant(tx: Transaction, account_id: str, participant_id: str) -> Participant:
+    """The account's participant; NotFound when there is none."""
+    where = (PARTICIPANTS.c.id == participant_id) & (PARTICIPANTS.c.account_id == account_id)
+    row = tx.execute(select(*_PARTICIPANT_MEMBERS).where(where)).first()
+    if row is None:
+        raise NotFound
+    return Participant(**row._mapping)
+
+
+def sessions_by_room(
+    tx: Transaction, room_ids: Sequence[str], *, with_participants: bool
+) -> dict[str, tuple[Session, ...]]:
+    """The newest sessions of each room, in one query (two with participants)."""
+    rows = _newest_of_each(tx, _SESSION_MEMBERS, SESSIONS.c.room_id, SESSIONS.c.created_at, room_ids)
+    sessions = [Session(**row) for row in rows]
+    if with_participants:
+        sessions = embed_participants(tx, sessions)
+    found: dict[str, list[Session]] = defaultdict(list)
+    for session in sessions:
+        found[session.room_id].append(session)
+    return {room_id: tuple(found[room_id]) for room_id in room_ids}
+
+
+def embed_participants(tx: Transaction, sessions: Sequence[Session]) -> list[Session]:
+    """The same sessions with their newest participants, read in one query."""
+    ids = [session.id for session in sessions]
+    rows = _newest_of_each(tx, _PARTICIPANT_MEMBERS, PARTICIPANTS.c.session_id, PARTICIPANTS.c.joined_at, ids)
+    found: dict[str, list[Participant]] = defaultdict(list)
+    for row in rows:
+        found[row["session_id"]].append(Participant(**row))
+    return [replace(session, participants=tuple(found[session.id])) for session in sessions]
+
+
+def _newest_of_each(
+    tx: Transaction,
+    members: Sequence[Column[Any]],
+    parent: Column[Any],
+    instant: Column[Any],
+    parent_ids: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Children of many parents, newest first, at most EMBEDDED_PER_PARENT of each and EMBEDDED_PER_ANSWER in all."""
+    if not parent_ids:
+        return []
+    newest = (instant.desc(), parent.table.c.id.desc())
+    place = func.row_number().over(partition_by=parent, order_by=newest).label("place")
+    ranked = select(*members, place).where(parent.in_(parent_ids)).subquery()
+    chosen = (
+        select(*(ranked.c[member.name] for member in members))
+        .where(ranked.c.place <= EMBEDDED_PER_PARENT)
+        .order_by(ranked.c[instant.name].desc(), ranked.c.id.desc())
+        .limit(EMBEDDED_PER_ANSWER)
+    )
+    return [dict(row._mapping) for row in tx.execute(chosen)]
+
+
+def _expect_room(tx: Transaction, account_id: str, room_id: str) -> None:
+    rooms = schema.rooms.c
+    where = (rooms.id == room_id) & (rooms.account_id == account_id) & rooms.deleted_at.is_(None)
+    if tx.execute(select(rooms.id).where(where)).first() is None:
+        raise NotFound

@@ -1,0 +1,89 @@
+"""Participants: one row for each admitted join, whose id is the one that the browser announced."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.exc import IntegrityError
+
+from portico.core.errors import IdentityTaken, RoomFull, RoomGone
+from portico.core.events import ParticipantJoined
+from portico.db import schema
+from portico.db.engine import Transaction
+from portico.services import events, sessions
+
+PARTICIPANTS = schema.room_participants
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Where an admitted participant is."""
+
+    participant_id: str
+    session_id: str
+    room_id: str
+
+
+def join(
+    tx: Transaction, room_id: str, participant_id: str, context: str | None, *, gateway_id: str, now: datetime
+) -> Joined:
+    """Admit a participant, beginning a session if none is active. Raises a JoinRefused and leaves no trace."""
+    room = sessions.lock_room(tx, room_id)
+    if room is None or room.deleted_at is not None:
+        raise RoomGone("This room does not exist.")
+    if tx.execute(select(PARTICIPANTS.c.id).where(PARTICIPANTS.c.id == participant_id)).first():
+        raise IdentityTaken("A participant with this id has joined before.")
+    session = sessions.active_of(tx, room_id)
+    if session is not None and _count(tx, session.id) >= room.max_participants:
+        raise RoomFull(f"The room is full: {room.max_participants} participants are in it.")
+    session_id = sessions.open_or_continue(tx, room, now)
+    try:
+        _insert(tx, room, session_id, participant_id, context, gateway_id, now)
+    except IntegrityError as error:  # joined another room in this very moment: the lock is per room
+        raise IdentityTaken("A participant with this id has joined before.") from error
+    events.record(tx, room.account_id, ParticipantJoined(session_id, room_id, participant_id, context), now)
+    return Joined(participant_id, session_id, room_id)
+
+
+def _insert(
+    tx: Transaction,
+    room: Row[Any],
+    session_id: str,
+    participant_id: str,
+    context: str | None,
+    gateway_id: str,
+    now: datetime,
+) -> None:
+    tx.execute(
+        PARTICIPANTS.insert().values(
+            id=participant_id,
+            session_id=session_id,
+            room_id=room.id,
+            account_id=room.account_id,
+            gateway_id=gateway_id,
+            context=context,
+            joined_at=now,
+            updated_at=now,
+        )
+    )
+
+
+def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime) -> bool:
+    """Write that a participant is gone; False when that is known already (a kick, the end of the session)."""
+    row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).first()
+    if row is None:
+        return False
+    sessions.lock_room(tx, row.room_id)
+    here = (PARTICIPANTS.c.id == participant_id) & PARTICIPANTS.c.left_at.is_(None)
+    participant = tx.execute(select(PARTICIPANTS).where(here)).first()
+    if participant is None:
+        return False
+    sessions.record_left(tx, participant, reason, now)
+    sessions.note_if_empty(tx, participant.session_id, now)
+    return True
+
+
+def _count(tx: Transaction, session_id: str) -> int:
+    present = PARTICIPANTS.c.left_at.is_(None) & (PARTICIPANTS.c.session_id == session_id)
+    return tx.execute(select(func.count()).select_from(PARTICIPANTS).where(present)).scalar_one()

@@ -1,0 +1,119 @@
+"""Rooms: what developers create, change and delete; a deleted room keeps its row and loses its name."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, Select, literal_column, select
+from sqlalchemy.exc import IntegrityError
+
+from portico.core.casting import Value
+from portico.core.errors import Fault, Invalid, NotFound
+from portico.core.filters import Condition
+from portico.core.model import Room, RoomSettings
+from portico.core.paging import Page
+from portico.db import schema
+from portico.db.engine import Transaction
+from portico.services import listing, sessions
+from portico.services.listing import Listed
+
+ROOMS = schema.rooms
+SESSIONS = schema.room_sessions
+_NOT_ROOM_MEMBERS = {"account_id", "deleted_at"}
+# Spelled as in the partial unique index: SQLite uses that index only for the very same expression.
+_ACTIVE_SESSION = (SESSIONS.c.room_id == ROOMS.c.id) & literal_column("room_sessions.active")
+
+
+def create(tx: Transaction, account_id: str, settings: RoomSettings, *, now: datetime) -> Room:
+    """A new room. Raises Invalid when another room of the account has its name."""
+    room = {"id": str(uuid4()), "created_at": now, "updated_at": now, **asdict(settings)}
+    with _name_may_be_taken():
+        tx.execute(ROOMS.insert().values(account_id=account_id, **room))
+    return Room(**room)
+
+
+def retrieve(
+    tx: Transaction, account_id: str, room_id: str, *, with_sessions: bool = False, with_participants: bool = False
+) -> Room:
+    """The account's room; NotFound when there is none (any more)."""
+    row = tx.execute(_rooms().where(ROOMS.c.id == room_id, *_existing(account_id))).first()
+    if row is None:
+        raise NotFound
+    room = Room(**row._mapping)
+    return _embed_sessions(tx, [room], with_participants)[0] if with_sessions else room
+
+
+def list_rooms(
+    tx: Transaction,
+    account_id: str,
+    page: Page,
+    conditions: Sequence[Condition] = (),
+    *,
+    with_sessions: bool = False,
+    with_participants: bool = False,
+) -> Listed[Room]:
+    """The account's rooms, newest first."""
+    where = [*_existing(account_id), *listing.matching(ROOMS, conditions)]
+    listed = listing.page_of(tx, ROOMS, where, page, _rooms(), ROOMS.c.created_at)
+    rooms = [Room(**row._mapping) for row in listed.items]
+    return Listed(_embed_sessions(tx, rooms, with_participants) if with_sessions else rooms, listed.total_results)
+
+
+def update(tx: Transaction, account_id: str, room_id: str, changes: Mapping[str, Value], *, now: datetime) -> Room:
+    """The room with these settings changed; updated_at moves only when one of them really differs.
+
+    Raises NotFound, and Invalid when another room of the account has the new name.
+    """
+    room = _locked(tx, account_id, room_id)
+    effective = {name: value for name, value in changes.items() if room._mapping[name] != value}
+    if effective:
+        moved = max(now, room.updated_at + timedelta(microseconds=1))  # also when the clock was set back
+        with _name_may_be_taken():
+            tx.execute(ROOMS.update().where(ROOMS.c.id == room_id).values(**effective, updated_at=moved))
+    return retrieve(tx, account_id, room_id)
+
+
+def delete(tx: Transaction, account_id: str, room_id: str, *, now: datetime) -> None:
+    """End the active session, if any, with its events, and let the room be gone. NotFound when it is."""
+    _locked(tx, account_id, room_id)
+    session = sessions.active_of(tx, room_id)
+    if session is not None:
+        sessions.end(tx, session.id, ended_reason="Room deleted", left_reason="room_deleted", now=now)
+    tx.execute(ROOMS.update().where(ROOMS.c.id == room_id).values(deleted_at=now, updated_at=now))
+
+
+def _rooms() -> Select[Any]:
+    members = [column for column in ROOMS.c if column.name not in _NOT_ROOM_MEMBERS]
+    joined = ROOMS.outerjoin(SESSIONS, _ACTIVE_SESSION)
+    return select(*members, SESSIONS.c.id.label("active_session_id")).select_from(joined)
+
+
+def _existing(account_id: str) -> list[Any]:
+    return [ROOMS.c.account_id == account_id, ROOMS.c.deleted_at.is_(None)]
+
+
+def _locked(tx: Transaction, account_id: str, room_id: str) -> Row[Any]:
+    room = sessions.lock_room(tx, room_id)
+    if room is None or room.account_id != account_id or room.deleted_at is not None:
+        raise NotFound
+    return room
+
+
+def _embed_sessions(tx: Transaction, rooms: list[Room], with_participants: bool) -> list[Room]:
+    found = listing.sessions_by_room(tx, [room.id for room in rooms], with_participants=with_participants)
+    return [replace(room, sessions=found[room.id]) for room in rooms]
+
+
+@contextmanager
+def _name_may_be_taken() -> Iterator[None]:
+    """A violated unique name is the caller's mistake; any other violation is ours and stays what it is."""
+    try:
+        yield
+    except IntegrityError as error:
+        if "unique_name" not in str(error.orig):
+            raise
+        fault = Fault("10012", "Duplicate resource", "has already been taken", pointer="/unique_name")
+        raise Invalid(fault) from error

@@ -1,0 +1,130 @@
+"""Sessions: one occurrence of a room, from the first admitted participant until nobody is left or somebody ends it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, select
+
+from portico.core.errors import NotFound, SessionOver
+from portico.core.events import ParticipantLeft, SessionEnded, SessionStarted, whole_seconds
+from portico.db import schema
+from portico.db.engine import Transaction
+from portico.services import events
+
+SESSIONS = schema.room_sessions
+PARTICIPANTS = schema.room_participants
+
+
+def lock_room(tx: Transaction, room_id: str) -> Row[Any] | None:
+    """The room, deleted or not, locked until the transaction ends: every check-then-write begins here.
+
+    PostgreSQL locks the row; on SQLite the one writer has the whole database.
+    """
+    return tx.execute(select(schema.rooms).where(schema.rooms.c.id == room_id).with_for_update()).first()
+
+
+def active_of(tx: Transaction, room_id: str) -> Row[Any] | None:
+    """The room's one active session."""
+    return tx.execute(select(SESSIONS).where(SESSIONS.c.room_id == room_id, SESSIONS.c.active)).first()
+
+
+def open_or_continue(tx: Transaction, room: Row[Any], now: datetime) -> str:
+    """The id of the room's active session, which begins now if there is none. The room is locked by the caller."""
+    session = active_of(tx, room.id)
+    if session is not None:
+        if session.empty_at is not None:
+            tx.execute(SESSIONS.update().where(SESSIONS.c.id == session.id).values(empty_at=None))
+        return str(session.id)
+    session_id = str(uuid4())
+    tx.execute(
+        SESSIONS.insert().values(
+            id=session_id, room_id=room.id, account_id=room.account_id, active=True, created_at=now, updated_at=now
+        )
+    )
+    events.record(tx, room.account_id, SessionStarted(session_id, room.id), now)
+    return session_id
+
+
+def note_if_empty(tx: Transaction, session_id: str, now: datetime) -> None:
+    """After a leave: when nobody is left, the grace period begins."""
+    if not _present(tx, session_id):
+        tx.execute(
+            SESSIONS.update()
+            .where(SESSIONS.c.id == session_id, SESSIONS.c.active, SESSIONS.c.empty_at.is_(None))
+            .values(empty_at=now)
+        )
+
+
+def end(tx: Transaction, session_id: str, *, ended_reason: str, left_reason: str, now: datetime) -> None:
+    """End an active session: everybody in it leaves. NotFound when unknown, SessionOver when it has ended."""
+    row = tx.execute(select(SESSIONS.c.room_id).where(SESSIONS.c.id == session_id)).first()
+    if row is None:
+        raise NotFound
+    lock_room(tx, row.room_id)
+    session = tx.execute(select(SESSIONS).where(SESSIONS.c.id == session_id)).one()
+    if not session.active:
+        raise SessionOver
+    for participant in _present(tx, session_id):
+        record_left(tx, participant, left_reason, now)
+    tx.execute(
+        SESSIONS.update()
+        .where(SESSIONS.c.id == session_id)
+        .values(active=False, ended_at=now, ended_reason=ended_reason, empty_at=None, updated_at=now)
+    )
+    duration = whole_seconds(session.created_at, now)
+    events.record(tx, session.account_id, SessionEnded(session_id, session.room_id, duration, ended_reason), now)
+
+
+def end_stale(tx: Transaction, *, now: datetime, grace: timedelta, limit: int = 100) -> list[str]:
+    """End up to `limit` sessions that have been empty for the grace period; the ids of their rooms."""
+    due = SESSIONS.c.active & (SESSIONS.c.empty_at <= now - grace)
+    rooms = []
+    for row in tx.execute(select(SESSIONS.c.id, SESSIONS.c.room_id).where(due).order_by(SESSIONS.c.id).limit(limit)):
+        lock_room(tx, row.room_id)
+        # Somebody may have come back, or ended it, while we waited for the lock.
+        if tx.execute(select(SESSIONS.c.id).where(SESSIONS.c.id == row.id, due)).first():
+            end(tx, row.id, ended_reason="stale", left_reason="left", now=now)
+            rooms.append(row.room_id)
+    return rooms
+
+
+def end_all_in(tx: Transaction, room_ids: list[str], *, ended_reason: str, now: datetime) -> int:
+    """End the active sessions of these rooms, whose media was lost; how many there were."""
+    ended = 0
+    for room_id in sorted(room_ids):  # rooms are locked in one order everywhere, so nobody deadlocks
+        lock_room(tx, room_id)
+        session = active_of(tx, room_id)
+        if session is not None:
+            end(tx, session.id, ended_reason=ended_reason, left_reason="session_ended", now=now)
+            ended += 1
+    return ended
+
+
+def stale_exist(tx: Transaction, *, now: datetime, grace: timedelta) -> bool:
+    """Whether end_stale has anything to do."""
+    due = SESSIONS.c.active & (SESSIONS.c.empty_at <= now - grace)
+    return tx.execute(select(SESSIONS.c.id).where(due).limit(1)).first() is not None
+
+
+def record_left(tx: Transaction, participant: Row[Any], reason: str, now: datetime) -> None:
+    """Write that a participant who is present leaves, and the event. The room is locked by the caller."""
+    tx.execute(
+        PARTICIPANTS.update()
+        .where(PARTICIPANTS.c.id == participant.id)
+        .values(left_at=now, left_reason=reason, updated_at=now)
+    )
+    left = ParticipantLeft(
+        participant.session_id,
+        participant.room_id,
+        participant.id,
+        participant.context,
+        whole_seconds(participant.joined_at, now),
+        reason,
+    )
+    events.record(tx, participant.account_id, left, now)
+
+
+def _present(tx: Transaction, session_id: str) -> list[Row[Any]]:
+    present = PARTICIPANTS.c.left_at.is_(None) & (PARTICIPANTS.c.session_id == session_id)
+    return list(tx.execute(select(PARTICIPANTS).where(present).order_by(PARTICIPANTS.c.joined_at, PARTICIPANTS.c.id)))

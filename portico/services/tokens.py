@@ -1,0 +1,160 @@
+"""Client tokens and invitations: made for a room that exists, with keys that every process shares."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy import select
+
+from portico.core import tokens
+from portico.core.errors import Forbidden, NotFound
+from portico.db import schema
+from portico.db.engine import Transaction
+
+TOKEN_TTL_SECS = 600
+REFRESH_TOKEN_TTL_SECS = 3600
+_TOKEN, _INVITE = "token", "invite"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeys:
+    """The installation's keys. Retired keys still verify, so that rotation ends no call."""
+
+    current: Ed25519PrivateKey
+    accepted: tuple[Ed25519PublicKey, ...]
+    invite: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ClientToken:
+    """An answer of generate (all members) or refresh (without a refresh token)."""
+
+    token: str
+    token_expires_at: datetime
+    refresh_token: str | None = None
+    refresh_token_expires_at: datetime | None = None
+
+
+def load_keys(tx: Transaction, now: datetime) -> TokenKeys:
+    """The keys of this installation, made at its first start."""
+    for purpose in (_TOKEN, _INVITE):
+        _ensure(tx, purpose, now)
+    rows = tx.execute(
+        select(schema.signing_keys).order_by(schema.signing_keys.c.retired_at.is_not(None), schema.signing_keys.c.id)
+    ).all()
+    pairs = [
+        Ed25519PrivateKey.from_private_bytes(base64.b64decode(row.secret)) for row in rows if row.purpose == _TOKEN
+    ]
+    invite = next(base64.b64decode(row.secret) for row in rows if row.purpose == _INVITE)
+    return TokenKeys(pairs[0], tuple(pair.public_key() for pair in pairs), invite)
+
+
+def generate(
+    tx: Transaction,
+    keys: TokenKeys,
+    account_id: str,
+    room_id: str,
+    *,
+    now: datetime,
+    token_ttl_secs: int = TOKEN_TTL_SECS,
+    refresh_token_ttl_secs: int = REFRESH_TOKEN_TTL_SECS,
+) -> ClientToken:
+    """A pair of tokens for a room of this account; NotFound when there is none."""
+    if _owner(tx, room_id) != account_id:
+        raise NotFound
+    access = tokens.issue(
+        "access",
+        keys.current,
+        account_id=account_id,
+        room_id=room_id,
+        jti=str(uuid4()),
+        now=now,
+        ttl_secs=token_ttl_secs,
+    )
+    refresh = tokens.issue(
+        "refresh",
+        keys.current,
+        account_id=account_id,
+        room_id=room_id,
+        jti=str(uuid4()),
+        now=now,
+        ttl_secs=refresh_token_ttl_secs,
+    )
+    return ClientToken(*access, *refresh)
+
+
+def refresh(
+    tx: Transaction,
+    keys: TokenKeys,
+    room_id: str,
+    refresh_token: str,
+    *,
+    now: datetime,
+    token_ttl_secs: int = TOKEN_TTL_SECS,
+) -> ClientToken:
+    """A new access token; the refresh token is not consumed. Forbidden when it is not good for this room."""
+    try:
+        claims = tokens.verify(refresh_token, "refresh", keys.accepted, room_id=room_id, now=now)
+    except tokens.TokenRefused as refused:
+        raise Forbidden(str(refused), expired=refused.expired) from None
+    if _owner(tx, room_id) != claims.account_id:
+        raise Forbidden("The token's room does not exist.")
+    return ClientToken(
+        *tokens.issue(
+            "access",
+            keys.current,
+            account_id=claims.account_id,
+            room_id=room_id,
+            jti=str(uuid4()),
+            now=now,
+            ttl_secs=token_ttl_secs,
+        )
+    )
+
+
+def admits_to_existing_room(tx: Transaction, claims: tokens.Claims) -> bool:
+    """Whether the room of a verified token still exists and belongs to the account that the token names."""
+    return _owner(tx, claims.room_id) == claims.account_id
+
+
+def invite(keys: TokenKeys, room_id: str) -> str:
+    """The last part of a meeting link: 22 characters that only this installation can make for this room."""
+    digest = hmac.new(keys.invite, room_id.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+
+def redeem(tx: Transaction, keys: TokenKeys, room_id: str, invitation: str, *, now: datetime) -> ClientToken:
+    """Tokens for the holder of a meeting link; NotFound for a wrong link and for a room that is gone."""
+    expected = invite(keys, room_id)
+    if not hmac.compare_digest(expected.encode(), invitation.encode(errors="replace")):
+        raise NotFound("This meeting link is not valid.")
+    owner = _owner(tx, room_id)
+    if owner is None:
+        raise NotFound("This meeting room does not exist any more.")
+    return generate(tx, keys, owner, room_id, now=now)
+
+
+def _owner(tx: Transaction, room_id: str) -> str | None:
+    row = tx.execute(
+        select(schema.rooms.c.account_id).where(schema.rooms.c.id == room_id, schema.rooms.c.deleted_at.is_(None))
+    ).first()
+    return row.account_id if row else None
+
+
+def _ensure(tx: Transaction, purpose: str, now: datetime) -> None:
+    keys = schema.signing_keys.c
+    if tx.execute(select(keys.id).where(keys.purpose == purpose, keys.retired_at.is_(None))).first():
+        return
+    tx.execute(
+        schema.signing_keys.insert().values(
+            id=str(uuid4()),
+            purpose=purpose,
+            secret=base64.b64encode(secrets.token_bytes(32)).decode(),
+            created_at=now,
+        )
+    )

@@ -1,0 +1,73 @@
+"""Rows that tests need: valid by default, any column overridden by name; each function writes and returns the id."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, Table, select
+
+from portico.core.model import RoomSettings
+from portico.db import schema
+from portico.db.engine import Transaction
+from portico.services import api_keys, gateways, participants, rooms
+from portico.services.participants import Joined
+
+NOW = datetime(2026, 2, 2, 22, 25, 27, 521992, tzinfo=UTC)
+"""The instant at which tests happen unless they say otherwise."""
+
+
+def an_account(tx: Transaction, name: str = "default") -> str:
+    """The account of this name."""
+    return api_keys.account_named(tx, name, NOW)
+
+
+def a_room(tx: Transaction, *, account: str = "default", now: datetime = NOW, **chosen: Any) -> str:
+    """A room with these settings."""
+    return rooms.create(tx, an_account(tx, account), RoomSettings(**chosen), now=now).id
+
+
+def a_gateway(tx: Transaction, now: datetime = NOW) -> str:
+    """A living gateway."""
+    return gateways.register(tx, now)
+
+
+def a_participant(
+    tx: Transaction,
+    room_id: str,
+    *,
+    participant_id: str | None = None,
+    context: str | None = None,
+    gateway_id: str | None = None,
+    now: datetime = NOW,
+) -> Joined:
+    """Somebody who joins, by default through a gateway of their own."""
+    return participants.join(
+        tx,
+        room_id,
+        participant_id or str(uuid4()),
+        context,
+        gateway_id=gateway_id or a_gateway(tx, now),
+        now=now,
+    )
+
+
+def rows(tx: Transaction, table: Table, **where: Any) -> list[Row[Any]]:
+    """All rows of a table with these values, in the order of their primary keys."""
+    conditions = [table.c[name] == value for name, value in where.items()]
+    return list(tx.execute(select(table).where(*conditions).order_by(*table.primary_key.columns)))
+
+
+def row(tx: Transaction, table: Table, row_id: str) -> Row[Any]:
+    """The one row with this id."""
+    return tx.execute(select(table).where(table.c.id == row_id)).one()
+
+
+def facts(tx: Transaction, room_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """The recorded events of a room as (last two words of the type, payload), in order."""
+    found = rows(tx, schema.events, room_id=room_id)
+    return [(each.event_type.removeprefix("video.room."), each.payload) for each in found]
+
+
+def fact_names(tx: Transaction, room_id: str) -> list[str]:
+    """The types of a room's events, in order."""
+    return [name for name, _ in facts(tx, room_id)]

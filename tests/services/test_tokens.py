@@ -1,0 +1,226 @@
+"""Client tokens and invitations as operations on rooms, on both databases (contract section 4)."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID, uuid4
+
+import pytest
+
+from portico.core import tokens as core_tokens
+from portico.core.errors import Forbidden, NotFound
+from portico.db import schema
+from portico.db.engine import Database, Transaction
+from portico.services import rooms, tokens
+from portico.services.tokens import TokenKeys
+from tests.factories import NOW, a_room, an_account, rows
+
+SECOND = timedelta(seconds=1)
+
+
+async def test_a_pair_of_tokens_with_the_default_lifetimes(database: Database) -> None:
+    def generate(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        made = tokens.generate(tx, keys, account_id, room_id, now=NOW)
+        whole = NOW.replace(microsecond=0)
+        assert made.token_expires_at == whole + timedelta(seconds=600)
+        assert made.refresh_token_expires_at == whole + timedelta(seconds=3600)
+        assert made.refresh_token is not None
+        access = core_tokens.verify(made.token, "access", keys.accepted, room_id=room_id, now=NOW)
+        refresh = core_tokens.verify(made.refresh_token, "refresh", keys.accepted, room_id=room_id, now=NOW)
+        assert access.account_id == refresh.account_id == account_id
+        assert UUID(access.jti).version == UUID(refresh.jti).version == 4
+        assert access.jti != refresh.jti
+        assert tokens.admits_to_existing_room(tx, access)
+
+    await database.write(generate)
+
+
+async def test_chosen_lifetimes(database: Database) -> None:
+    def generate(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        made = tokens.generate(tx, keys, account_id, room_id, now=NOW, token_ttl_secs=10, refresh_token_ttl_secs=86400)
+        whole = NOW.replace(microsecond=0)
+        assert made.token_expires_at == whole + timedelta(seconds=10)
+        assert made.refresh_token_expires_at == whole + timedelta(seconds=86400)
+
+    await database.write(generate)
+
+
+async def test_no_tokens_for_a_room_that_is_not_there_or_not_ones_own(database: Database) -> None:
+    def generate(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        foreign = a_room(tx, account="other")
+        rooms.delete(tx, account_id, room_id, now=NOW)
+        for asked in (room_id, foreign, str(uuid4())):
+            with pytest.raises(NotFound):
+                tokens.generate(tx, keys, account_id, asked, now=NOW)
+
+    await database.write(generate)
+
+
+async def test_a_refresh_token_is_not_consumed_and_its_fruit_may_outlive_it(database: Database) -> None:
+    def refresh(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        text, expires_at = _refresh_token(tx, keys, account_id, room_id)
+        last = expires_at - SECOND
+        answers = [tokens.refresh(tx, keys, room_id, text, now=last) for _ in range(2)]
+        assert len({answer.token for answer in answers}) == 2
+        for answer in answers:
+            assert (answer.refresh_token, answer.refresh_token_expires_at) == (None, None)
+            assert answer.token_expires_at == last + timedelta(seconds=600)
+            assert core_tokens.verify(answer.token, "access", keys.accepted, room_id=room_id, now=last)
+
+    await database.write(refresh)
+
+
+async def test_an_expired_refresh_token_is_forbidden_as_expired(database: Database) -> None:
+    def refresh(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        text, expires_at = _refresh_token(tx, keys, account_id, room_id)
+        with pytest.raises(Forbidden) as refusal:
+            tokens.refresh(tx, keys, room_id, text, now=expires_at)
+        assert refusal.value.expired
+
+    await database.write(refresh)
+
+
+@pytest.mark.parametrize("wrong", ["garbage", "", "access", "other room", "tampered", "foreign", "deleted", "moved"])
+async def test_refreshing_is_forbidden(database: Database, wrong: str) -> None:
+    def refresh(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        text, _ = _refresh_token(tx, keys, account_id, room_id)
+        match wrong:
+            case "garbage" | "":
+                text = wrong
+            case "access":
+                text = tokens.generate(tx, keys, account_id, room_id, now=NOW).token
+            case "other room":
+                text, _ = _refresh_token(tx, keys, account_id, a_room(tx))
+            case "tampered":
+                text = text[:-9] + ("A" if text[-9] != "A" else "B") + text[-8:]
+            case "foreign":
+                seed = bytes(range(32))
+                foreign = TokenKeys(tokens._pair(seed), (tokens._pair(seed),), b"")
+                text, _ = _refresh_token(tx, foreign, account_id, room_id)
+            case "deleted":
+                rooms.delete(tx, account_id, room_id, now=NOW)
+            case "moved":
+                other = an_account(tx, "other")
+                tx.execute(schema.rooms.update().values(account_id=other))
+        with pytest.raises(Forbidden) as refusal:
+            tokens.refresh(tx, keys, room_id, text, now=NOW)
+        assert not refusal.value.expired
+
+    await database.write(refresh)
+
+
+async def test_an_access_token_of_a_deleted_room_admits_no_more(database: Database) -> None:
+    def delete(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        made = tokens.generate(tx, keys, account_id, room_id, now=NOW)
+        claims = core_tokens.verify(made.token, "access", keys.accepted, room_id=room_id, now=NOW)
+        rooms.delete(tx, account_id, room_id, now=NOW)
+        assert not tokens.admits_to_existing_room(tx, claims)
+
+    await database.write(delete)
+
+
+async def test_the_keys_are_made_once(database: Database) -> None:
+    def load_twice(tx: Transaction) -> None:
+        first, second = tokens.load_keys(tx, NOW), tokens.load_keys(tx, NOW + SECOND)
+        assert first.invite == second.invite
+        assert len(first.invite) == 32
+        assert first.current.as_dict(private=True) == second.current.as_dict(private=True)
+        assert len(rows(tx, schema.signing_keys)) == 2
+
+    await database.write(load_twice)
+
+
+async def test_a_retired_key_signs_nothing_and_ends_nothing(database: Database) -> None:
+    def rotate(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        before, _ = _refresh_token(tx, keys, account_id, room_id)
+        retired = schema.signing_keys.update().where(schema.signing_keys.c.purpose == "token")
+        tx.execute(retired.values(retired_at=NOW))
+        rotated = tokens.load_keys(tx, NOW)
+        assert rotated.current.as_dict() != keys.current.as_dict()
+        assert len(rotated.accepted) == 2
+        assert rotated.invite == keys.invite
+        renewed = tokens.refresh(tx, rotated, room_id, before, now=NOW)
+        with pytest.raises(core_tokens.TokenRefused):
+            core_tokens.verify(renewed.token, "access", keys.accepted, room_id=room_id, now=NOW)
+
+    await database.write(rotate)
+
+
+async def test_the_holder_of_a_meeting_link_gets_tokens(database: Database) -> None:
+    def redeem(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        link = tokens.invite(keys, room_id)
+        made = tokens.redeem(tx, keys, room_id, link, now=NOW)
+        claims = core_tokens.verify(made.token, "access", keys.accepted, room_id=room_id, now=NOW)
+        assert claims.account_id == account_id
+        assert made.refresh_token
+        assert link == tokens.invite(keys, room_id), "a link stays good"
+        assert link.isascii()
+        assert set(link).isdisjoint("/+=?#& ")
+
+    await database.write(redeem)
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "é", "\ud800", "\0", "longer", "shorter", "other", "case"])
+async def test_a_wrong_link_is_not_found(database: Database, wrong: str) -> None:
+    def redeem(tx: Transaction) -> None:
+        keys, _, room_id = _start(tx)
+        link = tokens.invite(keys, room_id)
+        made_up = {
+            "longer": link + "A",
+            "shorter": link[:-1],
+            "other": tokens.invite(keys, a_room(tx)),
+            "case": link.swapcase(),
+        }
+        with pytest.raises(NotFound):
+            tokens.redeem(tx, keys, room_id, made_up.get(wrong, wrong), now=NOW)
+
+    await database.write(redeem)
+
+
+async def test_a_link_to_a_deleted_room_is_not_found(database: Database) -> None:
+    def redeem(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        rooms.delete(tx, account_id, room_id, now=NOW)
+        with pytest.raises(NotFound, match="any more"):
+            tokens.redeem(tx, keys, room_id, tokens.invite(keys, room_id), now=NOW)
+
+    await database.write(redeem)
+
+
+async def test_a_link_of_another_installation_is_not_found(database: Database) -> None:
+    def redeem(tx: Transaction) -> None:
+        keys, _, room_id = _start(tx)
+        stranger = TokenKeys(keys.current, keys.accepted, bytes(32))
+        with pytest.raises(NotFound):
+            tokens.redeem(tx, keys, room_id, tokens.invite(stranger, room_id), now=NOW)
+
+    await database.write(redeem)
+
+
+async def test_a_link_to_a_room_that_never_was_is_not_found(database: Database) -> None:
+    """Even with the right digest: the key is shared by all rooms, also by those that do not exist."""
+    keys = await database.write(partial(tokens.load_keys, now=NOW))
+    room_id = str(uuid4())
+    with pytest.raises(NotFound):
+        await database.write(
+            partial(tokens.redeem, keys=keys, room_id=room_id, invitation=tokens.invite(keys, room_id), now=NOW)
+        )
+
+
+def _start(tx: Transaction) -> tuple[TokenKeys, str, str]:
+    return tokens.load_keys(tx, NOW), an_account(tx), a_room(tx)
+
+
+def _refresh_token(tx: Transaction, keys: TokenKeys, account_id: str, room_id: str) -> tuple[str, datetime]:
+    made = tokens.generate(tx, keys, account_id, room_id, now=NOW)
+    assert made.refresh_token
+    assert made.refresh_token_expires_at
+    return made.refresh_token, made.refresh_token_expires_at
