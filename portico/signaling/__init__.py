@@ -1,0 +1,1 @@
+"""The signaling dialect between the browser SDK and Janus, pure."""

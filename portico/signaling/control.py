@@ -1,0 +1,84 @@
+"""Requests to Janus as its operator: the three rooms behind one meeting.
+
+Source: the pages of VideoRoom, AudioBridge and TextRoom in the Janus manual.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+VIDEOROOM = "janus.plugin.videoroom"
+AUDIOBRIDGE = "janus.plugin.audiobridge"
+TEXTROOM = "janus.plugin.textroom"
+PLUGINS = frozenset({VIDEOROOM, AUDIOBRIDGE, TEXTROOM})
+
+PUBLISHERS_MAX = 200
+"""Streams in a room at once, far above max_participants x (camera + screen): the limit of people is the database's."""
+_ALREADY_EXISTS = {VIDEOROOM: 427, AUDIOBRIDGE: 486, TEXTROOM: 418}
+_DOES_NOT_EXIST = {VIDEOROOM: 426, AUDIOBRIDGE: 485, TEXTROOM: 417}
+
+# Levels are measured over 25 packets (half a second); 45 is "speaking" on the scale of RFC 6464 (0 loud, 127 silent).
+_LEVELS = {
+    "audiolevel_ext": True,
+    "audiolevel_event": True,
+    "audio_active_packets": 25,
+    "audio_level_average": 45,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRoom:
+    """The numbers of a room inside Janus, and the secret that operates it. All random, none derived from the room's id.
+
+    `text` is told to browsers, who speak to the TextRoom directly over their data channel: it must not lead to others.
+    """
+
+    room_id: str
+    video: int
+    text: int
+    secret: str
+
+
+def creations(room: MediaRoom, admin_key: str) -> list[tuple[str, dict[str, Any]]]:
+    """(plugin, request) for each of the three rooms."""
+    common = {
+        "request": "create",
+        "permanent": False,
+        "is_private": True,
+        "secret": room.secret,
+        "admin_key": admin_key,
+    }
+    video = {
+        **common,
+        **_LEVELS,
+        "room": room.video,
+        "publishers": PUBLISHERS_MAX,
+        "bitrate": 0,
+        "audiocodec": "opus",
+        "videocodec": "vp8,h264",
+        "notify_joining": False,
+        "record": False,
+        "lock_record": True,
+    }
+    audio = {**common, **_LEVELS, "room": room.video, "sampling_rate": 48000, "record": False}
+    text = {**common, "room": room.text, "history": 0}
+    return [(VIDEOROOM, video), (AUDIOBRIDGE, audio), (TEXTROOM, text)]
+
+
+def destructions(room: MediaRoom, admin_key: str) -> list[tuple[str, dict[str, Any]]]:
+    """(plugin, request) for each of the three rooms."""
+    common = {"request": "destroy", "permanent": False, "secret": room.secret, "admin_key": admin_key}
+    return [
+        (VIDEOROOM, {**common, "room": room.video}),
+        (AUDIOBRIDGE, {**common, "room": room.video}),
+        (TEXTROOM, {**common, "room": room.text}),
+    ]
+
+
+def exists_already(plugin: str, code: int) -> bool:
+    """Whether an error of `create` means that the room is there."""
+    return _ALREADY_EXISTS[plugin] == code
+
+
+def is_gone(plugin: str, code: int) -> bool:
+    """Whether an error of `destroy` means that there is no such room."""
+    return _DOES_NOT_EXIST[plugin] == code

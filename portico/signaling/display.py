@@ -1,0 +1,121 @@
+"""The `display` text that a browser attaches to what it joins: base64 of a small JSON object, in three forms.
+
+Every other browser in the room parses it and breaks on one that it cannot parse, so only the members that the SDK
+knows are passed on, each with the type that it expects.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+DISPLAY_LENGTH_MAX = 32_768
+"""Characters of base64. The application's context is most of it."""
+STREAM_KEY_LENGTH_MAX = 256
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class MalformedDisplay(Exception):
+    """A display that no SDK sends; str() says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantDisplay:
+    """Announces a participant. `external` is the context that the application gave."""
+
+    participant_id: str
+    external: str | None
+    can_receive_messages: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDisplay:
+    """Announces one stream of a participant and whether its tracks carry anything."""
+
+    participant_id: str
+    stream_id: str
+    key: str
+    audio_enabled: bool
+    video_enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerDisplay:
+    """Names the participant who wants to hear of streams."""
+
+    participant_id: str
+
+
+Display = ParticipantDisplay | StreamDisplay | ListenerDisplay
+
+
+def parse(text: object) -> Display:
+    """Read a display; raises MalformedDisplay."""
+    members = _decode(text)
+    participant_id = _uuid(members, "participantId")
+    if "stream" in members:
+        return _stream(participant_id, members["stream"])
+    if "external" in members or "canReceiveMessages" in members:
+        external, receives = members.get("external"), members.get("canReceiveMessages")
+        if not isinstance(external, str | None) or not isinstance(receives, bool | None):
+            raise MalformedDisplay("external must be a text and canReceiveMessages true or false")
+        if external is not None and "\0" in external:
+            raise MalformedDisplay("the context must not contain a NUL character")
+        return ParticipantDisplay(participant_id, external, receives)
+    return ListenerDisplay(participant_id)
+
+
+def dump(display: Display) -> str:
+    """The text of a display, with the members in the order in which the SDK writes them."""
+    members: dict[str, Any] = {"participantId": display.participant_id}
+    match display:
+        case ParticipantDisplay(_, external, receives):
+            if external is not None:
+                members["external"] = external
+            if receives is not None:
+                members["canReceiveMessages"] = receives
+        case StreamDisplay():
+            members["stream"] = {
+                "id": display.stream_id,
+                "key": display.key,
+                "isAudioEnabled": display.audio_enabled,
+                "isVideoEnabled": display.video_enabled,
+            }
+        case ListenerDisplay():
+            pass
+    return base64.b64encode(msgspec.json.encode(members)).decode()
+
+
+def _decode(text: object) -> dict[str, Any]:
+    if not isinstance(text, str) or len(text) > DISPLAY_LENGTH_MAX:
+        raise MalformedDisplay(f"display must be a text of at most {DISPLAY_LENGTH_MAX} characters")
+    try:
+        members = msgspec.json.decode(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError, RecursionError):
+        raise MalformedDisplay("display must be base64 of a JSON object") from None
+    if not isinstance(members, dict):
+        raise MalformedDisplay("display must be base64 of a JSON object")
+    return members
+
+
+def _uuid(members: dict[str, Any], name: str) -> str:
+    value = members.get(name)
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise MalformedDisplay(f"{name} must be a UUID in lower case")
+    return value
+
+
+def _stream(participant_id: str, members: object) -> StreamDisplay:
+    if not isinstance(members, dict):
+        raise MalformedDisplay("stream must be an object")
+    key = members.get("key")
+    if not isinstance(key, str) or not 1 <= len(key) <= STREAM_KEY_LENGTH_MAX:
+        raise MalformedDisplay(f"stream.key must be a text of at most {STREAM_KEY_LENGTH_MAX} characters")
+    enabled = members.get("isAudioEnabled"), members.get("isVideoEnabled")
+    match enabled:
+        case (bool(audio), bool(video)):
+            return StreamDisplay(participant_id, _uuid(members, "id"), key, audio, video)
+    raise MalformedDisplay("stream.isAudioEnabled and stream.isVideoEnabled must be true or false")

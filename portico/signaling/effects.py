@@ -1,0 +1,62 @@
+"""What the dialect orders its connection to do. The connection performs them one after another."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+Message = dict[str, Any]
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes that the SDK can tell apart."""
+
+    REFUSED = 1008  # the SDK has been told by a status_code before; it reports "unknown"
+    FAILED = 1011  # "unknown"
+    TIMED_OUT = 3999  # "timed_out"
+    SESSION_ENDED = 4000  # "session_terminated"
+
+
+@dataclass(frozen=True, slots=True)
+class ToJanus:
+    """Send to Janus."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ToClient:
+    """Send to the browser."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class CheckToken:
+    """Find out whether this token admits to the room; answer with token_accepted or token_refused.
+
+    Nothing else of the browser is looked at until then.
+    """
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Write that this participant joins; answer with admitted or refused.
+
+    Nothing else of the browser is looked at until then.
+    """
+
+    participant_id: str
+    context: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End the connection. What was sent before arrives before."""
+
+    code: CloseCode
+    reason: str
+
+
+Effect = ToJanus | ToClient | CheckToken | Admit | Close

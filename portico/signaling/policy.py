@@ -1,0 +1,255 @@
+"""Which requests a browser may send to which plugin, and which of their members reach Janus.
+
+Room numbers, ids, secrets, file names and recording switches are ours: a member that is not listed here is dropped.
+A request that is not listed here is refused.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from portico.signaling import display
+from portico.signaling.control import AUDIOBRIDGE, TEXTROOM, VIDEOROOM, MediaRoom
+from portico.signaling.display import ListenerDisplay, ParticipantDisplay, StreamDisplay
+
+MIXER_KEY = "audiobridge"
+BITRATE_MAX = 10_000_000
+"""Bits per second that a publisher may ask for."""
+SDP_LENGTH_MAX = 128 * 1024
+_ID_MAX = 2**53
+"""Ids are JSON integers that JavaScript holds exactly."""
+
+
+class Role(StrEnum):
+    """What a handle is for, settled by its first request."""
+
+    TEXT = "text"  # the data channel
+    REGISTER = "register"  # audiobridge, never with media: who is here
+    MIXER = "mixer"  # audiobridge with media: everybody's sound but one's own
+    LISTENER = "listener"  # videoroom, never publishing: which streams there are
+    PUBLISHER = "publisher"
+    SUBSCRIBER = "subscriber"
+
+
+class Refused(Exception):
+    """The request is not one that a browser may send; str() says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A request in the form in which it goes to Janus."""
+
+    role: Role
+    body: dict[str, Any]
+    announces: ParticipantDisplay | None = None
+    paused: dict[str, bool] | None = None
+    """For a subscriber that does not want audio or video: the configuration to apply before it starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What is known of the browser that sends: its participant, once admitted, and its place in Janus."""
+
+    participant_id: str | None
+    room: MediaRoom
+    volume: int
+    """Per cent at which its sound goes into the mix."""
+
+
+def allow(plugin: str, role: Role | None, sender: Sender, body: object) -> Allowed:
+    """The request as it may go on; raises Refused."""
+    if not isinstance(body, dict) or not isinstance(body.get("request"), str):
+        raise Refused("body.request must be a text")
+    request = body["request"]
+    rule = _JOINS.get((plugin, request)) if role is None else _REQUESTS.get((role, request))
+    if rule is None:
+        raise Refused(f"{plugin} does not take the request {request[:40]!r} here")
+    return rule(role, sender, body)
+
+
+def jsep(value: object) -> dict[str, Any] | None:
+    """An offer or answer reduced to what Janus needs; None when there is none. Raises Refused."""
+    match value:
+        case None:
+            return None
+        case {"type": "offer" | "answer" as kind, "sdp": str(sdp)} if len(sdp) <= SDP_LENGTH_MAX:
+            return {"type": kind, "sdp": sdp}
+    raise Refused("jsep must be an offer or an answer")
+
+
+def candidates(message: dict[str, Any]) -> dict[str, Any]:
+    """The members of a trickle that go on. Raises Refused."""
+    if "candidates" in message:
+        several = message["candidates"]
+        if not isinstance(several, list) or len(several) > 100:
+            raise Refused("candidates must be a list of at most 100")
+        return {"candidates": [_candidate(one) for one in several]}
+    return {"candidate": _candidate(message.get("candidate"))}
+
+
+def _candidate(value: object) -> dict[str, Any] | None:
+    if value is None:
+        return {"completed": True}
+    if not isinstance(value, dict):
+        raise Refused("candidate must be an object")
+    if value.get("completed") is True:
+        return {"completed": True}
+    kept = {name: value[name] for name in ("candidate", "sdpMid", "sdpMLineIndex") if value.get(name) is not None}
+    line, mid, index = kept.get("candidate"), kept.get("sdpMid", ""), kept.get("sdpMLineIndex", 0)
+    if not isinstance(line, str) or len(line) > 1000 or not isinstance(mid, str) or not isinstance(index, int):
+        raise Refused("candidate must have a candidate, sdpMid and sdpMLineIndex")
+    return kept
+
+
+# One rule per request. Each takes the handle's role, the sender and the body, and gives what goes to Janus.
+
+
+def _setup(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+    return Allowed(Role.TEXT, {"request": "setup"})
+
+
+def _bare(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+    assert role is not None
+    return Allowed(role, {"request": body["request"]})
+
+
+def _join_audio(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+    shown = _display(body)
+    out = {"request": "join", "room": sender.room.video, "display": display.dump(shown)}
+    match shown:
+        case ParticipantDisplay():
+            if sender.participant_id is not None:
+                raise Refused("this connection has a participant already")
+            return Allowed(Role.REGISTER, {**out, "muted": True}, announces=shown)
+        case StreamDisplay(key=key) if key == MIXER_KEY:
+            _same(sender, shown.participant_id)
+            muted = _boolean(body, "muted", default=False)
+            return Allowed(Role.MIXER, {**out, "muted": muted, "volume": sender.volume})
+    raise Refused("display must announce a participant or its mixer")
+
+
+def _configure_mixer(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+    out: dict[str, Any] = {"request": "configure", **_stream_display(sender, body)}
+    if "muted" in body:
+        out["muted"] = _boolean(body, "muted", default=False)
+    return Allowed(Role.MIXER, out)
+
+
+def _join_video(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+    match body.get("ptype"):
+        case "publisher":
+            return _join_publisher(sender, body)
+        case "subscriber":
+            return _join_subscriber(sender, body)
+    raise Refused("ptype must be publisher or subscriber")
+
+
+def _join_publisher(sender: Sender, body: dict[str, Any]) -> Allowed:
+    shown = _display(body)
+    _same(sender, shown.participant_id)
+    out = {"request": "join", "room": sender.room.video, "ptype": "publisher", "display": display.dump(shown)}
+    match shown:
+        case ListenerDisplay():
+            return Allowed(Role.LISTENER, out)
+        case StreamDisplay(key=key) if key != MIXER_KEY:
+            return Allowed(Role.PUBLISHER, out)
+    raise Refused("display must name the participant or one of its streams")
+
+
+def _join_subscriber(sender: Sender, body: dict[str, Any]) -> Allowed:
+    if sender.participant_id is None:
+        raise Refused("a participant must join before it subscribes")
+    out = {
+        "request": "join",
+        "room": sender.room.video,
+        "ptype": "subscriber",
+        "feed": _feed(body),
+        "autoupdate": False,  # else Janus sends a new offer when the publisher goes, which no SDK answers
+    }
+    wanted = {kind: _boolean(body, kind, default=True) for kind in ("audio", "video")}
+    return Allowed(Role.SUBSCRIBER, out, paused=None if all(wanted.values()) else wanted)
+
+
+def _configure_publisher(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+    out: dict[str, Any] = {"request": "configure", **_stream_display(sender, body), **_tracks(body)}
+    if (bitrate := body.get("bitrate")) is not None:
+        if isinstance(bitrate, bool) or not isinstance(bitrate, int) or bitrate < 0:
+            raise Refused("bitrate must be a number of bits per second")
+        out["bitrate"] = min(bitrate, BITRATE_MAX)
+    return Allowed(Role.PUBLISHER, out)
+
+
+def _configure_subscriber(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+    return Allowed(Role.SUBSCRIBER, {"request": "configure", **_tracks(body)})
+
+
+def _switch(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+    return Allowed(Role.SUBSCRIBER, {"request": "switch", "feed": _feed(body), **_tracks(body)})
+
+
+_Rule = Callable[[Role | None, Sender, dict[str, Any]], Allowed]
+
+_JOINS: dict[tuple[str, str], _Rule] = {
+    (TEXTROOM, "setup"): _setup,
+    (AUDIOBRIDGE, "join"): _join_audio,
+    (VIDEOROOM, "join"): _join_video,
+}
+_REQUESTS: dict[tuple[Role, str], _Rule] = {
+    (Role.TEXT, "ack"): _bare,
+    (Role.TEXT, "setup"): _setup,
+    (Role.REGISTER, "leave"): _bare,
+    (Role.MIXER, "configure"): _configure_mixer,
+    (Role.MIXER, "leave"): _bare,
+    (Role.LISTENER, "leave"): _bare,
+    (Role.PUBLISHER, "configure"): _configure_publisher,
+    (Role.PUBLISHER, "unpublish"): _bare,
+    (Role.PUBLISHER, "leave"): _bare,
+    (Role.SUBSCRIBER, "configure"): _configure_subscriber,
+    (Role.SUBSCRIBER, "start"): _bare,
+    (Role.SUBSCRIBER, "pause"): _bare,
+    (Role.SUBSCRIBER, "switch"): _switch,
+    (Role.SUBSCRIBER, "leave"): _bare,
+}
+
+
+def _display(body: dict[str, Any]) -> display.Display:
+    try:
+        return display.parse(body.get("display"))
+    except display.MalformedDisplay as malformed:
+        raise Refused(str(malformed)) from None
+
+
+def _stream_display(sender: Sender, body: dict[str, Any]) -> dict[str, str]:
+    if body.get("display") is None:
+        return {}
+    shown = _display(body)
+    if not isinstance(shown, StreamDisplay):
+        raise Refused("display must name a stream")
+    _same(sender, shown.participant_id)
+    return {"display": display.dump(shown)}
+
+
+def _same(sender: Sender, participant_id: str) -> None:
+    if sender.participant_id is None:
+        raise Refused("a participant must join first")
+    if participant_id != sender.participant_id:
+        raise Refused("display names another participant than the one that joined on this connection")
+
+
+def _tracks(body: dict[str, Any]) -> dict[str, bool]:
+    return {kind: _boolean(body, kind, default=True) for kind in ("audio", "video") if kind in body}
+
+
+def _boolean(body: dict[str, Any], name: str, *, default: bool) -> bool:
+    value = body.get(name, default)
+    if not isinstance(value, bool):
+        raise Refused(f"{name} must be true or false")
+    return value
+
+
+def _feed(body: dict[str, Any]) -> int:
+    feed = body.get("feed")
+    if isinstance(feed, bool) or not isinstance(feed, int) or not 0 < feed < _ID_MAX:
+        raise Refused("feed must be the number of a stream")
+    return feed

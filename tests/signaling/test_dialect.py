@@ -1,0 +1,432 @@
+"""The dialect, step by step: for each input the whole list of orders."""
+
+from typing import Any
+
+import pytest
+
+from portico.signaling import dead_offer
+from portico.signaling.dialect import HANDLES_MAX, PENDING_MAX, Dialect
+from portico.signaling.effects import Admit, CheckToken, Close, CloseCode, ToClient, ToJanus
+from tests.signaling.conversation import (
+    AUDIOBRIDGE,
+    PARTICIPANT,
+    ROOM,
+    SESSION,
+    STRANGER,
+    TEXTROOM,
+    VIDEOROOM,
+    Conversation,
+    listener_display,
+    participant_display,
+    refusal,
+    stream_display,
+    to_client,
+    to_janus,
+)
+
+
+class TestTokens:
+    def test_the_token_is_checked_before_anything_goes_on(self) -> None:
+        dialect = Dialect()
+        message = {"janus": "create", "transaction": "t1", "client_token": "abc"}
+        assert dialect.from_client(message) == [CheckToken("abc")]
+        assert dialect.token_accepted("abc", ROOM) == [ToJanus({"janus": "create", "transaction": "t1"})]
+
+    def test_the_same_token_is_checked_once(self) -> None:
+        talk = Conversation()
+        talk.create()
+        assert to_janus(talk.say("keepalive")) == [{"janus": "keepalive", "session_id": SESSION, "transaction": "t2"}]
+
+    def test_a_new_token_is_checked_on_whatever_carries_it(self) -> None:
+        talk = Conversation()
+        talk.create()
+        dialect = talk.dialect
+        message = {"janus": "keepalive", "transaction": "t9", "client_token": "new", "session_id": SESSION}
+        assert dialect.from_client(message) == [CheckToken("new")]
+        assert len(to_janus(dialect.token_accepted("new", ROOM))) == 1
+
+    def test_a_bad_token_at_create_is_told_on_the_next_request_because_the_sdk_would_wait_30_s(self) -> None:
+        talk = Conversation(refuse_token=(401, "The token has expired."))
+        created = talk.say("create")
+        assert created == [ToClient({"janus": "success", "transaction": "t1", "data": {"id": 1}})]
+        assert talk.say("attach", plugin=TEXTROOM, session_id=1) == [
+            ToClient({"transaction": "t2", "status_code": 401, "error_message": "The token has expired."}),
+            Close(CloseCode.REFUSED, "The token has expired."),
+        ]
+
+    def test_a_bad_token_later_ends_the_call(self) -> None:
+        talk = Conversation().join()
+        talk.refuse_token = (401, "not ours")
+        assert refusal(talk.say("keepalive", client_token="forged")) == 401
+
+    def test_an_expired_call_is_told_and_closed_once(self) -> None:
+        talk = Conversation().join()
+        assert talk.dialect.token_expired()[0] == ToClient(
+            {"status_code": 401, "error_message": "The token has expired."}
+        )
+        assert talk.dialect.token_expired() == []
+
+    @pytest.mark.parametrize("token", [7, ["x"], {"a": 1}, True])
+    def test_a_token_that_is_no_text_is_refused(self, token: object) -> None:
+        assert refusal(Conversation().say("create", client_token=token)) == 401
+
+    def test_without_a_token_nothing_begins(self) -> None:
+        assert refusal(Dialect().from_client({"janus": "create", "transaction": "t"})) == 401
+        assert refusal(Dialect().from_client({"janus": "attach", "transaction": "t", "plugin": TEXTROOM})) == 401
+
+
+class TestShape:
+    @pytest.mark.parametrize("message", [None, 7, "x", [], [{}], {}, {"janus": "create"}, {"transaction": 7}])
+    def test_what_is_no_request_is_refused(self, message: object) -> None:
+        assert refusal(Dialect().from_client(message)) == 400
+
+    def test_transactions_of_our_own_cannot_be_forged(self) -> None:
+        assert refusal(Dialect().from_client({"janus": "create", "transaction": "portico:1"})) == 400
+
+    def test_after_the_end_nothing_happens(self) -> None:
+        dialect = Dialect()
+        dialect.from_client(None)
+        assert dialect.from_client({"janus": "create", "transaction": "t"}) == []
+        assert dialect.from_janus({"janus": "timeout"}) == []
+
+    def test_a_second_create_is_refused(self) -> None:
+        talk = Conversation()
+        talk.create()
+        assert refusal(talk.say("create")) == 401
+
+    @pytest.mark.parametrize("kind", ["claim", "info", "ping", "get_status", "list_sessions", "", None, 7, "timeout"])
+    def test_only_a_browsers_requests_go_on(self, kind: Any) -> None:
+        talk = Conversation()
+        talk.create()
+        assert refusal(talk.say(kind)) == 403
+
+    @pytest.mark.parametrize("plugin", ["janus.plugin.streaming", "janus.plugin.echotest", None, 3, "", ["x"]])
+    def test_other_plugins_are_closed(self, plugin: Any) -> None:
+        talk = Conversation()
+        talk.create()
+        assert refusal(talk.say("attach", plugin=plugin)) == 403
+
+    def test_the_session_is_always_ones_own(self) -> None:
+        talk = Conversation()
+        talk.create()
+        assert to_janus(talk.say("keepalive", session_id=4711))[0]["session_id"] == SESSION
+
+    def test_requests_without_an_answer_are_bounded(self) -> None:
+        talk = Conversation()
+        talk.create()
+        for _ in range(PENDING_MAX):
+            assert refusal(talk.say("keepalive")) is None
+        assert refusal(talk.say("keepalive")) == 429
+
+    def test_answers_make_room_again(self) -> None:
+        talk = Conversation()
+        talk.create()
+        for _ in range(3 * PENDING_MAX):
+            assert refusal(talk.say("keepalive")) is None
+            talk.answer("ack")
+
+    def test_handles_are_bounded(self) -> None:
+        talk = Conversation()
+        talk.create()
+        for _ in range(HANDLES_MAX):
+            talk.attach(VIDEOROOM)
+        assert refusal(talk.say("attach", plugin=VIDEOROOM)) == 429
+
+
+class TestRooms:
+    def test_setup_tells_the_number_of_the_text_room(self) -> None:
+        talk = Conversation()
+        talk.create()
+        handle = talk.attach(TEXTROOM)
+        assert to_janus(talk.ask(handle, {"request": "setup", "room": ROOM.room_id}))[0]["body"] == {"request": "setup"}
+        offer = {"type": "offer", "sdp": "v=0"}
+        (heard,) = to_client(talk.reply(handle, {"textroom": "event", "result": "ok"}, jsep=offer))
+        assert heard["plugindata"]["data"] == {"textroom": "event", "result": "ok", "janus_room_id": ROOM.text}
+        assert heard["jsep"] == offer
+
+    def test_numbers_become_the_rooms_uuid(self) -> None:
+        talk = Conversation().join()
+        (heard,) = to_client(talk.announce(1001, {"videoroom": "event", "room": ROOM.video, "leaving": 5}))
+        assert heard["plugindata"]["data"]["room"] == ROOM.room_id
+
+    @pytest.mark.parametrize("plugin", ["videoroom", "audiobridge", "textroom"])
+    def test_the_end_of_janus_rooms_is_not_told(self, plugin: str) -> None:
+        talk = Conversation().join()
+        assert talk.announce(1001, {plugin: "destroyed", "room": ROOM.video}) == []
+
+
+class TestJoining:
+    def test_a_participant_is_admitted_before_janus_hears_of_it(self) -> None:
+        talk = Conversation()
+        talk.create()
+        handle = talk.attach(AUDIOBRIDGE)
+        body = {"request": "join", "room": ROOM.room_id, "display": participant_display(), "muted": False, "id": 5}
+        message = {
+            "janus": "message",
+            "transaction": "j",
+            "client_token": "good",
+            "handle_id": handle,
+            "body": body,
+        }
+        assert talk.dialect.from_client(message) == [Admit(PARTICIPANT, "Anna")]
+        assert talk.dialect.participant_id is None
+        (sent,) = to_janus(talk.dialect.admitted())
+        assert sent["body"] == {
+            "request": "join",
+            "room": ROOM.video,
+            "display": participant_display(),
+            "muted": True,
+        }
+        assert talk.dialect.participant_id == PARTICIPANT
+
+    def test_a_refused_participant_is_told_and_closed(self) -> None:
+        talk = Conversation(refuse_join=(403, "The room is full."))
+        talk.create()
+        handle = talk.attach(AUDIOBRIDGE)
+        effects = talk.ask(handle, {"request": "join", "display": participant_display()})
+        assert refusal(effects) == 403
+        assert to_janus(effects) == []
+        assert talk.dialect.participant_id is None
+
+    def test_one_participant_for_one_connection(self) -> None:
+        talk = Conversation().join()
+        handle = talk.attach(AUDIOBRIDGE)
+        assert refusal(talk.ask(handle, {"request": "join", "display": participant_display(STRANGER)})) == 403
+
+    @pytest.mark.parametrize(
+        ("plugin", "body"),
+        [
+            (AUDIOBRIDGE, {"request": "join", "display": stream_display("audiobridge", STRANGER)}),
+            (VIDEOROOM, {"request": "join", "ptype": "publisher", "display": listener_display(STRANGER)}),
+            (VIDEOROOM, {"request": "join", "ptype": "publisher", "display": stream_display("self", STRANGER)}),
+        ],
+    )
+    def test_nobody_speaks_for_somebody_else(self, plugin: str, body: dict[str, Any]) -> None:
+        talk = Conversation().join()
+        assert refusal(talk.ask(talk.attach(plugin), body)) == 403
+
+    @pytest.mark.parametrize(
+        ("plugin", "body"),
+        [
+            (AUDIOBRIDGE, {"request": "join", "display": stream_display("audiobridge")}),
+            (VIDEOROOM, {"request": "join", "ptype": "publisher", "display": listener_display()}),
+            (VIDEOROOM, {"request": "join", "ptype": "publisher", "display": stream_display()}),
+            (VIDEOROOM, {"request": "join", "ptype": "subscriber", "feed": 5}),
+        ],
+    )
+    def test_media_needs_a_participant(self, plugin: str, body: dict[str, Any]) -> None:
+        talk = Conversation()
+        talk.create()
+        assert refusal(talk.ask(talk.attach(plugin), body)) == 403
+
+    def test_a_new_display_cannot_change_who_one_is(self) -> None:
+        talk = Conversation().join()
+        handle = talk.publisher()
+        body = {"request": "configure", "display": stream_display("self", STRANGER)}
+        assert refusal(talk.ask(handle, body)) == 403
+
+    def test_only_one_mixer(self) -> None:
+        talk = Conversation().join()
+        talk.mixer()
+        second = talk.attach(AUDIOBRIDGE)
+        assert refusal(talk.ask(second, {"request": "join", "display": stream_display("audiobridge")})) == 403
+
+    def test_participants_is_always_there(self) -> None:
+        talk = Conversation()
+        talk.create()
+        handle = talk.attach(AUDIOBRIDGE)
+        talk.ask(handle, {"request": "join", "display": participant_display()})
+        (heard,) = to_client(talk.reply(handle, {"audiobridge": "joined", "room": ROOM.video, "id": 1}))
+        assert heard["plugindata"]["data"]["participants"] == []
+
+
+class TestPublishing:
+    def test_only_what_is_listed_reaches_janus(self) -> None:
+        talk = Conversation().join()
+        handle = talk.publisher()
+        body = {
+            "request": "configure",
+            "audio": True,
+            "video": True,
+            "bitrate": 500_000,
+            "display": stream_display(),
+            "record": True,
+            "filename": "/etc/passwd",
+            "secret": "x",
+            "keyframe": True,
+        }
+        (sent,) = to_janus(talk.ask(handle, body, jsep={"type": "offer", "sdp": "v=0", "e2ee": True}))
+        assert sent["body"] == {
+            "request": "configure",
+            "display": stream_display(),
+            "audio": True,
+            "video": True,
+            "bitrate": 500_000,
+        }
+        assert sent["jsep"] == {"type": "offer", "sdp": "v=0"}
+
+    def test_moderation_is_told_in_the_sdks_words(self) -> None:
+        talk = Conversation().join()
+        tracks = [{"type": "audio", "mid": "0"}, {"type": "video", "mid": "1"}]
+        talk.announce(1001, {"videoroom": "event", "publishers": [{"id": 9, "streams": tracks}]})
+        muted = {"videoroom": "event", "id": 9, "mid": "0", "moderation": "muted"}
+        (heard,) = to_client(talk.announce(1001, muted))
+        assert heard["plugindata"]["data"] == {
+            "videoroom": "event",
+            "room": ROOM.room_id,
+            "id": 9,
+            "audio-moderation": "muted",
+        }
+
+    def test_moderation_of_ones_own_stream_is_told_too(self) -> None:
+        talk = Conversation().join()
+        handle = talk.publisher()
+        talk.ask(handle, {"request": "configure", "audio": True})
+        talk.reply(handle, {"videoroom": "event", "configured": "ok", "streams": [{"type": "audio", "mid": "0"}]})
+        (heard,) = to_client(talk.announce(1, {"videoroom": "event", "id": 21, "mid": "0", "moderation": "unmuted"}))
+        assert heard["plugindata"]["data"]["audio-moderation"] == "unmuted"
+
+    def test_late_joiners_see_who_is_moderated(self) -> None:
+        talk = Conversation().join()
+        streams = [{"type": "audio", "mid": "0", "moderated": True}, {"type": "video", "mid": "1"}]
+        (heard,) = to_client(talk.announce(1, {"videoroom": "event", "publishers": [{"id": 9, "streams": streams}]}))
+        (publisher,) = heard["plugindata"]["data"]["publishers"]
+        assert publisher["audio_moderated"] is True
+        assert "video_moderated" not in publisher
+
+
+class TestSubscribing:
+    def test_a_subscriber_is_never_offered_anew(self) -> None:
+        talk = Conversation().join()
+        handle = talk.attach(VIDEOROOM)
+        (sent,) = to_janus(talk.ask(handle, {"request": "join", "ptype": "subscriber", "feed": 77}))
+        assert sent["body"] == {
+            "request": "join",
+            "room": ROOM.video,
+            "ptype": "subscriber",
+            "feed": 77,
+            "autoupdate": False,
+        }
+
+    def test_an_unwanted_track_is_paused_before_the_browser_can_start(self) -> None:
+        talk = Conversation().join()
+        handle = talk.subscriber(audio=False, video=True)
+        effects = talk.reply(handle, {"videoroom": "attached", "room": ROOM.video, "id": 77})
+        own, told = effects
+        assert isinstance(own, ToJanus)
+        assert own.message["body"] == {"request": "configure", "audio": False, "video": True}
+        assert isinstance(told, ToClient)
+        assert talk.hear(janus="event", transaction=own.message["transaction"], plugindata={"data": {}}) == []
+
+    def test_a_stream_that_is_gone_gives_a_subscription_that_carries_nothing(self) -> None:
+        talk = Conversation().join()
+        handle = talk.subscriber()
+        (heard,) = to_client(talk.reply(handle, {"videoroom": "event", "error_code": 428, "error": "No such feed"}))
+        assert heard["plugindata"]["data"]["videoroom"] == "attached"
+        assert heard["jsep"] == dead_offer.OFFER
+        answer = {"type": "answer", "sdp": "v=0"}
+        ack, started = to_client(talk.ask(handle, {"request": "start", "room": ROOM.room_id}, jsep=answer))
+        assert ack["janus"] == "ack"
+        assert started["plugindata"]["data"]["started"] == "ok"
+        assert to_client(talk.say("trickle", handle_id=handle, candidate={"completed": True}))[0]["janus"] == "ack"
+        configured = to_client(talk.ask(handle, {"request": "configure", "audio": False}))[1]
+        assert configured["plugindata"]["data"]["configured"] == "ok"
+        assert to_janus(talk.say("detach", handle_id=handle))[0]["janus"] == "detach"
+
+    @pytest.mark.parametrize("feed", [0, -1, 2**53, "77", 7.5, True, None])
+    def test_feeds_are_numbers(self, feed: Any) -> None:
+        talk = Conversation().join()
+        handle = talk.attach(VIDEOROOM)
+        assert refusal(talk.ask(handle, {"request": "join", "ptype": "subscriber", "feed": feed})) == 403
+
+
+class TestEndings:
+    def test_a_repeated_detach_succeeds(self) -> None:
+        talk = Conversation().join()
+        handle = talk.subscriber()
+        assert len(to_janus(talk.say("detach", handle_id=handle))) == 1
+        talk.answer()
+        again = talk.say("detach", handle_id=handle)
+        assert to_client(again)[0]["janus"] == "success"
+        assert to_janus(again) == []
+
+    def test_janus_error_to_a_detach_is_success(self) -> None:
+        talk = Conversation().join()
+        handle = talk.subscriber()
+        talk.say("detach", handle_id=handle)
+        (heard,) = to_client(talk.answer("error", error={"code": 459, "reason": "No such handle"}))
+        assert heard["janus"] == "success"
+
+    def test_a_candidate_for_a_detached_handle_is_acknowledged(self) -> None:
+        talk = Conversation().join()
+        assert to_client(talk.say("trickle", handle_id=99, candidate={"completed": True}))[0]["janus"] == "ack"
+
+    def test_a_request_to_a_handle_that_is_not_ones_own_is_refused(self) -> None:
+        talk = Conversation().join()
+        assert refusal(talk.ask(4711, {"request": "start"})) == 404
+
+    def test_other_errors_are_told_because_the_sdk_would_wait_for_ever(self) -> None:
+        talk = Conversation().join()
+        handle = talk.publisher()
+        talk.ask(handle, {"request": "configure", "audio": True})
+        told = talk.reply(handle, {"videoroom": "event", "error_code": 432, "error": "Maximum number of publishers"})
+        assert refusal(told) == 503
+
+    def test_a_goodbye_is_remembered(self) -> None:
+        talk = Conversation().join()
+        assert not talk.dialect.said_goodbye
+        talk.say("destroy")
+        assert talk.dialect.said_goodbye
+
+    def test_janus_session_timeout(self) -> None:
+        assert Conversation().join().hear(janus="timeout") == [
+            Close(CloseCode.TIMED_OUT, "No keepalive came for too long.")
+        ]
+
+    def test_lost_media_ends_the_call_because_the_sdk_would_not_notice(self) -> None:
+        talk = Conversation().join()
+        handle = talk.publisher()
+        effects = talk.hear(janus="hangup", sender=handle, reason="ICE failed")
+        assert effects[-1] == Close(CloseCode.FAILED, "The media connection was lost.")
+
+    def test_other_hangups_are_passed_on(self) -> None:
+        talk = Conversation().join()
+        handle = talk.publisher()
+        assert len(talk.hear(janus="hangup", sender=handle, reason="DTLS alert")) == 1
+
+    @pytest.mark.parametrize("kind", ["webrtcup", "media", "slowlink"])
+    def test_what_mobile_sdks_read_is_passed_on(self, kind: str) -> None:
+        talk = Conversation().join()
+        assert to_client(talk.hear(janus=kind, sender=1001)) == [{"session_id": SESSION, "janus": kind, "sender": 1001}]
+
+
+class TestVolume:
+    def test_the_level_falls_with_the_number_of_people(self) -> None:
+        talk = Conversation().join()
+        mixer = talk.mixer()
+        levels = []
+        for number in range(2, 12):
+            other = {"id": number, "display": stream_display("audiobridge", STRANGER)}
+            own = to_janus(talk.announce(1001, {"audiobridge": "joined", "participants": [other]}))
+            levels += [message["body"]["volume"] for message in own]
+            assert all(message["handle_id"] == mixer for message in own)
+        assert levels == [37, 25, 18, 15, 12, 10]
+
+    def test_it_rises_again_when_they_leave(self) -> None:
+        talk = Conversation().join()
+        talk.mixer()
+        others = [{"id": number, "display": stream_display("audiobridge", STRANGER)} for number in (2, 3)]
+        talk.announce(1001, {"audiobridge": "joined", "participants": others})
+        (own,) = to_janus(talk.announce(1001, {"audiobridge": "event", "leaving": 3}))
+        assert own["body"] == {"request": "configure", "volume": 60}
+
+    def test_people_are_not_counted_twice(self) -> None:
+        talk = Conversation().join()
+        talk.mixer()
+        both = [
+            {"id": 2, "display": stream_display("audiobridge", STRANGER)},
+            {"id": 3, "display": participant_display(STRANGER)},
+            {"id": 12, "display": stream_display("audiobridge")},
+        ]
+        for _ in range(3):
+            assert to_janus(talk.announce(1001, {"audiobridge": "joined", "participants": both})) == []
