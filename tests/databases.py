@@ -31,6 +31,7 @@ __all__ = [
 STARTS_WITHIN_SECS = 20.0
 STOPS_WITHIN_SECS = 20.0
 _TEMPLATE = "portico_template"
+_DIES_WITH_US = ["setpriv", "--pdeathsig=INT"]  # also when the test run is killed
 _FAST_AND_UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -166,11 +167,11 @@ def _binaries() -> Path | None:
 def _hand_over(directory: Path) -> list[str]:
     """PostgreSQL refuses to run as root: give the directory to somebody else, and say how to become them."""
     if os.geteuid() != 0:
-        return []
+        return [*_DIES_WITH_US, "--"]
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
     owner = known.get("postgres") or known["nobody"]
     os.chown(directory, owner.pw_uid, owner.pw_gid)
-    return ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", "--"]
+    return [*_DIES_WITH_US, f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", "--"]
 
 
 def _wait_until_up(cluster: PostgresCluster, server: subprocess.Popen[bytes]) -> None:

@@ -11,8 +11,14 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from portico.core.errors import Busy
-from portico.db import engine, schema
+from portico.db import schema
 from portico.db.engine import Database, Transaction, open_database
+from portico.db.postgres import POSTGRES_THREADS
+from portico.db.sqlite import MAX_BATCH
+from portico.db.threads import MAX_WAITING
+from portico.db.postgres import POSTGRES_THREADS
+from portico.db.sqlite import MAX_BATCH
+from portico.db.threads import MAX_WAITING
 from tests.factories import NOW
 
 SECS = 20.0
@@ -68,11 +74,15 @@ async def test_of_many_writes_exactly_the_wrong_ones_fail(database: Database) ->
     wrong = set(range(3, 199, 4))
     assert len(wrong) == 49
     await database.write(partial(insert, name="taken"))
-    writes = [database.write(partial(insert, name="taken" if n in wrong else str(n), account_id=str(n))) for n in range(200)]
+    writes = [
+        database.write(partial(insert, name="taken" if n in wrong else str(n), account_id=str(n))) for n in range(200)
+    ]
     async with asyncio.timeout(SECS):
         results = await asyncio.gather(*writes, return_exceptions=True)
     assert {n for n, result in enumerate(results) if isinstance(result, IntegrityError)} == wrong
-    assert [result for n, result in enumerate(results) if n not in wrong] == [str(n) for n in range(200) if n not in wrong]
+    assert [result for n, result in enumerate(results) if n not in wrong] == [
+        str(n) for n in range(200) if n not in wrong
+    ]
     assert await database.read(count) == 152
 
 
@@ -208,9 +218,9 @@ async def test_a_running_write_whose_waiter_gave_up_is_whole_or_absent(database:
 async def test_more_work_than_may_wait_is_refused_at_once(database: Database, gate: Gate, operation: str) -> None:
     """Every thread is held, then as many wait as may (the limit is a constant); the next is Busy, and nobody is lost."""
     run: Callable[..., Any] = getattr(database, operation)
-    held = [asyncio.create_task(run(gate)) for _ in range(engine.POSTGRES_THREADS)]
+    held = [asyncio.create_task(run(gate)) for _ in range(POSTGRES_THREADS)]
     await asyncio.to_thread(gate.entered.wait, SECS)
-    waiting = [asyncio.create_task(run(_nothing)) for _ in range(engine.MAX_WAITING + engine.MAX_BATCH)]
+    waiting = [asyncio.create_task(run(_nothing)) for _ in range(MAX_WAITING + MAX_BATCH)]
     await asyncio.sleep(0)
     refused = [task for task in waiting if task.done()]
     try:
@@ -220,7 +230,7 @@ async def test_more_work_than_may_wait_is_refused_at_once(database: Database, ga
         gate.opened.set()
         async with asyncio.timeout(SECS):
             await asyncio.gather(*held, *waiting, return_exceptions=True)
-    assert len(waiting) - len(refused) >= engine.MAX_WAITING - engine.POSTGRES_THREADS
+    assert len(waiting) - len(refused) >= MAX_WAITING - POSTGRES_THREADS
     assert all(task.result() == "done" for task in waiting if task not in set(refused))
     assert await run(_nothing) == "done", "and when the crowd is gone there is room again"
 
