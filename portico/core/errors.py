@@ -10,7 +10,8 @@ PorticoError
 └── JoinRefused
     ├── RoomGone         the room does not exist (any more)
     ├── RoomFull         as many participants as max_participants are in the room
-    └── IdentityTaken    the participant id was used before
+    ├── IdentityTaken    the participant id was used before
+    └── GatewayLost      the gateway was declared dead while the participant joined
 """
 
 from dataclasses import dataclass
@@ -79,6 +80,10 @@ class RoomGone(JoinRefused):
 
 class RoomFull(JoinRefused):
     """The room already holds max_participants people."""
+
+
+class GatewayLost(JoinRefused):
+    """The gateway that holds the participant's socket was declared dead; it is about to close its sockets."""
 
 
 class IdentityTaken(JoinRefused):

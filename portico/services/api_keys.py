@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.db.statements import insert_if_absent
 
 DEFAULT_ACCOUNT = "default"
 
@@ -22,13 +23,8 @@ def create(tx: Transaction, account_name: str, now: datetime) -> str:
 
 def admit(tx: Transaction, key: str, account_name: str, now: datetime) -> None:
     """Accept this very key for the account. A key that is known already stays as it is."""
-    if tx.execute(select(schema.api_keys.c.id).where(schema.api_keys.c.sha256 == _hash(key))).first():
-        return
-    tx.execute(
-        schema.api_keys.insert().values(
-            id=str(uuid4()), account_id=account_named(tx, account_name, now), sha256=_hash(key), created_at=now
-        )
-    )
+    account_id = account_named(tx, account_name, now)
+    insert_if_absent(tx, schema.api_keys, id=str(uuid4()), account_id=account_id, sha256=_hash(key), created_at=now)
 
 
 def account_of(tx: Transaction, key: str) -> str | None:
@@ -51,12 +47,8 @@ def any_exist(tx: Transaction) -> bool:
 
 def account_named(tx: Transaction, name: str, now: datetime) -> str:
     """The id of this account, which is made when it does not exist."""
-    row = tx.execute(select(schema.accounts.c.id).where(schema.accounts.c.name == name)).first()
-    if row:
-        return str(row.id)
-    account_id = str(uuid4())
-    tx.execute(schema.accounts.insert().values(id=account_id, name=name, created_at=now))
-    return account_id
+    insert_if_absent(tx, schema.accounts, id=str(uuid4()), name=name, created_at=now)
+    return str(tx.execute(select(schema.accounts.c.id).where(schema.accounts.c.name == name)).scalar_one())
 
 
 def _hash(key: str) -> str:

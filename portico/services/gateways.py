@@ -1,9 +1,10 @@
 """Gateways: the processes that hold browsers' sockets. One that is not seen for the lease is dead, its people gone."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from portico.db import schema
 from portico.db.engine import Transaction
@@ -22,14 +23,17 @@ def register(tx: Transaction, now: datetime) -> str:
 
 
 def beat(tx: Transaction, gateway_id: str, now: datetime) -> bool:
-    """Say that the gateway lives; False when others have declared it dead and closed its participants' rows."""
-    moved = tx.execute(GATEWAYS.update().where(GATEWAYS.c.id == gateway_id).values(seen_at=now))
-    return moved.rowcount == 1
+    """Say that the gateway lives; False when it is too late: others may have begun to close its participants' rows."""
+    alive = (GATEWAYS.c.id == gateway_id) & (GATEWAYS.c.seen_at > now - LEASE)
+    return tx.execute(GATEWAYS.update().where(alive).values(seen_at=now)).rowcount == 1
 
 
-def retire(tx: Transaction, gateway_id: str) -> None:
-    """A gateway that has closed all its sockets goes."""
+def retire(tx: Transaction, gateway_id: str, now: datetime) -> None:
+    """A gateway goes, and with it whoever its sockets did not let go in time."""
+    # Its row first: a join that comes through it at this moment waits for the row, and then finds it gone.
     tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway_id))
+    for participant in _people_of(tx, gateway_id):
+        participants.leave(tx, participant.id, "timeout", now=now)
 
 
 def sweep_is_due(tx: Transaction, *, now: datetime, grace: timedelta) -> bool:
@@ -41,22 +45,28 @@ def sweep_is_due(tx: Transaction, *, now: datetime, grace: timedelta) -> bool:
 def reap(tx: Transaction, *, unseen_since: datetime, limit: int = 500) -> int:
     """Close what dead gateways left behind: their participants left when they were last seen. How many did.
 
-    Call again while it returns `limit`: one step stays short however many people were lost.
+    Call again until it returns 0: one step stays short however many people were lost.
     """
     dead = GATEWAYS.c.seen_at <= unseen_since
     rows = tx.execute(select(GATEWAYS).where(dead).order_by(GATEWAYS.c.id).with_for_update(skip_locked=True)).all()
     closed = 0
-    present = schema.room_participants.c
     for gateway in rows:
-        lost = tx.execute(
-            select(present.id, present.joined_at)
-            .where(present.gateway_id == gateway.id, present.left_at.is_(None))
-            .order_by(present.room_id, present.id)  # rooms are locked in one order everywhere, so nobody deadlocks
-            .limit(limit - closed)
-        ).all()
-        for participant in lost:
-            closed += participants.leave(tx, participant.id, "timeout", now=max(gateway.seen_at, participant.joined_at))
-        if closed >= limit:
-            return closed
-        retire(tx, gateway.id)
+        for participant in _people_of(tx, gateway.id, limit - closed):
+            left_at = max(gateway.seen_at, participant.joined_at)
+            closed += participants.leave(tx, participant.id, "timeout", now=left_at)
+        if closed >= limit or _people_of(tx, gateway.id, 1):
+            return max(closed, 1)  # there is more to do
+        tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway.id))
     return closed
+
+
+def _people_of(tx: Transaction, gateway_id: str, limit: int | None = None) -> list[Row[Any]]:
+    present = schema.room_participants.c
+    return list(
+        tx.execute(
+            select(present.id, present.joined_at)
+            .where(present.gateway_id == gateway_id, present.left_at.is_(None))
+            .order_by(present.room_id, present.id)  # rooms are locked in one order everywhere, so nobody deadlocks
+            .limit(limit)
+        )
+    )

@@ -1,13 +1,13 @@
 """Participants: one row for each admitted join, whose id is the one that the browser announced."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.exc import IntegrityError
 
-from portico.core.errors import IdentityTaken, RoomFull, RoomGone
+from portico.core.errors import GatewayLost, IdentityTaken, RoomFull, RoomGone
 from portico.core.events import ParticipantJoined
 from portico.db import schema
 from portico.db.engine import Transaction
@@ -26,15 +26,23 @@ class Joined:
 
 
 def join(
-    tx: Transaction, room_id: str, participant_id: str, context: str | None, *, gateway_id: str, now: datetime
+    tx: Transaction,
+    room_id: str,
+    participant_id: str,
+    context: str | None,
+    *,
+    gateway_id: str,
+    now: datetime,
+    grace: timedelta = sessions.GRACE,
 ) -> Joined:
     """Admit a participant, beginning a session if none is active. Raises a JoinRefused and leaves no trace."""
+    _hold_gateway(tx, gateway_id)
     room = sessions.lock_room(tx, room_id)
     if room is None or room.deleted_at is not None:
         raise RoomGone("This room does not exist.")
     if tx.execute(select(PARTICIPANTS.c.id).where(PARTICIPANTS.c.id == participant_id)).first():
         raise IdentityTaken("A participant with this id has joined before.")
-    session = sessions.active_of(tx, room_id)
+    session = sessions.end_if_stale(tx, sessions.active_of(tx, room_id), now=now, grace=grace)
     if session is not None and _count(tx, session.id) >= room.max_participants:
         raise RoomFull(f"The room is full: {room.max_participants} participants are in it.")
     session_id = sessions.open_or_continue(tx, room, now)
@@ -44,6 +52,13 @@ def join(
         raise IdentityTaken("A participant with this id has joined before.") from error
     events.record(tx, room.account_id, ParticipantJoined(session_id, room_id, participant_id, context), now)
     return Joined(participant_id, session_id, room_id)
+
+
+def _hold_gateway(tx: Transaction, gateway_id: str) -> None:
+    """Keep the gateway from being retired until this join is written: nobody may be left on one that is gone."""
+    here = select(schema.gateways.c.id).where(schema.gateways.c.id == gateway_id)
+    if tx.execute(here.with_for_update(read=True, key_share=True)).first() is None:
+        raise GatewayLost("The server is recovering; join again in a moment.")
 
 
 def _insert(

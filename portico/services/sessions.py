@@ -14,6 +14,8 @@ from portico.services import events
 
 SESSIONS = schema.room_sessions
 PARTICIPANTS = schema.room_participants
+GRACE = timedelta(seconds=5)
+"""How long an empty session waits for somebody to come back, unless a setting says otherwise."""
 
 
 def lock_room(tx: Transaction, room_id: str) -> Row[Any] | None:
@@ -78,15 +80,23 @@ def end(tx: Transaction, session_id: str, *, ended_reason: str, left_reason: str
 
 def end_stale(tx: Transaction, *, now: datetime, grace: timedelta, limit: int = 100) -> list[str]:
     """End up to `limit` sessions that have been empty for the grace period; the ids of their rooms."""
-    due = SESSIONS.c.active & (SESSIONS.c.empty_at <= now - grace)
+    due = select(SESSIONS.c.room_id).where(SESSIONS.c.active, SESSIONS.c.empty_at <= now - grace)
     rooms = []
-    for row in tx.execute(select(SESSIONS.c.id, SESSIONS.c.room_id).where(due).order_by(SESSIONS.c.id).limit(limit)):
-        lock_room(tx, row.room_id)
+    for (room_id,) in tx.execute(due.order_by(SESSIONS.c.room_id).limit(limit)).all():
+        lock_room(tx, room_id)
         # Somebody may have come back, or ended it, while we waited for the lock.
-        if tx.execute(select(SESSIONS.c.id).where(SESSIONS.c.id == row.id, due)).first():
-            end(tx, row.id, ended_reason="stale", left_reason="left", now=now)
-            rooms.append(row.room_id)
+        session = active_of(tx, room_id)
+        if session is not None and end_if_stale(tx, session, now=now, grace=grace) is None:
+            rooms.append(room_id)
     return rooms
+
+
+def end_if_stale(tx: Transaction, session: Row[Any] | None, *, now: datetime, grace: timedelta) -> Row[Any] | None:
+    """The session, unless it has been empty for the grace period: then it ends. The room is locked by the caller."""
+    if session is None or session.empty_at is None or session.empty_at > now - grace:
+        return session
+    end(tx, session.id, ended_reason="stale", left_reason="left", now=now)
+    return None
 
 
 def end_all_in(tx: Transaction, room_ids: list[str], *, ended_reason: str, now: datetime) -> int:

@@ -15,6 +15,7 @@ from portico.core import tokens
 from portico.core.errors import Forbidden, NotFound
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.db.statements import insert_if_absent
 
 TOKEN_TTL_SECS = 600
 REFRESH_TOKEN_TTL_SECS = 3600
@@ -147,14 +148,11 @@ def _owner(tx: Transaction, room_id: str) -> str | None:
 
 
 def _ensure(tx: Transaction, purpose: str, now: datetime) -> None:
-    keys = schema.signing_keys.c
-    if tx.execute(select(keys.id).where(keys.purpose == purpose, keys.retired_at.is_(None))).first():
-        return
-    tx.execute(
-        schema.signing_keys.insert().values(
-            id=str(uuid4()),
-            purpose=purpose,
-            secret=base64.b64encode(secrets.token_bytes(32)).decode(),
-            created_at=now,
-        )
+    insert_if_absent(
+        tx,
+        schema.signing_keys,
+        id=str(uuid4()),
+        purpose=purpose,
+        secret=base64.b64encode(secrets.token_bytes(32)).decode(),
+        created_at=now,
     )

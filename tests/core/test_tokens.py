@@ -197,7 +197,11 @@ def test_nothing_may_stand_before_or_behind_a_token(junk: str) -> None:
         {"jti": None},
         {"grants": []},
         {"grants": None},
-        {"grants": [{"actions": [], "resources": [f"telnyx:video:rooms:{ROOM}"], "subjects": [f"telnyx:users:{ACCOUNT}"]}]},
+        {
+            "grants": [
+                {"actions": [], "resources": [f"telnyx:video:rooms:{ROOM}"], "subjects": [f"telnyx:users:{ACCOUNT}"]}
+            ]
+        },
         {"grants": [{"actions": ["join"], "resources": [], "subjects": [f"telnyx:users:{ACCOUNT}"]}]},
         {"grants": [{"actions": ["join"], "resources": [f"telnyx:video:rooms:{ROOM}"], "subjects": []}]},
         {"grants": [{"actions": ["join"], "resources": ["*"], "subjects": [f"telnyx:users:{ACCOUNT}"]}]},
@@ -260,9 +264,7 @@ _MEMBERS = st.fixed_dictionaries(
     {}, optional={name: _JSON for name in ("alg", "typ", "crit", "kid", "jwk", "b64", "x5c", "jku", "cty")}
 )
 _ALGORITHM = st.sampled_from([{}, {"alg": "Ed25519"}, {"alg": "none"}, {"alg": "HS256"}])
-_HEADERS = st.one_of(
-    _JSON, st.tuples(_MEMBERS, _ALGORITHM).map(lambda both: {**both[0], **both[1]})
-)
+_HEADERS = st.one_of(_JSON, st.tuples(_MEMBERS, _ALGORITHM).map(lambda both: {**both[0], **both[1]}))
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from portico.db import schema
-from portico.db.engine import Database, SqliteDatabase
+from portico.db.engine import Database
+from portico.db.sqlite import SqliteDatabase
 from portico.services import api_keys
 from tests.factories import NOW, an_account, rows
 

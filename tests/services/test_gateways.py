@@ -24,8 +24,8 @@ async def test_a_gateway_that_beats_lives(database: Database) -> None:
     def live(tx: Transaction) -> None:
         gateway_id = a_gateway(tx)
         joined = a_participant(tx, a_room(tx), gateway_id=gateway_id)
-        assert gateways.beat(tx, gateway_id, NOW + LEASE)
-        now = NOW + LEASE + LEASE - TICK
+        assert gateways.beat(tx, gateway_id, NOW + LEASE - TICK)
+        now = NOW + LEASE + LEASE - 2 * TICK
         assert not gateways.sweep_is_due(tx, now=now, grace=GRACE)
         assert gateways.reap(tx, unseen_since=now - LEASE) == 0
         assert row(tx, schema.room_participants, joined.participant_id).left_at is None
@@ -127,7 +127,7 @@ async def test_a_gateway_that_retires_with_people_in_rooms_leaves_no_ghosts(data
     def retire(tx: Transaction) -> None:
         gateway_id = a_gateway(tx)
         a_participant(tx, a_room(tx), gateway_id=gateway_id)
-        gateways.retire(tx, gateway_id)
+        gateways.retire(tx, gateway_id, NOW)
         gateways.reap(tx, unseen_since=NOW + timedelta(days=1))
         assert rows(tx, schema.room_participants, left_at=None) == []
 

@@ -27,11 +27,11 @@ async def test_it_is_made_again_when_it_was_deleted(database: Database) -> None:
         rooms.delete(tx, an_account(tx), first, now=NOW)
         second = meetings.first_room(tx, NOW)
         assert second != first
-        assert rooms.retrieve(tx, an_account(tx), second).unique_name == meetings.FIRST_ROOM
+        assert rooms.retrieve(tx, an_account(tx), second).unique_name == meetings.FIRST_ROOM.unique_name
 
     await database.write(delete_and_start)
 
 
 async def test_a_room_of_the_same_name_in_another_account_is_not_taken(database: Database) -> None:
-    other = await database.write(partial(a_room, account="other", unique_name=meetings.FIRST_ROOM))
+    other = await database.write(partial(a_room, account="other", unique_name=meetings.FIRST_ROOM.unique_name))
     assert await database.write(partial(meetings.first_room, now=NOW)) != other

@@ -21,8 +21,9 @@ async def test_the_first_to_join_begins_the_session(database: Database) -> None:
     def join(tx: Transaction) -> None:
         room_id = a_room(tx)
         joined = a_participant(tx, room_id, context='{"name": "Alice"}')
-        session, participant = row(tx, schema.room_sessions, joined.session_id), row(
-            tx, schema.room_participants, joined.participant_id
+        session, participant = (
+            row(tx, schema.room_sessions, joined.session_id),
+            row(tx, schema.room_participants, joined.participant_id),
         )
         assert (session.room_id, session.active, session.created_at, session.ended_at) == (room_id, True, NOW, None)
         assert (participant.session_id, participant.context) == (joined.session_id, '{"name": "Alice"}')
@@ -55,7 +56,17 @@ async def test_the_second_joins_the_same_session(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "context", [None, "", "Alice", '{"role":"agent","name":"Zoë 😀"}', "  \t\r\n ", "'; DROP TABLE rooms; --", "\\u0000", "x" * 24_000]
+    "context",
+    [
+        None,
+        "",
+        "Alice",
+        '{"role":"agent","name":"Zoë 😀"}',
+        "  \t\r\n ",
+        "'; DROP TABLE rooms; --",
+        "\\u0000",
+        "x" * 24_000,
+    ],
 )
 async def test_the_context_passes_byte_for_byte(database: Database, context: str | None) -> None:
     def join(tx: Transaction) -> None:
@@ -210,7 +221,9 @@ async def test_a_refusal_leaves_alone_what_else_the_transaction_commits(database
         await database.write(partial(a_participant, room_id=room_id))
     before = await database.read(_everything)
     with pytest.raises(RoomFull):
-        await database.write(lambda tx: (rooms.create(tx, an_account(tx), RoomSettings(), now=NOW), a_participant(tx, room_id)))
+        await database.write(
+            lambda tx: (rooms.create(tx, an_account(tx), RoomSettings(), now=NOW), a_participant(tx, room_id))
+        )
     assert await database.read(_everything) == before
 
 

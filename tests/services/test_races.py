@@ -85,7 +85,9 @@ async def test_coming_and_going_never_exceeds_the_limit(database: Database, seco
                 joined = await mine.write(_join(room_id, gateway_id))
             except JoinRefused:
                 continue
-            assert await mine.write(partial(participants.leave, participant_id=joined.participant_id, reason="left", now=NOW))
+            assert await mine.write(
+                partial(participants.leave, participant_id=joined.participant_id, reason="left", now=NOW)
+            )
 
     async with asyncio.timeout(SECS):
         await asyncio.gather(*map(come_and_go, range(20)))
@@ -121,7 +123,11 @@ async def test_of_many_who_end_a_session_one_does(database: Database, second: Da
     for _ in range(ROUNDS):
         room_id, joined = await database.write(_occupied_room)
         end: Write = partial(
-            sessions.end, session_id=joined.session_id, ended_reason="Ended from API", left_reason="session_ended", now=NOW
+            sessions.end,
+            session_id=joined.session_id,
+            ended_reason="Ended from API",
+            left_reason="session_ended",
+            now=NOW,
         )
         outcomes = await _race(database, [end] * 10, second, [end] * 10)
         assert Counter(outcomes) == {"NoneType": 1, SessionOver.__name__: 19}
@@ -254,7 +260,10 @@ def _is_over(tx: Transaction, room_id: str) -> None:
     assert rows(tx, schema.room_sessions, room_id=room_id, active=True) == []
     assert rows(tx, schema.room_participants, room_id=room_id, left_at=None) == []
     told = facts(tx, room_id)
-    for begun, ended, member in [("session.started", "session.ended", "session_id"), ("participant.joined", "participant.left", "participant_id")]:
+    for begun, ended, member in [
+        ("session.started", "session.ended", "session_id"),
+        ("participant.joined", "participant.left", "participant_id"),
+    ]:
         first, last = (sorted(payload[member] for name, payload in told if name == which) for which in (begun, ended))
         assert first == last
         assert len(set(first)) == len(first)

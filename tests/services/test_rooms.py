@@ -16,8 +16,9 @@ from portico.core.filters import Condition
 from portico.core.model import Room, RoomSettings
 from portico.core.paging import Page
 from portico.db import schema
-from portico.db.engine import Database, SqliteDatabase, Transaction, open_database
-from portico.services import api_keys, listing, participants, rooms
+from portico.db.engine import Database, Transaction, open_database
+from portico.db.sqlite import SqliteDatabase
+from portico.services import api_keys, gateways, listing, participants, rooms
 
 START = datetime(2026, 3, 26, 12, tzinfo=UTC)
 
@@ -41,7 +42,8 @@ def a_room(account_id: str, seconds: float = 0, **settings: Any) -> Callable[[Tr
 
 
 def join(tx: Transaction, room_id: str, seconds: float) -> participants.Joined:
-    return participants.join(tx, room_id, str(uuid4()), None, gateway_id=str(uuid4()), now=at(seconds))
+    gateway_id = gateways.register(tx, at(seconds))
+    return participants.join(tx, room_id, str(uuid4()), None, gateway_id=gateway_id, now=at(seconds))
 
 
 async def test_a_taken_name_spoils_no_other_transaction_of_its_batch(database: Database, account_id: str) -> None:

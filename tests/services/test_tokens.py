@@ -5,6 +5,7 @@ from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from portico.core import tokens as core_tokens
 from portico.core.errors import Forbidden, NotFound
@@ -100,7 +101,8 @@ async def test_refreshing_is_forbidden(database: Database, wrong: str) -> None:
                 text = text[:-9] + ("A" if text[-9] != "A" else "B") + text[-8:]
             case "foreign":
                 seed = bytes(range(32))
-                foreign = TokenKeys(tokens._pair(seed), (tokens._pair(seed),), b"")
+                pair = Ed25519PrivateKey.from_private_bytes(seed)
+                foreign = TokenKeys(pair, (pair.public_key(),), b"")
                 text, _ = _refresh_token(tx, foreign, account_id, room_id)
             case "deleted":
                 rooms.delete(tx, account_id, room_id, now=NOW)
@@ -130,7 +132,7 @@ async def test_the_keys_are_made_once(database: Database) -> None:
         first, second = tokens.load_keys(tx, NOW), tokens.load_keys(tx, NOW + SECOND)
         assert first.invite == second.invite
         assert len(first.invite) == 32
-        assert first.current.as_dict(private=True) == second.current.as_dict(private=True)
+        assert first.current.private_bytes_raw() == second.current.private_bytes_raw()
         assert len(rows(tx, schema.signing_keys)) == 2
 
     await database.write(load_twice)
@@ -143,7 +145,7 @@ async def test_a_retired_key_signs_nothing_and_ends_nothing(database: Database) 
         retired = schema.signing_keys.update().where(schema.signing_keys.c.purpose == "token")
         tx.execute(retired.values(retired_at=NOW))
         rotated = tokens.load_keys(tx, NOW)
-        assert rotated.current.as_dict() != keys.current.as_dict()
+        assert rotated.current.private_bytes_raw() != keys.current.private_bytes_raw()
         assert len(rotated.accepted) == 2
         assert rotated.invite == keys.invite
         renewed = tokens.refresh(tx, rotated, room_id, before, now=NOW)
