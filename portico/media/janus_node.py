@@ -1,0 +1,304 @@
+"""A Janus that is kept alive: started, watched by requests with deadlines, and started again when it is lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from portico.media.janus_config import (
+    AUDIOBRIDGE,
+    PLUGINS,
+    TEXTROOM,
+    VIDEOROOM,
+    JanusSecrets,
+    JanusSettings,
+    find_janus,
+    write_config,
+)
+from portico.media.janus_errors import JanusError, JanusUnavailable
+from portico.media.janus_link import JanusLink
+from portico.media.janus_process import FolderLock, JanusProcess, end_orphans, free_port
+
+__all__ = ["AUDIOBRIDGE", "TEXTROOM", "VIDEOROOM", "JanusError", "JanusNode", "JanusSettings", "JanusUnavailable"]
+
+log = structlog.get_logger(__name__)
+
+START_DEADLINE = 10.0
+"""Seconds that Janus has from its start to its first answer."""
+
+CHECK_PERIOD = 2.0
+CHECK_DEADLINE = 4.0
+SECOND_CHECK_DEADLINE = 2.0
+"""Seconds between health checks, for the answers to one, and for the repetition that decides: 8 s to notice a hang.
+
+The repetition is there because it may be us who were too busy to read the answers in time.
+"""
+
+LOST_DEADLINE = 10.0
+"""Seconds that `on_lost` has before the restart goes on without waiting for it."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+HEALTHY_AFTER = 60.0
+"""Seconds of good health after which the pauses before a restart begin anew at the shortest."""
+
+
+class JanusNode:
+    """One Janus: a child process of ours, or with `settings.url` somebody else's, which is watched just the same.
+
+    `on_lost` is awaited once per loss, before anything is started again; `on_up` after each successful restart.
+    """
+
+    url: str
+    """Where clients' sockets go, subprotocol janus-protocol; a restarted child has another port."""
+    api_secret: str | None
+    admin_key: str
+    version: str | None = None
+    is_up: bool = False
+
+    def __init__(
+        self,
+        settings: JanusSettings,
+        *,
+        on_lost: Callable[[str], Awaitable[None]],
+        on_up: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._on_lost = on_lost
+        self._on_up = on_up
+        self._secrets = JanusSecrets()
+        self.url = settings.url or ""
+        self.api_secret = settings.api_secret if settings.url else self._secrets.api_secret
+        self.admin_key = (settings.admin_key or "") if settings.url else self._secrets.admin_key
+        self._lock: FolderLock | None = None  # held between start() and stop(), for a child only
+        self._process: JanusProcess | None = None  # set while there is a child
+        self._link: JanusLink | None = None  # set while Janus is up
+        self._supervisor: asyncio.Task[None] | None = None  # runs between start() and stop()
+        self._callbacks: set[asyncio.Task[None]] = set()  # on_lost and on_up that have not returned yet
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, if there is one."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Returns when Janus answers; raises JanusUnavailable, and then nothing of it is left."""
+        try:
+            if self._settings.url is None:
+                folder = _private_folder(self._settings.data_dir)
+                self._lock = FolderLock(folder)
+                await end_orphans(folder)
+            await self._bring_up()
+        except BaseException:
+            await self.stop()
+            raise
+        self._supervisor = asyncio.create_task(self._supervise(), name="janus-supervisor")
+        self._supervisor.add_done_callback(_tell_crash)
+
+    async def stop(self) -> None:
+        """Ends supervision, callbacks, connection and child; does nothing when there is nothing to end."""
+        running = [*self._callbacks, *([self._supervisor] if self._supervisor is not None else [])]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._supervisor = None
+        self.is_up = False
+        try:
+            await self._drop_link()
+            if self._process is not None:
+                await self._process.stop()
+        finally:
+            self._process = None
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+    async def request(
+        self,
+        plugin: str,
+        body: dict[str, Any],
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 - the connection has to know it, to forget the request
+    ) -> dict[str, Any]:
+        """A request to a plugin as Janus' operator; returns the plugin's answer, `plugindata.data`.
+
+        Raises JanusError with the plugin's code, and JanusUnavailable when there is no answer within `timeout` seconds.
+        """
+        return await self._live_link().request(plugin, body, deadline=timeout)
+
+    async def core_request(
+        self,
+        message: dict[str, Any],
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 - as above
+    ) -> dict[str, Any]:
+        """A request to Janus' core, such as {"janus": "info"}; returns the whole answer."""
+        return await self._live_link().core(message, deadline=timeout)
+
+    def _live_link(self) -> JanusLink:
+        if self._link is None:
+            raise JanusUnavailable("The media server is being restarted: try again in a few seconds.")
+        return self._link
+
+    async def _bring_up(self) -> None:
+        if self._settings.url is None:
+            self._link = await self._start_child(self._settings.folder)
+        else:
+            self._link = await self._open_link()
+        answer = await self._link.core({"janus": "info"}, deadline=CHECK_DEADLINE)
+        self.version = answer.get("version_string")
+        await _check(self._link, CHECK_DEADLINE)
+        self.is_up = True
+        log.info("janus.up", version=self.version, pid=self.pid, url=self.url)
+
+    async def _start_child(self, folder: Path) -> JanusLink:
+        """Starts Janus and connects to it as soon as it listens."""
+        binary = find_janus(self._settings.binary)
+        port = free_port()
+        write_config(self._settings, self._secrets, binary, port)
+        self.url = f"ws://127.0.0.1:{port}"
+        self._process = process = await JanusProcess.spawn(binary, folder)
+        try:
+            async with asyncio.timeout(START_DEADLINE):
+                while not process.has_ended:
+                    if await _listens(port):
+                        return await self._open_link()
+                    await asyncio.sleep(0.01)
+        except (TimeoutError, JanusUnavailable) as error:
+            if not process.has_ended:
+                raise JanusUnavailable(f"{binary} does not answer{_quote(process)}.") from error
+        raise JanusUnavailable(f"{binary} {await process.wait()}{_quote(process)}.")
+
+    async def _open_link(self) -> JanusLink:
+        try:
+            return await JanusLink.open(self.url, self.api_secret, deadline=START_DEADLINE)
+        except JanusError as error:
+            raise JanusUnavailable(f"Janus on {self.url} refuses us: {error.reason} ({error.code}).") from error
+
+    async def _supervise(self) -> None:
+        pause = FIRST_PAUSE
+        clock = asyncio.get_running_loop().time
+        while True:
+            up_since = clock()
+            reason = await self._watch()
+            if clock() - up_since >= HEALTHY_AFTER:
+                pause = FIRST_PAUSE
+            self.is_up = False
+            log.error("janus.lost", reason=reason, pid=self.pid)
+            await self._take_down()
+            await self._call("on_lost", self._on_lost(reason), wait_secs=LOST_DEADLINE)
+            pause = await self._restart(pause)
+            if self._on_up is not None:
+                await self._call("on_up", self._on_up(), wait_secs=0)  # meanwhile we watch already
+
+    async def _watch(self) -> str:
+        """Returns when Janus is lost, with the reason in words for a log and an operator."""
+        link = self._live_link()
+        watchers = [asyncio.create_task(link.lost()), asyncio.create_task(self._watch_health(link))]
+        if self._process is not None:
+            watchers.append(asyncio.create_task(self._process.wait()))
+        try:
+            await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
+            # A process that ends closes its connections first: give its exit the moment it needs to be seen.
+            if self._process is not None and not watchers[1].done():
+                await asyncio.wait(watchers[2:], timeout=0.2)
+            return "Janus " + next(watcher.result() for watcher in reversed(watchers) if watcher.done())
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+
+    async def _watch_health(self, link: JanusLink) -> str:
+        """Returns when a plugin does not answer, although the process may still run and the core may still talk."""
+        while True:
+            await asyncio.sleep(CHECK_PERIOD)
+            if self._process is not None:
+                self._process.bound_log()
+            try:
+                await _check(link, CHECK_DEADLINE)
+            except JanusUnavailable:
+                try:
+                    await _check(link, SECOND_CHECK_DEADLINE)
+                except JanusUnavailable:
+                    return "does not answer any more"
+
+    async def _restart(self, pause: float) -> float:
+        """Tries until Janus is up; returns the pause to begin with at the next loss."""
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+            try:
+                await self._bring_up()
+                return pause
+            except (JanusUnavailable, JanusError, OSError) as error:
+                log.error("janus.restart_failed", reason=str(error), next_try_secs=pause)
+                await self._take_down()
+
+    async def _take_down(self) -> None:
+        """Leaves nothing of a Janus that is lost: it may hang, so it is not asked."""
+        await self._drop_link()
+        if self._process is not None:
+            await self._process.kill()
+            self._process = None
+
+    async def _drop_link(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    async def _call(self, name: str, callback: Awaitable[None], *, wait_secs: float) -> None:
+        """Awaits a callback for a while. A slower one goes on beside us: what it still has to tell is told."""
+        task = asyncio.create_task(_run(name, callback), name=f"janus-{name}")
+        self._callbacks.add(task)
+        task.add_done_callback(self._callbacks.discard)
+        await asyncio.wait([task], timeout=wait_secs)
+        if wait_secs and not task.done():
+            log.error("janus.callback_slow", callback=name, secs=wait_secs)
+
+
+async def _run(name: str, callback: Awaitable[None]) -> None:
+    try:
+        await callback
+    except Exception:  # whatever the callback's fault is, Janus has to come back
+        log.exception("janus.callback_failed", callback=name)
+
+
+def _tell_crash(supervisor: asyncio.Task[None]) -> None:
+    if not supervisor.cancelled() and (fault := supervisor.exception()) is not None:
+        log.critical("janus.supervisor_crashed", exc_info=fault)
+
+
+async def _check(link: JanusLink, deadline: float) -> None:
+    """Asks each plugin for a room, which takes the lock that its requests wait for when a plugin is stuck."""
+    exists = {"request": "exists", "room": 1}
+    asked: list[Coroutine[Any, Any, Any]] = [link.request(plugin, exists, deadline=deadline) for plugin in PLUGINS]
+    for outcome in await asyncio.gather(*asked, return_exceptions=True):
+        # An error is an answer too: the plugin lives.
+        if isinstance(outcome, BaseException) and not isinstance(outcome, JanusError):
+            raise outcome
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _quote(process: JanusProcess) -> str:
+    line = process.last_error()
+    return f"; the last it said was: {line.rstrip('.')}" if line else ""
+
+
+def _private_folder(data_dir: Path) -> Path:
+    """The folder of Janus' files, which hold secrets: for our user alone, also when it was there before."""
+    folder = JanusSettings(data_dir).folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise JanusUnavailable(f"{folder} cannot be written: {error.strerror}.") from error
+    return folder
