@@ -1,0 +1,1 @@
+"""REST: parses requests, calls services, renders answers."""

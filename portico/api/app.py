@@ -1,0 +1,70 @@
+"""Puts the REST API on the application: endpoints, error handlers, middleware, OpenAPI and its reference page."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from portico.api import client_tokens, errors, openapi, reference, room_participants, room_sessions, rooms
+from portico.api.auth import KeyRing
+from portico.api.context import Context
+from portico.api.edge import Edge
+from portico.core.errors import PorticoError
+from portico.db.engine import Database
+from portico.services.tokens import TokenKeys
+
+_ROUTERS = (rooms.router, client_tokens.router, room_sessions.router, room_participants.router)
+_ROUTES = [route for router in _ROUTERS for route in router.routes]
+
+
+def add_api(
+    app: FastAPI,
+    db: Database,
+    keys: TokenKeys,
+    *,
+    clock: Callable[[], datetime],
+    on_room_deleted: Callable[[str], Awaitable[None]] | None = None,
+) -> None:
+    """Call once, before the application serves. `on_room_deleted` is awaited after the deletion is committed.
+
+    The application must have been made with openapi_url=None: the document and its page are ours.
+    """
+    if app.openapi_url is not None:
+        raise ValueError("make the application with FastAPI(openapi_url=None)")
+    app.state.api = Context(db, keys, clock, on_room_deleted, KeyRing(db))
+    app.state.api_routes = _ROUTES
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.router.redirect_slashes = False  # a path with a slash too many is unknown, not elsewhere
+    # Starlette's signature wants handlers of any Exception; each is only called with the class it is registered for.
+    app.add_exception_handler(PorticoError, errors.on_portico_error)  # type: ignore[arg-type]
+    app.add_exception_handler(HTTPException, errors.on_http_error)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, errors.on_validation_error)  # type: ignore[arg-type]
+    app.add_middleware(Edge)
+    app.openapi = document  # type: ignore[method-assign]
+    app.add_api_route("/openapi.json", _show_document, include_in_schema=False)
+    app.add_api_route("/docs", _show_page, include_in_schema=False)
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document; made once, when somebody first asks."""
+    return openapi.document(_ROUTES)
+
+
+@cache
+def _page() -> str:
+    return reference.render(document())
+
+
+async def _show_document() -> Response:
+    return JSONResponse(document())
+
+
+async def _show_page() -> Response:
+    return HTMLResponse(_page(), headers={"Content-Security-Policy": reference.CONTENT_SECURITY_POLICY})

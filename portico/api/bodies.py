@@ -1,0 +1,158 @@
+"""Request bodies: read with a limit and a deadline, parsed as JSON whatever they hold, and what may stand in them."""
+
+import asyncio
+import json
+from typing import Annotated, NoReturn
+
+from fastapi import Depends, Request
+from starlette.exceptions import HTTPException
+
+from portico.core.casting import Member
+from portico.core.model import RoomSettings
+from portico.services.tokens import REFRESH_TOKEN_TTL_SECS, TOKEN_TTL_SECS
+
+BODY_BYTES_MAX = 1_000_000
+BODY_DEADLINE_SECS = 30
+_DIGITS_MAX = 40
+_DEFAULT = RoomSettings()
+
+ROOM = (
+    Member(
+        "unique_name",
+        "string",
+        "A name that no other room of the account has. An empty string means no name.",
+        _DEFAULT.unique_name,
+        longest=255,
+        example="Stand-up",
+    ),
+    Member(
+        "max_participants",
+        "integer",
+        "How many people may be in the room at once; further ones are refused.",
+        _DEFAULT.max_participants,
+        minimum=2,
+        maximum=50,
+        example=10,
+    ),
+    Member(
+        "enable_recording",
+        "boolean",
+        "Whether sessions that begin from now on are recorded.",
+        _DEFAULT.enable_recording,
+        example=False,
+    ),
+    Member(
+        "webhook_event_url",
+        "url",
+        "Where the room's events are delivered: http or https, without user name and password.",
+        _DEFAULT.webhook_event_url,
+        longest=2000,
+        example="https://example.com/events",
+    ),
+    Member(
+        "webhook_event_failover_url",
+        "url",
+        "Where an event goes when its delivery to the first URL fails.",
+        _DEFAULT.webhook_event_failover_url,
+        longest=2000,
+        example="https://failover.example.com/events",
+    ),
+    Member(
+        "webhook_timeout_secs",
+        "integer",
+        "Seconds that a receiver has to answer; null and 0 mean two.",
+        _DEFAULT.webhook_timeout_secs,
+        minimum=0,
+        maximum=30,
+        example=20,
+    ),
+)
+
+_TOKEN_TTL = Member(
+    "token_ttl_secs",
+    "integer",
+    "Seconds until the client token expires.",
+    TOKEN_TTL_SECS,
+    minimum=10,
+    maximum=3600,
+    example=600,
+)
+GENERATE = (
+    _TOKEN_TTL,
+    Member(
+        "refresh_token_ttl_secs",
+        "integer",
+        "Seconds until the refresh token expires.",
+        REFRESH_TOKEN_TTL_SECS,
+        minimum=60,
+        maximum=86400,
+        example=3600,
+    ),
+)
+REFRESH = (
+    _TOKEN_TTL,
+    Member(
+        "refresh_token",
+        "string",
+        "The refresh token that generate_join_client_token gave. It may be used again until it expires.",
+        required=True,
+        example="eyJhbGciOiJFZDI1NTE5Iiwi...",
+    ),
+)
+
+
+def parse(raw: bytes) -> object:
+    """The JSON value of a body; no bytes mean an empty object. ValueError with a sentence for what is not JSON."""
+    if not raw:
+        return {}
+    try:
+        return json.loads(raw.decode(), parse_constant=_refuse_constant, parse_int=_integer)
+    except RecursionError:
+        raise ValueError("The request body is nested too deeply.") from None
+    except UnicodeDecodeError:
+        raise ValueError("The request body should be UTF-8.") from None
+    except ValueError:
+        raise ValueError("The request body should be JSON.") from None
+
+
+async def _body(request: Request) -> object:
+    raw = await _read(request)
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if raw and content_type and content_type != "application/json" and not content_type.endswith("+json"):
+        raise HTTPException(415, "The Content-Type of the request body should be application/json.")
+    try:
+        return parse(raw)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from error
+
+
+Body = Annotated[object, Depends(_body)]
+
+
+async def _read(request: Request) -> bytes:
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced[:20]) > BODY_BYTES_MAX:
+        _refuse_size()
+    chunks = bytearray()
+    try:
+        async with asyncio.timeout(BODY_DEADLINE_SECS):
+            async for chunk in request.stream():
+                chunks += chunk
+                if len(chunks) > BODY_BYTES_MAX:
+                    _refuse_size()
+    except TimeoutError:
+        raise HTTPException(408, f"The request body did not arrive within {BODY_DEADLINE_SECS} seconds.") from None
+    return bytes(chunks)
+
+
+def _refuse_size() -> NoReturn:
+    raise HTTPException(413, f"The request body should have at most {BODY_BYTES_MAX} bytes.")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _integer(digits: str) -> int:
+    # Python refuses to convert thousands of digits; nothing of ours is near so large, so the length alone decides.
+    return int(digits[:_DIGITS_MAX])

@@ -1,0 +1,140 @@
+"""The error body, the one table from what went wrong to status and code, and the handlers that answer with it."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from portico.core.errors import (
+    Busy,
+    Fault,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PorticoError,
+    SessionOver,
+    Unauthenticated,
+)
+
+CATALOGUE = "https://developers.telnyx.com/docs/overview/errors/"
+RETRY_AFTER_SECS = 1
+_LIST_OR_ACTION_GET = {
+    "rooms",
+    "sessions",
+    "participants",
+    "room_sessions",
+    "room_participants",
+    "room_recordings",
+    "room_compositions",
+}
+_LIST_OR_ACTION_POST = {"end", "kick", "mute", "unmute"}
+_HTTP_TITLES = {
+    400: ("10015", "Bad Request"),
+    404: ("10005", "Resource not found"),
+    405: ("10030", "Method not allowed"),
+    408: ("10008", "Request timeout"),
+    413: ("10015", "Request body too large"),
+    415: ("10014", "Unsupported Media Type"),
+    429: ("10011", "Too many requests"),
+}
+
+
+def answer(
+    request: Request, status: int, faults: Sequence[Fault], headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """One body that is valid against all shapes that the published specification gives to errors.
+
+    It contradicts itself: an array for 422, one bare object for 403 and 404, {success, message} for lists and actions.
+    """
+    body: dict[str, Any] = {"errors": [_entry(fault) for fault in faults]}
+    first = faults[0]
+    if status in (403, 404):
+        body |= {"code": first.code, "title": first.title, "detail": first.detail}
+    if is_list_or_action(request.method, request.url.path):
+        body |= {"success": False, "message": first.detail}
+    return JSONResponse(body, status, headers=headers)
+
+
+def is_list_or_action(method: str, path: str) -> bool:
+    """Whether the specification declares the {success, message} shape for this operation."""
+    last = path.rpartition("/")[2]
+    return (method == "GET" and last in _LIST_OR_ACTION_GET) or (method == "POST" and last in _LIST_OR_ACTION_POST)
+
+
+def unexpected(request: Request) -> Response:
+    """What a caller hears of a fault of ours: nothing but the request id, under which the log has the rest."""
+    detail = f"An unexpected error occurred. The server's log tells more about request {request.state.request_id}."
+    return answer(request, 500, [Fault("10007", "Unexpected error", detail)])
+
+
+async def on_portico_error(request: Request, error: PorticoError) -> Response:
+    """Every refusal that a caller should hear; others are faults of ours."""
+    said = str(error)
+    match error:
+        case Unauthenticated():
+            fault = Fault("10009", "Authentication failed", said)
+            return answer(request, 401, [fault], {"WWW-Authenticate": "Bearer"})
+        case Forbidden(expired=True):
+            return answer(request, 403, [Fault("20006", "Expired access token", said)])
+        case Forbidden():
+            return answer(request, 403, [Fault("10010", "Authorization failed", said)])
+        case NotFound():
+            return answer(request, 404, [Fault("10005", "Resource not found", said)])
+        case Invalid():
+            return answer(request, 422, error.faults)
+        case SessionOver():
+            return answer(request, 422, [Fault("10027", "Unprocessable Entity", said)])
+        case Busy():
+            fault = Fault("10007", "Service unavailable", said)
+            return answer(request, 503, [fault], {"Retry-After": str(RETRY_AFTER_SECS)})
+        case _:
+            raise error
+
+
+async def on_http_error(request: Request, error: HTTPException) -> Response:
+    """What the framework refuses: unknown paths and methods, bodies that are not JSON or too large."""
+    status = error.status_code
+    if status < 400:
+        return Response(status_code=status, headers=error.headers)
+    fallback = ("10015", HTTPStatus(status).phrase) if status < 500 else ("10007", HTTPStatus(status).phrase)
+    code, title = _HTTP_TITLES.get(status, fallback)
+    detail = str(error.detail)
+    if status == 404:
+        detail = str(NotFound())
+    headers = dict(error.headers or {})
+    if status == 405:
+        headers["Allow"] = _allowed(request) or headers.get("Allow", "")
+        detail = f"This resource knows only {headers['Allow']}."
+    return answer(request, status, [Fault(code, title, detail)], headers)
+
+
+async def on_validation_error(request: Request, error: RequestValidationError) -> Response:
+    """FastAPI's own validation, where an endpoint declares typed parameters."""
+    faults = []
+    for each in error.errors():
+        where, *names = [str(part) for part in each["loc"]]
+        place = {"parameter": "/".join(names)} if where == "query" else {"pointer": "/" + "/".join(names)}
+        faults.append(Fault("10026", "Invalid parameter type", str(each["msg"]), **place))
+    return answer(request, 422, faults)
+
+
+def _allowed(request: Request) -> str:
+    """All methods of a path. Starlette's own header names those of the first route only."""
+    methods: set[str] = set()
+    for route in request.app.state.api_routes:
+        if route.path_regex.match(request.url.path):
+            methods |= route.methods
+    return ", ".join(sorted(methods))
+
+
+def _entry(fault: Fault) -> dict[str, Any]:
+    entry: dict[str, Any] = {"code": fault.code, "title": fault.title, "detail": fault.detail}
+    if fault.pointer is not None:
+        entry["source"] = {"pointer": fault.pointer}
+    elif fault.parameter is not None:
+        entry["source"] = {"parameter": fault.parameter}
+    return entry | {"meta": {"url": CATALOGUE + fault.code}}

@@ -1,0 +1,165 @@
+"""The OpenAPI 3.1 document: each endpoint describes itself with operation(), document() puts it together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import Response
+from starlette.routing import BaseRoute
+
+from portico import __version__
+from portico.api import schemas
+from portico.core import paging
+from portico.core.casting import Member
+from portico.core.filters import Attribute
+
+_ERRORS = {
+    400: "The body is not JSON.",
+    401: "No valid API key.",
+    403: "The refresh token is not good for this room, or has expired.",
+    404: "No such resource in your account.",
+    408: "The body did not arrive in time.",
+    413: "The body is larger than one megabyte.",
+    415: "The body is not declared as JSON.",
+    422: "Something in the request is wrong; every wrong member is named.",
+    500: "A fault of the server, written to its log under the request id.",
+    503: "The server has more to do than it can; try again after Retry-After.",
+}
+_FLAGS = {
+    "include_sessions": "Embed each room's newest sessions, at most 250 of a room.",
+    "include_participants": "Embed each session's latest participants, at most 250 of a session.",
+}
+_INTRODUCTION = (
+    "Create rooms, hand out client tokens, and see who met when. "
+    "Authenticate with `Authorization: Bearer KEY`. Identifiers are UUIDs; instants are UTC. "
+    "Lists come in pages: `page[number]` counts from 1, `page[size]` is at most 250; several filters must all match. "
+    "A date in a filter is a calendar day in UTC; a full ISO 8601 date-time is compared exactly. "
+    "Embedded sessions and participants are the newest ones, at most 10,000 of each in an answer: "
+    "the lists of sessions and participants page through all."
+)
+
+
+def operation(
+    operation_id: str,
+    summary: str,
+    status: int,
+    answer: str | None = None,
+    *,
+    body: Sequence[Member] | None = None,
+    filters: Sequence[Attribute] | None = None,
+    flags: Sequence[str] = (),
+    public: bool = False,
+) -> dict[str, Any]:
+    """Arguments of a route decorator. `answer` names one of schemas.ANSWERS; `filters` makes the operation a list."""
+    extra: dict[str, Any] = {}
+    if body is not None:
+        extra["requestBody"] = {
+            "required": any(member.required for member in body),
+            "content": {"application/json": {"schema": schemas.body(body)}},
+        }
+    parameters = [_flag(name) for name in flags]
+    if filters is not None:
+        parameters += [*_filters(filters), *_page()]
+    if parameters:
+        extra["parameters"] = parameters
+    if public:
+        extra["security"] = []
+    declared: dict[int | str, Any] = {status: _success(answer, is_list=filters is not None)}
+    for code in _possible_errors(body is not None, bool(parameters), public):
+        declared[code] = {"description": _ERRORS[code], "content": _json({"$ref": "#/components/schemas/Errors"})}
+    return {
+        "operation_id": operation_id,
+        "summary": summary,
+        "status_code": status,
+        "response_class": Response,
+        "responses": declared,
+        "openapi_extra": extra,
+    }
+
+
+def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    """The whole description of these routes."""
+    described = get_openapi(
+        title="Portico",
+        version=__version__,
+        openapi_version="3.1.0",
+        summary="The Telnyx Video API on your own machine.",
+        description=_INTRODUCTION,
+        routes=routes,
+        tags=[
+            {"name": "Rooms", "description": "A room is a place with settings; people meet in its sessions."},
+            {"name": "Rooms Client Tokens", "description": "A client token lets one browser join one room."},
+            {"name": "Room Sessions", "description": "A session lasts from the first join until everybody has left."},
+            {"name": "Room Participants", "description": "A participant is one join of one person."},
+        ],
+    )
+    _forget_validation_of_fastapi(described)
+    components = described.setdefault("components", {})
+    components["schemas"] = schemas.RESOURCES
+    components["securitySchemes"] = {
+        "bearerAuth": {"type": "http", "scheme": "bearer", "description": "An API key of your account."}
+    }
+    described["security"] = [{"bearerAuth": []}]
+    return described
+
+
+def _forget_validation_of_fastapi(described: dict[str, Any]) -> None:
+    """FastAPI adds its own 422 to whatever has a path parameter; ours are text, which is never wrong in that sense."""
+    for item in described["paths"].values():
+        for declared in item.values():
+            if "HTTPValidationError" in str(declared["responses"].get("422")):
+                del declared["responses"]["422"]
+
+
+def _possible_errors(has_body: bool, has_query: bool, public: bool) -> list[int]:
+    codes = [403] if public else [401]
+    codes += [404, 500, 503]
+    if has_body:
+        codes += [400, 408, 413, 415, 422]
+    elif has_query:
+        codes += [422]
+    return sorted(codes)
+
+
+def _success(answer: str | None, *, is_list: bool) -> dict[str, Any]:
+    if answer is None:
+        return {"description": "Done; no content."}
+    response: dict[str, Any] = {"description": "Success.", "content": _json(schemas.ANSWERS[answer])}
+    if is_list:
+        response["headers"] = {"Total-Pages": {"description": "As in meta.", "schema": {"type": "integer"}}}
+    return response
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+
+
+def _flag(name: str) -> dict[str, Any]:
+    return _parameter(name, _FLAGS[name], {"type": "boolean", "default": False})
+
+
+def _filters(attributes: Sequence[Attribute]) -> list[dict[str, Any]]:
+    parameters = []
+    for attribute in attributes:
+        name = f"filter[{attribute.name}]"
+        if attribute.kind == "date":
+            day = {"type": "string", "examples": ["2026-03-26"]}
+            for operator, meaning in (("eq", "on"), ("gte", "on or after"), ("lte", "on or before")):
+                description = f"{attribute.description} Matches {meaning} this date."
+                parameters.append(_parameter(f"{name}[{operator}]", description, day))
+        else:
+            kinds = {"uuid": {"type": "string", "format": "uuid"}, "boolean": {"type": "boolean"}}
+            parameters.append(_parameter(name, attribute.description, kinds.get(attribute.kind, {"type": "string"})))
+    return parameters
+
+
+def _page() -> list[dict[str, Any]]:
+    size = {"type": "integer", "minimum": 1, "maximum": paging.SIZE_MAX, "default": paging.SIZE_DEFAULT}
+    return [
+        _parameter("page[number]", "Which page, counted from 1.", {"type": "integer", "minimum": 1, "default": 1}),
+        _parameter("page[size]", "How many results on a page.", size),
+    ]

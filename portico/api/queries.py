@@ -1,0 +1,79 @@
+"""Query strings of lists: which filters each list knows, and reading page, filters and flags all at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+
+from portico.core import filters, paging
+from portico.core.errors import Invalid
+from portico.core.filters import Attribute, Condition
+from portico.core.paging import Page
+
+
+def _created(noun: str) -> Attribute:
+    return Attribute("date_created_at", "created_at", "date", f"When the {noun} was created.")
+
+
+def _updated(noun: str) -> Attribute:
+    return Attribute("date_updated_at", "updated_at", "date", f"When the {noun} was last changed.")
+
+
+ROOMS = (
+    _created("room"),
+    _updated("room"),
+    Attribute("unique_name", "unique_name", "text", "The room's name, exactly."),
+)
+SESSIONS_OF_ROOM = (
+    _created("session"),
+    _updated("session"),
+    Attribute("date_ended_at", "ended_at", "date", "When the session ended; active sessions never match."),
+    Attribute("active", "active", "boolean", "Whether the session is going on."),
+)
+SESSIONS = (*SESSIONS_OF_ROOM, Attribute("room_id", "room_id", "uuid", "The session's room."))
+PARTICIPANTS_OF_SESSION = (
+    Attribute("date_joined_at", "joined_at", "date", "When the participant joined."),
+    _updated("participant"),
+    Attribute("date_left_at", "left_at", "date", "When the participant left; those present never match."),
+    Attribute("context", "context", "text", "The text that the client gave at joining, exactly."),
+)
+PARTICIPANTS = (
+    *PARTICIPANTS_OF_SESSION,
+    Attribute("session_id", "session_id", "uuid", "The participant's session."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What a list request asks for."""
+
+    page: Page
+    conditions: tuple[Condition, ...]
+    flags: frozenset[str]
+
+
+def read_list(request: Request, attributes: Sequence[Attribute], flags: Sequence[str] = ()) -> ListQuery:
+    """Raises Invalid with every wrong parameter."""
+    parameters = request.query_params.multi_items()
+    page, wrong_page = paging.parse(parameters)
+    conditions, wrong_filters = filters.parse(parameters, attributes)
+    chosen, wrong_flags = filters.parse_flags(parameters, flags)
+    if faults := [*wrong_filters, *wrong_flags, *wrong_page]:
+        raise Invalid(*faults)
+    return ListQuery(page, conditions, chosen)
+
+
+def read_flags(request: Request, *names: str) -> frozenset[str]:
+    """The include flags that are on; raises Invalid."""
+    chosen, faults = filters.parse_flags(request.query_params.multi_items(), names)
+    if faults:
+        raise Invalid(*faults)
+    return chosen
+
+
+def list_answer(items: list[dict[str, Any]], page: Page, total_results: int) -> JSONResponse:
+    """A list in its envelope, with the Total-Pages header."""
+    meta = paging.meta(page, total_results)
+    return JSONResponse({"data": items, "meta": meta}, headers={"Total-Pages": str(meta["total_pages"])})

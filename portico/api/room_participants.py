@@ -1,0 +1,39 @@
+"""Endpoints of participants."""
+
+from functools import partial
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from portico.api import queries, render
+from portico.api.context import AccountId, Api
+from portico.api.openapi import operation
+from portico.api.paths import RoomParticipantId
+from portico.services import listing
+
+router = APIRouter(prefix="/v2", tags=["Room Participants"])
+
+
+@router.get(
+    "/room_participants",
+    **operation("ListRoomParticipants", "List participants", 200, "RoomParticipants", filters=queries.PARTICIPANTS),
+)
+async def list_participants(request: Request, api: Api, account_id: AccountId) -> Response:
+    """Participants of all sessions of your account, latest join first."""
+    query = queries.read_list(request, queries.PARTICIPANTS)
+    listed = await api.db.read(
+        partial(listing.list_participants, account_id=account_id, page=query.page, conditions=query.conditions)
+    )
+    return queries.list_answer([render.participant(each) for each in listed.items], query.page, listed.total_results)
+
+
+@router.get(
+    "/room_participants/{room_participant_id}",
+    **operation("ViewRoomParticipant", "Retrieve a participant", 200, "RoomParticipant"),
+)
+async def retrieve(api: Api, account_id: AccountId, room_participant_id: RoomParticipantId) -> Response:
+    """One participant of your account."""
+    participant = await api.db.read(
+        partial(listing.retrieve_participant, account_id=account_id, participant_id=room_participant_id)
+    )
+    return JSONResponse({"data": render.participant(participant)})

@@ -1,0 +1,110 @@
+"""Endpoints of rooms and of the sessions of one room."""
+
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from portico.api import bodies, queries, render
+from portico.api.bodies import Body
+from portico.api.context import AccountId, Api
+from portico.api.openapi import operation
+from portico.api.paths import RoomId
+from portico.core import casting
+from portico.core.model import RoomSettings
+from portico.services import listing, rooms
+
+router = APIRouter(prefix="/v2", tags=["Rooms"])
+_FLAGS = ("include_sessions", "include_participants")
+
+
+@router.post("/rooms", **operation("CreateRoom", "Create a room", 201, "Room", body=bodies.ROOM))
+async def create(api: Api, account_id: AccountId, body: Body) -> Response:
+    """Every member is optional. Nobody is in a new room, and no session is active."""
+    members: dict[str, Any] = casting.with_defaults(bodies.ROOM, body)
+    room = await api.db.write(
+        partial(rooms.create, account_id=account_id, settings=RoomSettings(**members), now=api.clock())
+    )
+    return JSONResponse({"data": render.room(room)}, 201)
+
+
+@router.get("/rooms", **operation("ListRooms", "List rooms", 200, "Rooms", filters=queries.ROOMS, flags=_FLAGS))
+async def list_rooms(request: Request, api: Api, account_id: AccountId) -> Response:
+    """Rooms of your account, newest first."""
+    query = queries.read_list(request, queries.ROOMS, _FLAGS)
+    listed = await api.db.read(
+        partial(
+            rooms.list_rooms,
+            account_id=account_id,
+            page=query.page,
+            conditions=query.conditions,
+            with_sessions="include_sessions" in query.flags,
+            with_participants="include_participants" in query.flags,
+        )
+    )
+    return queries.list_answer([render.room(room) for room in listed.items], query.page, listed.total_results)
+
+
+@router.get("/rooms/{room_id}", **operation("ViewRoom", "Retrieve a room", 200, "Room", flags=_FLAGS))
+async def retrieve(request: Request, api: Api, account_id: AccountId, room_id: RoomId) -> Response:
+    """One room of your account."""
+    flags = queries.read_flags(request, *_FLAGS)
+    room = await api.db.read(
+        partial(
+            rooms.retrieve,
+            account_id=account_id,
+            room_id=room_id,
+            with_sessions="include_sessions" in flags,
+            with_participants="include_participants" in flags,
+        )
+    )
+    return JSONResponse({"data": render.room(room)})
+
+
+@router.patch("/rooms/{room_id}", **operation("UpdateRoom", "Change a room", 200, "Room", body=bodies.ROOM))
+async def update(api: Api, account_id: AccountId, room_id: RoomId, body: Body) -> Response:
+    """Absent members stay as they are; null sets the default. A lower limit sends nobody out of a running call,
+    recording changes with the next session, webhook settings with the next delivery."""
+    changes = casting.cast(bodies.ROOM, body)
+    room = await api.db.write(
+        partial(rooms.update, account_id=account_id, room_id=room_id, changes=changes, now=api.clock())
+    )
+    return JSONResponse({"data": render.room(room)})
+
+
+@router.delete("/rooms/{room_id}", **operation("DeleteRoom", "Delete a room", 204))
+async def delete(api: Api, account_id: AccountId, room_id: RoomId) -> Response:
+    """Everybody leaves, the session ends, tokens of the room admit nobody any more and its name is free.
+    Sessions and participants stay readable by their own operations."""
+    await api.db.write(partial(rooms.delete, account_id=account_id, room_id=room_id, now=api.clock()))
+    if api.on_room_deleted is not None:
+        await api.on_room_deleted(room_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/rooms/{room_id}/sessions",
+    **operation(
+        "RetrieveListRoomSessions",
+        "List the sessions of a room",
+        200,
+        "RoomSessions",
+        filters=queries.SESSIONS_OF_ROOM,
+        flags=("include_participants",),
+    ),
+)
+async def list_sessions(request: Request, api: Api, account_id: AccountId, room_id: RoomId) -> Response:
+    """Sessions of one existing room, newest first."""
+    query = queries.read_list(request, queries.SESSIONS_OF_ROOM, ("include_participants",))
+    listed = await api.db.read(
+        partial(
+            listing.list_sessions,
+            account_id=account_id,
+            page=query.page,
+            conditions=query.conditions,
+            room_id=room_id,
+            with_participants="include_participants" in query.flags,
+        )
+    )
+    return queries.list_answer([render.session(each) for each in listed.items], query.page, listed.total_results)

@@ -1,0 +1,118 @@
+"""The published document and its page: complete, valid, and free of anything that would be loaded from elsewhere."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+from jsonschema import Draft202012Validator
+
+from portico.api.app import document
+from portico.api.reference import curl
+from tests.api.world import World
+from tests.contract.schemas import official
+
+OPERATIONS = {
+    ("get", "/rooms"),
+    ("post", "/rooms"),
+    ("get", "/rooms/{room_id}"),
+    ("patch", "/rooms/{room_id}"),
+    ("delete", "/rooms/{room_id}"),
+    ("get", "/rooms/{room_id}/sessions"),
+    ("post", "/rooms/{room_id}/actions/generate_join_client_token"),
+    ("post", "/rooms/{room_id}/actions/refresh_client_token"),
+    ("get", "/room_sessions"),
+    ("get", "/room_sessions/{room_session_id}"),
+    ("get", "/room_sessions/{room_session_id}/participants"),
+    ("get", "/room_participants"),
+    ("get", "/room_participants/{room_participant_id}"),
+}
+
+
+def operations() -> dict[tuple[str, str], dict[str, object]]:
+    return {
+        (method, path.removeprefix("/v2")): operation
+        for path, item in document()["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_every_operation_is_described_under_its_official_name() -> None:
+    ours = operations()
+    assert set(ours) >= OPERATIONS
+    for (method, path), operation in ours.items():
+        assert operation["operationId"] == official()["paths"][path][method]["operationId"]
+        assert operation["summary"] and operation["description"]
+
+
+def test_every_schema_is_a_schema_and_every_reference_leads_somewhere() -> None:
+    text = json.dumps(document())
+    for name in set(re.findall(r'"#/components/schemas/(\w+)"', text)):
+        assert name in document()["components"]["schemas"]
+    for schema in document()["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_bodies_are_described_with_limits_and_defaults() -> None:
+    body = operations()["post", "/rooms"]["requestBody"]
+    properties = body["content"]["application/json"]["schema"]["properties"]  # type: ignore[index]
+    limit = properties["max_participants"]
+    assert (limit["minimum"], limit["maximum"], limit["default"]) == (2, 50, 10)
+    theirs = official()["components"]["schemas"]["CreateRoomRequest"]["properties"]
+    assert set(properties) == set(theirs)
+
+
+def test_only_refreshing_needs_no_key() -> None:
+    public = [path for (_, path), operation in operations().items() if operation.get("security") == []]
+    assert public == ["/rooms/{room_id}/actions/refresh_client_token"]
+    assert document()["security"] == [{"bearerAuth": []}]
+
+
+async def test_the_document_is_served(sqlite_world: World) -> None:
+    answer = await sqlite_world.nobody.get("/openapi.json")
+    assert answer.json() == json.loads(json.dumps(document()))
+    assert answer.json()["openapi"] == "3.1.0"
+
+
+class Reader(HTMLParser):
+    """Collects what a page would load, its anchors and its links into itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.anchors: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in ("script", "link", "img", "iframe", "object"):
+            self.loaded.append(tag)
+        if "id" in given:
+            self.anchors.append(given["id"] or "")
+        if tag == "a" and (given.get("href") or "").startswith("#"):
+            self.links.append((given["href"] or "")[1:])
+
+
+async def test_the_page_shows_everything_and_loads_nothing(sqlite_world: World) -> None:
+    answer = await sqlite_world.nobody.get("/docs")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    reader = Reader()
+    reader.feed(answer.text)
+    assert reader.loaded == []
+    assert "url(" not in answer.text and "@import" not in answer.text
+    assert set(reader.links) <= set(reader.anchors)
+    assert len(reader.anchors) == len(set(reader.anchors))
+    for operation in operations().values():
+        assert operation["operationId"] in reader.anchors
+    for member in ("max_participants", "filter[date_left_at][gte]", "refresh_token_ttl_secs", "page[size]"):
+        assert member in answer.text
+
+
+def test_examples_are_commands() -> None:
+    create = document()["paths"]["/v2/rooms"]["post"]
+    shown = curl(document(), "post", "/v2/rooms", create)
+    assert shown.startswith('curl -X POST "$PORTICO/v2/rooms" \\\n  -H "Authorization: Bearer $KEY"')
+    assert json.loads(shown.partition("-d '")[2].rstrip("'"))["max_participants"] == 10
+    refresh = "/v2/rooms/{room_id}/actions/refresh_client_token"
+    shown = curl(document(), "post", refresh, document()["paths"][refresh]["post"])
+    assert "Authorization" not in shown and "$ROOM_ID" in shown

@@ -1,0 +1,128 @@
+"""The REST API on a database with two accounts; every answer that passes through is checked against both documents."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from fastapi import FastAPI
+
+from portico.api.app import add_api
+from portico.db.engine import Database, Transaction
+from portico.services import api_keys, gateways, participants, sessions, tokens
+from portico.services.participants import Joined
+from tests.contract.schemas import Contract, official
+
+
+class Clock:
+    """Ticks a millisecond at each look, so that what is made later is later; `advance` makes time pass."""
+
+    def __init__(self) -> None:
+        self.current = datetime(2026, 3, 26, 12, 0, 0, 123456, UTC)
+
+    def __call__(self) -> datetime:
+        self.current += timedelta(milliseconds=1)
+        return self.current
+
+    def advance(self, **passed: float) -> None:
+        self.current += timedelta(**passed)
+
+
+class CheckedTransport(httpx.ASGITransport):
+    """Calls the application without a socket and checks each answer."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(app)
+        self._contracts = [Contract(official(), prefix="/v2", undeclared="video_Errors")]
+        self._contracts.append(Contract(app.openapi()))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        body = await response.aread()
+        check_answer(self._contracts, request, response, body)
+        return response
+
+
+def check_answer(contracts: list[Contract], request: httpx.Request, response: httpx.Response, body: bytes) -> None:
+    """Both documents describe the answer, and the headers that every answer has are there."""
+    content_type = response.headers.get("content-type")
+    for contract in contracts:
+        contract.check(request.method, request.url.path, response.status_code, content_type, body)
+    assert response.headers["x-request-id"]
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
+@dataclass(slots=True)
+class World:
+    """Two accounts, K1 and K2, and a caller without a key."""
+
+    db: Database
+    app: FastAPI
+    clock: Clock
+    keys: tokens.TokenKeys
+    k1: httpx.AsyncClient
+    k2: httpx.AsyncClient
+    nobody: httpx.AsyncClient
+    key: str
+    deleted_rooms: list[str] = field(default_factory=list)
+
+    async def room(self, **settings: Any) -> dict[str, Any]:
+        """A new room of K1."""
+        answer = await self.k1.post("/v2/rooms", json=settings)
+        assert answer.status_code == 201, answer.text
+        room: dict[str, Any] = answer.json()["data"]
+        return room
+
+    async def join(self, room_id: str, context: str | None = None) -> Joined:
+        """Somebody joins, as the gateway writes it."""
+        participant_id, now = str(uuid4()), self.clock()
+
+        def write(tx: Transaction) -> Joined:
+            gateway_id = gateways.register(tx, now)
+            return participants.join(tx, room_id, participant_id, context, gateway_id=gateway_id, now=now)
+
+        return await self.db.write(write)
+
+    async def leave(self, participant_id: str) -> None:
+        """Somebody leaves, as the gateway writes it."""
+        now = self.clock()
+        await self.db.write(lambda tx: participants.leave(tx, participant_id, "left", now=now))
+
+    async def end(self, session_id: str) -> None:
+        """A session ends."""
+        now = self.clock()
+        await self.db.write(
+            lambda tx: sessions.end(tx, session_id, ended_reason="Ended from API", left_reason="session_ended", now=now)
+        )
+
+
+@asynccontextmanager
+async def world_on(db: Database) -> AsyncIterator[World]:
+    """Everything above on this empty database."""
+    clock = Clock()
+
+    def first_rows(tx: Transaction) -> tuple[str, str, tokens.TokenKeys]:
+        now = clock()
+        return api_keys.create(tx, "one", now), api_keys.create(tx, "two", now), tokens.load_keys(tx, now)
+
+    key, other_key, keys = await db.write(first_rows)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    deleted: list[str] = []
+
+    async def note(room_id: str) -> None:
+        deleted.append(room_id)
+
+    add_api(app, db, keys, clock=clock, on_room_deleted=note)
+    transport = CheckedTransport(app)
+    async with AsyncExitStack() as stack:
+
+        async def caller(key: str | None) -> httpx.AsyncClient:
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            client = httpx.AsyncClient(transport=transport, base_url="http://portico", headers=headers)
+            return await stack.enter_async_context(client)
+
+        k1, k2, nobody = await caller(key), await caller(other_key), await caller(None)
+        yield World(db, app, clock, keys, k1, k2, nobody, key, deleted)

@@ -1,0 +1,1 @@
+"""Answers against the published contract: its acceptance cases, and the official SDK driven at us."""
