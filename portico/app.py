@@ -1,0 +1,190 @@
+"""Builds the whole program by hand, once: database, Janus, gateway, REST and pages in one process tree."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Gauge
+from sqlalchemy import select
+from starlette.routing import WebSocketRoute
+
+from portico import __version__
+from portico.api import operations
+from portico.api.app import add_api
+from portico.config import Settings
+from portico.db.engine import Database, Transaction, open_database
+from portico.db.migrate import upgrade
+from portico.gateway.server import Gateway
+from portico.media.janus_node import JanusNode, JanusSettings
+from portico.services import api_keys, gateways, meetings, tokens
+from portico.services.tokens import TokenKeys
+from portico.signaling.effects import CloseCode
+from portico.web import invitations, pages
+
+WEBSOCKET_MESSAGE_MAX = 256 * 1024
+"""Bytes of one signaling message; the largest that an SDK sends, an offer with simulcast, has about 10,000."""
+PING_SECS = 10
+"""A WebSocket ping goes out this often and must be answered as fast: a half-open connection ends within 20 s."""
+
+
+def now() -> datetime:
+    """The one clock of the program."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """What the first screen of `portico serve` tells."""
+
+    new_api_key: str | None
+    meeting_link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program that is ready to be served."""
+
+    app: FastAPI
+    gateway: Gateway
+    welcome: Welcome
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """Start everything but the listening socket; on leaving, end everything that was started."""
+    db = open_database(settings.database)
+    try:
+        await asyncio.to_thread(upgrade, db.engine)
+        keys, welcome = await db.write(partial(_first_rows, settings=settings, at=now()))
+        async with _gateway(settings, db, keys) as (gateway, node):
+            yield Running(_build(settings, db, keys, gateway, node), gateway, welcome)
+    finally:
+        await db.close()
+
+
+@asynccontextmanager
+async def _gateway(settings: Settings, db: Database, keys: TokenKeys) -> AsyncIterator[tuple[Gateway, JanusNode]]:
+    async def on_lost(reason: str) -> None:
+        await gateway.janus_lost(reason)
+
+    node = JanusNode(_janus_settings(settings), on_lost=on_lost)
+    gateway = Gateway(
+        db,
+        keys,
+        node,
+        clock=now,
+        grace=timedelta(seconds=settings.empty_session_grace_secs),
+        token_expiry=settings.token_expiry,
+    )
+    await node.start()
+    try:
+        await gateway.start()
+        try:
+            yield gateway, node
+        finally:
+            await gateway.stop()
+    finally:
+        await node.stop()
+
+
+def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[TokenKeys, Welcome]:
+    """Keys, an account to begin with, a room to meet in; and whoever a killed predecessor left in a room leaves."""
+    keys = tokens.load_keys(tx, at)
+    new_key = None
+    if settings.api_key is not None:
+        api_keys.admit(tx, settings.api_key, api_keys.DEFAULT_ACCOUNT, at)
+    elif not api_keys.any_exist(tx):
+        new_key = api_keys.create(tx, api_keys.DEFAULT_ACCOUNT, at)
+    if tx.dialect.name == "sqlite":
+        # The database is locked by us alone, so every gateway in the table is dead, whatever the clock says.
+        while gateways.reap(tx, unseen_since=datetime.max.replace(tzinfo=UTC)):
+            pass
+    room_id = meetings.first_room(tx, at)
+    return keys, Welcome(new_key, f"{settings.base_url}/meet/{room_id}#{tokens.invite(keys, room_id)}")
+
+
+def _build(settings: Settings, db: Database, keys: TokenKeys, gateway: Gateway, node: JanusNode) -> FastAPI:
+    app = FastAPI(title="Portico", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+
+    async def close_room(room_id: str) -> None:
+        gateway.registry.close_room(room_id, "The room was deleted.")
+
+    add_api(app, db, keys, clock=now, on_room_deleted=close_room)
+
+    async def database_answers() -> str | None:
+        await db.read(lambda tx: tx.execute(select(1)).scalar())
+        return None
+
+    async def janus_answers() -> str | None:
+        return None if node.is_up else "The media server is being restarted."
+
+    checks = {"database": database_answers, "janus": janus_answers}
+    app.include_router(operations.router(checks, _metrics(gateway, node)))
+    app.include_router(pages.router())
+    app.include_router(invitations.router(db, keys, now))
+    app.router.routes.append(WebSocketRoute("/{room_id}/janus", gateway))
+    return app
+
+
+def _metrics(gateway: Gateway, node: JanusNode) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    figures: list[tuple[str, str, Callable[[], float]]] = [
+        ("portico_connections", "Signaling connections that are in a room", lambda: gateway.registry.connections),
+        ("portico_rooms_occupied", "Rooms that somebody is connected to", lambda: len(gateway.registry.occupied)),
+        ("portico_janus_up", "1 while the media server answers", lambda: float(node.is_up)),
+    ]
+    for name, text, figure in figures:
+        Gauge(name, text, registry=registry).set_function(figure)
+    return registry
+
+
+def _janus_settings(settings: Settings) -> JanusSettings:
+    return JanusSettings(
+        data_dir=settings.data_dir,
+        binary=settings.janus_bin,
+        url=settings.janus_url,
+        interface=settings.media_interface,
+        address=settings.media_address,
+        rtp_ports=settings.rtp_ports,
+    )
+
+
+async def serve(settings: Settings, listening: socket.socket, on_ready: Callable[[Welcome], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `on_ready` is called when requests are answered."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(settings) as program:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                program.app,
+                ws="websockets-sansio",
+                ws_max_size=WEBSOCKET_MESSAGE_MAX,
+                ws_ping_interval=PING_SECS,
+                ws_ping_timeout=PING_SECS,
+                ws_per_message_deflate=False,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=3,
+            )
+        )
+        # The steps of Server.serve() but for its signal handling, which would interrupt our own ends.
+        server.config.load()
+        server.lifespan = server.config.lifespan_class(server.config)
+        await server.startup(sockets=[listening])
+        serving = asyncio.create_task(server.main_loop())
+        on_ready(program.welcome)
+        await stop.wait()
+        await program.gateway.close_all(CloseCode.SESSION_ENDED, "The server stops.")
+        server.should_exit = True
+        await serving
+        await server.shutdown(sockets=[listening])

@@ -1,0 +1,188 @@
+"""The command line: `portico serve` runs everything, `portico keys` opens accounts."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NoReturn, TextIO
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from portico import __version__, logs
+from portico.config import Settings, SettingsError, load
+from portico.media.janus_errors import JanusUnavailable
+
+app = typer.Typer(
+    name="portico",
+    help="The Telnyx Video API on your own machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+_SETTING = Settings.model_fields
+
+
+def _option(name: str) -> typer.models.OptionInfo:
+    """An option for a setting, described by the setting itself. Unset means what the environment says."""
+    option: typer.models.OptionInfo = typer.Option(
+        f"--{name.replace('_', '-')}", help=_SETTING[name].description, show_default=False
+    )
+    return option
+
+
+def main() -> None:
+    """Entry point; every foreseeable failure is one sentence and exit status 2."""
+    try:
+        app()
+    except (SettingsError, JanusUnavailable, Refused) as error:
+        _fail(str(error))
+    except SQLAlchemyError as error:
+        _fail(f"The database does not answer as it should: {str(error).splitlines()[0]}. Check PORTICO_DATABASE_URL.")
+
+
+class Refused(Exception):
+    """The command cannot do what was asked; str() is the sentence for the terminal."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, _option("host")] = None,
+    port: Annotated[int | None, _option("port")] = None,
+    data_dir: Annotated[Path | None, _option("data_dir")] = None,
+    api_key: Annotated[str | None, _option("api_key")] = None,
+    database_url: Annotated[str | None, _option("database_url")] = None,
+    public_url: Annotated[str | None, _option("public_url")] = None,
+    janus_bin: Annotated[Path | None, _option("janus_bin")] = None,
+    janus_url: Annotated[str | None, _option("janus_url")] = None,
+    media_interface: Annotated[str | None, _option("media_interface")] = None,
+    media_address: Annotated[str | None, _option("media_address")] = None,
+    rtp_ports: Annotated[str | None, _option("rtp_ports")] = None,
+    token_expiry: Annotated[str | None, _option("token_expiry")] = None,
+    empty_session_grace_secs: Annotated[float | None, _option("empty_session_grace_secs")] = None,
+    log_level: Annotated[str | None, _option("log_level")] = None,
+    log_format: Annotated[str | None, _option("log_format")] = None,
+) -> None:
+    """Run everything: API, signaling, media server, pages. Ctrl-C stops it all."""
+    settings = load(**locals())
+    logs.configure(settings.log_level, settings.log_format)
+    with _data_dir(settings), _listen(settings.host, settings.port) as listening:
+        from portico.app import Welcome  # here, so that --help and mistakes answer fast
+        from portico.app import serve as serve_until_stopped
+
+        def welcome(said: Welcome) -> None:
+            _print_welcome(settings, said.new_api_key, said.meeting_link)
+
+        import uvloop
+
+        uvloop.run(serve_until_stopped(settings, listening, welcome))
+
+
+@keys.command("create")
+def create_key(account: Annotated[str, typer.Option(help="The account that the key opens.")] = "default") -> None:
+    """Print one new API key as the last word of the output. Works while the server runs."""
+    from portico.app import now
+    from portico.db.engine import open_database
+    from portico.db.migrate import upgrade
+    from portico.services import api_keys
+
+    if not 0 < len(account) <= 255:
+        raise Refused("The name of an account has 1 to 255 characters.")
+    settings = load()
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    async def create() -> str:
+        db = open_database(settings.database)
+        try:
+            upgrade(db.engine)
+            return await db.write(partial(api_keys.create, account_name=account, now=now()))
+        finally:
+            await db.close()
+
+    print(f"A new API key for the account {account}, shown only now: {asyncio.run(create())}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def _print_welcome(settings: Settings, new_api_key: str | None, meeting_link: str) -> None:
+    key = new_api_key or "as before (another one: portico keys create)"
+    if settings.api_key is not None:
+        key = "the one in PORTICO_API_KEY"
+    shown_once = "   (shown only this once)" if new_api_key else ""
+    print(
+        f"\nPortico {__version__} is ready.\n\n"
+        f"  API key       {key}{shown_once}\n"
+        f"  Base URL      {settings.base_url}/v2\n"
+        f"  Meeting       {meeting_link}\n"
+        f'  Browser SDK   <script src="{settings.base_url}/connect.js"></script>\n\n'
+        "  Open the meeting link in two tabs: that is a call. Ctrl-C stops everything.\n",
+        flush=True,
+    )
+
+
+def _data_dir(settings: Settings) -> TextIO:
+    """The data directory, private; and the SQLite file locked: two servers on it would close each other's calls."""
+    locked = settings.sqlite_file or settings.data_dir / "portico"
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = locked.with_name(f"{locked.name}.lock").open("a+")
+    except OSError as error:
+        raise Refused(f"{error.filename} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR.") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Refused(
+            f"Another portico (process {_holder(lock)}) uses {settings.data_dir}: "
+            "stop it, or choose another PORTICO_DATA_DIR."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _holder(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "unknown"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The listening socket, opened before anything else is started."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+    except socket.gaierror:
+        raise Refused(f"PORTICO_HOST {host} is not an address of this machine.") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Refused(
+                f"Port {port} of {host} is in use: stop what uses it, or choose another PORTICO_PORT."
+            ) from None
+        raise Refused(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Check PORTICO_HOST and PORTICO_PORT."
+        ) from None
+    listening.setblocking(False)
+    return listening
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"portico: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

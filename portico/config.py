@@ -1,0 +1,80 @@
+"""Settings: PORTICO_* in the environment or in .env, or the same names as options of `portico serve`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A setting is wrong; str() names the variable and what it should be."""
+
+
+def _port_range(value: object) -> object:
+    if isinstance(value, str):
+        low, _, high = value.partition("-")
+        if not (low.isdigit() and high.isdigit()) or not 1024 <= int(low) < int(high) <= 65535:
+            raise ValueError("should be two ports like 20000-40000")
+        return int(low), int(high)
+    return value
+
+
+def _http_url(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise ValueError("should begin with http:// or https://")
+    return value.rstrip("/") if value else None
+
+
+class Settings(BaseSettings):
+    """Everything an operator may choose. Descriptions are what `portico serve --help` and docs/settings.md show."""
+
+    model_config = SettingsConfigDict(env_prefix="PORTICO_", env_file=".env", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=1, le=65535, description="Port of REST, signaling and pages.")
+    data_dir: Path = Field(Path("portico-data"), description="Where the database and Janus' files live.")
+    api_key: str | None = Field(None, min_length=8, description="An API key to accept from the first start on.")
+    database_url: str | None = Field(None, description="postgresql://...; an SQLite file in DATA_DIR when unset.")
+    public_url: Annotated[str | None, AfterValidator(_http_url)] = Field(
+        None, description="How browsers and developers reach this server; http://HOST:PORT when unset."
+    )
+    janus_bin: Path | None = Field(None, description="Janus to run; the one of script/build-janus, or on PATH.")
+    janus_url: str | None = Field(None, description="ws://... of a Janus that runs elsewhere, instead of a child.")
+    media_interface: str | None = Field(None, description="Interface or address whose candidates Janus offers.")
+    media_address: str | None = Field(None, description="Public address of this machine behind 1:1 NAT.")
+    rtp_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(_port_range)] = Field(
+        (20000, 40000), description="UDP ports of media."
+    )
+    token_expiry: Literal["join", "session"] = Field(
+        "join", description="What an expired token ends: joining only, or the running call too."
+    )
+    empty_session_grace_secs: float = Field(5, ge=0, le=3600, description="How long an empty session waits.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
+    log_format: Literal["text", "json"] = Field("text", description="How log lines look.")
+
+    @property
+    def base_url(self) -> str:
+        """Where this server is reached, without a trailing slash."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of the SQLite database, if that is what is in use."""
+        _, sqlite, path = self.database.partition("sqlite:///")
+        return Path(path) if sqlite else None
+
+    @property
+    def database(self) -> str:
+        """The URL of the database in use."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'portico.db'}"
+
+
+def load(**chosen: object) -> Settings:
+    """Settings from the environment; `chosen` (options of the command line) wins. Raises SettingsError."""
+    try:
+        return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = [f"PORTICO_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("; ".join(wrong)) from None

@@ -1,0 +1,1 @@
+"""The signaling socket of every browser, relayed to Janus."""

@@ -1,0 +1,280 @@
+"""One browser's connection: its socket, its socket to Janus, and the dialect between them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Literal
+
+import aiohttp
+import msgspec
+import structlog
+
+from portico.core import tokens
+from portico.core.errors import Busy, JoinRefused
+from portico.db.engine import Database
+from portico.gateway.registry import Registry
+from portico.media.janus_errors import JanusUnavailable
+from portico.media.janus_node import JanusNode
+from portico.services import participants
+from portico.services import tokens as client_tokens
+from portico.services.tokens import TokenKeys
+from portico.signaling.control import MediaRoom
+from portico.signaling.dialect import Dialect
+from portico.signaling.effects import Admit, CheckToken, Close, CloseCode, Effect, Message, ToClient, ToJanus
+
+log = structlog.get_logger()
+
+SUBPROTOCOL = "janus-protocol"
+FIRST_MESSAGE_SECS = 10
+"""A socket that says nothing by then is closed."""
+SLOW_BROWSER_SECS = 10
+"""A browser that does not take a message for so long is lost: nobody waits for it, and Janus' queue for it must end."""
+JANUS_SECS = 5
+VERDICT_SECS = 5
+"""How long a connection that lost Janus waits to hear whether all of Janus is gone."""
+TOKEN_LEEWAY = timedelta(seconds=5)
+JANUS_MESSAGE_MAX = 4 * 1024 * 1024
+_LEFT_REASONS = {CloseCode.TIMED_OUT: "timeout", CloseCode.FAILED: "timeout", CloseCode.SESSION_ENDED: "session_ended"}
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every connection of a gateway shares."""
+
+    db: Database
+    keys: TokenKeys
+    node: JanusNode
+    registry: Registry
+    janus: aiohttp.ClientSession
+    gateway_id: str
+    expiry_ends: Literal["join", "session"]
+    """What an expired token ends: joining only, or the running call too."""
+    clock: Callable[[], datetime]
+    grace: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a connection ended: the close code to send (None when there is nobody to send it to), and the left_reason."""
+
+    code: CloseCode | None
+    text: str
+    left_reason: str
+
+
+class Connection:
+    """Relays strictly in order. It ends once, for one reason, and then the participant has left."""
+
+    def __init__(self, room_id: str, receive: Receive, send: Send, around: Surroundings) -> None:
+        self._room_id = room_id
+        self._receive = receive
+        self._send = send
+        self._around = around
+        self._dialect = Dialect()
+        self._janus: aiohttp.ClientWebSocketResponse | None = None
+        self._end: asyncio.Future[_End] = asyncio.get_running_loop().create_future()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._expiry: asyncio.TimerHandle | None = None
+        self._media: MediaRoom | None = None
+        self._log = log.bind(room_id=room_id)
+
+    async def run(self) -> None:
+        """From the open socket to the last fact."""
+        self._start(self._from_browser())
+        try:
+            end = await self._end
+        except asyncio.CancelledError:
+            end = _End(None, "the server stops", "timeout")
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if self._expiry is not None:
+                self._expiry.cancel()
+        await self._wind_up(end)
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """End the connection from outside; returns at once."""
+        self._finish(code, reason, _LEFT_REASONS.get(code, "left"))
+
+    def _finish(self, code: CloseCode | None, text: str, left_reason: str) -> None:
+        if not self._end.done():
+            self._end.set_result(_End(code, text, left_reason))
+
+    def _start(self, work: Awaitable[None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception:  # noqa: BLE001  the end of one connection, not of the server
+                self._log.exception("connection failed")
+                self._finish(CloseCode.FAILED, "internal error", "timeout")
+
+        self._tasks.append(asyncio.create_task(guarded()))
+
+    # From the browser.
+
+    async def _from_browser(self) -> None:
+        try:
+            async with asyncio.timeout(FIRST_MESSAGE_SECS):
+                event = await self._receive()
+        except TimeoutError:
+            self._finish(CloseCode.TIMED_OUT, "no request came", "timeout")
+            return
+        while event["type"] == "websocket.receive":
+            await self._perform(self._dialect.from_client(_decode(event.get("text"))))
+            event = await self._receive()
+        gone_by_choice = self._dialect.said_goodbye or event.get("code") in (1000, 1001, 1005)
+        self._finish(None, f"closed with {event.get('code')}", "left" if gone_by_choice else "timeout")
+
+    async def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case ToClient(message):
+                    await self._to_browser(message)
+                case ToJanus(message):
+                    await self._to_janus(message)
+                case CheckToken(token):
+                    await self._perform(await self._check(token))
+                case Admit():
+                    await self._perform(await self._admit(effect))
+                case Close(code, reason):
+                    self._finish(code, reason, _LEFT_REASONS.get(code, "left"))
+
+    async def _check(self, token: str) -> list[Effect]:
+        now = self._around.clock()
+        try:
+            claims = tokens.verify(
+                token, "access", self._around.keys.accepted, room_id=self._room_id, now=now, leeway=TOKEN_LEEWAY
+            )
+        except tokens.TokenRefused as refused:
+            # Expiry gates joining: in a running call a token that is otherwise good changes nothing (contract 4.3).
+            if refused.expired and self._around.expiry_ends == "join" and self._media is not None:
+                return self._dialect.token_accepted(token, self._media)
+            return self._dialect.token_refused(401, str(refused))
+        room_exists = partial(client_tokens.admits_to_existing_room, claims=claims)
+        if not await self._around.db.read(room_exists):
+            return self._dialect.token_refused(403, "The room does not exist.")
+        try:
+            media = self._media or await self._open_media()
+        except (JanusUnavailable, aiohttp.ClientError, OSError, TimeoutError) as error:
+            self._log.warning("no media", error=str(error))
+            return self._dialect.token_refused(503, "The media server is not available; try again in a moment.")
+        self._expire_at(claims.expires_at, now)
+        return self._dialect.token_accepted(token, media)
+
+    async def _open_media(self) -> MediaRoom:
+        """The room's numbers, after the rooms exist in Janus and our socket to it is open."""
+        async with asyncio.timeout(JANUS_SECS):
+            media = await self._around.registry.enter(self._room_id, self)
+            self._janus = await self._around.janus.ws_connect(
+                self._around.node.url, protocols=(SUBPROTOCOL,), max_msg_size=JANUS_MESSAGE_MAX, compress=0
+            )
+        self._media = media
+        self._start(self._from_janus(self._janus))
+        return media
+
+    def _expire_at(self, instant: datetime, now: datetime) -> None:
+        if self._around.expiry_ends != "session":
+            return
+        if self._expiry is not None:
+            self._expiry.cancel()
+        delay = (instant - now + TOKEN_LEEWAY).total_seconds()
+        self._expiry = asyncio.get_running_loop().call_later(
+            delay, lambda: self._start(self._perform(self._dialect.token_expired()))
+        )
+
+    async def _admit(self, wanted: Admit) -> list[Effect]:
+        join = partial(
+            participants.join,
+            room_id=self._room_id,
+            participant_id=wanted.participant_id,
+            context=wanted.context,
+            gateway_id=self._around.gateway_id,
+            now=self._around.clock(),
+            grace=self._around.grace,
+        )
+        try:
+            joined = await self._around.db.write(join)
+        except JoinRefused as refused:
+            self._log.info("join refused", participant_id=wanted.participant_id, reason=str(refused))
+            return self._dialect.refused(403, str(refused))
+        except Busy as busy:
+            return self._dialect.refused(503, str(busy))
+        effects = self._dialect.admitted()
+        self._log = self._log.bind(session_id=joined.session_id, participant_id=joined.participant_id)
+        self._log.info("participant joined")
+        return effects
+
+    async def _to_browser(self, message: Message) -> None:
+        text = msgspec.json.encode(message).decode()
+        try:
+            async with asyncio.timeout(SLOW_BROWSER_SECS):
+                await self._send({"type": "websocket.send", "text": text})
+        except TimeoutError:
+            self._finish(None, "the browser is too slow", "timeout")
+        except (OSError, RuntimeError):
+            self._finish(None, "the browser is gone", "timeout")
+
+    # From Janus.
+
+    async def _from_janus(self, janus: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in janus:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                break
+            await self._perform(self._dialect.from_janus(msgspec.json.decode(message.data)))
+        # When all of Janus is gone, the supervisor ends the session and closes this socket with the code that says so.
+        await asyncio.sleep(VERDICT_SECS)
+        self._finish(CloseCode.FAILED, "the media server closed the connection", "timeout")
+
+    async def _to_janus(self, message: Message) -> None:
+        assert self._janus is not None
+        if self._around.node.api_secret is not None:
+            message = {**message, "apisecret": self._around.node.api_secret}
+        try:
+            async with asyncio.timeout(JANUS_SECS):
+                await self._janus.send_frame(msgspec.json.encode(message), aiohttp.WSMsgType.TEXT)
+        except (OSError, aiohttp.ClientError, TimeoutError):
+            self._log.warning("Janus does not take a message")  # its supervisor will find out and say
+
+    # The end.
+
+    async def _wind_up(self, end: _End) -> None:
+        """Close both sockets and write that the participant left. Runs to its end whatever happens to the task."""
+        await asyncio.shield(asyncio.create_task(self._leave(end)))
+
+    async def _leave(self, end: _End) -> None:
+        if end.code is not None:
+            await self._close_browser(end.code, end.text)
+        if self._janus is not None:
+            # Janus frees everything of this browser as soon as the socket goes, so the others hear of it now.
+            await self._janus.close()
+        self._around.registry.leave(self._room_id, self)
+        if self._dialect.participant_id is None:
+            return
+        leave = partial(
+            participants.leave,
+            participant_id=self._dialect.participant_id,
+            reason=end.left_reason,
+            now=self._around.clock(),
+        )
+        await self._around.db.write(leave)
+        self._log.info("participant left", reason=end.left_reason, how=end.text)
+
+    async def _close_browser(self, code: CloseCode, text: str) -> None:
+        try:
+            async with asyncio.timeout(SLOW_BROWSER_SECS):
+                await self._send({"type": "websocket.close", "code": int(code), "reason": text[:120]})
+        except (TimeoutError, OSError, RuntimeError):
+            self._log.info("the browser was gone before it was told", code=int(code))
+
+
+def _decode(text: str | None) -> object:
+    """The message, or None for what is not JSON (and for binary frames, which nobody sends)."""
+    try:
+        return msgspec.json.decode(text) if text is not None else None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None

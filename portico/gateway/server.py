@@ -1,0 +1,162 @@
+"""The gateway: accepts signaling sockets, keeps its lease, and closes what ends or is lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Literal
+from uuid import UUID
+
+import aiohttp
+import structlog
+
+from portico.db.engine import Database
+from portico.gateway.connection import SUBPROTOCOL, Connection, Surroundings
+from portico.gateway.registry import Registry
+from portico.media.janus_node import JanusNode
+from portico.services import gateways, sessions
+from portico.services.tokens import TokenKeys
+from portico.signaling.effects import CloseCode
+
+log = structlog.get_logger()
+SWEEP_SECS = 1.0
+"""How often empty sessions and dead gateways are looked for."""
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Gateway:
+    """An ASGI application for WebSockets at /{room_id}/janus, and the tasks around them."""
+
+    def __init__(
+        self,
+        db: Database,
+        keys: TokenKeys,
+        node: JanusNode,
+        *,
+        clock: Callable[[], datetime],
+        grace: timedelta,
+        token_expiry: Literal["join", "session"],
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._grace = grace
+        self._keys = keys
+        self._node = node
+        self._expiry_ends = token_expiry
+        self.registry = Registry(node)
+        self._open: dict[Connection, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._around: Surroundings | None = None
+
+    async def start(self) -> None:
+        """Register, close what dead predecessors left, and begin to sweep."""
+        gateway_id = await self._db.write(partial(gateways.register, now=self._clock()))
+        self._around = Surroundings(
+            self._db,
+            self._keys,
+            self._node,
+            self.registry,
+            # One socket to Janus for each browser: no limit of connections, which aiohttp would otherwise set at 100.
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False),
+            gateway_id,
+            self._expiry_ends,
+            self._clock,
+            self._grace,
+        )
+        await self._sweep()  # before anybody can join: a session that was empty long ago must not go on
+        self._tasks = [asyncio.create_task(self._sweep_for_ever()), asyncio.create_task(self._beat_for_ever())]
+
+    async def stop(self) -> None:
+        """Close every socket, write that their participants left, and give the lease back."""
+        for task in self._tasks:
+            task.cancel()
+        await self.close_all(CloseCode.SESSION_ENDED, "The server stops.")
+        await self.registry.close()
+        if self._around is not None:
+            await self._around.janus.close()
+            await self._db.write(partial(gateways.retire, gateway_id=self._around.gateway_id, now=self._clock()))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One signaling socket, from the handshake to its end."""
+        room_id = _uuid(scope["path_params"]["room_id"])
+        await receive()  # websocket.connect
+        if room_id is None or self._around is None or SUBPROTOCOL not in scope.get("subprotocols", ()):
+            await send({"type": "websocket.close"})  # before accepting: the handshake is answered with 403
+            return
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+        connection = Connection(room_id, receive, send, self._around)
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[connection] = task
+        try:
+            await connection.run()
+        finally:
+            del self._open[connection]
+
+    async def janus_lost(self, reason: str) -> None:
+        """Every call on this node is over: the facts first, then the browsers are told."""
+        rooms = self.registry.occupied
+        log.error("media server lost", reason=reason, rooms=len(rooms))
+        end = partial(sessions.end_all_in, room_ids=rooms, ended_reason="stale", now=self._clock())
+        try:
+            await self._db.write(end)
+        finally:
+            self.registry.forget_all("The media server was lost.")
+
+    async def close_all(self, code: CloseCode, reason: str) -> None:
+        """End every connection and wait, for a bounded time, until their participants have left."""
+        for connection in self._open:
+            connection.close(code, reason)
+        if self._open:
+            await asyncio.wait(self._open.values(), timeout=5)
+
+    async def _beat_for_ever(self) -> None:
+        assert self._around is not None
+        while True:
+            await asyncio.sleep(gateways.BEAT.total_seconds())
+            try:
+                alive = await self._db.write(
+                    partial(gateways.beat, gateway_id=self._around.gateway_id, now=self._clock())
+                )
+            except Exception:
+                log.exception("heartbeat failed")
+                continue
+            if not alive:
+                # We were away for longer than the lease and our participants' rows are closed: begin anew.
+                log.error("lease lost")
+                await self.close_all(CloseCode.TIMED_OUT, "The server was away for too long.")
+                await self._renew()
+
+    async def _renew(self) -> None:
+        assert self._around is not None
+        await self._db.write(partial(gateways.retire, gateway_id=self._around.gateway_id, now=self._clock()))
+        gateway_id = await self._db.write(partial(gateways.register, now=self._clock()))
+        self._around = replace(self._around, gateway_id=gateway_id)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            try:
+                await self._sweep()
+            except Exception:
+                log.exception("sweep failed")
+            await asyncio.sleep(SWEEP_SECS)
+
+    async def _sweep(self) -> None:
+        now = self._clock()
+        if not await self._db.read(partial(gateways.sweep_is_due, now=now, grace=self._grace)):
+            return
+        while lost := await self._db.write(partial(gateways.reap, unseen_since=now - gateways.LEASE)):
+            log.warning("participants of a lost gateway left", participants=lost)
+        for room_id in await self._db.write(partial(sessions.end_stale, now=now, grace=self._grace)):
+            self.registry.close_room(room_id, "The session is over.")
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return str(UUID(text)) if len(text) == 36 else None
+    except ValueError:
+        return None

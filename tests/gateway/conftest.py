@@ -1,0 +1,67 @@
+"""A real server and rooms on it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from telnyx import Telnyx
+
+from tests.gateway.browser import SignalingBrowser
+from tests.servers import PorticoServer
+
+
+class Rooms:
+    """Makes rooms, tokens and browsers, and reads the facts over REST."""
+
+    def __init__(self, server: PorticoServer) -> None:
+        self.server = server
+        self.rest = Telnyx(api_key=server.api_key, base_url=f"{server.base_url}/v2", max_retries=0, timeout=10)
+
+    def create(self, **settings: Any) -> str:
+        room = self.rest.rooms.create(**settings).data
+        assert room is not None and room.id is not None
+        return room.id
+
+    def token(self, room_id: str, **settings: Any) -> str:
+        answer = self.rest.rooms.actions.generate_join_client_token(room_id, **settings).data
+        assert answer is not None and answer.token is not None
+        return answer.token
+
+    def browser(self, room_id: str, **options: Any) -> SignalingBrowser:
+        token = options.pop("token", None)
+        return SignalingBrowser(self.server, room_id, self.token(room_id) if token is None else token, **options)
+
+    def sessions(self, room_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.server.get(f"/v2/room_sessions?filter[room_id]={room_id}")["data"]
+        return found
+
+    def participants(self, room_id: str) -> list[dict[str, Any]]:
+        path = "/v2/room_sessions/{}/participants?page[size]=250"
+        return [
+            one for session in self.sessions(room_id) for one in self.server.get(path.format(session["id"]))["data"]
+        ]
+
+
+async def until(true: Callable[[], bool], within: float) -> float:
+    """Seconds until it was so; fails after the deadline."""
+    start = time.monotonic()
+    while not await asyncio.to_thread(true):
+        assert time.monotonic() - start < within, f"not so within {within} s"
+        await asyncio.sleep(0.02)
+    return time.monotonic() - start
+
+
+Until = Callable[[Callable[[], bool], float], Awaitable[float]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+    with PorticoServer(tmp_path_factory.mktemp("gateway") / "data", empty_session_grace_secs="1") as server:
+        yield server
+
+
+@pytest.fixture
+def rooms(server: PorticoServer) -> Rooms:
+    return Rooms(server)

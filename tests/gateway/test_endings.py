@@ -1,0 +1,127 @@
+"""How calls end: rooms deleted, tokens expired, Janus gone, the server stopped."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.conftest import Rooms, until
+from tests.servers import PorticoServer
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Rooms]:
+    """A server that the test may hurt."""
+    with PorticoServer(tmp_path / "data", empty_session_grace_secs="1") as server:
+        yield Rooms(server)
+
+
+async def test_deleting_the_room_ends_the_call_with_its_facts(rooms: Rooms) -> None:
+    room = rooms.create()
+    async with rooms.browser(room) as anna:
+        await anna.join()
+        (session,) = rooms.sessions(room)
+        rooms.rest.rooms.delete(room)
+        await asyncio.wait_for(anna.closed.wait(), 2)
+        assert anna.close_code == 4000
+        ended = rooms.server.get(f"/v2/room_sessions/{session['id']}?include_participants=true")["data"]
+        assert not ended["active"]
+        assert ended["participants"][0]["left_at"] == ended["ended_at"]
+
+
+async def test_an_expired_token_ends_no_running_call(rooms: Rooms) -> None:
+    room = rooms.create()
+    async with rooms.browser(room, token=rooms.token(room, token_ttl_secs=10)) as anna:
+        await anna.join()
+        stale = rooms.token(room, token_ttl_secs=10)
+        await asyncio.sleep(16)  # the ttl and the leeway: time itself is what this test is about
+        assert (await anna.ask("keepalive"))["janus"] == "ack"
+        anna.token = stale
+        assert (await anna.ask("keepalive"))["janus"] == "ack"
+        async with rooms.browser(room, token=stale) as late:
+            await late.create()
+            with pytest.raises(Exception, match="expired"):
+                await late.attach("janus.plugin.videoroom")
+
+
+async def test_a_call_may_end_with_its_token(tmp_path: Path) -> None:
+    with PorticoServer(tmp_path / "data", token_expiry="session") as server:
+        rooms = Rooms(server)
+        room = rooms.create()
+        async with (
+            rooms.browser(room, token=rooms.token(room, token_ttl_secs=10)) as anna,
+            rooms.browser(room, token=rooms.token(room, token_ttl_secs=10)) as ben,
+        ):
+            await anna.join()
+            await ben.join()
+            ben.token = rooms.token(room)
+            await ben.ask("keepalive")
+            await asyncio.wait_for(anna.closed.wait(), 20)
+            assert anna.events[-1]["status_code"] == 401
+            assert not ben.closed.is_set()
+
+
+async def test_a_hanging_janus_is_noticed_and_the_next_call_works(own: Rooms) -> None:
+    room = own.create()
+    (janus,) = own.server.descendants("janus")
+    async with own.browser(room) as anna:
+        await anna.join()
+        os.kill(janus, signal.SIGSTOP)
+        await asyncio.wait_for(anna.closed.wait(), 12)
+        assert anna.close_code == 4000
+    (session,) = own.sessions(room)
+    assert not session["active"]
+    await until(lambda: b"portico_janus_up 1.0" in _metrics(own.server), 5)
+    async with own.browser(room) as ben:
+        await ben.join()
+
+
+async def test_a_killed_janus_ends_its_sessions_with_their_facts(own: Rooms) -> None:
+    room = own.create()
+    (janus,) = own.server.descendants("janus")
+    async with own.browser(room) as anna:
+        await anna.join()
+        os.kill(janus, signal.SIGKILL)
+        await asyncio.wait_for(anna.closed.wait(), 3)
+        assert anna.close_code == 4000
+    assert [one["left_at"] is not None for one in own.participants(room)] == [True]
+
+
+async def test_after_kill_9_of_the_server_nobody_is_left_as_a_ghost(own: Rooms) -> None:
+    room = own.create()
+    browsers = [own.browser(room) for _ in range(3)]
+    for browser in browsers:
+        await browser.__aenter__()
+        await browser.join()
+    own.server.kill9()
+    for browser in browsers:
+        await asyncio.wait_for(browser.closed.wait(), 3)
+        await browser.leave()
+    await asyncio.to_thread(own.server.start)
+    assert all(one["left_at"] is not None for one in own.participants(room))
+    await until(lambda: not own.sessions(room)[0]["active"], 5)
+    async with own.browser(room) as anna:
+        await anna.join()
+    assert len(own.sessions(room)) == 2
+
+
+async def test_ctrl_c_closes_calls_and_writes_that_their_people_left(own: Rooms) -> None:
+    room = own.create()
+    async with own.browser(room) as anna:
+        await anna.join()
+        await asyncio.to_thread(own.server.stop)
+        await asyncio.wait_for(anna.closed.wait(), 2)
+        assert anna.close_code == 4000
+    own.server.start()
+    assert own.participants(room)[0]["left_at"] is not None
+
+
+def _metrics(server: PorticoServer) -> bytes:
+    import urllib.request
+
+    with urllib.request.urlopen(f"{server.base_url}/metrics", timeout=5) as answer:
+        text: bytes = answer.read()
+    return text
