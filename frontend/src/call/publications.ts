@@ -1,0 +1,62 @@
+/** What this browser publishes: camera with microphone, and at times a screen. One request to the SDK at a time. */
+import type { Room } from "@telnyx/video";
+import { within } from "../deadline";
+import type { Devices } from "../devices";
+import { SCREEN, SELF } from "./people";
+
+const MILLIS = 15_000;
+
+export class Publications {
+  screen: MediaStream | undefined;
+  #published = "";
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly room: Room,
+    private readonly devices: Devices,
+    private readonly report: (sentence: string) => void,
+  ) {}
+
+  /** Brings the SDK's stream up to the devices' present state; cheap when nothing has changed. */
+  syncDevices(): void {
+    this.#inTurn("Your camera or microphone", async () => {
+      const { audio, video } = this.devices;
+      const wanted = `${audio?.id} ${audio?.enabled} ${video?.id}`;
+      const isPublished = this.#published !== "";
+      if (wanted === this.#published || (!isPublished && !audio && !video)) return;
+      this.#published = wanted;
+      // A track muted by `enabled` still has to be announced: the others see it only in the stream's description.
+      const tracks = { ...(audio && { audio }), ...(video && { video }) };
+      await (isPublished ? this.room.updateStream(SELF, tracks) : this.room.addStream(SELF, tracks));
+    });
+  }
+
+  startScreen(screen: MediaStream, stopped: () => void): void {
+    this.screen = screen;
+    const [video] = screen.getVideoTracks();
+    const [audio] = screen.getAudioTracks();
+    // The browser's own "Stop sharing" bar.
+    video?.addEventListener("ended", stopped);
+    this.#inTurn("Your screen", () => this.room.addStream(SCREEN, { ...(audio && { audio }), ...(video && { video }) }));
+  }
+
+  stopScreen(): void {
+    if (!this.screen) return;
+    for (const track of this.screen.getTracks()) track.stop();
+    this.screen = undefined;
+    this.#inTurn("Your screen", async () => {
+      if (SCREEN in this.room.getLocalStreams()) await this.room.removeStream(SCREEN);
+    });
+  }
+
+  #inTurn(what: string, request: () => Promise<void>): void {
+    this.#last = this.#last.then(async () => {
+      try {
+        await within(MILLIS, what, request());
+      } catch (error) {
+        console.error(error);
+        this.report(`${what} could not be shown to the others. Leave and join again to retry.`);
+      }
+    });
+  }
+}

@@ -1,0 +1,119 @@
+/** The right to join: a token got for the link's invitation, renewed well before it runs out. */
+import { within } from "./deadline";
+import type { Entry } from "./link";
+
+export interface Grant {
+  token: string;
+  /** `performance.now()` at which a new token should be asked for; undefined when there is no way to. */
+  renewAt: number | undefined;
+  refreshToken: string | undefined;
+  room: { uniqueName: string | null; maxParticipants: number | null };
+}
+
+interface TokenAnswer {
+  data: {
+    token: string;
+    token_expires_at: string;
+    refresh_token?: string;
+    room?: { unique_name: string | null; max_participants: number };
+  };
+}
+
+/** The server said no; `status` is its HTTP status, 0 when it did not answer at all. */
+export class GrantRefused extends Error {
+  constructor(readonly status: number) {
+    super(`token request answered ${status}`);
+  }
+}
+
+const REQUEST_MILLIS = 10_000;
+const RETRY_MILLIS = 10_000;
+
+export async function obtain(roomId: string, entry: Exclude<Entry, { kind: "none" }>): Promise<Grant> {
+  if (entry.kind === "token") {
+    const room = { uniqueName: null, maxParticipants: null };
+    return { token: entry.token, renewAt: undefined, refreshToken: undefined, room };
+  }
+  const { data } = await post(`/meet/${encodeURIComponent(roomId)}/token`, { invite: entry.invite });
+  return {
+    token: data.token,
+    renewAt: renewalTime(data.token, data.token_expires_at),
+    refreshToken: data.refresh_token,
+    room: { uniqueName: data.room?.unique_name ?? null, maxParticipants: data.room?.max_participants ?? null },
+  };
+}
+
+export async function renew(roomId: string, entry: Exclude<Entry, { kind: "none" }>, old: Grant): Promise<Grant> {
+  if (!old.refreshToken) return obtain(roomId, entry);
+  const path = `/v2/rooms/${encodeURIComponent(roomId)}/actions/refresh_client_token`;
+  try {
+    const { data } = await post(path, { refresh_token: old.refreshToken });
+    return { ...old, token: data.token, renewAt: renewalTime(data.token, data.token_expires_at) };
+  } catch (error) {
+    // The refresh token itself has run out: the invitation is still good for a new pair.
+    if (error instanceof GrantRefused && error.status >= 400 && error.status < 500) return obtain(roomId, entry);
+    throw error;
+  }
+}
+
+/** Keeps a running call's token fresh; returns the way to stop. */
+export function keepFresh(
+  roomId: string,
+  entry: Exclude<Entry, { kind: "none" }>,
+  first: Grant,
+  use: (grant: Grant) => Promise<void>,
+): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stopped = false;
+  const plan = (grant: Grant, at: number | undefined): void => {
+    if (at !== undefined && !stopped) timer = setTimeout(() => void turn(grant), Math.max(0, at - performance.now()));
+  };
+  const turn = async (grant: Grant): Promise<void> => {
+    try {
+      const fresh = await renew(roomId, entry, grant);
+      if (stopped) return;
+      await use(fresh);
+      plan(fresh, fresh.renewAt);
+    } catch (error) {
+      console.warn("Renewing the token failed; trying again.", error);
+      plan(grant, performance.now() + RETRY_MILLIS);
+    }
+  };
+  plan(first, first.renewAt);
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
+}
+
+async function post(path: string, body: object): Promise<TokenAnswer> {
+  const request = fetch(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  let response: Response;
+  try {
+    response = await within(REQUEST_MILLIS, "the token request", request);
+  } catch {
+    throw new GrantRefused(0);
+  }
+  if (!response.ok) throw new GrantRefused(response.status);
+  return (await response.json()) as TokenAnswer;
+}
+
+/** At 60 % of its life, by the token's own clock: a viewer's wrong clock then does no harm. */
+function renewalTime(token: string, expiresAt: string): number {
+  const lifetime = lifetimeOf(token) ?? Date.parse(expiresAt) - Date.now();
+  return performance.now() + Math.max(lifetime * 0.6, 2_000);
+}
+
+function lifetimeOf(token: string): number | undefined {
+  try {
+    const text = atob((token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/"));
+    const { iat, exp } = JSON.parse(text) as { iat?: number; exp?: number };
+    return iat !== undefined && exp !== undefined ? (exp - iat) * 1000 : undefined;
+  } catch {
+    return undefined; // An opaque token; the caller goes by the expiry time in the answer.
+  }
+}

@@ -1,0 +1,155 @@
+/** The call itself: who is there, what they show, and the buttons. */
+import { useEffect, useState } from "preact/hooks";
+import type { Call } from "../call/call";
+import type { Devices } from "../devices";
+import { useChanges } from "../observable";
+import { ChatPanel } from "./chat";
+import { DeviceToggles, Toggle } from "./controls";
+import { Bubble, Check, Cross, HangUp, Link, Mark, People, Screen } from "./icons";
+import { MixedAudio } from "./mixed_audio";
+import { useShortcuts } from "./shortcuts";
+import { Stage } from "./stage";
+
+/** What the view needs of a call; the stories show it without one. */
+export type CallOnView = Pick<
+  Call,
+  | "people"
+  | "mixedAudio"
+  | "screen"
+  | "chat"
+  | "notice"
+  | "announcement"
+  | "notify"
+  | "toggleScreen"
+  | "send"
+  | "leave"
+  | "onChange"
+> &
+  Parameters<typeof useChanges>[0];
+
+interface Props {
+  call: CallOnView;
+  devices: Devices;
+  title: string;
+  /** The address to invite others with; undefined when this page's own address must not be passed on. */
+  inviteLink: string | undefined;
+}
+
+const canShareScreen = "getDisplayMedia" in (navigator.mediaDevices ?? {});
+
+export function CallView({ call, devices, title, inviteLink }: Props) {
+  useChanges(call);
+  useChanges(call.chat);
+  useChanges(devices);
+  const { people, chat } = call;
+  const others = people.filter((person) => !person.isSelf);
+  useShortcuts({
+    m: () => void devices.toggleMicrophone(),
+    v: () => void devices.toggleCamera(),
+    c: () => chat.setOpen(!chat.isOpen),
+  });
+  return (
+    <div class={`call${chat.isOpen ? " chatting" : ""}`}>
+      <Top title={title} count={people.length} inviteLink={inviteLink} />
+      <Notice text={call.notice ?? devices.problem} onClose={() => closeNotice(call, devices)} />
+      <Stage people={people} ownVideo={devices.video} ownScreen={call.screen?.getVideoTracks()[0]} />
+      {others.length === 0 && <p class="alone">Nobody else is here yet.</p>}
+      <footer class="bar" role="toolbar" aria-label="Call controls">
+        <DeviceToggles devices={devices} />
+        {canShareScreen && (
+          <Toggle
+            testId="screen"
+            label={call.screen ? "Stop sharing your screen" : "Share your screen"}
+            isOn={call.screen !== undefined}
+            tone="on-stresses"
+            onClick={() => void call.toggleScreen()}
+          >
+            <Screen />
+          </Toggle>
+        )}
+        <Toggle
+          testId="chat-toggle"
+          label={chat.unread ? `Open chat, ${chat.unread} unread` : chat.isOpen ? "Close chat" : "Open chat"}
+          isOn={chat.isOpen}
+          tone="on-stresses"
+          shortcut="c"
+          onClick={() => chat.setOpen(!chat.isOpen)}
+        >
+          <Bubble />
+          {chat.unread > 0 && (
+            <span class="badge" data-testid="unread">
+              {chat.unread > 99 ? "99+" : chat.unread}
+            </span>
+          )}
+        </Toggle>
+        <button type="button" class="round leave" data-testid="leave" aria-label="Leave the call" title="Leave the call" onClick={() => call.leave()}>
+          <HangUp />
+        </button>
+      </footer>
+      {chat.isOpen && <ChatPanel chat={chat} others={others} send={(text, to) => call.send(text, to)} />}
+      <MixedAudio track={call.mixedAudio} />
+      <p class="for-screen-readers" aria-live="polite">
+        {call.announcement}
+      </p>
+    </div>
+  );
+}
+
+function closeNotice(call: CallOnView, devices: Devices): void {
+  devices.problem = undefined;
+  call.notify(undefined);
+}
+
+function Top({ title, count, inviteLink }: { title: string; count: number; inviteLink: string | undefined }) {
+  return (
+    <header class="top">
+      <Mark />
+      <h1>{title}</h1>
+      <span class="status" data-testid="status" data-state="in-call" role="status" aria-label={`In the call, ${count} ${count === 1 ? "person" : "people"}`}>
+        <People />
+        {count}
+      </span>
+      {inviteLink && <CopyLink link={inviteLink} />}
+    </header>
+  );
+}
+
+function CopyLink({ link }: { link: string }) {
+  const [outcome, setOutcome] = useState<"" | "copied" | "failed">("");
+  useEffect(() => {
+    if (!outcome) return;
+    const timer = setTimeout(() => setOutcome(""), 2500);
+    return () => clearTimeout(timer);
+  }, [outcome]);
+  const copy = async (): Promise<void> => {
+    try {
+      await navigator.clipboard.writeText(link);
+      setOutcome("copied");
+    } catch {
+      // No clipboard outside https and localhost; the address bar holds the same link.
+      setOutcome("failed");
+    }
+  };
+  const text = { "": "Copy invite link", copied: "Link copied", failed: "Copy it from the address bar" }[outcome];
+  return (
+    <button type="button" class={`quiet${outcome ? " told" : ""}`} data-testid="copy-link" title="Copy invite link" onClick={() => void copy()}>
+      {outcome === "copied" ? <Check /> : <Link />}
+      <span aria-live="polite">{text}</span>
+    </button>
+  );
+}
+
+function Notice({ text, onClose }: { text: string | undefined; onClose: () => void }) {
+  return (
+    <div class="notices" role="alert">
+      {text && (
+        <div class="notice">
+          <p data-testid="notice">{text}</p>
+          <button type="button" class="plain" aria-label="Dismiss" onClick={onClose}>
+            <Cross />
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,65 @@
+/** The row of buttons under a call and under the preview. */
+import type { ComponentChildren } from "preact";
+import type { Devices } from "../devices";
+import { Camera, Microphone } from "./icons";
+
+interface ToggleProps {
+  testId: string;
+  label: string;
+  isOn: boolean;
+  /** Warn by colour while it is off (microphone, camera) or stress it while it is on (screen, chat). */
+  tone: "off-warns" | "on-stresses";
+  shortcut?: string;
+  disabled?: boolean;
+  onClick: () => void;
+  children: ComponentChildren;
+}
+
+export function Toggle({ testId, label, isOn, tone, shortcut, disabled, onClick, children }: ToggleProps) {
+  const title = shortcut ? `${label} (${shortcut.toUpperCase()})` : label;
+  return (
+    <button
+      type="button"
+      class={`round ${tone} ${isOn ? "on" : "off"}`}
+      data-testid={testId}
+      data-on={String(isOn)}
+      aria-label={label}
+      aria-keyshortcuts={shortcut}
+      title={title}
+      disabled={disabled}
+      onClick={onClick}
+    >
+      {children}
+    </button>
+  );
+}
+
+export function DeviceToggles({ devices }: { devices: Devices }) {
+  const { isMicrophoneOn, isCameraOn, opening } = devices;
+  return (
+    <>
+      <Toggle
+        testId="mic"
+        label={isMicrophoneOn ? "Turn microphone off" : "Turn microphone on"}
+        isOn={isMicrophoneOn}
+        tone="off-warns"
+        shortcut="m"
+        disabled={opening}
+        onClick={() => void devices.toggleMicrophone()}
+      >
+        <Microphone off={!isMicrophoneOn} />
+      </Toggle>
+      <Toggle
+        testId="camera"
+        label={isCameraOn ? "Turn camera off" : "Turn camera on"}
+        isOn={isCameraOn}
+        tone="off-warns"
+        shortcut="v"
+        disabled={opening}
+        onClick={() => void devices.toggleCamera()}
+      >
+        <Camera off={!isCameraOn} />
+      </Toggle>
+    </>
+  );
+}

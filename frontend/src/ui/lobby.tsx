@@ -1,0 +1,92 @@
+/** Before the call: the own picture, a name, and one button. */
+import { useEffect, useRef } from "preact/hooks";
+import type { Devices } from "../devices";
+import { useChanges } from "../observable";
+import { DeviceToggles } from "./controls";
+import { hueOf, initialsOf } from "./face";
+import { Level } from "./level";
+import { useShortcuts } from "./shortcuts";
+import { Video } from "./video";
+
+interface Props {
+  devices: Devices;
+  title: string;
+  name: string;
+  isJoining: boolean;
+  onName: (name: string) => void;
+  onJoin: () => void;
+}
+
+export function Lobby({ devices, title, name, isJoining, onName, onJoin }: Props) {
+  useChanges(devices);
+  const field = useRef<HTMLInputElement>(null);
+  useShortcuts({ m: () => void devices.toggleMicrophone(), v: () => void devices.toggleCamera() });
+  useEffect(() => {
+    // A remembered name needs no more typing: Enter joins.
+    field.current?.focus({ preventScroll: true });
+  }, []);
+  return (
+    <main class="lobby">
+      <Preview devices={devices} name={name} />
+      <form
+        class="card"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!isJoining) onJoin();
+        }}
+      >
+        <h1>{title}</h1>
+        <p class="lead">Check how you look and sound, then join.</p>
+        <label class="field">
+          <span>Your name</span>
+          <input
+            ref={field}
+            data-testid="name"
+            name="name"
+            autocomplete="name"
+            maxLength={60}
+            placeholder="Guest"
+            value={name}
+            onInput={(event) => onName(event.currentTarget.value)}
+          />
+        </label>
+        <button class="primary" data-testid="join" type="submit" aria-disabled={isJoining}>
+          {isJoining ? <span class="spinner" aria-hidden="true" /> : null}
+          {isJoining ? "Joining…" : "Join"}
+        </button>
+        <p class="for-screen-readers" role="status" data-testid="status" data-state={isJoining ? "joining" : "lobby"}>
+          {isJoining ? "Joining" : ""}
+        </p>
+        <div class="message-space" role="alert">
+          {devices.problem && (
+            <p class="message" data-testid="notice">
+              {devices.problem}
+            </p>
+          )}
+        </div>
+      </form>
+    </main>
+  );
+}
+
+function Preview({ devices, name }: { devices: Devices; name: string }) {
+  const { video, audio, opening } = devices;
+  return (
+    <section class="preview" aria-label="Your picture" style={{ "--hue": hueOf(name || "Guest") }}>
+      {video ? (
+        <Video key={video.id} track={video} isMirrored label="Your camera" />
+      ) : (
+        <div class="no-picture">
+          <span class="initials" aria-hidden="true">
+            {initialsOf(name || "Guest")}
+          </span>
+          <p>{opening ? "Waiting for your permission…" : "Your camera is off"}</p>
+        </div>
+      )}
+      {audio && <Level track={audio} />}
+      <div class="bar">
+        <DeviceToggles devices={devices} />
+      </div>
+    </section>
+  );
+}

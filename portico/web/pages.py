@@ -1,0 +1,103 @@
+"""Serves the built meeting page, its assets and connect.js, each with the headers it needs."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, PlainTextResponse
+
+ASSETS = Path(__file__).parent / "assets"
+
+NOT_BUILT = "The meeting page is not built yet: run script/setup, then reload this page."
+
+# What the build names by content: `meet-CsS3heF4.js`. Everything else in the folder has an address of its own.
+_HASHED_NAME = re.compile(r"[a-z_]+-[A-Za-z0-9_-]{8}\.(?:js|css|svg)")
+_HOST = re.compile(r"[A-Za-z0-9.-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?")
+
+_COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_PERMISSIONS = "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"
+
+
+def router(assets: Path = ASSETS) -> APIRouter:
+    """The pages out of `assets`, the folder that the frontend's build fills; it may be filled later."""
+    pages = APIRouter(include_in_schema=False)
+
+    @pages.api_route("/meet/{room_id}", methods=["GET", "HEAD"])
+    def meeting(room_id: str, request: Request) -> Response:
+        # The same page for every room: only its script, with the invitation in the fragment, can tell whether
+        # there is such a room.
+        html = _read(assets / "meet.html")
+        if html is None:
+            return _not_built()
+        return Response(html, media_type="text/html; charset=utf-8", headers=_page_headers(request))
+
+    @pages.api_route("/assets/{name}", methods=["GET", "HEAD"])
+    def asset(name: str) -> Response:
+        path = assets / name
+        if not _HASHED_NAME.fullmatch(name) or not path.is_file():
+            return PlainTextResponse("There is no such file.", status_code=404, headers=_COMMON)
+        # The name changes with the content, so a copy is good for ever.
+        return FileResponse(path, headers=_COMMON | {"Cache-Control": "public, max-age=31536000, immutable"})
+
+    @pages.api_route("/connect.js", methods=["GET", "HEAD"])
+    def connect_script(request: Request) -> Response:
+        script = _read(assets / "connect.js")
+        if script is None:
+            return _not_built()
+        return _connect_script(script, request.headers.get("if-none-match", ""))
+
+    return pages
+
+
+def _connect_script(script: bytes, known: str) -> Response:
+    etag = f'"{hashlib.sha256(script).hexdigest()[:32]}"'
+    headers = _COMMON | {
+        "ETag": etag,
+        "Cache-Control": "public, max-age=300",
+        # Pages of any origin load it: that is what it is for.
+        "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    # Weak comparison, RFC 9110 section 13.1.2.
+    if known.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
+        return Response(status_code=304, headers=headers)
+    return Response(script, media_type="text/javascript; charset=utf-8", headers=headers)
+
+
+def _page_headers(request: Request) -> dict[str, str]:
+    return _COMMON | {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": _content_security_policy(request.headers.get("host", "")),
+        "Permissions-Policy": _PERMISSIONS,
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+
+
+def _content_security_policy(host: str) -> str:
+    # In older browsers 'self' does not cover WebSockets of the same host, so that they are named as well.
+    sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data: blob:",
+            "media-src 'self' blob: mediastream:",
+            f"connect-src 'self'{sockets}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _not_built() -> Response:
+    return PlainTextResponse(NOT_BUILT, status_code=503, headers=_COMMON | {"Cache-Control": "no-store"})
