@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, NoReturn, TextIO
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from portico import __version__, logs
 from portico.config import Settings, SettingsError, load
@@ -41,11 +40,30 @@ def _option(name: str) -> typer.models.OptionInfo:
 def main() -> None:
     """Entry point; every foreseeable failure is one sentence and exit status 2."""
     try:
-        app()
-    except (SettingsError, JanusUnavailable, Refused) as error:
-        _fail(str(error))
-    except SQLAlchemyError as error:
-        _fail(f"The database does not answer as it should: {str(error).splitlines()[0]}. Check PORTICO_DATABASE_URL.")
+        status = app(standalone_mode=False)
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        _fail(sentence)
+    raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell the user of a failure that can be foreseen; None for a defect of ours."""
+    from sqlalchemy.exc import SQLAlchemyError  # here, because it is slow to import and seldom needed
+
+    from portico.db.migrate import NewerSchema
+
+    if isinstance(error, SettingsError | JanusUnavailable | Refused | NewerSchema):
+        return str(error)
+    if isinstance(error, SQLAlchemyError):
+        first = str(error).splitlines()[0]
+        return f"The database does not answer as it should: {first}. Check PORTICO_DATABASE_URL."
+    if isinstance(error, typer.Abort):
+        return "Stopped."
+    told = getattr(error, "format_message", None)  # a command line that typer does not understand
+    return f"{told().rstrip('.')}. See portico --help." if told is not None else None
 
 
 class Refused(Exception):
@@ -96,7 +114,7 @@ def create_key(account: Annotated[str, typer.Option(help="The account that the k
     if not 0 < len(account) <= 255:
         raise Refused("The name of an account has 1 to 255 characters.")
     settings = load()
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(settings.data_dir)
 
     async def create() -> str:
         db = open_database(settings.database)
@@ -134,8 +152,8 @@ def _print_welcome(settings: Settings, new_api_key: str | None, meeting_link: st
 def _data_dir(settings: Settings) -> TextIO:
     """The data directory, private; and the SQLite file locked: two servers on it would close each other's calls."""
     locked = settings.sqlite_file or settings.data_dir / "portico"
+    _make_private(settings.data_dir)
     try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = locked.with_name(f"{locked.name}.lock").open("a+")
     except OSError as error:
         raise Refused(f"{error.filename} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR.") from None
@@ -150,6 +168,13 @@ def _data_dir(settings: Settings) -> TextIO:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
+
+
+def _make_private(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{data_dir} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR.") from None
 
 
 def _holder(lock: TextIO) -> str:

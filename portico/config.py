@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote, unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -26,6 +27,12 @@ def _http_url(value: str | None) -> str | None:
     return value.rstrip("/") if value else None
 
 
+def _database_url(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("postgresql://", "sqlite:////")):
+        raise ValueError("should be postgresql://USER:PASSWORD@HOST/NAME, or sqlite:////FILE")
+    return value
+
+
 class Settings(BaseSettings):
     """Everything an operator may choose. Descriptions are what `portico serve --help` and docs/settings.md show."""
 
@@ -35,7 +42,9 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=1, le=65535, description="Port of REST, signaling and pages.")
     data_dir: Path = Field(Path("portico-data"), description="Where the database and Janus' files live.")
     api_key: str | None = Field(None, min_length=8, description="An API key to accept from the first start on.")
-    database_url: str | None = Field(None, description="postgresql://...; an SQLite file in DATA_DIR when unset.")
+    database_url: Annotated[str | None, AfterValidator(_database_url)] = Field(
+        None, description="postgresql://...; an SQLite file in DATA_DIR when unset."
+    )
     public_url: Annotated[str | None, AfterValidator(_http_url)] = Field(
         None, description="How browsers and developers reach this server; http://HOST:PORT when unset."
     )
@@ -63,12 +72,12 @@ class Settings(BaseSettings):
     def sqlite_file(self) -> Path | None:
         """The file of the SQLite database, if that is what is in use."""
         _, sqlite, path = self.database.partition("sqlite:///")
-        return Path(path) if sqlite else None
+        return Path(unquote(path)) if sqlite else None
 
     @property
     def database(self) -> str:
         """The URL of the database in use."""
-        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'portico.db'}"
+        return self.database_url or f"sqlite:///{quote(str(self.data_dir.absolute() / 'portico.db'))}"
 
 
 def load(**chosen: object) -> Settings:

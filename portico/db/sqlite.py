@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from portico.core.errors import Busy
 from portico.db.engine import Transaction
@@ -139,7 +139,10 @@ def _settle(batch: list[_Waiting]) -> None:
 
 def _engine(path: Path, *, begin: str, size: int) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}", pool_size=size, max_overflow=0, connect_args={"check_same_thread": False, "timeout": 10}
+        URL.create("sqlite", database=str(path)),
+        pool_size=size,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": 10},
     )
 
     @event.listens_for(engine, "connect")

@@ -43,6 +43,8 @@ export class Call extends Observable {
   readonly #publications: Publications;
   readonly #subscriptions: Subscriptions;
   readonly #forgetDevices: () => void;
+  /** The SDK takes streams only from then on; what the devices did before is published at that moment. */
+  #isConnected = false;
   #wasLeaving = false;
   #wasKicked = false;
 
@@ -55,7 +57,7 @@ export class Call extends Observable {
     this.#publications = new Publications(room, devices, (sentence) => this.notify(sentence));
     this.#subscriptions = new Subscriptions(room);
     this.#forgetDevices = devices.onChange(() => {
-      if (!this.ending) this.#publications.syncDevices();
+      if (this.#isConnected && !this.ending) this.#publications.syncDevices();
       this.changed();
     });
     this.#listen();
@@ -153,6 +155,7 @@ export class Call extends Observable {
   #begin(): void {
     this.onChange(() => this.#subscribe());
     this.#sync(this.room.getState());
+    this.#isConnected = true;
     this.#publications.syncDevices();
     void this.socket.closed.then(() => this.#end());
   }

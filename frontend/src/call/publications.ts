@@ -24,10 +24,10 @@ export class Publications {
       const wanted = `${audio?.id} ${audio?.enabled} ${video?.id}`;
       const isPublished = this.#published !== "";
       if (wanted === this.#published || (!isPublished && !audio && !video)) return;
-      this.#published = wanted;
       // A track muted by `enabled` still has to be announced: the others see it only in the stream's description.
       const tracks = { ...(audio && { audio }), ...(video && { video }) };
       await (isPublished ? this.room.updateStream(SELF, tracks) : this.room.addStream(SELF, tracks));
+      this.#published = wanted; // not before: what failed is tried again at the next change
     });
   }
 
