@@ -31,7 +31,8 @@ def free_port() -> int:
 class PorticoServer:
     """`portico serve` on a data directory of the caller's; `settings` are PORTICO_* variables by their short names.
 
-    Restarted, it keeps its port, key and data. As a context manager it starts at once and stops at the end.
+    Restarted, it keeps its port, key and data. As a context manager it starts at once and stops at the end. Of the
+    environment's own PORTICO_* only PORTICO_JANUS_BIN counts: it makes a whole test run use another Janus.
     """
 
     def __init__(
@@ -63,7 +64,8 @@ class PorticoServer:
 
     def start(self) -> Self:
         """Returns when /readyz says 200; raises with the server's log when it does not in time."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
+        kept = {"PORTICO_JANUS_BIN"}
+        environment = {name: value for name, value in os.environ.items() if name in kept or name[:8] != "PORTICO_"}
         environment |= {f"PORTICO_{name.upper()}": value for name, value in self.settings.items()}
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:

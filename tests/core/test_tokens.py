@@ -5,8 +5,8 @@ import hashlib
 import hmac
 import json
 import string
-from functools import cache
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -261,20 +261,24 @@ _JSON = st.recursive(
     max_leaves=8,
 )
 _MEMBERS = st.fixed_dictionaries(
-    {}, optional={name: _JSON for name in ("alg", "typ", "crit", "kid", "jwk", "b64", "x5c", "jku", "cty")}
+    {}, optional=dict.fromkeys(("alg", "typ", "crit", "kid", "jwk", "b64", "x5c", "jku", "cty"), _JSON)
 )
 _ALGORITHM = st.sampled_from([{}, {"alg": "Ed25519"}, {"alg": "none"}, {"alg": "HS256"}])
 _HEADERS = st.one_of(_JSON, st.tuples(_MEMBERS, _ALGORITHM).map(lambda both: {**both[0], **both[1]}))
 
+_INSTANTS = st.integers(946_684_800_000_000, 4_102_444_800_000_000).map(
+    lambda microseconds: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+)
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(st.one_of(st.text(), st.text(_LETTERS), st.from_regex(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")))
 @example("\ud800")
 def test_any_text_is_refused_and_nothing_worse(text: str) -> None:
     _refuses(text)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(_HEADERS)
 def test_any_header_is_refused_and_nothing_worse(header: Any) -> None:
     _, payload, signature = _token().split(".")
@@ -294,7 +298,7 @@ def test_any_edit_of_a_good_token_is_refused_and_nothing_worse(data: st.DataObje
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(
-    now=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+    now=_INSTANTS,
     ttl=st.integers(10, 86400),
     kind=st.sampled_from(["access", "refresh"]),
 )

@@ -16,7 +16,10 @@ from tests.factories import NOW, a_room, an_account, row
 
 pytestmark = pytest.mark.postgres
 SECS = 20.0
-_KILL_OTHERS = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+_KILL_OTHERS = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 @pytest_asyncio.fixture

@@ -1,4 +1,4 @@
-"""Joining and leaving, on both databases: who is admitted, what is written, and what a refusal leaves behind: nothing."""
+"""Joining and leaving, on both databases: who is admitted, what is written, that a refusal leaves nothing behind."""
 
 from datetime import timedelta
 from functools import partial
@@ -228,7 +228,7 @@ async def test_a_refusal_leaves_alone_what_else_the_transaction_commits(database
 
 
 async def test_a_join_through_a_gateway_that_was_declared_dead_leaves_no_ghost(database: Database) -> None:
-    """Its row is gone, so no sweep would ever find the participant: refuse the join, or find it (issue 2: no ghosts)."""
+    """Its row is gone, so no sweep would ever find the participant: refuse the join, or find it."""
 
     def reap(tx: Transaction) -> tuple[str, str]:
         gateway_id = a_gateway(tx)

@@ -1,4 +1,4 @@
-"""Many at once, from one process and from several, on both databases: the limits hold exactly and nothing is told twice."""
+"""Many at once, from one process and from several, on both databases: limits hold exactly, nothing is told twice."""
 
 import asyncio
 from collections import Counter
@@ -148,7 +148,7 @@ async def test_of_many_who_say_that_somebody_left_one_is_believed(database: Data
 
 async def test_a_room_deleted_while_people_join_is_empty(database: Database, second: Database) -> None:
     for _ in range(ROUNDS):
-        room_id, joined = await database.write(_occupied_room)
+        room_id, _ = await database.write(_occupied_room)
         account_id, gateway_id = await database.write(an_account), await database.write(a_gateway)
         joins = [_join(room_id, gateway_id) for _ in range(8)]
         delete: Write = partial(rooms.delete, account_id=account_id, room_id=room_id, now=NOW)

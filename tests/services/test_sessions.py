@@ -217,6 +217,21 @@ async def test_lost_media_ends_the_sessions_of_these_rooms_only(database: Databa
     await database.write(lose)
 
 
+async def test_a_session_that_no_sweep_has_ended_yet_is_not_continued(database: Database) -> None:
+    """The server was down for an hour, or the second between two sweeps is not over."""
+
+    def oversleep(tx: Transaction) -> None:
+        room_id, session_id = _left_empty(tx)
+        back_at = NOW + timedelta(hours=1)
+        again = a_participant(tx, room_id, now=back_at)
+        assert again.session_id != session_id
+        assert fact_names(tx, room_id)[-3:] == ["session.ended", "session.started", "participant.joined"]
+        assert row(tx, schema.room_sessions, session_id).ended_reason == "stale"
+        assert row(tx, schema.room_sessions, again.session_id).created_at == back_at
+
+    await database.write(oversleep)
+
+
 def _left_empty(tx: Transaction) -> tuple[str, str]:
     """A room and its session, whose only participant left one second after joining."""
     room_id = a_room(tx)

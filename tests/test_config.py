@@ -1,0 +1,121 @@
+"""Settings: defaults, where they come from, and that a wrong one is named."""
+
+from pathlib import Path
+
+import pytest
+
+from portico.config import Settings, SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No variable and no .env of whoever runs the tests."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"PORTICO_{name.upper()}", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    settings = load()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert settings.data_dir == Path("portico-data")
+    assert settings.database == f"sqlite:///{Path('portico-data').absolute()}/portico.db"
+    assert settings.base_url == "http://127.0.0.1:8080"
+    assert settings.empty_session_grace_secs == 5
+    assert (settings.token_expiry, settings.log_level, settings.log_format) == ("join", "info", "text")
+    assert settings.rtp_ports == (20000, 40000)
+    assert settings.api_key is None
+
+
+def test_an_option_wins_over_the_environment_which_wins_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, nothing_set: Path
+) -> None:
+    (nothing_set / ".env").write_text("PORTICO_PORT=1001\nPORTICO_HOST=127.0.0.2\nSOMETHING_ELSE=x\n")
+    assert load().port == 1001
+    monkeypatch.setenv("PORTICO_PORT", "1002")
+    assert load().port == 1002
+    assert load(port=1003).port == 1003
+    assert load(port=None).port == 1002, "an option that was not given"
+    assert load().host == "127.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "http"),
+        ("PORT", "80.5"),
+        ("API_KEY", "short"),
+        ("PUBLIC_URL", "example.com"),
+        ("PUBLIC_URL", "ftp://example.com"),
+        ("RTP_PORTS", "20000"),
+        ("RTP_PORTS", "40000-20000"),
+        ("RTP_PORTS", "20000-20000"),
+        ("RTP_PORTS", "80-90"),
+        ("RTP_PORTS", "20000-70000"),
+        ("RTP_PORTS", "a-b"),
+        ("TOKEN_EXPIRY", "never"),
+        ("EMPTY_SESSION_GRACE_SECS", "-1"),
+        ("EMPTY_SESSION_GRACE_SECS", "nan"),
+        ("EMPTY_SESSION_GRACE_SECS", "inf"),
+        ("EMPTY_SESSION_GRACE_SECS", "soon"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_wrong_setting_is_named_once_and_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"PORTICO_{name}", value)
+    with pytest.raises(SettingsError) as wrong:
+        load()
+    said = str(wrong.value)
+    assert said.count(f"PORTICO_{name}") == 1
+    assert "\n" not in said
+
+
+def test_every_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTICO_PORT", "x")
+    monkeypatch.setenv("PORTICO_LOG_LEVEL", "x")
+    with pytest.raises(SettingsError, match=r"PORTICO_PORT.*PORTICO_LOG_LEVEL"):
+        load()
+
+
+def test_a_wrong_api_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTICO_API_KEY", "s3cret")
+    with pytest.raises(SettingsError) as wrong:
+        load()
+    assert "s3cret" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "address"),
+    [
+        ({"host": "0.0.0.0"}, "http://127.0.0.1:8080"),
+        ({"host": "::"}, "http://127.0.0.1:8080"),
+        ({"host": "::1"}, "http://[::1]:8080"),
+        ({"host": "::1", "port": 9000}, "http://[::1]:9000"),
+        ({"public_url": "https://video.example.com"}, "https://video.example.com"),
+        ({"public_url": "https://example.com/video/"}, "https://example.com/video"),
+    ],
+)
+def test_where_the_server_is_reached(chosen: dict[str, object], address: str) -> None:
+    assert load(**chosen).base_url == address
+
+
+def test_another_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTICO_DATABASE_URL", "postgresql://somebody@/portico")
+    assert load().database == "postgresql://somebody@/portico"
+
+
+def test_a_data_directory_with_signs_that_mean_something_in_urls(tmp_path: Path) -> None:
+    from sqlalchemy.engine import make_url
+
+    for name in ("with blank", "per%20cent", "question?mark", "hash#tag", "ümläut"):
+        folder = tmp_path / name
+        assert make_url(load(data_dir=folder).database).database == str(folder / "portico.db")
+
+
+def test_every_setting_says_what_it_is() -> None:
+    for name, field in Settings.model_fields.items():
+        assert (field.description or "").endswith("."), name

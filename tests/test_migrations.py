@@ -1,0 +1,110 @@
+"""Migrations, on both databases: complete, repeatable, reversible, and safe when several processes begin at once."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+import portico
+from portico.db import migrate, schema
+from portico.db.engine import Database, Transaction, open_database
+from portico.db.migrate import upgrade
+from tests.databases import PostgresCluster
+from tests.db.processes import others
+from tests.factories import a_participant, a_room, rows
+
+PROCESSES = 3
+ROUNDS = 2
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def empty_urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[str]]:
+    """As many databases without a table as there are rounds."""
+    if request.param == "sqlite":
+        yield [f"sqlite:///{tmp_path / str(n)}.db" for n in range(ROUNDS)]
+        return
+    cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
+    with ExitStack() as ending:
+        names = [f"empty_{uuid4().hex}" for _ in range(ROUNDS)]
+        for name in names:
+            cluster.execute(f"CREATE DATABASE {name}")
+            ending.callback(cluster.execute, f"DROP DATABASE {name} WITH (FORCE)")
+        yield [cluster.url(name) for name in names]
+
+
+async def test_the_migrated_schema_is_the_one_that_the_code_uses(database: Database) -> None:
+    def differences(tx: Transaction) -> list[object]:
+        context = MigrationContext.configure(tx, opts={"compare_type": True, "compare_server_default": True})
+        return list(compare_metadata(context, schema.metadata))
+
+    assert await database.write(differences) == []
+
+
+async def test_upgrading_again_changes_nothing_and_loses_nothing(database: Database) -> None:
+    room_id = await database.write(a_room)
+    await database.write(lambda tx: a_participant(tx, room_id))
+    before = await database.read(_everything)
+    for _ in range(2):
+        await asyncio.to_thread(upgrade, database.engine)
+    assert await database.read(_everything) == before
+
+
+def test_processes_that_start_at_once_all_succeed(empty_urls: list[str]) -> None:
+    for url in empty_urls:
+        with others(PROCESSES, upgrade_when_told, url) as starting:
+            for each in starting:
+                assert each.ask() == "ready"
+            for each in starting:
+                each.pipe.send("go")
+            assert [each.ask() for each in starting] == ["done"] * PROCESSES
+        database = open_database(url)
+        try:
+            with database.engine.connect() as connection:
+                assert set(inspect(connection).get_table_names()) == {*schema.metadata.tables, "alembic_version"}
+        finally:
+            database.engine.dispose()
+
+
+def upgrade_when_told(url: str, pipe: "Connection[object, object]") -> None:
+    """In the other process."""
+    pipe.send("ready")
+    pipe.recv()
+    database = open_database(url)
+    try:
+        upgrade(database.engine)
+        pipe.send("done")
+    except Exception as error:
+        pipe.send(repr(error))
+
+
+def test_an_upgrade_that_fails_leaves_nothing_behind(empty_urls: list[str]) -> None:
+    """One transaction: a half-migrated database could neither go on nor back."""
+    database = open_database(empty_urls[0])
+    try:
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE gateways (id INTEGER)")  # in the way of the first migration
+        with pytest.raises(Exception, match="gateways"):
+            upgrade(database.engine)
+        with database.engine.connect() as connection:
+            assert set(inspect(connection).get_table_names()) == {"gateways"}
+    finally:
+        database.engine.dispose()
+
+
+def test_the_migrations_are_one_chain_and_inside_the_package() -> None:
+    folder = Path(migrate.__file__).parent / "migrations"
+    assert folder.is_relative_to(Path(portico.__file__).parent)
+    assert len(ScriptDirectory(str(folder)).get_heads()) == 1
+
+
+def _everything(tx: Transaction) -> list[tuple[object, ...]]:
+    version = tx.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+    return [(version,), *(tuple(each) for table in schema.metadata.sorted_tables for each in rows(tx, table))]
