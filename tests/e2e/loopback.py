@@ -1,0 +1,58 @@
+"""A network interface that lets media flow over loopback: Janus offers no candidate on `lo` itself."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+INTERFACES = Path("/sys/class/net")
+
+
+@contextlib.contextmanager
+def media_interface() -> Iterator[str | None]:
+    """Yields the name of an interface that carries an address of 127.0.0.0/8, or None where the default has to do.
+
+    Needs root on Linux. Every process has an interface of its own, so that test runs beside each other do not share
+    one; whoever asks a second time in a process gets the first one's, which the first one removes.
+    """
+    name = f"ptest{os.getpid()}"
+    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("ip") is None:
+        yield None
+    elif (INTERFACES / name).exists():
+        yield name
+    elif not _made(name):
+        yield None
+    else:
+        try:
+            yield name
+        finally:
+            _ip("link", "delete", name)
+
+
+def _made(name: str) -> bool:
+    """False where the kernel refuses: a container without CAP_NET_ADMIN is root in name only."""
+    _remove_leftovers()
+    pid = os.getpid()
+    address = f"127.{1 + (pid >> 16)}.{pid >> 8 & 255}.{pid & 255}/32"
+    return (
+        _ip("link", "add", name, "type", "veth", "peer", "name", f"{name}x")
+        and _ip("address", "add", address, "dev", name)
+        and _ip("link", "set", name, "up")
+        and _ip("link", "set", f"{name}x", "up")
+    )
+
+
+def _remove_leftovers() -> None:
+    """Removes what killed test runs could not remove themselves."""
+    for interface in INTERFACES.iterdir():
+        owner = re.fullmatch(r"ptest(\d+)", interface.name)
+        if owner and not Path(f"/proc/{owner[1]}").exists():
+            _ip("link", "delete", interface.name)
+
+
+def _ip(*command: str) -> bool:
+    return subprocess.run(["ip", *command], check=False, capture_output=True, timeout=10).returncode == 0

@@ -1,0 +1,93 @@
+// Ears and eyes: recognise tones in an audio track, and count and colour the decoded frames of a video track.
+import { audio } from "/sources.js";
+
+const LOOK_EVERY_MS = 60;
+const SAME_TONE_HZ = 12; // one and a half bins of the spectrum below
+const AUDIBLE_DB = -65;
+const STRONG_WITHIN_DB = 18; // a peak this far under the loudest one is not counted as heard
+const STEADY_LOOKS = 5;
+const SAME_COLOUR = 70; // per channel: the way through YUV and VP8 shifts plain colours
+const FRAMES_TO_SEE = 3; // a stream without a camera has one black frame a second
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+
+/** Looks again and again until `look` has been true `steady` times on end or the time is over; answers whether it was. */
+async function until(look, ms, steady = 1) {
+  const end = performance.now() + ms;
+  let good = 0;
+  while (good < steady && performance.now() < end) {
+    await pause();
+    good = look() ? good + 1 : 0;
+  }
+  return good >= steady;
+}
+
+export class Listener {
+  constructor(track) {
+    const stream = new MediaStream([track]);
+    // Chromium feeds a remote track to Web Audio only while a media element plays it too.
+    this.element = Object.assign(new Audio(), { srcObject: stream, muted: true });
+    this.element.play();
+    this.analyser = new AnalyserNode(audio(), { fftSize: 8192, smoothingTimeConstant: 0 });
+    audio().createMediaStreamSource(stream).connect(this.analyser);
+    this.spectrum = new Float32Array(this.analyser.frequencyBinCount);
+  }
+
+  /** The strong peaks of the moment as [{hz, db}], by frequency. */
+  peaks() {
+    const { analyser, spectrum } = this;
+    analyser.getFloatFrequencyData(spectrum);
+    const floor = Math.max(AUDIBLE_DB, Math.max(...spectrum) - STRONG_WITHIN_DB);
+    const hertzPerBin = audio().sampleRate / analyser.fftSize;
+    const found = [];
+    for (let bin = 4; bin < spectrum.length - 1; bin += 1) {
+      const top = spectrum[bin] >= floor && spectrum[bin] > spectrum[bin - 1] && spectrum[bin] >= spectrum[bin + 1];
+      if (top) found.push({ hz: Math.round(bin * hertzPerBin), db: Math.round(spectrum[bin]) });
+    }
+    return found;
+  }
+
+  /** Waits until exactly the expected tones are heard, steadily; answers {ok, heard}. */
+  async hears(expected, ms) {
+    let heard = [];
+    const ok = await until(() => {
+      heard = this.peaks();
+      const near = (a, b) => Math.abs(a - b) <= SAME_TONE_HZ;
+      return expected.every((hz) => heard.some((peak) => near(hz, peak.hz))) && heard.every((peak) => expected.some((hz) => near(hz, peak.hz)));
+    }, ms, STEADY_LOOKS);
+    return { ok, heard };
+  }
+}
+
+export class Watcher {
+  constructor(track) {
+    this.video = Object.assign(document.createElement("video"), { srcObject: new MediaStream([track]), muted: true });
+    this.canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    this.frames = 0;
+    document.body.append(this.video);
+    this.video.play();
+    const count = () => {
+      this.frames += 1;
+      this.video.requestVideoFrameCallback(count);
+    };
+    this.video.requestVideoFrameCallback(count);
+  }
+
+  colour() {
+    const { video, canvas } = this;
+    canvas.drawImage(video, video.videoWidth / 2, video.videoHeight / 2, 1, 1, 0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+  }
+
+  /** Waits until several new frames have been decoded and the last one has the colour [r, g, b]; answers what was seen. */
+  async sees(colour, ms) {
+    const before = this.frames;
+    let seen = [];
+    const ok = await until(() => {
+      if (this.frames < before + FRAMES_TO_SEE) return false;
+      seen = this.colour();
+      return colour.every((value, channel) => Math.abs(value - seen[channel]) <= SAME_COLOUR);
+    }, ms);
+    return { ok, colour: seen, frames: this.frames - before, width: this.video.videoWidth, height: this.video.videoHeight };
+  }
+}

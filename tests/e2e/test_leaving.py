@@ -1,0 +1,71 @@
+"""People leave in every way there is, and the others and the API know at once."""
+
+import time
+
+import pytest
+
+from tests.e2e.conftest import Call
+from tests.e2e.person import RED
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+NOTICED_WITHIN_SECS = 2.0
+SESSION_GRACE_SECS = 5.0
+
+
+async def test_leaving_is_told_to_everybody(call: Call) -> None:
+    anna, ben = await call.gather(2, messages=False)
+    await anna.publish(tone=440, colour=RED)
+    await ben.wait_for("stream_published", anna.id, "self")
+    await ben.subscribe(anna)
+    await anna.leave()
+    assert await anna.wait_for("disconnected", "user_initiated")
+    await ben.wait_for("participant_leaving", anna.id)
+    await ben.wait_for("stream_unpublished", anna.id, "self")
+    await ben.wait_for("participant_left", anna.id, within=NOTICED_WITHIN_SECS)
+    await call.eventually("Anna has left in the API", lambda: call.has_left(anna))
+    assert not await call.has_left(ben)
+
+
+@pytest.mark.parametrize("way", ["crash", "close"])
+async def test_lost_tab_is_a_left_participant(call: Call, way: str) -> None:
+    anna, ben = await call.gather(2)
+    await anna.publish(tone=440, colour=RED)
+    await ben.wait_for("stream_published", anna.id, "self")
+    await ben.subscribe(anna)
+    await ben.expect_sight(anna, RED)
+    await (anna.kill_tab() if way == "crash" else anna.close())
+    lost_at = time.monotonic()
+    left = await ben.wait_for("participant_left", anna.id, within=NOTICED_WITHIN_SECS)
+    assert left.at - lost_at < NOTICED_WITHIN_SECS
+    await call.eventually("Anna has left in the API", lambda: call.has_left(anna), within=NOTICED_WITHIN_SECS)
+    await ben.expect_mix()
+
+
+async def test_session_ends_some_seconds_after_the_last_has_left(call: Call) -> None:
+    anna, ben = await call.gather(2, messages=False)
+    await anna.leave()
+    await ben.leave()
+
+    async def over() -> bool:
+        (session,) = await call.sessions()
+        return session.active is False and session.ended_at is not None
+
+    assert not await over()
+    await call.eventually("the session has ended", over, within=SESSION_GRACE_SECS + 5)
+    assert all(one.left_at is not None for one in (await call.participants()).values())
+    again = await call.join(messages=False)
+    assert len(await call.sessions()) == 2
+    assert list(await again.roster()) == [again.id]
+
+
+async def test_returning_within_the_grace_continues_the_session(call: Call) -> None:
+    await call.create_room()
+    anna = await call.join(messages=False)
+    newcomer = await call.newcomer()
+    token = await call.token()
+    await anna.leave()
+    await newcomer.join(call.room_id, token, messages=False)
+    (session,) = await call.sessions()
+    assert session.active
+    assert set(await call.participants()) == {anna.id, newcomer.id}
