@@ -323,7 +323,6 @@ def _private(seed: int = 1) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
 
 
-@cache
 def _key(seed: int = 1) -> Ed25519PublicKey:
     return _private(seed).public_key()
 

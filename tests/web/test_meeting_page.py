@@ -156,13 +156,13 @@ async def test_full_room_says_so(browser: Browser, server: PorticoServer) -> Non
 
 @pytest.mark.parametrize("fragment", ["", "#AAAAAAAAAAAAAAAAAAAAAA", "#not an invitation"])
 async def test_wrong_link_says_so_at_once(browser: Browser, link: str, fragment: str) -> None:
-    page = await visit(browser, link.split("#")[0] + fragment)
+    page = await visit(browser, link.split("#", maxsplit=1)[0] + fragment)
     await expect(page.get_by_test_id("status")).to_have_attribute("data-state", "gone")
     await page.context.close()
 
 
 async def test_bad_token_says_so(browser: Browser, link: str) -> None:
-    page = await enter(browser, link.split("#")[0] + "#token=not.a.token", "Anna")
+    page = await enter(browser, link.split("#", maxsplit=1)[0] + "#token=not.a.token", "Anna")
     await expect(page.get_by_test_id("status")).to_have_attribute("data-state", "refused", timeout=JOINS_WITHIN)
     await page.context.close()
 
