@@ -1,7 +1,7 @@
 """Filters and flags of list queries: filter[attribute][operator]=value into conditions (contract section 1.6)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Literal
@@ -9,8 +9,9 @@ from typing import Literal
 from portico.core.casting import is_storable, parse_truth, parse_uuid
 from portico.core.errors import Fault
 
-Kind = Literal["date", "text", "uuid", "boolean"]
-Comparison = Literal["eq", "ge", "le"]
+Kind = Literal["date", "text", "uuid", "boolean", "choice", "texts", "part"]
+"""`choice` is one of a few words, `texts` any of several separated by commas, `part` a text contained in something."""
+Comparison = Literal["eq", "ge", "le", "in", "contains"]
 
 _PARAMETER = re.compile(r"filter\[([a-z_]+)\](?:\[([a-z_]+)\])?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -28,6 +29,12 @@ class Attribute:
     column: str
     kind: Kind
     description: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def operators(self) -> list[str]:
+        """Those that may stand in brackets behind the name; without one it is `eq`."""
+        return list(_COMPARISONS) if self.kind == "date" else ["contains"] if self.kind == "part" else ["eq"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +43,15 @@ class Condition:
 
     column: str
     comparison: Comparison
-    value: str | bool | datetime
+    value: str | bool | datetime | tuple[str, ...]
 
 
 class _Wrong(Exception):
     """str() is the sentence for the caller."""
+
+    def __init__(self, detail: str, code: str = "10031", title: str = "Invalid request filter") -> None:
+        super().__init__(detail)
+        self.code, self.title = code, title
 
 
 def parse(
@@ -57,9 +68,31 @@ def parse(
         if not name.lower().startswith("filter"):
             continue
         try:
-            conditions.extend(_conditions(name, text, known))
+            match = _PARAMETER.fullmatch(name)
+            attribute = _known(match[1] if match else "", known)
+            operator = (match and match[2]) or "eq"
+            conditions.extend(_conditions(f"filter[{attribute.name}]", attribute, operator, text))
         except _Wrong as wrong:
-            faults.append(Fault("10031", "Invalid request filter", str(wrong), parameter=name))
+            faults.append(Fault(wrong.code, wrong.title, str(wrong), parameter=name))
+    return tuple(conditions), faults
+
+
+def parse_members(
+    body: Mapping[str, object], attributes: Sequence[Attribute]
+) -> tuple[tuple[Condition, ...], list[Fault]]:
+    """The same of a body: `{"attribute": "value", "other": {"gte": "value"}}`; null asks for nothing."""
+    known = {attribute.name: attribute for attribute in attributes}
+    conditions: list[Condition] = []
+    faults = []
+    for name, given in body.items():
+        nested = isinstance(given, Mapping) and name in known
+        for operator, value in given.items() if isinstance(given, Mapping) and nested else [("eq", given)]:
+            try:
+                conditions.extend(_of_member(name, operator, value, known))
+            except _Wrong as wrong:
+                steps = [name, operator] if nested else [name]
+                pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+                faults.append(Fault(wrong.code, wrong.title, str(wrong), pointer=pointer))
     return tuple(conditions), faults
 
 
@@ -75,21 +108,38 @@ def parse_flags(parameters: Iterable[tuple[str, str]], names: Sequence[str]) -> 
     return frozenset(name for name, truth in asked.items() if truth), faults
 
 
-def _conditions(parameter: str, text: str, known: dict[str, Attribute]) -> list[Condition]:
-    match = _PARAMETER.fullmatch(parameter)
-    attribute = known.get(match[1]) if match else None
-    if match is None or attribute is None:
+def _known(name: str, known: Mapping[str, Attribute]) -> Attribute:
+    if name not in known:
         raise _Wrong(f"There is no such filter here. Known are: {', '.join(known)}.")
-    operator = match[2] or "eq"
-    operators = list(_COMPARISONS) if attribute.kind == "date" else ["eq"]
-    if operator not in operators:
-        raise _Wrong(f"filter[{attribute.name}] knows only the operators {', '.join(operators)}.")
-    if attribute.kind == "date":
-        return _instants(attribute, _COMPARISONS[operator], text)
-    return [Condition(attribute.column, "eq", _exact(attribute, text))]
+    return known[name]
 
 
-def _exact(attribute: Attribute, text: str) -> str | bool:
+def _of_member(name: str, operator: str, value: object, known: Mapping[str, Attribute]) -> list[Condition]:
+    attribute = _known(name, known)
+    if value is None:
+        return []
+    if not isinstance(value, str):
+        raise _Wrong(f"{name} should be a string.", "10026", "Invalid parameter type")
+    return _conditions(name, attribute, operator, value)
+
+
+def _conditions(label: str, attribute: Attribute, operator: str, text: str) -> list[Condition]:
+    """`label` is how the caller calls the attribute."""
+    if operator not in attribute.operators:
+        raise _Wrong(f"{label} knows only the operators {', '.join(attribute.operators)}.")
+    match attribute.kind:
+        case "date":
+            return _instants(label, attribute, _COMPARISONS[operator], text)
+        case "texts":
+            wanted = tuple(_storable(label, each) for each in text.split(","))
+            return [Condition(attribute.column, "in", wanted)]
+        case "part":
+            return [Condition(attribute.column, "contains", _storable(label, text))]
+        case _:
+            return [Condition(attribute.column, "eq", _exact(label, attribute, text))]
+
+
+def _exact(label: str, attribute: Attribute, text: str) -> str | bool:
     match attribute.kind:
         case "uuid":
             value: str | bool | None = parse_uuid(text)
@@ -97,15 +147,25 @@ def _exact(attribute: Attribute, text: str) -> str | bool:
         case "boolean":
             value = parse_truth(text)
             expected = "true or false"
+        case "choice":
+            if text not in attribute.choices:
+                detail = f"{label} should be one of: {', '.join(attribute.choices)}."
+                raise _Wrong(detail, "10032", "Invalid enumerated value")
+            return text
         case _:
-            value = text if is_storable(text) else None
-            expected = "text without control character NUL"
+            return _storable(label, text)
     if value is None:
-        raise _Wrong(f"filter[{attribute.name}] should be {expected}.")
+        raise _Wrong(f"{label} should be {expected}.")
     return value
 
 
-def _instants(attribute: Attribute, comparison: Comparison, text: str) -> list[Condition]:
+def _storable(label: str, text: str) -> str:
+    if not is_storable(text):
+        raise _Wrong(f"{label} should be text without control character NUL.")
+    return text
+
+
+def _instants(label: str, attribute: Attribute, comparison: Comparison, text: str) -> list[Condition]:
     """A calendar day is the interval from its first to its last microsecond in UTC; a date-time is itself."""
     column = attribute.column
     try:
@@ -120,4 +180,4 @@ def _instants(attribute: Attribute, comparison: Comparison, text: str) -> list[C
             return [Condition(column, comparison, aware)]
     except (ValueError, OverflowError):  # the thirteenth month; an offset that leads before the year 1
         pass
-    raise _Wrong(f"filter[{attribute.name}] should be a date like 2021-04-25 or an ISO 8601 date-time.")
+    raise _Wrong(f"{label} should be a date like 2021-04-25 or an ISO 8601 date-time.")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico.core.filters import Attribute, Condition, parse, parse_flags
+from portico.core.filters import Attribute, Condition, parse, parse_flags, parse_members
 
 CREATED = Attribute("date_created_at", "created_at", "date", "")
 NAME = Attribute("unique_name", "unique_name", "text", "")
@@ -122,3 +122,62 @@ def test_a_day_is_what_the_calendar_says(day: date, asked: str, instant: datetim
 def test_whatever_comes_never_widens_a_list(name: str, text: str) -> None:
     conditions, faults = parse([(f"filter{name}", text)], ALL)
     assert conditions or faults
+
+
+STATUS = Attribute("status", "status", "choice", "", ("pending", "failed"))
+TYPES = Attribute("event_type", "event_type", "texts", "")
+PART = Attribute("webhook", "data", "part", "")
+OF_DELIVERIES = (STATUS, TYPES, PART, CREATED, ROOM)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("filter[status][eq]", "failed", Condition("status", "eq", "failed")),
+        ("filter[event_type]", "a", Condition("event_type", "in", ("a",))),
+        ("filter[event_type]", "a,b", Condition("event_type", "in", ("a", "b"))),
+        ("filter[webhook][contains]", "a,b", Condition("data", "contains", "a,b")),
+    ],
+)
+def test_accepted_of_deliveries(name: str, text: str, expected: Condition) -> None:
+    assert parse([(name, text)], OF_DELIVERIES) == ((expected,), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        ("filter[status]", "lost", "10032"),
+        ("filter[status][in]", "failed", "10031"),
+        ("filter[event_type]", "a,\0", "10031"),
+        ("filter[webhook]", "a", "10031"),
+        ("filter[webhook][contains]", "\ud800", "10031"),
+    ],
+)
+def test_refused_of_deliveries(name: str, text: str, code: str) -> None:
+    conditions, faults = parse([(name, text)], OF_DELIVERIES)
+    assert (conditions, [(fault.code, fault.parameter) for fault in faults]) == ((), [(code, name)])
+
+
+def test_a_body_asks_for_the_same() -> None:
+    body = {"status": "failed", "date_created_at": {"gte": "2021-04-25", "lte": None}, "room_id": None}
+    expected = (Condition("status", "eq", "failed"), Condition("created_at", "ge", FIRST))
+    assert parse_members(body, OF_DELIVERIES) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"nope": None}, "/nope"),
+        ({"nope": {}}, "/nope"),
+        ({"~/": "x"}, "/~0~1"),
+        ({"status": 1}, "/status"),
+        ({"status": ["failed"]}, "/status"),
+        ({"status": {"gte": "failed"}}, "/status/gte"),
+        ({"date_created_at": {"gte": {"gte": "2021-04-25"}}}, "/date_created_at/gte"),
+        ({"date_created_at": "soon"}, "/date_created_at"),
+    ],
+)
+def test_a_wrong_member_of_a_body_is_named(body: dict[str, object], pointer: str) -> None:
+    conditions, faults = parse_members(body, OF_DELIVERIES)
+    assert (conditions, [fault.pointer for fault in faults]) == ((), [pointer])
+    assert all("filter[" not in fault.detail for fault in faults)

@@ -1,0 +1,57 @@
+"""Which addresses belong to the inside: those that a stranger's webhook URL must not make us connect to."""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+# https://www.iana.org/assignments/iana-ipv4-special-registry, less what is ordinary anycast, and the last one.
+_INSIDE_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this host; Linux connects 0.0.0.0 to itself
+        "10.0.0.0/8",  # private, as 172.16.0.0/12 and 192.168.0.0/16
+        "100.64.0.0/10",  # carrier-grade NAT; one cloud's metadata is in it
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link-local; most clouds' metadata
+        "172.16.0.0/12",
+        "192.0.0.0/24",  # protocol assignments; one cloud's metadata
+        "192.0.2.0/24",  # documentation, as 198.51.100.0/24 and 203.0.113.0/24
+        "192.88.99.0/24",  # relays of 6to4
+        "192.168.0.0/16",
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, and broadcast
+        "168.63.129.16/32",  # a public address on which one cloud talks to its machines
+    )
+)
+_GLOBAL_V6 = IPv6Network("2000::/3")
+"""The only part of IPv6 that is given out to hosts. Beyond it are loopback, link-local, unique local, multicast,
+and NAT64 (64:ff9b::/96 and 64:ff9b:1::/48), behind which any IPv4 address may stand."""
+_INSIDE_V6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
+        "2001:db8::/32",  # documentation, as 3fff::/20
+        "2002::/16",  # 6to4: an IPv4 address is inside
+        "3fff::/20",
+    )
+)
+
+
+def is_internal(address: str | IPv4Address | IPv6Address) -> bool:
+    """Whether a machine on the internet would not be reached under this address.
+
+    Text that is not an address in the usual form counts as internal: who asks is about to connect, and something
+    else might understand it. A zone (`fe80::1%eth0`) changes nothing. What cannot be known here: an operator's own
+    NAT64 prefix, and which public addresses are this machine's.
+    """
+    if isinstance(address, str):
+        try:
+            address = ip_address(address)
+        except ValueError:
+            return True
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is None:
+            return address not in _GLOBAL_V6 or any(address in network for network in _INSIDE_V6)
+        address = address.ipv4_mapped
+    return any(address in network for network in _INSIDE_V4)

@@ -1,0 +1,71 @@
+"""When an event that was not taken is tried again (contract section 6.4, and beyond it for a day)."""
+
+from datetime import UTC, datetime, timedelta
+
+FIRST_ROUNDS = (timedelta(0), timedelta(seconds=5), timedelta(seconds=25))
+"""The contract's three rounds: the pause before each. They take place whatever the settings are."""
+LATER_ROUNDS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 30, 60))
+"""The pauses before the rounds beyond the contract's; the last one repeats."""
+JITTER = 0.2
+"""By which part a pause is shorter or longer at most, so that what failed together does not come back together."""
+LONGEST_WISH = timedelta(hours=1)
+"""More than this of a receiver's Retry-After is not believed."""
+
+# RFC 9110 section 5.6.7: the form to use, and the two that old servers use.
+_DATE_FORMS = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
+
+
+def next_due(
+    *,
+    rounds_done: int,
+    first_at: datetime,
+    now: datetime,
+    jitter: float,
+    retry_for: timedelta,
+    retry_after: timedelta | None = None,
+) -> datetime | None:
+    """When the next round is due after `rounds_done` (1 or more) have failed, or None to give up.
+
+    `jitter` is a random number from -1 to 1. The rounds go on until `retry_for` after `first_at`; the last one falls
+    on that instant, or is the contract's third if that comes later. A receiver's `retry_after` lengthens a pause and
+    never shortens it; it counts for LONGEST_WISH at most and not beyond the end, for a try before the wished time is
+    better than none. With a `retry_for` of zero all is as the original does it: three rounds, wishes not heard.
+    """
+    assert rounds_done >= 1 and -1 <= jitter <= 1
+    usual = now + _pause(rounds_done) * (1 + JITTER * jitter)
+    wished = now + min(retry_after or timedelta(0), LONGEST_WISH)
+    end = first_at + retry_for
+    if rounds_done < len(FIRST_ROUNDS):
+        return max(usual, min(wished, end))
+    if now >= end:
+        return None
+    return min(max(usual, wished), end)
+
+
+def parse_retry_after(value: str | None, *, now: datetime) -> timedelta | None:
+    """What a Retry-After header asks for (RFC 9110 section 10.2.3), from nothing to LONGEST_WISH.
+
+    It holds seconds or a date; anything else, or no header, is None.
+    """
+    text = (value or "").strip(" \t")
+    if text.isascii() and text.isdigit():
+        # Twelve digits say enough; Python refuses to read thousands of them.
+        return min(timedelta(seconds=int(text.lstrip("0")[:12] or "0")), LONGEST_WISH)
+    date = _http_date(text)
+    if date is None:
+        return None
+    return min(max(date - now, timedelta(0)), LONGEST_WISH)
+
+
+def _pause(rounds_done: int) -> timedelta:
+    pauses = FIRST_ROUNDS + LATER_ROUNDS
+    return pauses[min(rounds_done, len(pauses) - 1)]
+
+
+def _http_date(text: str) -> datetime | None:
+    for form in _DATE_FORMS:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None

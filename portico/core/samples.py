@@ -1,0 +1,25 @@
+"""A sample of each event with all its members, for integrators who have no call at hand."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, get_args
+
+from portico.core.events import Event
+
+_KINDS: dict[str, type[Event]] = {kind.event_type: kind for kind in get_args(Event)}
+EVENT_TYPES = tuple(_KINDS)
+_VALUES: dict[str, Any] = {
+    "context": '{"username":"Alice"}',
+    "duration_secs": 235,
+    "ended_reason": "stale",
+    "left_reason": "left",
+}
+
+
+def sample(event_type: str, new_id: Callable[[], str]) -> Event:
+    """One of EVENT_TYPES; its room, session and so on have fresh ids, which lead nowhere."""
+    kind = _KINDS[event_type]
+    members: dict[str, Any] = {
+        field.name: new_id() if field.name.endswith("_id") else _VALUES[field.name] for field in fields(kind)
+    }
+    return kind(**members)
