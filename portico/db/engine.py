@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
 
+from portico.db.wakeup import Commits
+
 T = TypeVar("T")
 Transaction = Connection
 
@@ -16,6 +18,8 @@ class Database(Protocol):
 
     engine: Engine
     """For migrations at start, before anything else runs."""
+    commits: Commits
+    """Hints of commits of this process that left work behind."""
 
     async def write(self, fn: Callable[[Transaction], T]) -> T:
         """Run `fn` and commit durably before returning. An exception rolls back exactly this function."""

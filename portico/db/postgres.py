@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from portico.db.engine import Transaction
 from portico.db.threads import Threads
+from portico.db.wakeup import Commits
 
 T = TypeVar("T")
 POSTGRES_THREADS = 8
@@ -30,32 +31,34 @@ class PostgresDatabase:
         )
         # A page and its count come from one snapshot.
         self._snapshots = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self.commits = Commits()
         self._threads = Threads(POSTGRES_THREADS, "postgres")
 
     async def write(self, fn: Callable[[Transaction], T]) -> T:
-        return await self._threads.run(partial(_in_transaction, self.engine, fn))
+        return await self._threads.run(partial(self._in_transaction, self.engine, fn))
 
     async def read(self, fn: Callable[[Transaction], T]) -> T:
-        return await self._threads.run(partial(_in_transaction, self._snapshots, fn))
+        return await self._threads.run(partial(self._in_transaction, self._snapshots, fn))
 
     async def close(self) -> None:
         await self._threads.close()
         self.engine.dispose()
 
+    def _in_transaction(self, engine: Engine, fn: Callable[[Transaction], T]) -> T:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._once(engine, fn)
+            except OperationalError as error:
+                if _sqlstate(error) not in _RETRIED:
+                    raise
+        return self._once(engine, fn)
 
-def _in_transaction(engine: Engine, fn: Callable[[Transaction], T]) -> T:
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return _once(engine, fn)
-        except OperationalError as error:
-            if _sqlstate(error) not in _RETRIED:
-                raise
-    return _once(engine, fn)
-
-
-def _once(engine: Engine, fn: Callable[[Transaction], T]) -> T:
-    with engine.begin() as connection:
-        return fn(connection)
+    def _once(self, engine: Engine, fn: Callable[[Transaction], T]) -> T:
+        with engine.connect() as connection:
+            with connection.begin():
+                result = fn(connection)
+            self.commits.happened(connection)
+        return result
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

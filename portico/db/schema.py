@@ -179,6 +179,62 @@ events = Table(
     sqlite_autoincrement=True,  # a number is never used twice, whatever is swept
 )
 
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    uuid_column("id", nullable=False, unique=True),
+    uuid_column("account_id", ForeignKey("accounts.id"), nullable=False),
+    uuid_column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("event_type", String(64), nullable=False),
+    Column("data", Text, nullable=False),  # what is sent as `data`, byte for byte the same in every attempt
+    Column("url", Text, nullable=False),
+    Column("failover_url", Text, nullable=False),
+    Column("timeout_secs", Integer),
+    Column("origin", Text, nullable=False),  # scheme://host:port of url: who must not hold up the others
+    Column("status", String(16), nullable=False),  # pending, delivered, failed
+    Column("rounds", Integer, nullable=False),  # finished since the beginning or the last replay
+    Column("attempts", Integer, nullable=False),  # HTTP requests ever
+    Column("due_at", Instant),  # null once it is no longer pending
+    Column("leased_until", Instant),  # while somebody is at it
+    Column("first_at", Instant, nullable=False),  # the retries' clock starts here; a replay moves it
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    Index(
+        "ix_webhook_deliveries_due",
+        "due_at",
+        sqlite_where=text("status = 'pending'"),
+        postgresql_where=text("status = 'pending'"),
+    ),
+    Index(
+        "ix_webhook_deliveries_unproven",
+        "room_id",
+        "seq",
+        sqlite_where=text("status = 'pending' AND rounds = 0"),
+        postgresql_where=text("status = 'pending' AND rounds = 0"),
+    ),
+    Index("ix_webhook_deliveries_account_id_created_at", "account_id", "created_at", "id"),
+    Index("ix_webhook_deliveries_created_at", "created_at"),
+    sqlite_autoincrement=True,
+)
+
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    uuid_column("delivery_id", ForeignKey("webhook_deliveries.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant, nullable=False),
+    Column("delivered", Boolean, nullable=False),
+    Column("status_code", Integer),
+    Column("error", Text),
+    Column("request_headers", JSON, nullable=False),
+    Column("response_headers", JSON, nullable=False),
+    Column("response_body", Text, nullable=False),
+)
+
 gateways = Table(
     "gateways",
     metadata,

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from portico.core.errors import Busy
 from portico.db.engine import Transaction
 from portico.db.threads import MAX_WAITING, Threads, guarded
+from portico.db.wakeup import Commits
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class SqliteDatabase:
         self._reading = Threads(READERS, "read")
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._write_for_ever, name="write", daemon=True)
+        self.commits = Commits()
         self._started = False
         self._closed = False
 
@@ -90,9 +92,11 @@ class SqliteDatabase:
         if not batch:
             return
         try:
-            with self.engine.begin() as connection:
-                for waiting in batch:
-                    waiting.run(connection)
+            with self.engine.connect() as connection:
+                with connection.begin():
+                    for waiting in batch:
+                        waiting.run(connection)
+                self.commits.happened(connection)
         except Exception as error:  # the commit failed: nobody's work is on disk, and everybody hears it
             log.exception("commit failed", transactions=len(batch))
             for waiting in batch:

@@ -5,19 +5,25 @@ from datetime import datetime
 from uuid import uuid4
 
 from portico.core.events import Event
+from portico.core.webhook import event_json
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.services import webhooks
+
+_INSERT = schema.events.insert()
 
 
 def record(tx: Transaction, account_id: str, event: Event, now: datetime) -> None:
-    """Write the event beside its fact; whoever delivers it finds it there."""
-    tx.execute(
-        schema.events.insert().values(
-            id=str(uuid4()),
-            account_id=account_id,
-            room_id=event.room_id,
-            event_type=event.event_type,
-            occurred_at=now,
-            payload=asdict(event),
-        )
-    )
+    """Write the event and its delivery beside the fact: none of the three is ever there without the others."""
+    event_id, payload = str(uuid4()), asdict(event)
+    row = {
+        "id": event_id,
+        "account_id": account_id,
+        "room_id": event.room_id,
+        "event_type": event.event_type,
+        "occurred_at": now,
+        "payload": payload,
+    }
+    tx.execute(_INSERT, row)
+    data = event_json(event_id=event_id, event_type=event.event_type, occurred_at=now, payload=payload)
+    webhooks.enqueue(tx, account_id, event.room_id, event.event_type, data, now)

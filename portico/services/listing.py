@@ -30,6 +30,7 @@ _COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "eq": operator.eq,
     "ge": operator.ge,
     "le": operator.le,
+    "in": lambda column, values: column.in_(values),
 }
 T = TypeVar("T")
 

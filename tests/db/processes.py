@@ -32,9 +32,7 @@ class Other:
 @contextmanager
 def others(count: int, body: Body, url: str) -> Iterator[list[Other]]:
     """So many processes; whatever happens, none is left."""
-    _CONTEXT.set_forkserver_preload(
-        ["__main__", "portico.db.migrate", "portico.services.meetings", "portico.services.tokens"]
-    )
+    _CONTEXT.set_forkserver_preload(["__main__", *_PRELOADED])
     with ExitStack() as ending:
         yield [ending.enter_context(_other(body, url)) for _ in range(count)]
 

@@ -1,0 +1,125 @@
+"""The keys that sign webhooks: a file of our own in the data directory, made at first start, readable by us alone."""
+
+import base64
+import binascii
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_bytes
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KEPT_FOR = timedelta(days=30)
+"""How long a key stays in the file after its successor took over."""
+
+
+class KeyFileError(Exception):
+    """The file or setting cannot be used; str() says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key, and the instant from which it signs."""
+
+    private: Ed25519PrivateKey
+    active_from: datetime
+
+
+class WebhookKeys:
+    """Which key signs now, and which one will. Rotation from another process is seen at the next look."""
+
+    def __init__(self, path: Path, setting: str | None = None) -> None:
+        self._path = path
+        self._setting = None if setting is None else [SigningKey(parse_key(setting), _EPOCH)]
+        self._seen = 0
+        self._keys: list[SigningKey] = []
+
+    def current(self, now: datetime) -> Ed25519PrivateKey:
+        """The key that signs at this instant."""
+        return max((key for key in self._load() if key.active_from <= now), key=_start).private
+
+    def next(self, now: datetime) -> SigningKey | None:
+        """The key that will sign later, once one was announced."""
+        return min((key for key in self._load() if key.active_from > now), key=_start, default=None)
+
+    def rotate(self, now: datetime, overlap: timedelta) -> SigningKey:
+        """Announce a new key, which signs from `now + overlap` on; receivers accept both until then."""
+        if self._setting is not None:
+            raise KeyFileError("The key is given by PORTICO_WEBHOOK_PRIVATE_KEY: change it there.")
+        new = SigningKey(Ed25519PrivateKey.from_private_bytes(token_bytes(32)), now + overlap)
+        pending = [
+            key for key in self._load() if key.active_from <= now
+        ]  # an announced key that is not in use yet goes
+        last = max(pending, key=_start)
+        kept = [key for key in pending if key is last or key.active_from > now - KEPT_FOR]
+        self._write([*kept, new], exclusive=False)
+        return new
+
+    def _load(self) -> list[SigningKey]:
+        if self._setting is not None:
+            return self._setting
+        try:
+            changed = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            self._create()
+            changed = self._path.stat().st_mtime_ns
+        if changed != self._seen:
+            self._keys, self._seen = self._read(), changed
+        return self._keys
+
+    def _create(self) -> None:
+        key = SigningKey(Ed25519PrivateKey.from_private_bytes(token_bytes(32)), _EPOCH)
+        try:
+            self._write([key], exclusive=True)
+        except FileExistsError:
+            return  # another process of ours was faster, and its key is as good
+
+    def _read(self) -> list[SigningKey]:
+        try:
+            rows = json.loads(self._path.read_text())["keys"]
+            keys = [SigningKey(parse_key(row["private"]), datetime.fromisoformat(row["active_from"])) for row in rows]
+        except (OSError, ValueError, KeyError, TypeError, KeyFileError) as error:
+            raise KeyFileError(
+                f"{self._path} cannot be read ({error}): restore it, or remove it for a new key."
+            ) from None
+        if not keys:
+            raise KeyFileError(f"{self._path} holds no key: remove it for a new one.")
+        return keys
+
+    def _write(self, keys: list[SigningKey], *, exclusive: bool) -> None:
+        """Whole and on disk before it is seen under its name."""
+        rows = [
+            {
+                "private": base64.b64encode(key.private.private_bytes_raw()).decode(),
+                "active_from": key.active_from.isoformat(),
+            }
+            for key in keys
+        ]
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(json.dumps({"keys": rows}, indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            if exclusive:
+                os.link(temporary, self._path)
+            else:
+                temporary.replace(self._path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def parse_key(text: str) -> Ed25519PrivateKey:
+    """A private key from the base64 of its 32 bytes; raises KeyFileError."""
+    try:
+        return Ed25519PrivateKey.from_private_bytes(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        raise KeyFileError("a private key is the base64 of 32 bytes") from None
+
+
+def _start(key: SigningKey) -> datetime:
+    return key.active_from

@@ -1,0 +1,43 @@
+"""Follows the recorded events as they come, from any process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, func, or_, select
+
+from portico.db import schema
+from portico.db.engine import Transaction
+
+EVENTS = schema.events
+POLL_MAX = 500
+GAP_LASTS = timedelta(seconds=20)
+"""A number that was not there by then belongs to a transaction that was rolled back: none may take so long."""
+GAPS_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far somebody has read. PostgreSQL gives out numbers before commits, so one may come after a greater one."""
+
+    last: int
+    gaps: Mapping[int, datetime]  # numbers below `last` that may still come, and until when
+
+
+def newest(tx: Transaction) -> Position:
+    """Behind everything that is recorded now."""
+    return Position(tx.execute(select(func.coalesce(func.max(EVENTS.c.seq), 0))).scalar_one(), {})
+
+
+def following(tx: Transaction, position: Position, *, now: datetime) -> tuple[list[Row[Any]], Position]:
+    """What was recorded since, in order, at most POLL_MAX, and where to go on."""
+    open_gaps = {seq: until for seq, until in position.gaps.items() if until > now}
+    wanted = or_(EVENTS.c.seq > position.last, EVENTS.c.seq.in_(list(open_gaps)))
+    found = list(tx.execute(select(EVENTS).where(wanted).order_by(EVENTS.c.seq).limit(POLL_MAX)))
+    last = max([position.last, *(row.seq for row in found)])
+    seen = {row.seq for row in found}
+    first_new = max(position.last + 1, last - GAPS_MAX)
+    gaps = open_gaps | dict.fromkeys(range(first_new, last), now + GAP_LASTS)
+    left = [(seq, until) for seq, until in gaps.items() if seq not in seen]
+    return found, Position(last, dict(left[-GAPS_MAX:]))

@@ -1,0 +1,114 @@
+"""The log of webhook deliveries: what was tried, what came of it, and trying it again."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from json import dumps
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Row, Text, and_, cast, exists, func, or_, select, true
+
+from portico.core.errors import NotFound
+from portico.core.filters import Condition
+from portico.core.paging import Page
+from portico.db.engine import Transaction
+from portico.services import webhooks
+from portico.services.listing import Listed, matching, page_of
+from portico.services.webhooks import ATTEMPTS, DELIVERIES
+
+LISTED_ATTEMPTS = 10
+"""The newest attempts of each delivery that a list shows; with 250 deliveries that is much already."""
+SHOWN_ATTEMPTS = 250
+"""The newest attempts that one delivery shows. A day of trying makes about sixty, a replay as many again."""
+REPLAYED_AT_ONCE = 50
+"""In one transaction: on SQLite all other writes wait for it, some 50 ms."""
+ATTEMPT_TEXT = "attempts"
+"""The name of what a condition on the text of any attempt looks at; it is no column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A delivery and its newest attempts, newest first."""
+
+    delivery: Row[Any]
+    attempts: Sequence[Row[Any]]
+
+
+def list_deliveries(
+    tx: Transaction, account_id: str | None, page: Page, conditions: Sequence[Condition] = ()
+) -> Listed[Logged]:
+    """Deliveries of the account, or of all with None, newest first."""
+    where = _where(tx, account_id, conditions)
+    listed = page_of(tx, DELIVERIES, where, page, select(DELIVERIES), DELIVERIES.c.created_at)
+    attempts = _newest_attempts(tx, [row.id for row in listed.items], LISTED_ATTEMPTS)
+    return Listed([Logged(row, attempts[row.id]) for row in listed.items], listed.total_results)
+
+
+def retrieve_delivery(tx: Transaction, account_id: str | None, delivery_id: str) -> Logged:
+    """One delivery of the account, or of any with None; NotFound when there is none."""
+    row = tx.execute(select(DELIVERIES).where(DELIVERIES.c.id == delivery_id, *_owned_by(account_id))).first()
+    if row is None:
+        raise NotFound
+    return Logged(row, _newest_attempts(tx, [row.id], SHOWN_ATTEMPTS)[row.id])
+
+
+def replay_some(
+    tx: Transaction,
+    account_id: str | None,
+    conditions: Sequence[Condition],
+    *,
+    now: datetime,
+    after: int = 0,
+    limit: int = REPLAYED_AT_ONCE,
+) -> tuple[int, int | None]:
+    """Replay the next `limit` that match, oldest first: how many, and `after` for the next call or None at the end.
+
+    What is made after `now` stays out, and `after` only grows: what fails again meanwhile is not taken again.
+    """
+    where = [*_where(tx, account_id, conditions), DELIVERIES.c.seq > after, DELIVERIES.c.created_at <= now]
+    found = tx.execute(select(DELIVERIES.c.id, DELIVERIES.c.seq).where(*where).order_by(DELIVERIES.c.seq).limit(limit))
+    chosen = found.all()
+    for row in chosen:
+        webhooks.replay(tx, account_id, row.id, now=now)
+    return len(chosen), chosen[-1].seq if len(chosen) == limit else None
+
+
+def _owned_by(account_id: str | None) -> list[ColumnElement[bool]]:
+    return [true() if account_id is None else DELIVERIES.c.account_id == account_id]
+
+
+def _where(tx: Transaction, account_id: str | None, conditions: Sequence[Condition]) -> list[ColumnElement[bool]]:
+    plain = [condition for condition in conditions if condition.comparison != "contains"]
+    texts = [_contains(tx, c.column, str(c.value)) for c in conditions if c.comparison == "contains"]
+    return [*_owned_by(account_id), *matching(DELIVERIES, plain), *texts]
+
+
+def _contains(tx: Transaction, column: str, text: str) -> ColumnElement[bool]:
+    """Whether the text is there as it is, or as JSON spells it. LIKE would ignore case in SQLite and not elsewhere."""
+    position = func.strpos if tx.dialect.name == "postgresql" else func.instr
+    spellings = {text, dumps(text)[1:-1]}
+
+    def somewhere(columns: Sequence[Column[Any]]) -> ColumnElement[bool]:
+        return or_(*(position(cast(each, Text), spelling) > 0 for each in columns for spelling in sorted(spellings)))
+
+    if column != ATTEMPT_TEXT:
+        return somewhere([DELIVERIES.c[column]])
+    told = ("url", "status_code", "error", "request_headers", "response_headers", "response_body")
+    return exists().where(ATTEMPTS.c.delivery_id == DELIVERIES.c.id, somewhere([ATTEMPTS.c[name] for name in told]))
+
+
+def _newest_attempts(tx: Transaction, delivery_ids: Sequence[str], each: int) -> dict[str, list[Row[Any]]]:
+    """At most so many attempts of each delivery, newest first, in one query."""
+    found: dict[str, list[Row[Any]]] = defaultdict(list)
+    if not delivery_ids:
+        return found
+    newest = and_(
+        ATTEMPTS.c.delivery_id == DELIVERIES.c.id,
+        ATTEMPTS.c.number > DELIVERIES.c.attempts - each,
+        DELIVERIES.c.id.in_(delivery_ids),
+    )
+    rows = select(ATTEMPTS).join(DELIVERIES, newest).order_by(ATTEMPTS.c.delivery_id, ATTEMPTS.c.number.desc())
+    for row in tx.execute(rows):
+        found[row.delivery_id].append(row)
+    return found

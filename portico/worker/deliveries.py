@@ -1,0 +1,186 @@
+"""Works off the outbox: claims due deliveries, sends them, records what came of each request."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Row
+
+from portico.core import retry
+from portico.db.engine import Database, Transaction
+from portico.services import webhooks
+from portico.services.webhooks import Load
+from portico.worker.sender import Outcome, Sender
+
+log = structlog.get_logger()
+
+IN_FLIGHT_MAX = 512
+"""Deliveries that this process is at."""
+PER_ORIGIN_MAX = 128
+PER_URL_MAX = 32
+"""So that a receiver that hangs takes its own share of them and no more."""
+POLL_SECS = 1.0
+"""The rows are the truth: they are looked at this often even if no hint came."""
+SWEEP_SECS = 60.0
+
+
+class Deliveries:
+    """One per process; any number of processes may share a database."""
+
+    def __init__(
+        self,
+        db: Database,
+        sender: Sender,
+        key: Callable[[], Ed25519PrivateKey],
+        *,
+        clock: Callable[[], datetime],
+        retry_for: timedelta,
+        keep_for: timedelta,
+    ) -> None:
+        self._db = db
+        self._sender = sender
+        self._key = key
+        self._clock = clock
+        self._retry_for = retry_for
+        self._keep_for = keep_for
+        self._wake = asyncio.Event()
+        self._at = Load(Counter(), Counter(), PER_URL_MAX, PER_ORIGIN_MAX)
+        self._running: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries that are being sent now."""
+        return len(self._running)
+
+    async def start(self) -> None:
+        """Begin to deliver what is due, and to forget what is old."""
+        self._db.commits.listen(self._wake)
+        await self._sender.start()
+        self._loops = [asyncio.create_task(self._deliver_for_ever()), asyncio.create_task(self._sweep_for_ever())]
+
+    async def stop(self) -> None:
+        """Stop at once: what was under way keeps its lease and is tried again by whoever comes next."""
+        tasks = [*self._loops, *self._running]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._sender.close()
+
+    async def _deliver_for_ever(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                while await self._claim():
+                    pass
+            except Exception:
+                log.exception("claiming deliveries failed")
+            try:
+                async with asyncio.timeout(POLL_SECS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _claim(self) -> bool:
+        """Start what may be started; whether there was anything."""
+        room = IN_FLIGHT_MAX - len(self._running)
+        if room <= 0:
+            return False
+        now = self._clock()
+        due = await self._db.read(webhooks.next_due_at)
+        if due is None or due > now:
+            return False
+        claimed = await self._db.write(partial(webhooks.claim, load=self._at, now=now, limit=room))
+        for delivery in claimed:
+            self._at.urls[delivery.url] += 1
+            self._at.origins[delivery.origin] += 1
+            task = asyncio.create_task(self._deliver(delivery))
+            self._running.add(task)
+            task.add_done_callback(partial(self._done, delivery))
+        return bool(claimed)
+
+    def _done(self, delivery: Row[Any], task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        for counter, name in ((self._at.urls, delivery.url), (self._at.origins, delivery.origin)):
+            counter[name] -= 1
+            if not counter[name]:
+                del counter[name]
+        self._wake.set()
+
+    async def _deliver(self, delivery: Row[Any]) -> None:
+        """One round: the primary URL, and on failure the other one at once."""
+        number = delivery.attempts + 1
+        try:
+            outcome = await self._send(delivery, delivery.url, number)
+            if not outcome.delivered and not outcome.stop and delivery.failover_url:
+                await self._db.write(partial(_record, delivery=delivery, number=number, outcome=outcome))
+                number += 1
+                outcome = await self._send(delivery, delivery.failover_url, number)
+            await self._conclude(delivery, number, outcome)
+        except Exception:
+            log.exception("delivery failed", delivery_id=delivery.id)  # its lease runs out, and it is tried again
+
+    async def _send(self, delivery: Row[Any], url: str, number: int) -> Outcome:
+        return await self._sender.send(
+            url, delivery.data, attempt=number, key=self._key(), timeout_secs=delivery.timeout_secs
+        )
+
+    async def _conclude(self, delivery: Row[Any], number: int, outcome: Outcome) -> None:
+        now = self._clock()
+        next_due = None if outcome.delivered or outcome.stop else self._next_due(delivery, outcome, now)
+
+        def conclude(tx: Transaction) -> None:
+            _record(tx, delivery, number, outcome)
+            webhooks.conclude_round(tx, delivery.id, delivered=outcome.delivered, next_due=next_due, now=now)
+
+        await self._db.write(conclude)
+        if not outcome.delivered:
+            log.info(
+                "webhook not delivered",
+                delivery_id=delivery.id,
+                room_id=delivery.room_id,
+                reason=outcome.error or f"status {outcome.status}",
+                next_due=next_due.isoformat() if next_due else None,
+            )
+
+    def _next_due(self, delivery: Row[Any], outcome: Outcome, now: datetime) -> datetime | None:
+        return retry.next_due(
+            rounds_done=delivery.rounds + 1,
+            first_at=delivery.first_at,
+            now=now,
+            jitter=random.uniform(-1, 1),
+            retry_for=self._retry_for,
+            retry_after=outcome.retry_after,
+        )
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            try:
+                while await self._db.write(partial(webhooks.sweep, before=self._clock() - self._keep_for)):
+                    pass
+            except Exception:
+                log.exception("sweeping deliveries failed")
+            await asyncio.sleep(SWEEP_SECS)
+
+
+def _record(tx: Transaction, delivery: Row[Any], number: int, outcome: Outcome) -> None:
+    webhooks.record_attempt(
+        tx,
+        delivery.id,
+        number=number,
+        url=outcome.url,
+        started_at=outcome.started_at,
+        finished_at=outcome.finished_at,
+        delivered=outcome.delivered,
+        status_code=outcome.status,
+        error=outcome.error,
+        request_headers=outcome.request_headers,
+        response_headers=outcome.response_headers,
+        response_body=outcome.response_body,
+    )
