@@ -10,15 +10,33 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from portico.api import client_tokens, errors, openapi, reference, room_participants, room_sessions, rooms
+from portico.api import (
+    client_tokens,
+    errors,
+    openapi,
+    public_key,
+    reference,
+    room_participants,
+    room_sessions,
+    rooms,
+    webhook_deliveries,
+)
 from portico.api.auth import KeyRing
 from portico.api.context import Context
 from portico.api.edge import Edge
 from portico.core.errors import PorticoError
 from portico.db.engine import Database
+from portico.db.keyfile import WebhookKeys
 from portico.services.tokens import TokenKeys
 
-_ROUTERS = (rooms.router, client_tokens.router, room_sessions.router, room_participants.router)
+_ROUTERS = (
+    rooms.router,
+    client_tokens.router,
+    room_sessions.router,
+    room_participants.router,
+    webhook_deliveries.router,
+    public_key.router,
+)
 _ROUTES = [route for router in _ROUTERS for route in router.routes]
 
 
@@ -26,6 +44,7 @@ def add_api(
     app: FastAPI,
     db: Database,
     keys: TokenKeys,
+    webhook_keys: WebhookKeys,
     *,
     clock: Callable[[], datetime],
     on_room_deleted: Callable[[str], Awaitable[None]] | None = None,
@@ -36,7 +55,7 @@ def add_api(
     """
     if app.openapi_url is not None:
         raise ValueError("make the application with FastAPI(openapi_url=None)")
-    app.state.api = Context(db, keys, clock, on_room_deleted, KeyRing(db))
+    app.state.api = Context(db, keys, webhook_keys, clock, on_room_deleted, KeyRing(db))
     app.state.api_routes = _ROUTES
     for router in _ROUTERS:
         app.include_router(router)

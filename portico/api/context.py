@@ -10,15 +10,17 @@ from fastapi import Depends, Request
 from portico.api.auth import KeyRing
 from portico.core.errors import Unauthenticated
 from portico.db.engine import Database
+from portico.db.keyfile import WebhookKeys
 from portico.services.tokens import TokenKeys
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The database, the keys that sign tokens, the clock, and whom to tell when a room is gone."""
+    """The database, the keys that sign tokens and webhooks, the clock, and whom to tell when a room is gone."""
 
     db: Database
     keys: TokenKeys
+    webhook_keys: WebhookKeys
     clock: Callable[[], datetime]
     on_room_deleted: Callable[[str], Awaitable[None]] | None
     key_ring: KeyRing

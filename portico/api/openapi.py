@@ -46,17 +46,22 @@ def operation(
     answer: str | None = None,
     *,
     body: Sequence[Member] | None = None,
+    body_filters: Sequence[Attribute] | None = None,
     filters: Sequence[Attribute] | None = None,
     flags: Sequence[str] = (),
     public: bool = False,
 ) -> dict[str, Any]:
-    """Arguments of a route decorator. `answer` names one of schemas.ANSWERS; `filters` makes the operation a list."""
+    """Arguments of a route decorator. `answer` names one of schemas.ANSWERS; `filters` makes the operation a list,
+    `body_filters` are those that an action on many takes as its body."""
     extra: dict[str, Any] = {}
     if body is not None:
         extra["requestBody"] = {
             "required": any(member.required for member in body),
             "content": {"application/json": {"schema": schemas.body(body)}},
         }
+    if body_filters is not None:
+        content = {"application/json": {"schema": schemas.filtering(body_filters)}}
+        extra["requestBody"] = {"required": False, "content": content}
     parameters = [_flag(name) for name in flags]
     if filters is not None:
         parameters += [*_filters(filters), *_page()]
@@ -65,7 +70,7 @@ def operation(
     if public:
         extra["security"] = []
     declared: dict[int | str, Any] = {status: _success(answer, is_list=filters is not None)}
-    for code in _possible_errors(body is not None, bool(parameters), public):
+    for code in _possible_errors("requestBody" in extra, bool(parameters), public):
         declared[code] = {"description": _ERRORS[code], "content": _json({"$ref": "#/components/schemas/Errors"})}
     return {
         "operation_id": operation_id,
@@ -91,6 +96,7 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
             {"name": "Rooms Client Tokens", "description": "A client token lets one browser join one room."},
             {"name": "Room Sessions", "description": "A session lasts from the first join until everybody has left."},
             {"name": "Room Participants", "description": "A participant is one join of one person."},
+            {"name": "Webhooks", "description": "Every event is delivered to its room's URL, signed, at least once."},
         ],
     )
     _forget_validation_of_fastapi(described)
@@ -152,8 +158,14 @@ def _filters(attributes: Sequence[Attribute]) -> list[dict[str, Any]]:
                 description = f"{attribute.description} Matches {meaning} this date."
                 parameters.append(_parameter(f"{name}[{operator}]", description, day))
         else:
-            kinds = {"uuid": {"type": "string", "format": "uuid"}, "boolean": {"type": "boolean"}}
-            parameters.append(_parameter(name, attribute.description, kinds.get(attribute.kind, {"type": "string"})))
+            kinds: dict[str, dict[str, Any]] = {
+                "uuid": {"type": "string", "format": "uuid"},
+                "boolean": {"type": "boolean"},
+                "choice": {"type": "string", "enum": list(attribute.choices)},
+            }
+            spelled = {"choice": f"{name}[eq]", "part": f"{name}[contains]"}.get(attribute.kind, name)
+            schema = kinds.get(attribute.kind, {"type": "string"})
+            parameters.append(_parameter(spelled, attribute.description, schema))
     return parameters
 
 

@@ -27,6 +27,11 @@ async def _room_participant_id(room_participant_id: Annotated[str, Path(descript
     return _known(room_participant_id)
 
 
+async def _webhook_delivery_id(webhook_delivery_id: Annotated[str, Path(description="The delivery's id.")]) -> str:
+    return _known(webhook_delivery_id)
+
+
 RoomId = Annotated[str, Depends(_room_id)]
 RoomSessionId = Annotated[str, Depends(_room_session_id)]
 RoomParticipantId = Annotated[str, Depends(_room_participant_id)]
+WebhookDeliveryId = Annotated[str, Depends(_webhook_delivery_id)]

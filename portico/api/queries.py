@@ -11,6 +11,8 @@ from portico.core import filters, paging
 from portico.core.errors import Invalid
 from portico.core.filters import Attribute, Condition
 from portico.core.paging import Page
+from portico.services.webhook_log import ATTEMPT_TEXT
+from portico.services.webhooks import DELIVERED, FAILED, PENDING
 
 
 def _created(noun: str) -> Attribute:
@@ -42,6 +44,20 @@ PARTICIPANTS_OF_SESSION = (
 PARTICIPANTS = (
     *PARTICIPANTS_OF_SESSION,
     Attribute("session_id", "session_id", "uuid", "The participant's session."),
+)
+
+_STATUSES = (PENDING, DELIVERED, FAILED)
+DELIVERIES_TO_REPLAY = (
+    Attribute("status", "status", "choice", "What has become of the delivery.", _STATUSES),
+    Attribute("event_type", "event_type", "texts", "One type of event, or several separated by commas."),
+    Attribute("started_at", "started_at", "date", "When the delivery was first tried."),
+    Attribute("room_id", "room_id", "uuid", "The room that the event is about."),
+)
+DELIVERIES = (
+    *DELIVERIES_TO_REPLAY,
+    Attribute("finished_at", "finished_at", "date", "When it was delivered or given up; pending ones never match."),
+    Attribute("webhook", "data", "part", "Text within the event's JSON, in the same case."),
+    Attribute("attempts", ATTEMPT_TEXT, "part", "Text within any attempt: URL, headers, answer or error."),
 )
 
 

@@ -1,10 +1,17 @@
-"""Rooms, sessions, participants and tokens as the API shows them: every member present, null when it has no value."""
+"""Resources as the API shows them: every member present, null when it has no value."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Row
+
 from portico.core.model import VIDEO_CODECS, Participant, Room, Session
 from portico.services.tokens import ClientToken
+from portico.services.webhook_log import Logged
+
+NO_ANSWER = 0
+"""The error code of an attempt that ended without a status; its `error` says why."""
 
 
 def instant(value: datetime | None) -> str | None:
@@ -70,6 +77,47 @@ def client_token(token: ClientToken) -> dict[str, Any]:
         members["refresh_token_expires_at"] = _whole_seconds(token.refresh_token_expires_at)
         members["recort_type"] = members["record_type"] = "client_token"
     return members
+
+
+def webhook_delivery(logged: Logged) -> dict[str, Any]:
+    """As the hosted service's resource of that name; room_id, attempt_count and what comes after it are ours."""
+    row = logged.delivery
+    return {
+        "id": row.id,
+        "user_id": row.account_id,
+        "status": row.status,
+        "webhook": json.loads(row.data),
+        "attempts": [_attempt(each) for each in logged.attempts],
+        "started_at": instant(row.started_at),
+        "finished_at": instant(row.finished_at),
+        "room_id": row.room_id,
+        "attempt_count": row.attempts,
+        "next_attempt_at": instant(row.due_at),
+        "created_at": instant(row.created_at),
+        "record_type": "webhook_delivery",
+    }
+
+
+def _attempt(row: Row[Any]) -> dict[str, Any]:
+    answered = row.status_code is not None
+    response = {
+        "status": row.status_code,
+        "headers": [list(header) for header in row.response_headers.items()],
+        "body": row.response_body,
+    }
+    return {
+        "number": row.number,
+        "status": "delivered" if row.delivered else "failed",
+        "started_at": instant(row.started_at),
+        "finished_at": instant(row.finished_at),
+        "latency_ms": round((row.finished_at - row.started_at).total_seconds() * 1000, 1),
+        "http": {
+            "request": {"url": row.url, "headers": [list(header) for header in row.request_headers.items()]},
+            "response": response if answered else None,
+        },
+        "errors": [] if row.delivered else [row.status_code if answered else NO_ANSWER],
+        "error": row.error,
+    }
 
 
 def _whole_seconds(value: datetime) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from portico.api import bodies
 from portico.core.casting import Member
+from portico.core.filters import Attribute
 from portico.core.model import VIDEO_CODECS
 
 Schema = dict[str, Any]
@@ -26,6 +27,29 @@ def _member(member: Member) -> Schema:
         schema["default"] = member.default
     bounds = {"minimum": member.minimum, "maximum": member.maximum, "maxLength": member.longest}
     return schema | {keyword: bound for keyword, bound in bounds.items() if bound is not None}
+
+
+def filtering(attributes: Sequence[Attribute]) -> Schema:
+    """A body that says by these attributes which resources are meant; null asks for nothing."""
+    properties: Schema = {}
+    for attribute in attributes:
+        schema: Schema = {"type": ["string", "null"], "description": attribute.description}
+        match attribute.kind:
+            case "date":
+                bound = {"type": ["string", "null"]}
+                schema |= {
+                    "type": ["object", "string", "null"],
+                    "properties": dict.fromkeys(attribute.operators, bound),
+                    "examples": [{"gte": "2026-03-26T17:00:00Z", "lte": "2026-03-26"}],
+                }
+            case "uuid":
+                schema |= {"format": "uuid", "examples": [_ROOM_ID]}
+            case "choice":
+                schema |= {"enum": [*attribute.choices, None], "examples": [attribute.choices[-1]]}
+            case _:
+                schema |= {"examples": ["video.room.participant.joined,video.room.participant.left"]}
+        properties[attribute.name] = schema
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _string(description: str, example: str | None, *, nullable: bool = False, **more: Any) -> Schema:
@@ -68,6 +92,7 @@ def _list(name: str, description: str) -> Schema:
 _ROOM_ID = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
 _SESSION_ID = "7b61621f-62e0-4aad-ab11-9fd19e272e73"
 _PARTICIPANT_ID = "5ccc7b54-4df3-4bca-a65a-35a1ecc777f5"
+_EVENT_ID = "6b61621f-62e0-4aad-ab11-9fd19e272e73"
 _NEVER_NULL = ("max_participants", "enable_recording", "webhook_event_failover_url")
 
 
@@ -151,6 +176,100 @@ CREATED_TOKEN = _object(
     }
 )
 
+_HEADERS: Schema = {
+    "type": "array",
+    "items": {"type": "array", "items": {"type": "string"}},
+    "description": "Names and values.",
+    "examples": [[["content-type", "application/json"]]],
+}
+WEBHOOK = _object(
+    {
+        "id": _uuid("Identifies the event; the same in every attempt and replay.", _EVENT_ID),
+        "event_type": _string("What happened.", "video.room.participant.joined"),
+        "occurred_at": _instant("When it happened."),
+        "payload": {
+            "type": "object",
+            "description": "What there is to tell about it.",
+            "examples": [
+                {"session_id": _SESSION_ID, "room_id": _ROOM_ID, "participant_id": _PARTICIPANT_ID, "context": "Alice"}
+            ],
+        },
+        "record_type": _constant("event"),
+    }
+)
+WEBHOOK_REQUEST = _object({"url": _string("Where it went.", "https://example.com/events"), "headers": _HEADERS})
+WEBHOOK_RESPONSE = _object(
+    {
+        "status": _integer("Of the HTTP answer.", 204),
+        "headers": _HEADERS,
+        "body": _string("How it begins, at most 2 kB.", ""),
+    }
+)
+WEBHOOK_ATTEMPT = _object(
+    {
+        "number": _integer("Counts all requests of the delivery, from 1; `meta.attempt` in the webhook.", 1),
+        "status": _string("What came of it.", "delivered", enum=["delivered", "failed"]),
+        "started_at": _instant("When the request began."),
+        "finished_at": _instant("When its answer was there, or it was given up."),
+        "latency_ms": {"type": "number", "description": "Milliseconds between the two.", "examples": [12.4]},
+        "http": _object(
+            {
+                "request": _ref("WebhookRequest"),
+                "response": {
+                    **WEBHOOK_RESPONSE,
+                    "type": ["object", "null"],
+                    "description": "Null when no status came.",
+                    "examples": [{"status": 204, "headers": [["server", "nginx"]], "body": ""}],
+                },
+            }
+        )
+        | {"description": "Request and answer."},
+        "errors": {
+            "type": "array",
+            "items": {"type": "integer"},
+            "description": "Empty when delivered; else the status of the answer, or 0 when none came.",
+            "examples": [[]],
+        },
+        "error": _string("Why it failed, as a sentence.", None, nullable=True),
+    }
+)
+WEBHOOK_DELIVERY = _object(
+    {
+        "id": _uuid("Identifies the delivery.", "a1d3b1a6-1b3f-4f0e-8c27-0f5a2a3c9b11"),
+        "user_id": _uuid("Your account.", "3f6d3fd0-8a0d-4c7e-9a53-5b8d6a2f7c10"),
+        "status": _string(
+            "`pending` while it is tried, then `delivered` or `failed`.",
+            "delivered",
+            enum=["pending", "delivered", "failed"],
+        ),
+        "webhook": _ref("Webhook"),
+        "attempts": _list("WebhookAttempt", "The newest attempts, newest first: 250 of one delivery, 10 in a list."),
+        "started_at": _instant("When it was first tried.", nullable=True),
+        "finished_at": _instant("When it was delivered or given up.", nullable=True),
+        "room_id": _uuid("The room that the event is about.", _ROOM_ID),
+        "attempt_count": _integer("How many attempts there were in all.", 1, minimum=0),
+        "next_attempt_at": _instant("When it is tried again; null once it is not.", nullable=True),
+        "created_at": _instant("When the event was recorded."),
+        "record_type": _constant("webhook_delivery"),
+    }
+)
+REPLAYED = _object(
+    {"webhook_deliveries": _integer("How many are being delivered once more.", 12, minimum=0)},
+)
+_KEY = "qGBpFIQZ7EzB7LrCzPqkPHXWOsIe2qHM4SFAsXCqcyQ="
+PUBLIC_KEY = _object(
+    {
+        "public": _string("32 bytes in base64: what the official SDKs take as public key.", _KEY),
+        "next": {
+            **_object({"public": _string("The key to come.", _KEY), "active_from": _instant("When it begins.")}),
+            "type": ["object", "null"],
+            "description": "The key that signs from then on, while a rotation is under way.",
+            "examples": [None],
+        },
+        "record_type": _constant("public_key"),
+    }
+)
+
 ERROR = _object(
     {
         "code": _string("Number in the error catalogue.", "10033"),
@@ -205,6 +324,12 @@ RESOURCES: dict[str, Schema] = {
     "RoomParticipant": PARTICIPANT,
     "CreatedClientToken": CREATED_TOKEN,
     "RefreshedClientToken": REFRESHED_TOKEN,
+    "WebhookDelivery": WEBHOOK_DELIVERY,
+    "WebhookAttempt": WEBHOOK_ATTEMPT,
+    "WebhookRequest": WEBHOOK_REQUEST,
+    "Webhook": WEBHOOK,
+    "ReplayedWebhookDeliveries": REPLAYED,
+    "PublicKey": PUBLIC_KEY,
     "PaginationMeta": META,
     "Error": ERROR,
     "Errors": ERRORS,
@@ -218,4 +343,8 @@ ANSWERS: dict[str, Schema] = {
     "RoomParticipants": _page("RoomParticipant"),
     "CreatedClientToken": _item("CreatedClientToken"),
     "RefreshedClientToken": _item("RefreshedClientToken"),
+    "WebhookDelivery": _item("WebhookDelivery"),
+    "WebhookDeliveries": _page("WebhookDelivery"),
+    "ReplayedWebhookDeliveries": _item("ReplayedWebhookDeliveries"),
+    "PublicKey": _item("PublicKey"),
 }

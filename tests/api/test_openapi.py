@@ -26,6 +26,14 @@ OPERATIONS = {
     ("get", "/room_participants"),
     ("get", "/room_participants/{room_participant_id}"),
 }
+BEYOND = {
+    ("get", "/webhook_deliveries"),
+    ("get", "/webhook_deliveries/{webhook_delivery_id}"),
+    ("post", "/webhook_deliveries/{webhook_delivery_id}/actions/replay"),
+    ("post", "/webhook_deliveries/actions/replay"),
+    ("get", "/public_key"),
+}
+"""Not in the specification of the Video API: two of another part of the hosted API, then ours."""
 
 
 def operations() -> dict[tuple[str, str], dict[str, object]]:
@@ -38,9 +46,10 @@ def operations() -> dict[tuple[str, str], dict[str, object]]:
 
 def test_every_operation_is_described_under_its_official_name() -> None:
     ours = operations()
-    assert set(ours) >= OPERATIONS
+    assert set(ours) >= OPERATIONS | BEYOND
     for (method, path), operation in ours.items():
-        assert operation["operationId"] == official()["paths"][path][method]["operationId"]
+        if (method, path) not in BEYOND:
+            assert operation["operationId"] == official()["paths"][path][method]["operationId"]
         assert operation["summary"] and operation["description"]
 
 

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +14,7 @@ from fastapi import FastAPI
 
 from portico.api.app import add_api
 from portico.db.engine import Database, Transaction
+from portico.db.keyfile import WebhookKeys
 from portico.services import api_keys, gateways, participants, sessions, tokens
 from portico.services.participants import Joined
 from tests.contract.schemas import Contract, official
@@ -63,6 +66,7 @@ class World:
     app: FastAPI
     clock: Clock
     keys: tokens.TokenKeys
+    webhook_keys: WebhookKeys
     k1: httpx.AsyncClient
     k2: httpx.AsyncClient
     nobody: httpx.AsyncClient
@@ -115,9 +119,10 @@ async def world_on(db: Database) -> AsyncIterator[World]:
     async def note(room_id: str) -> None:
         deleted.append(room_id)
 
-    add_api(app, db, keys, clock=clock, on_room_deleted=note)
-    transport = CheckedTransport(app)
     async with AsyncExitStack() as stack:
+        webhook_keys = WebhookKeys(Path(stack.enter_context(TemporaryDirectory())) / "keys.json")
+        add_api(app, db, keys, webhook_keys, clock=clock, on_room_deleted=note)
+        transport = CheckedTransport(app)
 
         async def caller(key: str | None) -> httpx.AsyncClient:
             headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -125,4 +130,4 @@ async def world_on(db: Database) -> AsyncIterator[World]:
             return await stack.enter_async_context(client)
 
         k1, k2, nobody = await caller(key), await caller(other_key), await caller(None)
-        yield World(db, app, clock, keys, k1, k2, nobody, key, deleted)
+        yield World(db, app, clock, keys, webhook_keys, k1, k2, nobody, key, deleted)
