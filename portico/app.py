@@ -20,13 +20,16 @@ from portico.api import operations
 from portico.api.app import add_api
 from portico.config import Settings
 from portico.db.engine import Database, Transaction, open_database
+from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
 from portico.gateway.server import Gateway
 from portico.media.janus_node import JanusNode, JanusSettings
-from portico.services import api_keys, gateways, meetings, tokens
+from portico.services import api_keys, gateways, meetings, tokens, webhooks
 from portico.services.tokens import TokenKeys
 from portico.signaling.effects import CloseCode
 from portico.web import invitations, pages
+from portico.worker.deliveries import Deliveries
+from portico.worker.sender import Sender
 
 WEBSOCKET_MESSAGE_MAX = 256 * 1024
 """Bytes of one signaling message; the largest that an SDK sends, an offer with simulcast, has about 10,000."""
@@ -63,8 +66,9 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     try:
         await asyncio.to_thread(upgrade, db.engine)
         keys, welcome = await db.write(partial(_first_rows, settings=settings, at=now()))
-        async with _gateway(settings, db, keys) as (gateway, node):
-            yield Running(_build(settings, db, keys, gateway, node), gateway, welcome)
+        webhook_keys = WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
+        async with _gateway(settings, db, keys) as (gateway, node), _deliveries(settings, db, webhook_keys) as worker:
+            yield Running(_build(settings, db, keys, webhook_keys, gateway, node, worker), gateway, welcome)
     finally:
         await db.close()
 
@@ -94,6 +98,24 @@ async def _gateway(settings: Settings, db: Database, keys: TokenKeys) -> AsyncIt
         await node.stop()
 
 
+@asynccontextmanager
+async def _deliveries(settings: Settings, db: Database, keys: WebhookKeys) -> AsyncIterator[Deliveries]:
+    keys.current(now())  # a file that cannot be read is a reason not to start
+    worker = Deliveries(
+        db,
+        Sender(clock=now, allow_internal=settings.webhook_internal_addresses),
+        lambda: keys.current(now()),
+        clock=now,
+        retry_for=timedelta(hours=settings.webhook_retry_hours),
+        keep_for=timedelta(days=settings.webhook_log_days),
+    )
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
 def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[TokenKeys, Welcome]:
     """Keys, an account to begin with, a room to meet in; and whoever a killed predecessor left in a room leaves."""
     keys = tokens.load_keys(tx, at)
@@ -106,17 +128,26 @@ def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[Toke
         # The database is locked by us alone, so every gateway in the table is dead, whatever the clock says.
         while gateways.reap(tx, unseen_since=datetime.max.replace(tzinfo=UTC)):
             pass
+        webhooks.release_all(tx)
     room_id = meetings.first_room(tx, at)
     return keys, Welcome(new_key, f"{settings.base_url}/meet/{room_id}#{tokens.invite(keys, room_id)}")
 
 
-def _build(settings: Settings, db: Database, keys: TokenKeys, gateway: Gateway, node: JanusNode) -> FastAPI:
+def _build(
+    settings: Settings,
+    db: Database,
+    keys: TokenKeys,
+    webhook_keys: WebhookKeys,
+    gateway: Gateway,
+    node: JanusNode,
+    worker: Deliveries,
+) -> FastAPI:
     app = FastAPI(title="Portico", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
 
     async def close_room(room_id: str) -> None:
         gateway.registry.close_room(room_id, "The room was deleted.")
 
-    add_api(app, db, keys, clock=now, on_room_deleted=close_room)
+    add_api(app, db, keys, webhook_keys, clock=now, on_room_deleted=close_room)
 
     async def database_answers() -> str | None:
         await db.read(lambda tx: tx.execute(select(1)).scalar())
@@ -126,18 +157,19 @@ def _build(settings: Settings, db: Database, keys: TokenKeys, gateway: Gateway, 
         return None if node.is_up else "The media server is being restarted."
 
     checks = {"database": database_answers, "janus": janus_answers}
-    app.include_router(operations.router(checks, _metrics(gateway, node)))
+    app.include_router(operations.router(checks, _metrics(gateway, node, worker)))
     app.include_router(pages.router())
     app.include_router(invitations.router(db, keys, now))
     app.router.routes.append(WebSocketRoute("/{room_id}/janus", gateway))
     return app
 
 
-def _metrics(gateway: Gateway, node: JanusNode) -> CollectorRegistry:
+def _metrics(gateway: Gateway, node: JanusNode, worker: Deliveries) -> CollectorRegistry:
     registry = CollectorRegistry()
     figures: list[tuple[str, str, Callable[[], float]]] = [
         ("portico_connections", "Signaling connections that are in a room", lambda: gateway.registry.connections),
         ("portico_rooms_occupied", "Rooms that somebody is connected to", lambda: len(gateway.registry.occupied)),
+        ("portico_deliveries_in_flight", "Webhook deliveries being sent now", lambda: worker.in_flight),
         ("portico_janus_up", "1 while the media server answers", lambda: float(node.is_up)),
     ]
     for name, text, figure in figures:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import fcntl
+import gc
 import os
 import socket
 import sys
@@ -12,9 +13,11 @@ from typing import Annotated, NoReturn, TextIO
 
 import typer
 
-from portico import __version__, logs
+from portico import __version__, cli_listen, logs
+from portico.cli_webhooks import webhooks
 from portico.config import Settings, SettingsError, load
 from portico.media.janus_errors import JanusUnavailable
+from portico.terminal import Refused, make_private
 
 app = typer.Typer(
     name="portico",
@@ -25,6 +28,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(webhooks, name="webhooks")
 
 _SETTING = Settings.model_fields
 
@@ -39,8 +43,11 @@ def _option(name: str) -> typer.models.OptionInfo:
 
 def main() -> None:
     """Entry point; every foreseeable failure is one sentence and exit status 2."""
+    os.umask(0o077)  # what we write holds keys; nobody else on this machine should read it
     try:
         status = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except Exception as error:
         sentence = _sentence(error)
         if sentence is None:
@@ -53,9 +60,10 @@ def _sentence(error: Exception) -> str | None:
     """What to tell the user of a failure that can be foreseen; None for a defect of ours."""
     from sqlalchemy.exc import SQLAlchemyError  # here, because it is slow to import and seldom needed
 
+    from portico.db.keyfile import KeyFileError
     from portico.db.migrate import NewerSchema
 
-    if isinstance(error, SettingsError | JanusUnavailable | Refused | NewerSchema):
+    if isinstance(error, SettingsError | JanusUnavailable | Refused | NewerSchema | KeyFileError):
         return str(error)
     if isinstance(error, SQLAlchemyError):
         first = str(error).splitlines()[0]
@@ -63,11 +71,7 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, typer.Abort):
         return "Stopped."
     told = getattr(error, "format_message", None)  # a command line that typer does not understand
-    return f"{told().rstrip('.')}. See portico --help." if told is not None else None
-
-
-class Refused(Exception):
-    """The command cannot do what was asked; str() is the sentence for the terminal."""
+    return f"{told().rstrip('.') or 'A command is missing'}. See portico --help." if told is not None else None
 
 
 @app.command()
@@ -85,6 +89,10 @@ def serve(
     rtp_ports: Annotated[str | None, _option("rtp_ports")] = None,
     token_expiry: Annotated[str | None, _option("token_expiry")] = None,
     empty_session_grace_secs: Annotated[float | None, _option("empty_session_grace_secs")] = None,
+    webhook_private_key: Annotated[str | None, _option("webhook_private_key")] = None,
+    webhook_retry_hours: Annotated[float | None, _option("webhook_retry_hours")] = None,
+    webhook_internal_addresses: Annotated[bool | None, _option("webhook_internal_addresses")] = None,
+    webhook_log_days: Annotated[float | None, _option("webhook_log_days")] = None,
     log_level: Annotated[str | None, _option("log_level")] = None,
     log_format: Annotated[str | None, _option("log_format")] = None,
 ) -> None:
@@ -92,11 +100,14 @@ def serve(
     settings = load(**locals())
     logs.configure(settings.log_level, settings.log_format)
     with _data_dir(settings), _listen(settings.host, settings.port) as listening:
+        gc.disable()  # nothing of what a start imports is garbage; looking for some costs a tenth of it
         from portico.app import Welcome  # here, so that --help and mistakes answer fast
         from portico.app import serve as serve_until_stopped
 
         def welcome(said: Welcome) -> None:
             _print_welcome(settings, said.new_api_key, said.meeting_link)
+            gc.freeze()
+            gc.enable()
 
         import uvloop
 
@@ -114,7 +125,7 @@ def create_key(account: Annotated[str, typer.Option(help="The account that the k
     if not 0 < len(account) <= 255:
         raise Refused("The name of an account has 1 to 255 characters.")
     settings = load()
-    _make_private(settings.data_dir)
+    make_private(settings.data_dir)
 
     async def create() -> str:
         db = open_database(settings.database)
@@ -131,6 +142,9 @@ def create_key(account: Annotated[str, typer.Option(help="The account that the k
 def version() -> None:
     """Print the version."""
     print(__version__)
+
+
+cli_listen.add_to(app)
 
 
 def _print_welcome(settings: Settings, new_api_key: str | None, meeting_link: str) -> None:
@@ -152,7 +166,7 @@ def _print_welcome(settings: Settings, new_api_key: str | None, meeting_link: st
 def _data_dir(settings: Settings) -> TextIO:
     """The data directory, private; and the SQLite file locked: two servers on it would close each other's calls."""
     locked = settings.sqlite_file or settings.data_dir / "portico"
-    _make_private(settings.data_dir)
+    make_private(settings.data_dir)
     try:
         lock = locked.with_name(f"{locked.name}.lock").open("a+")
     except OSError as error:
@@ -168,13 +182,6 @@ def _data_dir(settings: Settings) -> TextIO:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
-
-
-def _make_private(data_dir: Path) -> None:
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refused(f"{data_dir} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR.") from None
 
 
 def _holder(lock: TextIO) -> str:

@@ -59,6 +59,18 @@ class Settings(BaseSettings):
         "join", description="What an expired token ends: joining only, or the running call too."
     )
     empty_session_grace_secs: float = Field(5, ge=0, le=3600, description="How long an empty session waits.")
+    webhook_private_key: str | None = Field(
+        None,
+        repr=False,
+        description="Ed25519 key that signs webhooks (base64 of 32 bytes); a file in DATA_DIR if unset.",
+    )
+    webhook_retry_hours: float = Field(
+        24, ge=0, le=720, description="How long a webhook is tried again; 0 for three rounds, as the hosted service."
+    )
+    webhook_internal_addresses: bool = Field(
+        True, description="Whether webhooks may go to private and loopback addresses."
+    )
+    webhook_log_days: float = Field(30, gt=0, le=3650, description="How long deliveries and events are kept.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines look.")
 

@@ -1,0 +1,38 @@
+"""What commands have in common: refusals in one sentence, the data directory, tables, and text that may be hostile."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class Refused(Exception):
+    """The command cannot do what was asked; str() is the sentence for the terminal."""
+
+
+def make_private(data_dir: Path) -> None:
+    """The data directory, made if it is not there, readable by its owner alone."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{data_dir} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR.") from None
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """For people a table; for programs, when stdout is no terminal, lines with tabs and no headings."""
+    if not sys.stdout.isatty():
+        sys.stdout.writelines("\t".join(map(printable, row)) + "\n" for row in rows)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(*headings, box=box.SIMPLE_HEAD)
+    for row in rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    Console().print(drawn)
+
+
+def printable(text: str) -> str:
+    """Without what would move the cursor or change colours: such characters are shown by their numbers."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
