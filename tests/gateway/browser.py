@@ -47,9 +47,13 @@ class SignalingBrowser:
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession()
-        self.socket = await self._http.ws_connect(
-            self.url, protocols=("janus-protocol",), autoping=self._answers_pings, autoclose=True
-        )
+        try:
+            self.socket = await self._http.ws_connect(
+                self.url, protocols=("janus-protocol",), autoping=self._answers_pings, autoclose=True
+            )
+        except BaseException:
+            await self._http.close()
+            raise
         self._reader = asyncio.create_task(self._read())
         return self
 
@@ -60,9 +64,12 @@ class SignalingBrowser:
 
     async def leave(self) -> None:
         """Close as a tab does."""
-        await self.socket.close(code=1001)
-        await self._reader
-        await self._http.close()
+        try:
+            await self.socket.close(code=1001)
+            await self._reader
+        finally:
+            self._reader.cancel()
+            await self._http.close()
 
     async def vanish(self) -> None:
         """Be gone without a close frame, as a killed process is."""

@@ -1,0 +1,40 @@
+"""kill -9 at random moments between fact and delivery: nothing is lost, and nothing is told twice without a cause."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.webhooks import durability
+
+KILLS = 20
+
+
+@pytest.mark.janus
+@pytest.mark.timeout(400)
+async def test_nothing_is_lost_however_often_the_server_is_killed(tmp_path: Path) -> None:
+    account = await durability.run(tmp_path, kills=KILLS, seed=20_261_122)
+    assert len(account.kills) == KILLS
+    assert len(account.recorded) > 4 * KILLS, "too little happened to prove anything"
+    assert account.lost == []
+    assert account.invented == []
+    assert account.repeated_without_cause() == []
+    assert all(len(bodies) == 1 for bodies in account.bodies.values()), "data is the same bytes in every attempt"
+    told = {payload.get("participant_id") for payload in account.recorded.values()}
+    assert account.acknowledged_joins <= told, "who was told to be in is a fact"
+    _check_balance(account)
+
+
+def _check_balance(account: durability.Account) -> None:
+    """Every start has its end: as many leaves as joins, as many ended sessions as begun ones, all of the same ids."""
+    joined, left, started, ended = set(), set(), set(), set()
+    for payload in account.recorded.values():
+        if "left_reason" in payload:
+            left.add(payload["participant_id"])
+        elif "participant_id" in payload:
+            joined.add(payload["participant_id"])
+        elif "ended_reason" in payload:
+            ended.add(payload["session_id"])
+        else:
+            started.add(payload["session_id"])
+    assert joined == left
+    assert started == ended

@@ -1,0 +1,129 @@
+"""The official SDKs verify what we send, in the programs of examples/, and refuse what was altered."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from portico.core import samples, webhook
+from portico.worker.sender import Sender
+from tests.api.world import World
+
+REPOSITORY = Path(__file__).parents[2]
+EXAMPLES = REPOSITORY / "examples"
+NODE_PACKAGES = Path(__file__).parent / "node"
+STARTS_WITHIN_SECS = 60
+_INSTALL = """
+set -euo pipefail
+. script/lib/apt.sh
+. script/lib/node.sh
+find_node >&2
+[ -d "$1/node_modules/telnyx" ] || "${npm[@]}" --prefix "$1" ci --no-audit --no-fund >&2
+command -v node
+"""
+Command = list[str]
+
+
+@pytest.fixture(scope="module")
+def node_example(request: pytest.FixtureRequest) -> Command:
+    """The example beside an installed SDK; the installation is kept for the next run."""
+    lock = (NODE_PACKAGES / "package-lock.json").read_bytes()
+    assert request.config.cache is not None
+    folder = request.config.cache.mkdir(f"node-sdk-{hashlib.sha256(lock).hexdigest()[:12]}")
+    for file in (NODE_PACKAGES / "package.json", NODE_PACKAGES / "package-lock.json", EXAMPLES / "verify_webhook.mjs"):
+        shutil.copy(file, folder)
+    done = subprocess.run(
+        ["bash", "-c", _INSTALL, "install", folder], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return [done.stdout.splitlines()[-1], str(folder / "verify_webhook.mjs")]
+
+
+@pytest.fixture(params=["python", "node"])
+def example(request: pytest.FixtureRequest) -> Command:
+    if request.param == "python":
+        return [sys.executable, str(EXAMPLES / "verify_webhook.py")]
+    command: Command = request.getfixturevalue("node_example")
+    return command
+
+
+@asynccontextmanager
+async def running(command: Command, public_key: str) -> AsyncIterator[str]:
+    """The example's URL, while it runs."""
+    process = await asyncio.create_subprocess_exec(
+        *command, "0", env=os.environ | {"TELNYX_PUBLIC_KEY": public_key}, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(STARTS_WITHIN_SECS):
+            said = (await process.stdout.readline()).decode()
+        assert said.startswith("Listening on "), said
+        yield said.split()[-1]
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+def some_event(event_type: str) -> str:
+    """With characters that are spelled in more than one way in JSON."""
+    payload = asdict(samples.sample(event_type, lambda: str(uuid4())))
+    if "context" in payload:
+        payload["context"] = 'Zo\u00eb \U0001f600 \ud83d "\\u0041" \u2028 </script>'
+    now = datetime.now(UTC)
+    return webhook.event_json(event_id=str(uuid4()), event_type=event_type, occurred_at=now, payload=payload)
+
+
+async def published(world: World) -> str:
+    key: str = (await world.k1.get("/v2/public_key")).json()["data"]["public"]
+    return key
+
+
+async def test_what_is_sent_is_believed(sqlite_world: World, example: Command) -> None:
+    sender = Sender(clock=lambda: datetime.now(UTC), allow_internal=True)
+    await sender.start()
+    try:
+        async with running(example, await published(sqlite_world)) as url:
+            for number, event_type in enumerate(samples.EVENT_TYPES, start=1):
+                key = sqlite_world.webhook_keys.current(datetime.now(UTC))
+                data = some_event(event_type)
+                outcome = await sender.send(url, data, attempt=number, key=key, timeout_secs=30)
+                assert (outcome.delivered, outcome.response_body) == (True, "ok"), outcome
+    finally:
+        await sender.close()
+
+
+async def test_what_was_altered_is_not(sqlite_world: World, example: Command) -> None:
+    keys, now = sqlite_world.webhook_keys, datetime.now(UTC)
+    key = keys.current(now)
+    data = some_event("video.room.session.ended")
+    async with running(example, await published(sqlite_world)) as url, httpx.AsyncClient() as client:
+        body = webhook.body(data, attempt=1, delivered_to=url)
+        headers = webhook.headers(key, body, now=now)
+        later = str(int(headers["telnyx-timestamp"]) + 1)
+        old = webhook.headers(key, body, now=now - timedelta(seconds=301))
+        other = webhook.headers(keys.rotate(now, timedelta(hours=1)).private, body, now=now)
+        attempts = {
+            "as it is": (body, headers, 200),
+            "one byte": (body.replace(b'"stale"', b'"stalE"'), headers, 400),
+            "a blank": (body.replace(b'{"data":', b'{"data": '), headers, 400),
+            "another attempt": (webhook.body(data, attempt=2, delivered_to=url), headers, 400),
+            "another time": (body, headers | {"telnyx-timestamp": later}, 400),
+            "too old": (body, old, 400),
+            "another key": (body, other, 400),
+            "no signature": (body, {"telnyx-timestamp": headers["telnyx-timestamp"]}, 400),
+        }
+        answers = {
+            name: (await client.post(url, content=content, headers=sent)).status_code
+            for name, (content, sent, _) in attempts.items()
+        }
+    assert answers == {name: expected for name, (_, _, expected) in attempts.items()}
