@@ -4,6 +4,7 @@ Used by the test with 20 kills and by `script/bench durability` with 100.
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import sqlite3
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from telnyx import Telnyx
 
 from tests.gateway.browser import SignalingBrowser
@@ -62,12 +64,16 @@ class Account:
         ]
 
 
-async def run(folder: Path, *, kills: int, seed: int) -> Account:
-    """Kill the server `kills` times at random moments of running calls, then let it settle and read the account."""
+async def run(folder: Path, *, kills: int, seed: int, database_url: str | None = None) -> Account:
+    """Kill the server `kills` times at random moments of running calls, then let it settle and read the account.
+
+    On SQLite, or on the PostgreSQL at `database_url`.
+    """
     chance = random.Random(seed)
     log = folder / "received.jsonl"
     receiver, url = _start_receiver(log)
-    server = PorticoServer(folder / "data", empty_session_grace_secs="0")
+    settings = {} if database_url is None else {"database_url": database_url}
+    server = PorticoServer(folder / "data", empty_session_grace_secs="0", **settings)
     account = Account()
     try:
         await asyncio.to_thread(server.start)
@@ -134,7 +140,7 @@ async def _settle(server: PorticoServer) -> None:
 
 def _read_account(server: PorticoServer, log: Path, account: Account) -> None:
     for event_id, payload in _query(server, "SELECT id, payload FROM events"):
-        account.recorded[event_id] = json.loads(payload)
+        account.recorded[event_id] = json.loads(payload) if isinstance(payload, str) else payload
     for line in log.read_text().splitlines():
         received = json.loads(line)
         body = received["body"] if isinstance(received["body"], str) else json.dumps(received["body"])
@@ -144,10 +150,12 @@ def _read_account(server: PorticoServer, log: Path, account: Account) -> None:
 
 
 def _query(server: PorticoServer, sql: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(server.data_dir / "portico.db", timeout=10) as connection:
-        rows: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
-    connection.close()
-    return rows
+    if "database_url" in server.settings:
+        with psycopg.connect(server.settings["database_url"]) as postgres:
+            return postgres.execute(sql).fetchall()
+    with contextlib.closing(sqlite3.connect(server.data_dir / "portico.db", timeout=10)) as sqlite:
+        rows: list[tuple[Any, ...]] = sqlite.execute(sql).fetchall()
+        return rows
 
 
 def _start_receiver(log: Path) -> tuple[subprocess.Popen[bytes], str]:
