@@ -28,7 +28,8 @@ from benchmarks.machine import machine
 from portico import logs
 from portico.core.events import ParticipantJoined
 from portico.core.model import RoomSettings
-from portico.db.engine import Database, Transaction, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
 from portico.db.migrate import upgrade
 from portico.services import api_keys, events, rooms
 from portico.worker.deliveries import Deliveries

@@ -19,7 +19,8 @@ from portico import __version__
 from portico.api import operations
 from portico.api.app import add_api
 from portico.config import Settings
-from portico.db.engine import Database, Transaction, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
 from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
 from portico.gateway.server import Gateway

@@ -118,7 +118,7 @@ def serve(
 def create_key(account: Annotated[str, typer.Option(help="The account that the key opens.")] = "default") -> None:
     """Print one new API key as the last word of the output. Works while the server runs."""
     from portico.app import now
-    from portico.db.engine import open_database
+    from portico.db.connect import open_database
     from portico.db.migrate import upgrade
     from portico.services import api_keys
 

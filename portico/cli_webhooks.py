@@ -30,7 +30,7 @@ _REPLAYED = "{} will be delivered once more by the server."
 
 def with_database(use: "Callable[[Database], Awaitable[T]]") -> T:
     """Run this on the database that the settings name, also beside a running server."""
-    from portico.db.engine import open_database
+    from portico.db.connect import open_database
     from portico.db.migrate import upgrade
 
     settings = load()

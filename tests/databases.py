@@ -16,7 +16,8 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from portico.db.engine import Database, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database
 from portico.db.migrate import upgrade
 
 __all__ = [

@@ -19,7 +19,8 @@ import pytest
 import pytest_asyncio
 
 from portico.core.samples import EVENT_TYPES
-from portico.db.engine import Database, Transaction, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
 from portico.services import webhooks
 from tests.factories import a_participant, a_room, rows
 from tests.receiver import Receiver, status

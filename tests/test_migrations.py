@@ -15,7 +15,8 @@ from sqlalchemy import inspect
 
 import portico
 from portico.db import migrate, schema
-from portico.db.engine import Database, Transaction, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
 from portico.db.migrate import upgrade
 from tests.databases import PostgresCluster
 from tests.db.processes import others

@@ -1,11 +1,9 @@
 """What the rest of the program sees of a database: functions of one connection, each in a transaction of its own."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import make_url
 
 from portico.db.wakeup import Commits
 
@@ -32,20 +30,3 @@ class Database(Protocol):
     async def close(self) -> None:
         """Finish what was begun; whatever comes later is refused."""
         ...
-
-
-def open_database(url: str) -> Database:
-    """`sqlite:///PATH` or `postgresql://...`; raises ValueError with a sentence for anything else."""
-    from portico.db.postgres import PostgresDatabase  # noqa: PLC0415  each imports its driver, and this module
-    from portico.db.sqlite import SqliteDatabase  # noqa: PLC0415
-
-    parsed = make_url(url)
-    match parsed.get_backend_name():
-        case "sqlite":
-            if not parsed.database:
-                raise ValueError("an SQLite URL needs a file: sqlite:////path/to/portico.db")
-            return SqliteDatabase(Path(parsed.database))
-        case "postgresql":
-            return PostgresDatabase(parsed.set(drivername="postgresql+psycopg"))
-        case other:
-            raise ValueError(f"{other} is not supported; use sqlite:///FILE or postgresql://USER@HOST/NAME")

@@ -34,7 +34,7 @@ class WebhookKeys:
     def __init__(self, path: Path, setting: str | None = None) -> None:
         self._path = path
         self._setting = None if setting is None else [SigningKey(parse_key(setting), _EPOCH)]
-        self._seen = 0
+        self._seen = (0, 0)
         self._keys: list[SigningKey] = []
 
     def current(self, now: datetime) -> Ed25519PrivateKey:
@@ -62,13 +62,18 @@ class WebhookKeys:
         if self._setting is not None:
             return self._setting
         try:
-            changed = self._path.stat().st_mtime_ns
+            version = self._version()
         except FileNotFoundError:
             self._create()
-            changed = self._path.stat().st_mtime_ns
-        if changed != self._seen:
-            self._keys, self._seen = self._read(), changed
+            version = self._version()
+        if version != self._seen:
+            self._keys, self._seen = self._read(), version
         return self._keys
+
+    def _version(self) -> tuple[int, int]:
+        """Each writing makes a new file: its number tells it apart where the clock of the files is too coarse."""
+        status = self._path.stat()
+        return status.st_ino, status.st_mtime_ns
 
     def _create(self) -> None:
         key = SigningKey(Ed25519PrivateKey.from_private_bytes(token_bytes(32)), _EPOCH)

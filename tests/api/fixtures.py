@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from portico.db.engine import Database, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database
 from tests.api.serving import Served, serving
 from tests.api.world import World, world_on
 

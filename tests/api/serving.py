@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import uvicorn
 
-from portico.db.engine import open_database
+from portico.db.connect import open_database
 from tests.api.world import World, world_on
 
 STARTS_WITHIN_SECS = 20.0

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import select
 
 from portico.db import schema
-from portico.db.engine import Transaction, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Transaction
 from tests.db.processes import others
 from tests.factories import NOW
 

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from portico.core.errors import Busy
 from portico.db import schema
-from portico.db.engine import Database, Transaction, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
 from portico.db.postgres import POSTGRES_THREADS
 from portico.db.sqlite import MAX_BATCH
 from portico.db.threads import MAX_WAITING

@@ -10,7 +10,8 @@ import pytest_asyncio
 from sqlalchemy.exc import OperationalError
 
 from portico.db import schema
-from portico.db.engine import Database, Transaction, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
 from portico.db.postgres import POSTGRES_THREADS
 from tests.factories import NOW, a_room, an_account, row
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from portico.db import schema
-from portico.db.engine import Database, Transaction, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
 from portico.services import gateways, participants, sessions
 from portico.services.gateways import LEASE
 from tests.factories import NOW, a_gateway, a_participant, a_room, fact_names, facts, row, rows

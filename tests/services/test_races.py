@@ -14,7 +14,8 @@ import pytest_asyncio
 
 from portico.core.errors import JoinRefused, NotFound, PorticoError, SessionOver
 from portico.db import schema
-from portico.db.engine import Database, Transaction, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
 from portico.services import api_keys, gateways, meetings, participants, rooms, sessions, tokens
 from tests.db.processes import others
 from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, row, rows

@@ -16,7 +16,8 @@ from portico.core.filters import Condition
 from portico.core.model import Room, RoomSettings
 from portico.core.paging import Page
 from portico.db import schema
-from portico.db.engine import Database, Transaction, open_database
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
 from portico.db.sqlite import SqliteDatabase
 from portico.services import api_keys, gateways, listing, participants, rooms
 

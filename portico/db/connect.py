@@ -1,0 +1,23 @@
+"""Opens the database that a URL names."""
+
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from portico.db.engine import Database
+from portico.db.postgres import PostgresDatabase
+from portico.db.sqlite import SqliteDatabase
+
+
+def open_database(url: str) -> Database:
+    """`sqlite:///PATH` or `postgresql://...`; raises ValueError with a sentence for anything else."""
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            if not parsed.database:
+                raise ValueError("an SQLite URL needs a file: sqlite:////path/to/portico.db")
+            return SqliteDatabase(Path(parsed.database))
+        case "postgresql":
+            return PostgresDatabase(parsed.set(drivername="postgresql+psycopg"))
+        case other:
+            raise ValueError(f"{other} is not supported; use sqlite:///FILE or postgresql://USER@HOST/NAME")
