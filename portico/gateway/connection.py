@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain, repeat
 from typing import Any, Literal
 
 import aiohttp
@@ -32,6 +33,7 @@ FIRST_MESSAGE_SECS = 10
 SLOW_BROWSER_SECS = 10
 """A browser that does not take a message for so long is lost: nobody waits for it, and Janus' queue for it must end."""
 JANUS_SECS = 5
+ROW_FIRST_SECS = 2
 VERDICT_SECS = 5
 """How long a connection that lost Janus waits to hear whether all of Janus is gone."""
 TOKEN_LEEWAY = timedelta(seconds=5)
@@ -249,19 +251,29 @@ class Connection:
     async def _leave(self, end: _End) -> None:
         if end.code is not None:
             await self._close_browser(end.code, end.text)
+        written = asyncio.create_task(self._write_left(end, self._around.clock()))
+        # The others hear of it from Janus, which frees everything of this browser as soon as its socket goes: so the
+        # row comes first, unless the database takes too long for people to be heard who are not there.
+        await asyncio.wait({written}, timeout=ROW_FIRST_SECS)
         if self._janus is not None:
-            # Janus frees everything of this browser as soon as the socket goes, so the others hear of it now.
             await self._janus.close()
         self._around.registry.leave(self._room_id, self)
-        if self._dialect.participant_id is None:
+        await written
+
+    async def _write_left(self, end: _End, at: datetime) -> None:
+        """Write that the participant left, however long the database does not take it."""
+        participant_id = self._dialect.participant_id
+        if participant_id is None:
             return
-        leave = partial(
-            participants.leave,
-            participant_id=self._dialect.participant_id,
-            reason=end.left_reason,
-            now=self._around.clock(),
-        )
-        await self._around.db.write(leave)
+        leave = partial(participants.leave, participant_id=participant_id, reason=end.left_reason, now=at)
+        for pause in chain((0.1, 0.5, 2.0, 5.0), repeat(10.0)):
+            try:
+                await self._around.db.write(leave)
+            except Exception:  # noqa: BLE001  whatever it is, a ghost is worse
+                self._log.exception("leave not written", tried_again_in_secs=pause)
+                await asyncio.sleep(pause)
+            else:
+                break
         self._log.info("participant left", reason=end.left_reason, how=end.text)
 
     async def _close_browser(self, code: CloseCode, text: str) -> None:

@@ -150,8 +150,9 @@ class Dialect:
             case "attach":
                 return self._attach(message)
             case "destroy":
+                # Not for Janus yet: the others hear of it there, and the row that says so comes first.
                 self.said_goodbye = True
-                return [self._to_janus(message, _Pending("destroy"))]
+                return [self._answer(message, "success"), *self._close(CloseCode.GOODBYE, "goodbye")]
             case "message" | "trickle" | "detach" | "hangup":
                 return self._to_handle(kind, message)
         return self._refuse(message, 403, "This request is not for browsers.")
@@ -322,7 +323,7 @@ class Dialect:
             return []  # nobody waits for it, and no browser can do anything about it
         transaction = {"transaction": message["transaction"]}
         match pending.kind:
-            case "detach" | "hangup" | "destroy":
+            case "detach" | "hangup":
                 return [self._answer(transaction, "success")]
             case "trickle":
                 return [self._answer(transaction, "ack")]

@@ -10,6 +10,7 @@ Message = dict[str, Any]
 class CloseCode(IntEnum):
     """WebSocket close codes that the SDK can tell apart."""
 
+    GOODBYE = 1000  # in answer to the browser's own; "user_initiated"
     REFUSED = 1008  # the SDK has been told by a status_code before; it reports "unknown"
     FAILED = 1011  # "unknown"
     TIMED_OUT = 3999  # "timed_out"

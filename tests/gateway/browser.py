@@ -18,7 +18,14 @@ from tests.signaling.conversation import (
 )
 
 ANSWER_SECS = 10.0
-_FINAL = {"keepalive": "ack", "trickle": "ack", "create": "success", "attach": "success", "detach": "success"}
+_FINAL = {
+    "keepalive": "ack",
+    "trickle": "ack",
+    "create": "success",
+    "attach": "success",
+    "detach": "success",
+    "destroy": "success",
+}
 
 
 class Refused(Exception):
@@ -128,12 +135,13 @@ class SignalingBrowser:
         )
         return joined
 
-    async def hears(self, word: str, value: str, within: float = 5.0) -> dict[str, Any]:
-        """Waits for an unasked plugin event with this member."""
+    async def hears(self, word: str, value: str | None = None, within: float = 5.0) -> dict[str, Any]:
+        """Waits for an unasked plugin event with this member, of this value if one is named."""
         async with asyncio.timeout(within), self._changed:
             while True:
                 for event in self.events:
-                    if event.get("plugindata", {}).get("data", {}).get(word) == value:
+                    content = event.get("plugindata", {}).get("data", {})
+                    if word in content and value in (None, content[word]):
                         return event
                 await self._changed.wait()
 

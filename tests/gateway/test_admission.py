@@ -32,6 +32,25 @@ async def test_joins_and_leaves_are_facts_before_the_browser_hears_of_them(rooms
     await until(lambda: rooms.sessions(room)[0]["ended_at"] is not None, 5)
 
 
+@pytest.mark.parametrize("how", ["says goodbye", "closes", "vanishes"])
+async def test_who_hears_that_somebody_left_can_read_it(rooms: Rooms, how: str) -> None:
+    room = rooms.create()
+    async with rooms.browser(room) as anna, rooms.browser(room) as ben:
+        await anna.join()
+        await ben.join()
+        match how:
+            case "says goodbye":
+                await ben.ask("destroy")
+            case "closes":
+                await ben.leave()
+            case "vanishes":
+                await ben.vanish()
+        await anna.hears("leaving", within=2)
+        left = {one["id"]: one["left_at"] for one in rooms.participants(room)}
+        assert left[ben.participant_id] is not None
+        assert left[anna.participant_id] is None
+
+
 async def test_a_killed_tab_has_left_within_two_seconds(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna, rooms.browser(room) as ben:

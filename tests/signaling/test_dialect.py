@@ -375,8 +375,11 @@ class TestEndings:
     def test_a_goodbye_is_remembered(self) -> None:
         talk = Conversation().join()
         assert not talk.dialect.said_goodbye
-        talk.say("destroy")
+        answer, close = talk.say("destroy")
         assert talk.dialect.said_goodbye
+        assert isinstance(answer, ToClient)
+        assert answer.message["janus"] == "success"
+        assert close == Close(CloseCode.GOODBYE, "goodbye"), "Janus hears of it when its socket closes, after the row"
 
     def test_janus_session_timeout(self) -> None:
         assert Conversation().join().hear(janus="timeout") == [
