@@ -5,6 +5,7 @@ import errno
 import fcntl
 import gc
 import os
+import resource
 import socket
 import sys
 from functools import partial
@@ -99,6 +100,7 @@ def serve(
     """Run everything: API, signaling, media server, pages. Ctrl-C stops it all."""
     settings = load(**locals())
     logs.configure(settings.log_level, settings.log_format)
+    _allow_many_sockets()
     with _data_dir(settings), _listen(settings.host, settings.port) as listening:
         gc.disable()  # nothing of what a start imports is garbage; looking for some costs a tenth of it
         from portico.app import Welcome  # here, so that --help and mistakes answer fast
@@ -145,6 +147,12 @@ def version() -> None:
 
 
 cli_listen.add_to(app)
+
+
+def _allow_many_sockets() -> None:
+    """Two sockets for each browser, one for each delivery: as many as the system lets us have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _print_welcome(settings: Settings, new_api_key: str | None, meeting_link: str) -> None:

@@ -21,7 +21,9 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
     )
-    tracebacks = [structlog.processors.dict_tracebacks] if form == "json" else []
+    # Never the local variables of frames: keys and tokens are among them.
+    without_locals = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    tracebacks = [structlog.processors.ExceptionRenderer(without_locals)] if form == "json" else []
     threshold = getattr(logging, level.upper())
     structlog.configure(
         processors=[*shared, *tracebacks, last],

@@ -39,7 +39,7 @@ class WebhookKeys:
 
     def current(self, now: datetime) -> Ed25519PrivateKey:
         """The key that signs at this instant."""
-        return max((key for key in self._load() if key.active_from <= now), key=_start).private
+        return max(_active(self._load(), now), key=_start).private
 
     def next(self, now: datetime) -> SigningKey | None:
         """The key that will sign later, once one was announced."""
@@ -50,9 +50,7 @@ class WebhookKeys:
         if self._setting is not None:
             raise KeyFileError("The key is given by PORTICO_WEBHOOK_PRIVATE_KEY: change it there.")
         new = SigningKey(Ed25519PrivateKey.from_private_bytes(token_bytes(32)), now + overlap)
-        pending = [
-            key for key in self._load() if key.active_from <= now
-        ]  # an announced key that is not in use yet goes
+        pending = _active(self._load(), now)  # an announced key that is not in use yet goes
         last = max(pending, key=_start)
         kept = [key for key in pending if key is last or key.active_from > now - KEPT_FOR]
         self._write([*kept, new], exclusive=False)
@@ -90,6 +88,8 @@ class WebhookKeys:
             raise KeyFileError(
                 f"{self._path} cannot be read ({error}): restore it, or remove it for a new key."
             ) from None
+        if any(key.active_from.tzinfo is None for key in keys):
+            raise KeyFileError(f"{self._path} has a time without its zone: write it as 2026-01-01T00:00:00+00:00.")
         if not keys:
             raise KeyFileError(f"{self._path} holds no key: remove it for a new one.")
         return keys
@@ -104,7 +104,10 @@ class WebhookKeys:
             for key in keys
         ]
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as error:
+            raise KeyFileError(f"{self._path} cannot be written: {error.strerror}.") from None
         with os.fdopen(descriptor, "w") as file:
             file.write(json.dumps({"keys": rows}, indent=1))
             file.flush()
@@ -124,6 +127,11 @@ def parse_key(text: str) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
         raise KeyFileError("a private key is the base64 of 32 bytes") from None
+
+
+def _active(keys: list[SigningKey], now: datetime) -> list[SigningKey]:
+    """Those that may sign; with a clock that was set back even the first may seem to lie ahead."""
+    return [key for key in keys if key.active_from <= now] or [min(keys, key=_start)]
 
 
 def _start(key: SigningKey) -> datetime:

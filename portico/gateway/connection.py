@@ -20,6 +20,7 @@ from portico.media.janus_errors import JanusUnavailable
 from portico.media.janus_node import JanusNode
 from portico.services import participants
 from portico.services import tokens as client_tokens
+from portico.services.participants import Joined
 from portico.services.tokens import TokenKeys
 from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
@@ -83,6 +84,7 @@ class Connection:
         self._tasks: list[asyncio.Task[None]] = []
         self._expiry: asyncio.TimerHandle | None = None
         self._media: MediaRoom | None = None
+        self._joining: asyncio.Future[Joined] | None = None  # set from the moment at which the participant may be in
         self._log = log.bind(room_id=room_id)
 
     async def run(self) -> None:
@@ -199,8 +201,10 @@ class Connection:
             now=self._around.clock(),
             grace=self._around.grace,
         )
+        # The write goes on when this connection ends meanwhile: whoever winds it up must know what came of it.
+        self._joining = asyncio.ensure_future(self._around.db.write(join))
         try:
-            joined = await self._around.db.write(join)
+            joined = await asyncio.shield(self._joining)
         except JoinRefused as refused:
             self._log.info("join refused", participant_id=wanted.participant_id, reason=str(refused))
             return self._dialect.refused(403, str(refused))
@@ -249,9 +253,9 @@ class Connection:
         await asyncio.shield(asyncio.create_task(self._leave(end)))
 
     async def _leave(self, end: _End) -> None:
+        written = asyncio.create_task(self._write_left(end, self._around.clock()))
         if end.code is not None:
             await self._close_browser(end.code, end.text)
-        written = asyncio.create_task(self._write_left(end, self._around.clock()))
         # The others hear of it from Janus, which frees everything of this browser as soon as its socket goes: so the
         # row comes first, unless the database takes too long for people to be heard who are not there.
         await asyncio.wait({written}, timeout=ROW_FIRST_SECS)
@@ -262,10 +266,13 @@ class Connection:
 
     async def _write_left(self, end: _End, at: datetime) -> None:
         """Write that the participant left, however long the database does not take it."""
-        participant_id = self._dialect.participant_id
-        if participant_id is None:
+        if self._joining is None:
             return
-        leave = partial(participants.leave, participant_id=participant_id, reason=end.left_reason, now=at)
+        await asyncio.wait({self._joining})
+        if self._joining.cancelled() or self._joining.exception() is not None:
+            return  # refused: nobody is in
+        joined = self._joining.result()
+        leave = partial(participants.leave, participant_id=joined.participant_id, reason=end.left_reason, now=at)
         for pause in chain((0.1, 0.5, 2.0, 5.0), repeat(10.0)):
             try:
                 await self._around.db.write(leave)

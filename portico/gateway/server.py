@@ -119,17 +119,19 @@ class Gateway:
         while True:
             await asyncio.sleep(gateways.BEAT.total_seconds())
             try:
-                alive = await self._db.write(
-                    partial(gateways.beat, gateway_id=self._around.gateway_id, now=self._clock())
-                )
+                await self._beat()
             except Exception:
-                log.exception("heartbeat failed")
-                continue
-            if not alive:
-                # We were away for longer than the lease and our participants' rows are closed: begin anew.
-                log.error("lease lost")
-                await self.close_all(CloseCode.TIMED_OUT, "The server was away for too long.")
-                await self._renew()
+                log.exception("heartbeat failed")  # the next beat tries again, and sees whether it is too late
+
+    async def _beat(self) -> None:
+        assert self._around is not None
+        beat = partial(gateways.beat, gateway_id=self._around.gateway_id, now=self._clock())
+        if await self._db.write(beat):
+            return
+        # We were away for longer than the lease and our participants' rows are closed: begin anew.
+        log.error("lease lost")
+        await self.close_all(CloseCode.TIMED_OUT, "The server was away for too long.")
+        await self._renew()
 
     async def _renew(self) -> None:
         assert self._around is not None
@@ -151,8 +153,8 @@ class Gateway:
             return
         while lost := await self._db.write(partial(gateways.reap, unseen_since=now - gateways.LEASE)):
             log.warning("participants of a lost gateway left", participants=lost)
-        for room_id in await self._db.write(partial(sessions.end_stale, now=now, grace=self._grace)):
-            self.registry.close_room(room_id, "The session is over.")
+        # Nobody who belonged to such a session is connected. Whoever is in its room is about to begin the next one.
+        await self._db.write(partial(sessions.end_stale, now=now, grace=self._grace))
 
 
 def _uuid(text: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from portico.core.errors import NotFound
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.schema import Instant
+from portico.db.statements import insert_if_absent
 from portico.db.wakeup import announce
 
 DELIVERIES = schema.webhook_deliveries
@@ -31,7 +32,6 @@ _DESTINATION = select(_ROOM.webhook_event_url, _ROOM.webhook_event_failover_url,
     _ROOM.id == bindparam("room")
 )
 _INSERT_DELIVERY = DELIVERIES.insert()
-_INSERT_ATTEMPT = ATTEMPTS.insert()
 _COUNT_ATTEMPT = (
     DELIVERIES.update()
     .where(DELIVERIES.c.id == bindparam("delivery"))
@@ -41,7 +41,10 @@ _COUNT_ATTEMPT = (
 )
 _CONCLUDE = (
     DELIVERIES.update()
-    .where(DELIVERIES.c.id == bindparam("delivery"))
+    .where(
+        DELIVERIES.c.id == bindparam("delivery"),
+        DELIVERIES.c.first_at == func.coalesce(bindparam("since", type_=Instant), DELIVERIES.c.first_at),
+    )
     .values(
         rounds=DELIVERIES.c.rounds + 1,
         leased_until=None,
@@ -78,14 +81,15 @@ def enqueue(tx: Transaction, account_id: str, room_id: str, event_type: str, dat
     announce(tx)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Load:
-    """What a worker is at: how many requests to each URL and to each origin, and how many it may have."""
+    """What a worker is at: which deliveries, how many to each URL and to each origin, and how many it may have."""
 
     urls: Counter[str]
     origins: Counter[str]
     url_max: int
     origin_max: int
+    ids: set[str] = field(default_factory=set)
 
     def full_urls(self) -> list[str]:
         """URLs that must not get more."""
@@ -105,7 +109,9 @@ def claim(tx: Transaction, load: Load, *, now: datetime, limit: int) -> list[Row
     urls, origins = Counter(load.urls), Counter(load.origins)
     claimed = []
     for delivery in tx.execute(due).all():
-        if urls[delivery.url] < load.url_max and origins[delivery.origin] < load.origin_max:
+        is_free = urls[delivery.url] < load.url_max and origins[delivery.origin] < load.origin_max
+        # Our own leases may look expired: the clock was moved, or the database kept us waiting.
+        if is_free and delivery.id not in load.ids:
             urls[delivery.url] += 1
             origins[delivery.origin] += 1
             claimed.append(delivery)
@@ -178,19 +184,29 @@ def record_attempt(
         "response_headers": dict(response_headers),
         "response_body": response_body,
     }
-    tx.execute(_INSERT_ATTEMPT, attempt)
+    insert_if_absent(tx, ATTEMPTS, **attempt)  # another worker, after our lease, may have used the number
     tx.execute(_COUNT_ATTEMPT, {"delivery": delivery_id, "number": number, "at": started_at})
 
 
 def conclude_round(
-    tx: Transaction, delivery_id: str, *, delivered: bool, next_due: datetime | None, now: datetime
+    tx: Transaction,
+    delivery_id: str,
+    *,
+    delivered: bool,
+    next_due: datetime | None,
+    now: datetime,
+    since: datetime | None = None,
 ) -> None:
-    """All URLs were tried: it arrived, or comes again at `next_due`, or has failed for good when that is None."""
+    """All URLs were tried: it arrived, or comes again at `next_due`, or has failed for good when that is None.
+
+    Unless a replay was asked for meanwhile, so that `since` is not the delivery's `first_at` any more: that comes next.
+    """
     if delivered or next_due is None:
         outcome = {"new_status": DELIVERED if delivered else FAILED, "due": None, "finished": now}
     else:
         outcome = {"new_status": PENDING, "due": next_due, "finished": None}
-    tx.execute(_CONCLUDE, {"delivery": delivery_id, **outcome})
+    if tx.execute(_CONCLUDE, {"delivery": delivery_id, "since": since, **outcome}).rowcount == 0:
+        tx.execute(DELIVERIES.update().where(DELIVERIES.c.id == delivery_id).values(leased_until=None))
     announce(tx)  # the room's next event may go now
 
 

@@ -142,6 +142,9 @@ class Dialect:
             return self._create(message)
         if self._stage is not _Stage.READY:
             return self._refuse(message, 401, "The first request must be create, with a client_token.")
+        if message["transaction"] in self._pending:
+            # Its answers could not be told apart, and with them what a handle is.
+            return self._refuse(message, 400, "transaction is that of a request that still waits.")
         if len(self._pending) >= PENDING_MAX:
             return self._refuse(message, 429, "Too many requests are waiting for an answer.")
         match kind:

@@ -1,13 +1,15 @@
 """Meeting links: whoever holds one gets join tokens for its room, without an API key."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter
-from pydantic import BaseModel, Field
+import msgspec
+from fastapi import APIRouter, Request
 from sqlalchemy import select
+from starlette.requests import ClientDisconnect
 
 from portico.core.errors import NotFound
 from portico.db import schema
@@ -15,11 +17,9 @@ from portico.db.engine import Database, Transaction
 from portico.services import tokens
 from portico.services.tokens import ClientToken, TokenKeys
 
-
-class Invitation(BaseModel):
-    """What the page knows: the fragment of its own address."""
-
-    invite: str = Field(max_length=64)
+BODY_MAX = 1024
+"""Bytes. Anybody may ask, so nobody gets to fill our memory."""
+BODY_SECS = 5
 
 
 def router(db: Database, keys: TokenKeys, clock: Callable[[], datetime]) -> APIRouter:
@@ -27,9 +27,10 @@ def router(db: Database, keys: TokenKeys, clock: Callable[[], datetime]) -> APIR
     invitations = APIRouter(include_in_schema=False)
 
     @invitations.post("/meet/{room_id}/token", status_code=201)
-    async def redeem(room_id: str, invitation: Invitation) -> dict[str, Any]:
+    async def redeem(room_id: str, request: Request) -> dict[str, Any]:
         """Tokens and what the lobby shows of the room; 404 for a wrong link and for a room that is gone."""
-        redeem = partial(_redeem, keys=keys, room_id=room_id, invitation=invitation.invite, now=clock())
+        invitation = await _invitation(request)
+        redeem = partial(_redeem, keys=keys, room_id=room_id, invitation=invitation, now=clock())
         token, room = await db.read(redeem)
         assert token.refresh_token_expires_at is not None
         return {
@@ -43,6 +44,24 @@ def router(db: Database, keys: TokenKeys, clock: Callable[[], datetime]) -> APIR
         }
 
     return invitations
+
+
+async def _invitation(request: Request) -> str:
+    """The invitation in a body of {"invite": "..."}; NotFound for any other, as for a wrong one."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_MAX:
+                    raise NotFound("This meeting link is not valid.")
+        members = msgspec.json.decode(body)
+    except (TimeoutError, ClientDisconnect, msgspec.MsgspecError, RecursionError, ValueError):
+        raise NotFound("This meeting link is not valid.") from None
+    match members:
+        case {"invite": str(invitation)}:
+            return invitation
+    raise NotFound("This meeting link is not valid.")
 
 
 def _redeem(

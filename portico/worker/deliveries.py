@@ -20,11 +20,12 @@ from portico.worker.sender import Outcome, Sender
 
 log = structlog.get_logger()
 
-IN_FLIGHT_MAX = 512
+IN_FLIGHT_MAX = 1024
 """Deliveries that this process is at."""
 PER_ORIGIN_MAX = 128
 PER_URL_MAX = 32
-"""So that a receiver that hangs takes its own share of them and no more."""
+FREE_SHARE = 8
+"""Receivers that hang take their own share and no more: to one URL never more than this part of what is still free."""
 POLL_SECS = 1.0
 """The rows are the truth: they are looked at this often even if no hint came."""
 SWEEP_SECS = 60.0
@@ -96,10 +97,13 @@ class Deliveries:
         due = await self._db.read(webhooks.next_due_at)
         if due is None or due > now:
             return False
+        share = max(1, room // FREE_SHARE)
+        self._at.url_max, self._at.origin_max = min(PER_URL_MAX, share), min(PER_ORIGIN_MAX, 4 * share)
         claimed = await self._db.write(partial(webhooks.claim, load=self._at, now=now, limit=room))
         for delivery in claimed:
             self._at.urls[delivery.url] += 1
             self._at.origins[delivery.origin] += 1
+            self._at.ids.add(delivery.id)
             task = asyncio.create_task(self._deliver(delivery))
             self._running.add(task)
             task.add_done_callback(partial(self._done, delivery))
@@ -107,6 +111,7 @@ class Deliveries:
 
     def _done(self, delivery: Row[Any], task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self._at.ids.discard(delivery.id)
         for counter, name in ((self._at.urls, delivery.url), (self._at.origins, delivery.origin)):
             counter[name] -= 1
             if not counter[name]:
@@ -116,13 +121,14 @@ class Deliveries:
     async def _deliver(self, delivery: Row[Any]) -> None:
         """One round: the primary URL, and on failure the other one at once."""
         number = delivery.attempts + 1
+        wished = None
         try:
             outcome = await self._send(delivery, delivery.url, number)
             if not outcome.delivered and not outcome.stop and delivery.failover_url:
                 await self._db.write(partial(_record, delivery=delivery, number=number, outcome=outcome))
-                number += 1
+                number, wished = number + 1, outcome.retry_after
                 outcome = await self._send(delivery, delivery.failover_url, number)
-            await self._conclude(delivery, number, outcome)
+            await self._conclude(delivery, number, outcome, wished)
         except Exception:
             log.exception("delivery failed", delivery_id=delivery.id)  # its lease runs out, and it is tried again
 
@@ -131,13 +137,18 @@ class Deliveries:
             url, delivery.data, attempt=number, key=self._key(), timeout_secs=delivery.timeout_secs
         )
 
-    async def _conclude(self, delivery: Row[Any], number: int, outcome: Outcome) -> None:
+    async def _conclude(
+        self, delivery: Row[Any], number: int, outcome: Outcome, primary_wished: timedelta | None
+    ) -> None:
         now = self._clock()
-        next_due = None if outcome.delivered or outcome.stop else self._next_due(delivery, outcome, now)
+        wished = max(filter(None, (outcome.retry_after, primary_wished)), default=None)
+        next_due = None if outcome.delivered or outcome.stop else self._next_due(delivery, wished, now)
 
         def conclude(tx: Transaction) -> None:
             _record(tx, delivery, number, outcome)
-            webhooks.conclude_round(tx, delivery.id, delivered=outcome.delivered, next_due=next_due, now=now)
+            webhooks.conclude_round(
+                tx, delivery.id, delivered=outcome.delivered, next_due=next_due, now=now, since=delivery.first_at
+            )
 
         await self._db.write(conclude)
         if not outcome.delivered:
@@ -149,14 +160,14 @@ class Deliveries:
                 next_due=next_due.isoformat() if next_due else None,
             )
 
-    def _next_due(self, delivery: Row[Any], outcome: Outcome, now: datetime) -> datetime | None:
+    def _next_due(self, delivery: Row[Any], wished: timedelta | None, now: datetime) -> datetime | None:
         return retry.next_due(
             rounds_done=delivery.rounds + 1,
             first_at=delivery.first_at,
             now=now,
             jitter=random.uniform(-1, 1),
             retry_for=self._retry_for,
-            retry_after=outcome.retry_after,
+            retry_after=wished,
         )
 
     async def _sweep_for_ever(self) -> None:

@@ -85,6 +85,24 @@ async def test_the_limit_holds_exactly_under_racing_joins(rooms: Rooms) -> None:
         await asyncio.gather(*(browser.leave() for browser in browsers))
 
 
+async def test_whoever_vanishes_while_joining_is_no_ghost(rooms: Rooms) -> None:
+    room = rooms.create()
+    token = rooms.token(room)
+
+    async def join_and_vanish(secs: float) -> None:
+        async with rooms.browser(room, token=token) as browser:
+            await browser.create()
+            handle = await browser.attach(AUDIOBRIDGE)
+            body = {"request": "join", "display": participant_display(browser.participant_id)}
+            joining = asyncio.create_task(browser.request(handle, body))
+            await asyncio.sleep(secs)
+            await browser.vanish()
+            joining.cancel()
+
+    await asyncio.gather(*(join_and_vanish(number / 2000) for number in range(20)))
+    await until(lambda: all(one["left_at"] for one in rooms.participants(room)), 5)
+
+
 async def test_a_seat_is_free_again_after_a_leave(rooms: Rooms) -> None:
     room = rooms.create(max_participants=2)
     async with rooms.browser(room) as anna:

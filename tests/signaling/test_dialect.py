@@ -125,6 +125,14 @@ class TestShape:
             assert refusal(talk.say("keepalive")) is None
             talk.answer("ack")
 
+    def test_a_transaction_that_still_waits_cannot_be_used_again(self) -> None:
+        """Else the answer to one attach would be taken for the other's, and a handle for what it is not."""
+        talk = Conversation()
+        talk.create()
+        for plugin, expected in ((AUDIOBRIDGE, None), (VIDEOROOM, 400)):
+            message = {"janus": "attach", "transaction": "same", "client_token": "good", "plugin": plugin}
+            assert refusal(talk.dialect.from_client(message)) == expected
+
     def test_handles_are_bounded(self) -> None:
         talk = Conversation()
         talk.create()

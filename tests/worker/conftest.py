@@ -4,12 +4,14 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from portico.core import webhook
+from portico.db.engine import Database
 from portico.worker.sender import Outcome, Sender
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -54,3 +56,16 @@ QUICKLY = 0.4
 
 async def sent(sender: Sender, url: str, *, attempt: int = 1, timeout_secs: float | None = 10) -> Outcome:
     return await sender.send(url, DATA, attempt=attempt, key=KEY, timeout_secs=timeout_secs)
+
+
+@pytest.fixture
+async def outbox(database: Database) -> AsyncIterator[Any]:
+    """An `Outbox`, whose workers are stopped at the end."""
+    from tests.worker.outbox import Outbox  # here, because it signs with the key above
+
+    made = Outbox(database)
+    try:
+        yield made
+    finally:
+        for worker in made.workers:
+            await worker.stop()
