@@ -176,6 +176,7 @@ events = Table(
     Column("payload", JSON, nullable=False),
     Index("ix_events_room_id_seq", "room_id", "seq"),
     Index("ix_events_account_id_seq", "account_id", "seq"),
+    Index("ix_events_occurred_at", "occurred_at"),
     sqlite_autoincrement=True,  # a number is never used twice, whatever is swept
 )
 

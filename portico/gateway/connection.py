@@ -158,6 +158,7 @@ class Connection:
             # Expiry gates joining: in a running call a token that is otherwise good changes nothing (contract 4.3).
             if refused.expired and self._around.expiry_ends == "join" and self._media is not None:
                 return self._dialect.token_accepted(token, self._media)
+            self._end_in(FIRST_MESSAGE_SECS, lambda: self._finish(CloseCode.REFUSED, "refused", "left"))
             return self._dialect.token_refused(401, str(refused))
         room_exists = partial(client_tokens.admits_to_existing_room, claims=claims)
         if not await self._around.db.read(room_exists):
@@ -181,15 +182,20 @@ class Connection:
         self._start(self._from_janus(self._janus))
         return media
 
-    def _expire_at(self, instant: datetime, now: datetime) -> None:
-        if self._around.expiry_ends != "session":
-            return
+    def _end_in(self, secs: float, end: Callable[[], None]) -> None:
+        """The one timer of this connection; a later one takes the place of an earlier one."""
         if self._expiry is not None:
             self._expiry.cancel()
-        delay = (instant - now + TOKEN_LEEWAY).total_seconds()
-        self._expiry = asyncio.get_running_loop().call_later(
-            delay, lambda: self._start(self._perform(self._dialect.token_expired()))
-        )
+        self._expiry = asyncio.get_running_loop().call_later(secs, end)
+
+    def _expire_at(self, instant: datetime, now: datetime) -> None:
+        """What the token's end ends: joining, which is over for whoever has not joined, or the running call too."""
+
+        def expire() -> None:
+            if self._around.expiry_ends == "session" or self._joining is None:
+                self._start(self._perform(self._dialect.token_expired()))
+
+        self._end_in((instant - now + TOKEN_LEEWAY).total_seconds(), expire)
 
     async def _admit(self, wanted: Admit) -> list[Effect]:
         join = partial(

@@ -153,12 +153,18 @@ class Dialect:
             case "attach":
                 return self._attach(message)
             case "destroy":
-                # Not for Janus yet: the others hear of it there, and the row that says so comes first.
-                self.said_goodbye = True
-                return [self._answer(message, "success"), *self._close(CloseCode.GOODBYE, "goodbye")]
+                return self._say_goodbye(message)
             case "message" | "trickle" | "detach" | "hangup":
                 return self._to_handle(kind, message)
         return self._refuse(message, 403, "This request is not for browsers.")
+
+    def _say_goodbye(self, message: Message) -> list[Effect]:
+        """Destroying the session or leaving the register: nobody stays to watch whom the others do not see.
+
+        Not for Janus yet: the others hear of it there, and the row that says so comes first.
+        """
+        self.said_goodbye = True
+        return [self._answer(message, "success"), *self._close(CloseCode.GOODBYE, "goodbye")]
 
     def _create(self, message: Message) -> list[Effect]:
         if self._stage is not _Stage.NEW or self._token is None:
@@ -189,7 +195,10 @@ class Dialect:
             case "trickle":
                 return self._trickle(message, handle_id, handle)
             case "detach":
+                if handle.role is Role.REGISTER:
+                    return self._say_goodbye(message)
                 del self._handles[handle_id]
+                self._pending = {key: one for key, one in self._pending.items() if one.handle != handle_id}
         return [self._to_janus(message, _Pending(kind, handle_id), handle_id=handle_id)]
 
     def _trickle(self, message: Message, handle_id: int, handle: _Handle) -> list[Effect]:

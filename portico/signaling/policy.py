@@ -198,7 +198,6 @@ _JOINS: dict[tuple[str, str], _Rule] = {
 _REQUESTS: dict[tuple[Role, str], _Rule] = {
     (Role.TEXT, "ack"): _bare,
     (Role.TEXT, "setup"): _setup,
-    (Role.REGISTER, "leave"): _bare,
     (Role.MIXER, "configure"): _configure_mixer,
     (Role.MIXER, "leave"): _bare,
     (Role.LISTENER, "leave"): _bare,

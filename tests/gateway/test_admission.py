@@ -158,6 +158,21 @@ async def test_a_token_that_is_not_good_is_told_at_once_and_leaves_no_trace(room
         assert rooms.sessions(room) == []
 
 
+async def test_whoever_was_refused_does_not_stay(rooms: Rooms) -> None:
+    async with rooms.browser(rooms.create(), token="x") as stranger:
+        await stranger.create()
+        await asyncio.wait_for(stranger.closed.wait(), 15)
+
+
+async def test_an_expired_token_ends_joining_also_for_whoever_came_early(rooms: Rooms) -> None:
+    room = rooms.create()
+    async with rooms.browser(room, token=rooms.token(room, token_ttl_secs=10)) as early:
+        await early.create()
+        await asyncio.wait_for(early.closed.wait(), 20)
+        assert early.events[-1]["status_code"] == 401
+    assert rooms.participants(room) == []
+
+
 @pytest.mark.parametrize(
     "attempt",
     [

@@ -389,6 +389,14 @@ class TestEndings:
         assert answer.message["janus"] == "success"
         assert close == Close(CloseCode.GOODBYE, "goodbye"), "Janus hears of it when its socket closes, after the row"
 
+    def test_nobody_stays_without_being_in_the_list(self) -> None:
+        talk = Conversation().join()
+        register = 1001
+        answer, close = talk.say("detach", handle_id=register)
+        assert isinstance(answer, ToClient)
+        assert close == Close(CloseCode.GOODBYE, "goodbye")
+        assert refusal(Conversation().join().ask(register, {"request": "leave"})) == 403
+
     def test_janus_session_timeout(self) -> None:
         assert Conversation().join().hear(janus="timeout") == [
             Close(CloseCode.TIMED_OUT, "No keepalive came for too long.")
