@@ -158,18 +158,22 @@ class Connection:
             # Expiry gates joining: in a running call a token that is otherwise good changes nothing (contract 4.3).
             if refused.expired and self._around.expiry_ends == "join" and self._media is not None:
                 return self._dialect.token_accepted(token, self._media)
-            self._end_in(FIRST_MESSAGE_SECS, lambda: self._finish(CloseCode.REFUSED, "refused", "left"))
-            return self._dialect.token_refused(401, str(refused))
+            return self._refuse(401, str(refused))
         room_exists = partial(client_tokens.admits_to_existing_room, claims=claims)
         if not await self._around.db.read(room_exists):
-            return self._dialect.token_refused(403, "The room does not exist.")
+            return self._refuse(403, "The room does not exist.")
         try:
             media = self._media or await self._open_media()
         except (JanusUnavailable, aiohttp.ClientError, OSError, TimeoutError) as error:
             self._log.warning("no media", error=str(error))
-            return self._dialect.token_refused(503, "The media server is not available; try again in a moment.")
+            return self._refuse(503, "The media server is not available; try again in a moment.")
         self._expire_at(claims.expires_at, now)
         return self._dialect.token_accepted(token, media)
+
+    def _refuse(self, status: int, reason: str) -> list[Effect]:
+        """The browser is told on its next request; one that sends none does not stay."""
+        self._end_in(FIRST_MESSAGE_SECS, lambda: self._finish(CloseCode.REFUSED, reason, "left"))
+        return self._dialect.token_refused(status, reason)
 
     async def _open_media(self) -> MediaRoom:
         """The room's numbers, after the rooms exist in Janus and our socket to it is open."""
