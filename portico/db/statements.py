@@ -1,8 +1,9 @@
 """Statements that both databases have and SQLAlchemy spells per dialect."""
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Insert, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from portico.db.engine import Transaction
@@ -10,5 +11,10 @@ from portico.db.engine import Transaction
 
 def insert_if_absent(tx: Transaction, table: Table, **values: Any) -> None:
     """Insert a row unless a unique index has one like it, also one that another transaction is just committing."""
-    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    tx.execute(insert(table).values(**values).on_conflict_do_nothing())
+    tx.execute(_insert(table, tx.dialect.name), values)
+
+
+@cache  # building it costs as much as running it
+def _insert(table: Table, dialect: str) -> Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
