@@ -48,9 +48,65 @@ class ParticipantLeft:
     left_reason: str
 
 
-Event = SessionStarted | SessionEnded | ParticipantJoined | ParticipantLeft
+@dataclass(frozen=True, slots=True)
+class RecordingStarted:
+    """The first media of a track was recorded. type is audio or video."""
+
+    event_type = "video.room.recording.started"
+    session_id: str
+    room_id: str
+    participant_id: str
+    recording_id: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingCompleted:
+    """A recording's file is ready. download_url is good for an hour; null when nothing could be saved."""
+
+    event_type = "video.room.recording.completed"
+    session_id: str
+    room_id: str
+    participant_id: str
+    recording_id: str
+    type: str
+    size_mb: float
+    download_url: str | None
+    codec: str | None
+    duration_secs: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompositionCompleted:
+    """A composition's film is ready. download_url is good for an hour."""
+
+    event_type = "video.room.composition.completed"
+    composition_id: str
+    download_url: str
+    duration_secs: int
+    format: str
+    resolution: str
+    room_id: str
+    session_id: str
+    size_mb: float
+
+
+Event = (
+    SessionStarted
+    | SessionEnded
+    | ParticipantJoined
+    | ParticipantLeft
+    | RecordingStarted
+    | RecordingCompleted
+    | CompositionCompleted
+)
 
 
 def whole_seconds(start: datetime, end: datetime) -> int:
     """The floor of the seconds between two instants, never negative (contract section 1.3)."""
     return max(0, int((end - start).total_seconds()))
+
+
+def megabytes(size_bytes: int) -> float:
+    """A file's size as the API shows it: millions of bytes, to two decimals (contract section 1.3)."""
+    return round(size_bytes / 1_000_000, 2)

@@ -28,6 +28,8 @@ class Participant:
     joined_at: datetime
     updated_at: datetime
     left_at: datetime | None
+    label: str | None = None
+    """What the token that it joined with calls its holder, if anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +60,19 @@ class Room:
     updated_at: datetime
     active_session_id: str | None = None
     sessions: tuple[Session, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of a composition's picture, in pixels, and whose videos it shows. Rows and columns of None: any."""
+
+    name: str
+    x_pos: int
+    y_pos: int
+    z_pos: int
+    width: int
+    height: int
+    max_columns: int | None
+    max_rows: int | None
+    video_sources: tuple[str, ...]
+    """Ids of recordings, or ("*",) for every video of the session."""

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -18,6 +19,8 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
+    false,
     text,
 )
 
@@ -130,6 +133,7 @@ room_sessions = Table(
     Column("ended_at", Instant),
     Column("ended_reason", String(64)),
     Column("empty_at", Instant),  # set while active and nobody is in; the session ends a grace period later
+    Column("recording", Boolean, nullable=False, server_default=false()),  # the room's setting when it began
     Index(
         "uq_room_sessions_active",
         "room_id",
@@ -154,7 +158,10 @@ room_participants = Table(
     Column("updated_at", Instant, nullable=False),
     Column("left_at", Instant),
     Column("left_reason", String(64)),
+    Column("audio_muted", Boolean, nullable=False, server_default=false()),  # by the API; ends with leaving
+    Column("label", String(255)),  # what the token calls its holder
     Index("ix_room_participants_session_id_joined_at", "session_id", "joined_at", "id"),
+    Index("ix_room_participants_gateway_id_updated_at", "gateway_id", "updated_at"),
     Index("ix_room_participants_account_id_joined_at", "account_id", "joined_at", "id"),
     Index(
         "ix_room_participants_present",
@@ -242,4 +249,100 @@ gateways = Table(
     uuid_column("id", primary_key=True),
     Column("started_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),  # moved every few seconds; a gateway unseen for the lease is dead
+)
+
+participant_tokens = Table(
+    "participant_tokens",
+    metadata,
+    uuid_column("participant_id", ForeignKey("room_participants.id"), primary_key=True),
+    Column("family", String(18), primary_key=True),  # of a token that was shown on the participant's socket
+)
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("family", String(18), primary_key=True),  # the beginning that the jtis of related tokens share
+    uuid_column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("forget_at", Instant, nullable=False),  # by then every token of the family has expired
+)
+
+room_recordings = Table(
+    "room_recordings",
+    metadata,
+    uuid_column("id", primary_key=True),
+    uuid_column("account_id", ForeignKey("accounts.id"), nullable=False),
+    uuid_column("room_id", ForeignKey("rooms.id"), nullable=False),
+    uuid_column("session_id", ForeignKey("room_sessions.id"), nullable=False),
+    uuid_column("participant_id", ForeignKey("room_participants.id"), nullable=False),
+    Column("type", String(8), nullable=False),  # audio, video
+    Column("stream_key", Text, nullable=False),  # what the SDK calls the stream: self, presentation, ...
+    Column("dump", String(64), nullable=False),  # base name of Janus' files
+    Column("status", String(16), nullable=False),  # processing, completed
+    Column("codec", String(16)),
+    Column("shown", JSON, nullable=False),  # [[from, until or null], ...] in Unix milliseconds: when it was enabled
+    Column("size_bytes", BigInteger),
+    Column("sha256", String(64)),
+    Column("object_key", Text),  # where the file is in the store; null until it is confirmed there
+    Column("duration_secs", Integer),
+    Column("failure", Text),  # why it is less than what was recorded
+    Column("started_at", Instant),  # first media; null while there was none, and then nobody sees the row
+    Column("ended_at", Instant),
+    Column("completed_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("dump", "type"),
+    Index("ix_room_recordings_account_id_created_at", "account_id", "created_at", "id"),
+    Index("ix_room_recordings_session_id", "session_id"),
+    Index(
+        "ix_room_recordings_going_on",
+        "participant_id",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+room_compositions = Table(
+    "room_compositions",
+    metadata,
+    uuid_column("id", primary_key=True),
+    uuid_column("account_id", ForeignKey("accounts.id"), nullable=False),
+    uuid_column("room_id", ForeignKey("rooms.id"), nullable=False),
+    uuid_column("session_id", ForeignKey("room_sessions.id"), nullable=False),
+    Column("status", String(16), nullable=False),  # enqueued, processing, completed, failed
+    Column("format", String(8), nullable=False),
+    Column("resolution", String(16), nullable=False),
+    Column("video_layout", JSON, nullable=False),  # JSON and not JSONB: the order of the regions counts
+    Column("audio_sources", JSON(none_as_null=True)),
+    Column("show_placeholders", Boolean, nullable=False),
+    Column("webhook_event_url", Text),
+    Column("webhook_event_failover_url", Text, nullable=False),
+    Column("webhook_timeout_secs", Integer),
+    Column("progress", Float, nullable=False),  # 0 to 1
+    Column("size_bytes", BigInteger),
+    Column("sha256", String(64)),
+    Column("object_key", Text),
+    Column("duration_secs", Integer),
+    Column("failure", Text),
+    Column("started_at", Instant),  # of the media, as is ended_at
+    Column("ended_at", Instant),
+    Column("completed_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Index("ix_room_compositions_account_id_created_at", "account_id", "created_at", "id"),
+    Index("ix_room_compositions_session_id", "session_id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    uuid_column("id", primary_key=True),
+    Column("kind", String(32), nullable=False),  # finish_recording, compose, delete_object
+    Column("subject", Text, nullable=False),  # the id of the row it is about, or the key of the object
+    Column("due_at", Instant, nullable=False),
+    Column("leased_until", Instant),  # while somebody is at it
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("kind", "subject"),
+    Index("ix_jobs_due_at", "due_at"),
 )

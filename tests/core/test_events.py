@@ -7,9 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico.core.events import Event, ParticipantJoined, ParticipantLeft, SessionEnded, SessionStarted, whole_seconds
+from portico.core.events import (
+    CompositionCompleted,
+    Event,
+    ParticipantJoined,
+    ParticipantLeft,
+    RecordingCompleted,
+    RecordingStarted,
+    SessionEnded,
+    SessionStarted,
+    megabytes,
+    whole_seconds,
+)
 
 START = datetime(2026, 2, 2, 22, 25, 27, 521992, tzinfo=UTC)
+_RECORDING = {"session_id", "room_id", "participant_id", "recording_id", "type"}
 MEMBERS: dict[str, tuple[type[Event], set[str]]] = {
     "video.room.session.started": (SessionStarted, {"session_id", "room_id"}),
     "video.room.session.ended": (SessionEnded, {"session_id", "room_id", "duration_secs", "ended_reason"}),
@@ -17,6 +29,24 @@ MEMBERS: dict[str, tuple[type[Event], set[str]]] = {
     "video.room.participant.left": (
         ParticipantLeft,
         {"session_id", "room_id", "participant_id", "context", "duration_secs", "left_reason"},
+    ),
+    "video.room.recording.started": (RecordingStarted, _RECORDING),
+    "video.room.recording.completed": (
+        RecordingCompleted,
+        _RECORDING | {"size_mb", "download_url", "codec", "duration_secs"},
+    ),
+    "video.room.composition.completed": (
+        CompositionCompleted,
+        {
+            "composition_id",
+            "download_url",
+            "duration_secs",
+            "format",
+            "resolution",
+            "room_id",
+            "session_id",
+            "size_mb",
+        },
     ),
 }
 
@@ -55,3 +85,8 @@ def test_durations_are_floors_and_never_negative(lasted: timedelta, secs: int) -
 @given(st.timedeltas(timedelta(0), timedelta(days=3650)))
 def test_a_duration_is_the_floor(lasted: timedelta) -> None:
     assert timedelta(0) <= lasted - timedelta(seconds=whole_seconds(START, START + lasted)) < timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(("size", "shown"), [(0, 0.0), (5_600_000, 5.6), (2_604_999, 2.6), (4_000, 0.0), (5_001, 0.01)])
+def test_sizes_are_millions_of_bytes_to_two_decimals(size: int, shown: float) -> None:
+    assert megabytes(size) == shown
