@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import queue
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,8 @@ T = TypeVar("T")
 MAX_BATCH = 256
 """Transactions that share one fsync."""
 READERS = 4
+LOCKED_SECS = 10
+"""How long to wait for another process that writes."""
 
 
 class SqliteDatabase:
@@ -146,13 +150,14 @@ def _engine(path: Path, *, begin: str, size: int) -> Engine:
         URL.create("sqlite", database=str(path)),
         pool_size=size,
         max_overflow=0,
-        connect_args={"check_same_thread": False, "timeout": 10},
+        connect_args={"check_same_thread": False, "timeout": LOCKED_SECS},
     )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves; the driver would say it too late
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
+        _use_wal(connection)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")
@@ -160,6 +165,20 @@ def _engine(path: Path, *, begin: str, size: int) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """A new file changes its journal only while nobody else writes, and for this SQLite does not wait by itself."""
+    give_up_at = time.monotonic() + LOCKED_SECS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _in_transaction(engine: Engine, fn: Callable[[Transaction], T]) -> T:
