@@ -78,7 +78,7 @@ def enqueue(tx: Transaction, account_id: str, room_id: str, event_type: str, dat
         "created_at": now,
     }
     tx.execute(_INSERT_DELIVERY, delivery)
-    announce(tx)
+    announce(tx, "deliveries")
 
 
 @dataclass(slots=True)
@@ -207,7 +207,7 @@ def conclude_round(
         outcome = {"new_status": PENDING, "due": next_due, "finished": None}
     if tx.execute(_CONCLUDE, {"delivery": delivery_id, "since": since, **outcome}).rowcount == 0:
         tx.execute(DELIVERIES.update().where(DELIVERIES.c.id == delivery_id).values(leased_until=None))
-    announce(tx)  # the room's next event may go now
+    announce(tx, "deliveries")  # the room's next event may go now
 
 
 def replay(tx: Transaction, account_id: str | None, delivery_id: str, *, now: datetime) -> None:
@@ -231,7 +231,7 @@ def replay(tx: Transaction, account_id: str | None, delivery_id: str, *, now: da
         }
     again = {"status": PENDING, "rounds": 0, "due_at": now, "first_at": now, "finished_at": None}
     tx.execute(DELIVERIES.update().where(DELIVERIES.c.id == delivery_id).values(**again, **destination))
-    announce(tx)
+    announce(tx, "deliveries")
 
 
 def sweep(tx: Transaction, *, before: datetime, limit: int = 500) -> int:

@@ -62,7 +62,7 @@ class Deliveries:
 
     async def start(self) -> None:
         """Begin to deliver what is due, and to forget what is old."""
-        self._db.commits.listen(self._wake)
+        self._db.commits.listen("deliveries", self._wake)
         await self._sender.start()
         self._loops = [asyncio.create_task(self._deliver_for_ever()), asyncio.create_task(self._sweep_for_ever())]
 

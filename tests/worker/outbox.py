@@ -83,7 +83,7 @@ class Outbox:
     async def move_to(self, instant: datetime) -> None:
         """Set the clock and have the workers look."""
         self.clock.now = instant
-        await self.database.write(announce)
+        await self.database.write(partial(announce, topic="deliveries"))
 
     async def delivery(self, room_id: str, nth: int = 0, **wanted: Any) -> Row[Any]:
         """The room's nth delivery, as soon as it has these values."""
