@@ -9,8 +9,9 @@ from typing import Literal
 from portico.core.casting import is_storable, parse_truth, parse_uuid
 from portico.core.errors import Fault
 
-Kind = Literal["date", "text", "uuid", "boolean", "choice", "texts", "part"]
-"""`choice` is one of a few words, `texts` any of several separated by commas, `part` a text contained in something."""
+Kind = Literal["date", "text", "uuid", "boolean", "choice", "texts", "part", "at_least"]
+"""`choice` is one of a few words, `texts` any of several separated by commas, `part` a text contained in something,
+`at_least` a whole number that something reaches."""
 Comparison = Literal["eq", "ge", "le", "in", "contains"]
 
 _PARAMETER = re.compile(r"filter\[([a-z_]+)\](?:\[([a-z_]+)\])?")
@@ -18,6 +19,8 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 )
+_WHOLE = re.compile(r"[0-9]{1,30}")
+_LARGEST = 2**31 - 1  # what a column of integers holds; nothing of ours is larger
 _COMPARISONS: dict[str, Comparison] = {"eq": "eq", "gte": "ge", "lte": "le"}
 
 
@@ -30,11 +33,19 @@ class Attribute:
     kind: Kind
     description: str
     choices: tuple[str, ...] = ()
+    shows_operator: bool = False
+    """Whether it is documented with its operator, as the hosted API does here and there."""
 
     @property
     def operators(self) -> list[str]:
-        """Those that may stand in brackets behind the name; without one it is `eq`."""
-        return list(_COMPARISONS) if self.kind == "date" else ["contains"] if self.kind == "part" else ["eq"]
+        """Those that may stand in brackets behind the name."""
+        special = {"date": list(_COMPARISONS), "part": ["contains"], "at_least": ["gte"]}
+        return special.get(self.kind, ["eq"])
+
+    @property
+    def default_operator(self) -> str:
+        """What it is without brackets. A text contained somewhere has to be asked for in so many words."""
+        return "gte" if self.kind == "at_least" else "eq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,7 @@ class Condition:
 
     column: str
     comparison: Comparison
-    value: str | bool | datetime | tuple[str, ...]
+    value: str | bool | int | datetime | tuple[str, ...]
 
 
 class _Wrong(Exception):
@@ -70,7 +81,7 @@ def parse(
         try:
             match = _PARAMETER.fullmatch(name)
             attribute = _known(match[1] if match else "", known)
-            operator = (match and match[2]) or "eq"
+            operator = (match and match[2]) or attribute.default_operator
             conditions.extend(_conditions(f"filter[{attribute.name}]", attribute, operator, text))
         except _Wrong as wrong:
             faults.append(Fault(wrong.code, wrong.title, str(wrong), parameter=name))
@@ -86,11 +97,11 @@ def parse_members(
     faults = []
     for name, given in body.items():
         nested = isinstance(given, Mapping) and name in known
-        for operator, value in given.items() if isinstance(given, Mapping) and nested else [("eq", given)]:
+        for operator, value in given.items() if isinstance(given, Mapping) and nested else [(None, given)]:
             try:
                 conditions.extend(_of_member(name, operator, value, known))
             except _Wrong as wrong:
-                steps = [name, operator] if nested else [name]
+                steps = [name] if operator is None else [name, operator]
                 pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
                 faults.append(Fault(wrong.code, wrong.title, str(wrong), pointer=pointer))
     return tuple(conditions), faults
@@ -114,13 +125,13 @@ def _known(name: str, known: Mapping[str, Attribute]) -> Attribute:
     return known[name]
 
 
-def _of_member(name: str, operator: str, value: object, known: Mapping[str, Attribute]) -> list[Condition]:
+def _of_member(name: str, operator: str | None, value: object, known: Mapping[str, Attribute]) -> list[Condition]:
     attribute = _known(name, known)
     if value is None:
         return []
     if not isinstance(value, str):
         raise _Wrong(f"{name} should be a string.", "10026", "Invalid parameter type")
-    return _conditions(name, attribute, operator, value)
+    return _conditions(name, attribute, operator or attribute.default_operator, value)
 
 
 def _conditions(label: str, attribute: Attribute, operator: str, text: str) -> list[Condition]:
@@ -135,6 +146,10 @@ def _conditions(label: str, attribute: Attribute, operator: str, text: str) -> l
             return [Condition(attribute.column, "in", wanted)]
         case "part":
             return [Condition(attribute.column, "contains", _storable(label, text))]
+        case "at_least":
+            if not _WHOLE.fullmatch(text):
+                raise _Wrong(f"{label} should be a whole number from 0 on.")
+            return [Condition(attribute.column, "ge", min(int(text), _LARGEST))]
         case _:
             return [Condition(attribute.column, "eq", _exact(label, attribute, text))]
 

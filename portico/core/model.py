@@ -1,7 +1,8 @@
-"""Rooms, sessions and participants as the rest of the program reads them: frozen, with the API's member names."""
+"""Rooms and what becomes of them, as the rest of the program reads it: frozen, with the API's member names."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 VIDEO_CODECS = ("h264", "vp8")
 
@@ -76,3 +77,70 @@ class Region:
     max_rows: int | None
     video_sources: tuple[str, ...]
     """Ids of recordings, or ("*",) for every video of the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One track of one participant. The file is there once `object_key` is set."""
+
+    id: str
+    room_id: str
+    session_id: str
+    participant_id: str
+    type: str
+    status: str
+    codec: str | None
+    size_bytes: int | None
+    duration_secs: int | None
+    object_key: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def file_name(self) -> str:
+        """What a person who downloads it gets; the ending is that of the object."""
+        return _file_name("recording", self.started_at, self.type, self.id, self.object_key or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """One film of one session, or the wish for it. `video_layout` has all members of each region, as ordered."""
+
+    id: str
+    account_id: str
+    room_id: str
+    session_id: str
+    status: str
+    format: str
+    resolution: str
+    video_layout: dict[str, dict[str, Any]]
+    audio_sources: list[str] | None
+    show_placeholders: bool
+    webhook_event_url: str | None
+    webhook_event_failover_url: str
+    webhook_timeout_secs: int | None
+    progress: float
+    size_bytes: int | None
+    duration_secs: int | None
+    object_key: str | None
+    failure: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def file_name(self) -> str:
+        """What a person who downloads it gets; the ending is that of the object."""
+        return _file_name("composition", self.started_at or self.created_at, None, self.id, self.object_key or "")
+
+
+def _file_name(noun: str, when: datetime, kind: str | None, row_id: str, object_key: str) -> str:
+    """noun-20260202T222527Z-kind-1ccc7b54.ogg: says what it is, sorts by time, and differs from all others."""
+    parts = [noun, when.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"), kind, row_id[:8]]
+    _, dot, ending = object_key.rpartition(".")
+    return "-".join(part for part in parts if part) + dot + (ending if dot else "")

@@ -344,5 +344,5 @@ jobs = Table(
     Column("last_error", Text),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("kind", "subject"),
-    Index("ix_jobs_due_at", "due_at"),
+    Index("ix_jobs_kind_due_at", "kind", "due_at"),
 )

@@ -1,5 +1,6 @@
 """Statements that both databases have and SQLAlchemy spells per dialect."""
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,12 @@ from portico.db.engine import Transaction
 def insert_if_absent(tx: Transaction, table: Table, **values: Any) -> None:
     """Insert a row unless a unique index has one like it, also one that another transaction is just committing."""
     tx.execute(_insert(table, tx.dialect.name), values)
+
+
+def insert_those_absent(tx: Transaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The same of many rows, which all have the same columns."""
+    if rows:
+        tx.execute(_insert(table, tx.dialect.name), rows)
 
 
 @cache  # building it costs as much as running it

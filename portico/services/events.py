@@ -9,12 +9,18 @@ from portico.core.webhook import event_json
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import webhooks
+from portico.services.webhooks import Destination
 
 _INSERT = schema.events.insert()
 
 
-def record(tx: Transaction, account_id: str, event: Event, now: datetime) -> None:
-    """Write the event and its delivery beside the fact: none of the three is ever there without the others."""
+def record(
+    tx: Transaction, account_id: str, event: Event, now: datetime, destination: Destination | None = None
+) -> None:
+    """Write the event and its delivery beside the fact: none of the three is ever there without the others.
+
+    The delivery goes to `destination`, by default to the room's webhook.
+    """
     event_id, payload = str(uuid4()), asdict(event)
     row = {
         "id": event_id,
@@ -26,4 +32,4 @@ def record(tx: Transaction, account_id: str, event: Event, now: datetime) -> Non
     }
     tx.execute(_INSERT, row)
     data = event_json(event_id=event_id, event_type=event.event_type, occurred_at=now, payload=payload)
-    webhooks.enqueue(tx, account_id, event.room_id, event.event_type, data, now)
+    webhooks.enqueue(tx, account_id, event.room_id, event.event_type, data, now, destination)

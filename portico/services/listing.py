@@ -24,7 +24,7 @@ SESSIONS = schema.room_sessions
 PARTICIPANTS = schema.room_participants
 _SESSION_MEMBERS = [SESSIONS.c[name] for name in ("id", "room_id", "active", "created_at", "updated_at", "ended_at")]
 _PARTICIPANT_MEMBERS = [
-    PARTICIPANTS.c[name] for name in ("id", "session_id", "context", "joined_at", "updated_at", "left_at")
+    PARTICIPANTS.c[name] for name in ("id", "session_id", "context", "joined_at", "updated_at", "left_at", "label")
 ]
 _COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "eq": operator.eq,

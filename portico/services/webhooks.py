@@ -11,6 +11,7 @@ from uuid import uuid4
 from sqlalchemy import Row, Select, and_, bindparam, exists, func, or_, select
 
 from portico.core.errors import NotFound
+from portico.core.events import CompositionCompleted
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.schema import Instant
@@ -55,10 +56,27 @@ _CONCLUDE = (
 )
 
 
-def enqueue(tx: Transaction, account_id: str, room_id: str, event_type: str, data: str, now: datetime) -> None:
-    """Queue an event for the room's webhook as it is set now; a room without a primary URL gets none."""
-    room = tx.execute(_DESTINATION, {"room": room_id}).one()
-    if not room.webhook_event_url:
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an event goes. Without a primary URL it goes nowhere."""
+
+    webhook_event_url: str | None
+    webhook_event_failover_url: str
+    webhook_timeout_secs: int | None
+
+
+def enqueue(
+    tx: Transaction,
+    account_id: str,
+    room_id: str,
+    event_type: str,
+    data: str,
+    now: datetime,
+    destination: Destination | None = None,
+) -> None:
+    """Queue an event for `destination`, by default the room's webhook as it is set now; without a URL for nobody."""
+    to = destination or tx.execute(_DESTINATION, {"room": room_id}).one()
+    if not to.webhook_event_url:
         return
     delivery = {
         "id": str(uuid4()),
@@ -66,10 +84,10 @@ def enqueue(tx: Transaction, account_id: str, room_id: str, event_type: str, dat
         "room_id": room_id,
         "event_type": event_type,
         "data": data,
-        "url": room.webhook_event_url,
-        "failover_url": room.webhook_event_failover_url,
-        "timeout_secs": room.webhook_timeout_secs,
-        "origin": _origin(room.webhook_event_url),
+        "url": to.webhook_event_url,
+        "failover_url": to.webhook_event_failover_url,
+        "timeout_secs": to.webhook_timeout_secs,
+        "origin": _origin(to.webhook_event_url),
         "status": PENDING,
         "rounds": 0,
         "attempts": 0,
@@ -214,15 +232,15 @@ def replay(tx: Transaction, account_id: str | None, delivery_id: str, *, now: da
     """Deliver once more, from the first round on, whatever became of it. NotFound when it is not the account's.
 
     The URLs are those of the room now, if it still has one: a replay is often asked for after they were mended.
+    A composition's own URLs cannot change, so its event goes where it went.
     """
     ours = [DELIVERIES.c.id == delivery_id, *([DELIVERIES.c.account_id == account_id] if account_id else [])]
     delivery = tx.execute(select(DELIVERIES).where(*ours).with_for_update()).first()
     if delivery is None:
         raise NotFound
-    columns = schema.rooms.c
-    room = tx.execute(select(schema.rooms).where(columns.id == delivery.room_id)).one()
+    room = tx.execute(_DESTINATION, {"room": delivery.room_id}).one()
     destination = {}
-    if room.webhook_event_url:
+    if room.webhook_event_url and delivery.event_type != CompositionCompleted.event_type:
         destination = {
             "url": room.webhook_event_url,
             "failover_url": room.webhook_event_failover_url,

@@ -181,3 +181,28 @@ def test_a_wrong_member_of_a_body_is_named(body: dict[str, object], pointer: str
     conditions, faults = parse_members(body, OF_DELIVERIES)
     assert (conditions, [fault.pointer for fault in faults]) == ((), [pointer])
     assert all("filter[" not in fault.detail for fault in faults)
+
+
+DURATION = Attribute("duration_secs", "duration_secs", "at_least", "")
+
+
+@pytest.mark.parametrize("name", ["filter[duration_secs]", "filter[duration_secs][gte]"])
+@pytest.mark.parametrize(("text", "expected"), [("0", 0), ("60", 60), ("007", 7), ("9" * 30, 2**31 - 1)])
+def test_at_least_so_many(name: str, text: str, expected: int) -> None:
+    assert parse([(name, text)], [DURATION]) == ((Condition("duration_secs", "ge", expected),), [])
+    assert parse_members({"duration_secs": text}, [DURATION])[0] == (Condition("duration_secs", "ge", expected),)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "1e3", "x", " 1", "\u0661", "9" * 31])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    conditions, faults = parse([("filter[duration_secs]", text)], [DURATION])
+    assert (conditions, [(fault.code, fault.parameter) for fault in faults]) == (
+        (),
+        [("10031", "filter[duration_secs]")],
+    )
+
+
+@pytest.mark.parametrize("operator_asked", ["eq", "lte", "contains"])
+def test_a_duration_is_only_compared_from_below(operator_asked: str) -> None:
+    name = f"filter[duration_secs][{operator_asked}]"
+    assert [fault.parameter for fault in parse([(name, "1")], [DURATION])[1]] == [name]

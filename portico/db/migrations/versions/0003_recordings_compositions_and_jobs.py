@@ -25,7 +25,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('kind', 'subject', name=op.f('uq_jobs_kind_subject'))
     )
     with op.batch_alter_table('jobs', schema=None) as batch_op:
-        batch_op.create_index('ix_jobs_due_at', ['due_at'], unique=False)
+        batch_op.create_index('ix_jobs_kind_due_at', ['kind', 'due_at'], unique=False)
 
     op.create_table('participant_tokens',
     sa.Column('participant_id', sa.String(length=36), nullable=False),
@@ -141,6 +141,6 @@ def downgrade() -> None:
     op.drop_table('revoked_tokens')
     op.drop_table('participant_tokens')
     with op.batch_alter_table('jobs', schema=None) as batch_op:
-        batch_op.drop_index('ix_jobs_due_at')
+        batch_op.drop_index('ix_jobs_kind_due_at')
 
     op.drop_table('jobs')

@@ -1,0 +1,256 @@
+"""Compositions: films of sessions, from the wish for one to its file and its event."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, or_, select
+
+from portico.core import composition_request
+from portico.core.composition_request import EVERYTHING
+from portico.core.errors import NotFound
+from portico.core.events import CompositionCompleted, megabytes, whole_seconds
+from portico.core.filters import Condition
+from portico.core.model import Composition, Region
+from portico.core.paging import Page
+from portico.db import schema
+from portico.db.engine import Transaction
+from portico.services import events, jobs, recordings
+from portico.services.listing import Listed, matching, page_of
+from portico.services.webhooks import Destination
+
+COMPOSITIONS = schema.room_compositions
+RECORDINGS = schema.room_recordings
+PARTICIPANTS = schema.room_participants
+SESSIONS = schema.room_sessions
+ENQUEUED, PROCESSING, COMPLETED, FAILED = "enqueued", "processing", "completed", "failed"
+_MEMBERS = [COMPOSITIONS.c[name] for name in Composition.__dataclass_fields__]
+_SOURCE_MEMBERS = ("id", "type", "codec", "object_key", "started_at", "ended_at", "stream_key", "participant_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A finished recording that a film shows or lets hear, and what is known of its participant."""
+
+    id: str
+    type: str
+    codec: str
+    object_key: str
+    started_at: datetime
+    ended_at: datetime
+    stream_key: str
+    participant_id: str
+    shown: tuple[tuple[int, int | None], ...]
+    """When it was enabled, in Unix milliseconds."""
+    label: str | None
+    context: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Everything that a film is made of. `sources` are those that some region shows and, with sound, all audio."""
+
+    composition_id: str
+    width: int
+    height: int
+    regions: tuple[Region, ...]
+    sound: bool
+    show_placeholders: bool
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What was made, and which part of the session it shows."""
+
+    size_bytes: int
+    sha256: str
+    object_key: str
+    started_at: datetime
+    ended_at: datetime
+
+
+def create(
+    tx: Transaction, account_id: str, body: object, *, regions_max: int, sound_by_default: bool, now: datetime
+) -> Composition:
+    """Ask for a film, at any time. Raises Invalid with every fault of the request's body."""
+    session = _session(tx, account_id, composition_request.session_id(body))
+    wish = composition_request.parse(
+        body,
+        videos=None if session is None else _videos(tx, session.id),
+        regions_max=regions_max,
+        sound_by_default=sound_by_default,
+    )
+    assert session is not None, "without a session the wish was refused"
+    composition_id = str(uuid4())
+    tx.execute(
+        COMPOSITIONS.insert().values(
+            id=composition_id,
+            account_id=account_id,
+            room_id=session.room_id,
+            status=ENQUEUED,
+            progress=0.0,
+            created_at=now,
+            updated_at=now,
+            **asdict(wish),
+        )
+    )
+    jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now)
+    return retrieve(tx, account_id, composition_id)
+
+
+def list_compositions(
+    tx: Transaction, account_id: str, page: Page, conditions: Sequence[Condition] = ()
+) -> Listed[Composition]:
+    """The account's compositions, newest first."""
+    where = [COMPOSITIONS.c.account_id == account_id, *matching(COMPOSITIONS, conditions)]
+    listed = page_of(tx, COMPOSITIONS, where, page, select(*_MEMBERS), COMPOSITIONS.c.created_at)
+    return Listed([Composition(**row._mapping) for row in listed.items], listed.total_results)
+
+
+def retrieve(tx: Transaction, account_id: str, composition_id: str) -> Composition:
+    """The account's composition; NotFound when there is none (any more)."""
+    ours = (COMPOSITIONS.c.id == composition_id) & (COMPOSITIONS.c.account_id == account_id)
+    row = tx.execute(select(*_MEMBERS).where(ours)).first()
+    if row is None:
+        raise NotFound
+    return Composition(**row._mapping)
+
+
+def delete(tx: Transaction, account_id: str, composition_id: str, *, now: datetime) -> None:
+    """Forget a composition, whatever its status, stop its making and have its file deleted; NotFound."""
+    composition = _locked(tx, composition_id)
+    if composition is None or composition.account_id != account_id:
+        raise NotFound
+    tx.execute(COMPOSITIONS.delete().where(COMPOSITIONS.c.id == composition_id))
+    jobs.cancel(tx, jobs.COMPOSE, composition_id)
+    if composition.object_key is not None:
+        jobs.enqueue(tx, jobs.DELETE_OBJECT, composition.object_key, now=now)
+
+
+def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | None:
+    """What to make, and the composition is processing; None as long as its session or a recording of it goes on.
+
+    NotFound when it was deleted, or is completed or failed: there is nothing to do any more. A composition that
+    somebody else began and left is begun again.
+    """
+    composition = _locked(tx, composition_id)
+    if composition is None or composition.status not in (ENQUEUED, PROCESSING):
+        raise NotFound
+    if _goes_on(tx, composition.session_id):
+        return None
+    tx.execute(
+        COMPOSITIONS.update()
+        .where(COMPOSITIONS.c.id == composition_id)
+        .values(status=PROCESSING, progress=0.0, updated_at=now)
+    )
+    regions = tuple(_region(name, members) for name, members in composition.video_layout.items())
+    sound = composition.audio_sources is not None
+    width, height = composition_request.size(composition.resolution)
+    sources = _sources(tx, composition.session_id, regions, sound=sound)
+    return Work(composition_id, width, height, regions, sound, composition.show_placeholders, sources)
+
+
+def set_progress(tx: Transaction, composition_id: str, progress: float, *, now: datetime) -> bool:
+    """Note how much of the film is made, 0 to 1. False: nobody wants it any more."""
+    making = (COMPOSITIONS.c.id == composition_id) & (COMPOSITIONS.c.status == PROCESSING)
+    reached = {"progress": min(max(progress, 0.0), 1.0), "updated_at": now}
+    return tx.execute(COMPOSITIONS.update().where(making).values(**reached)).rowcount == 1
+
+
+def complete(
+    tx: Transaction, composition_id: str, film: Film, link: Callable[[str, str], str], *, now: datetime
+) -> bool:
+    """The film is in the store: the event to the composition's own URLs, once. False: too late or deleted.
+
+    `link` makes a URL of an object key and a file name.
+    """
+    composition = _locked(tx, composition_id)
+    if composition is None or composition.status != PROCESSING:
+        return False
+    duration = whole_seconds(film.started_at, film.ended_at)
+    tx.execute(
+        COMPOSITIONS.update()
+        .where(COMPOSITIONS.c.id == composition_id)
+        .values(
+            status=COMPLETED, progress=1.0, duration_secs=duration, completed_at=now, updated_at=now, **asdict(film)
+        )
+    )
+    saved = retrieve(tx, composition.account_id, composition_id)
+    event = CompositionCompleted(
+        composition_id=composition_id,
+        download_url=link(film.object_key, saved.file_name),
+        duration_secs=duration,
+        format=saved.format,
+        resolution=saved.resolution,
+        room_id=saved.room_id,
+        session_id=saved.session_id,
+        size_mb=megabytes(film.size_bytes),
+    )
+    destination = Destination(saved.webhook_event_url, saved.webhook_event_failover_url, saved.webhook_timeout_secs)
+    events.record(tx, saved.account_id, event, now, destination)
+    return True
+
+
+def fail(tx: Transaction, composition_id: str, failure: str, *, now: datetime) -> bool:
+    """No film will come of it, for a reason that the caller of the API should read. False: too late or deleted."""
+    unfinished = (COMPOSITIONS.c.id == composition_id) & COMPOSITIONS.c.status.in_((ENQUEUED, PROCESSING))
+    failed = {"status": FAILED, "failure": failure, "updated_at": now}
+    return tx.execute(COMPOSITIONS.update().where(unfinished).values(**failed)).rowcount == 1
+
+
+def _locked(tx: Transaction, composition_id: str) -> Row[Any] | None:
+    """The composition, after its room, as everything locks that records an event."""
+    this = COMPOSITIONS.c.id == composition_id
+    found = tx.execute(select(COMPOSITIONS.c.room_id).where(this)).first()
+    if found is None:
+        return None
+    tx.execute(select(schema.rooms.c.id).where(schema.rooms.c.id == found.room_id).with_for_update())
+    return tx.execute(select(COMPOSITIONS).where(this).with_for_update()).first()
+
+
+def _session(tx: Transaction, account_id: str, session_id: str | None) -> Row[Any] | None:
+    ours = (SESSIONS.c.id == session_id) & (SESSIONS.c.account_id == account_id)
+    return None if session_id is None else tx.execute(select(SESSIONS).where(ours)).first()
+
+
+def _videos(tx: Transaction, session_id: str) -> set[str]:
+    videos = (RECORDINGS.c.session_id == session_id) & (RECORDINGS.c.type == recordings.VIDEO)
+    visible = select(RECORDINGS.c.id).where(videos, RECORDINGS.c.started_at.is_not(None))
+    return {row.id for row in tx.execute(visible)}
+
+
+def _goes_on(tx: Transaction, session_id: str) -> bool:
+    """Whether the session is active, or some track of it, also one that nobody sees yet, is not finished."""
+    active = select(SESSIONS.c.id).where(SESSIONS.c.id == session_id, SESSIONS.c.active)
+    unfinished = (RECORDINGS.c.session_id == session_id) & (RECORDINGS.c.status != recordings.COMPLETED)
+    return any(tx.execute(each).first() for each in (active, select(RECORDINGS.c.id).where(unfinished).limit(1)))
+
+
+def _region(name: str, members: dict[str, Any]) -> Region:
+    return Region(name, **(members | {"video_sources": tuple(members["video_sources"])}))
+
+
+def _sources(tx: Transaction, session_id: str, regions: Sequence[Region], *, sound: bool) -> tuple[Source, ...]:
+    named = {source for region in regions for source in region.video_sources}
+    wanted = [RECORDINGS.c.type == recordings.AUDIO] if sound else []
+    video = RECORDINGS.c.type == recordings.VIDEO
+    wanted.append(video if EVERYTHING in named else video & RECORDINGS.c.id.in_(named))
+    rows = tx.execute(
+        select(
+            *(RECORDINGS.c[name] for name in (*_SOURCE_MEMBERS, "shown")),
+            PARTICIPANTS.c.label,
+            PARTICIPANTS.c.context,
+        )
+        .join(PARTICIPANTS, PARTICIPANTS.c.id == RECORDINGS.c.participant_id)
+        .where(RECORDINGS.c.session_id == session_id, RECORDINGS.c.object_key.is_not(None), or_(*wanted))
+        .order_by(RECORDINGS.c.started_at, RECORDINGS.c.id)
+    )
+    return tuple(_source(dict(row._mapping)) for row in rows)
+
+
+def _source(row: dict[str, Any]) -> Source:
+    shown = tuple((begun, ended) for begun, ended in row["shown"])
+    return Source(**(row | {"shown": shown}))

@@ -1,0 +1,281 @@
+"""Recordings: one row for each track that a participant publishes, from its first packet to its file and its end."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Row, select
+
+from portico.core.errors import NotFound
+from portico.core.events import RecordingCompleted, RecordingStarted, megabytes, whole_seconds
+from portico.core.filters import Condition
+from portico.core.model import Recording
+from portico.core.paging import Page
+from portico.db import schema
+from portico.db.engine import Transaction
+from portico.services import events, jobs
+from portico.services.listing import Listed, matching, page_of
+
+RECORDINGS = schema.room_recordings
+PARTICIPANTS = schema.room_participants
+COMPOSITIONS = schema.room_compositions
+AUDIO, VIDEO = "audio", "video"
+PROCESSING, COMPLETED = "processing", "completed"
+DELETED_AT_ONCE = 200
+"""In one transaction: on SQLite all other writes wait for it."""
+_MEMBERS = [RECORDINGS.c[name] for name in Recording.__dataclass_fields__]
+Shown = Sequence[Sequence[int | None]]
+"""When a track was enabled: [from, until or None] in Unix milliseconds, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What came of a dump. Without `object_key` nothing could be saved; `failure` says why it is less than it was."""
+
+    codec: str | None
+    size_bytes: int
+    sha256: str | None
+    object_key: str | None
+    started_at: datetime
+    ended_at: datetime
+    failure: str | None
+
+
+def begin(tx: Transaction, participant_id: str, stream_key: str, dump: str, *, now: datetime) -> bool:
+    """Expect both tracks of a stream in these dumps; nobody sees them before their first packet. False: they left.
+
+    Saying it again changes nothing.
+    """
+    row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).first()
+    if row is None:
+        return False
+    _lock_room(tx, row.room_id)
+    here = (PARTICIPANTS.c.id == participant_id) & PARTICIPANTS.c.left_at.is_(None)
+    participant = tx.execute(select(PARTICIPANTS).where(here)).first()
+    if participant is None:
+        return False
+    if tx.execute(select(RECORDINGS.c.id).where(RECORDINGS.c.dump == dump)).first() is not None:
+        return True
+    expected = {
+        "account_id": participant.account_id,
+        "room_id": participant.room_id,
+        "session_id": participant.session_id,
+        "participant_id": participant_id,
+        "stream_key": stream_key,
+        "dump": dump,
+        "status": PROCESSING,
+        "shown": [],
+        "created_at": now,
+        "updated_at": now,
+    }
+    tx.execute(RECORDINGS.insert(), [{"id": str(uuid4()), "type": kind, **expected} for kind in (AUDIO, VIDEO)])
+    return True
+
+
+def first_media(tx: Transaction, dump: str, type: str, shown: Shown, *, now: datetime) -> bool:
+    """A track's first packet has come: the recording is there, and its event. False: it was already, or is over."""
+    track = (RECORDINGS.c.dump == dump) & (RECORDINGS.c.type == type)
+    recording = _locked(tx, track)
+    if recording is None or recording.started_at is not None or recording.ended_at is not None:
+        return False
+    _start(tx, recording, started_at=now, now=now)
+    tx.execute(RECORDINGS.update().where(track).values(shown=_plain(shown)))
+    return True
+
+
+def show(tx: Transaction, dump: str, type: str, shown: Shown, *, now: datetime) -> None:
+    """The track was enabled or disabled: this is the whole timeline so far. Nothing once the recording is over."""
+    track = (RECORDINGS.c.dump == dump) & (RECORDINGS.c.type == type) & RECORDINGS.c.ended_at.is_(None)
+    tx.execute(RECORDINGS.update().where(track).values(shown=_plain(shown), updated_at=now))
+
+
+def end(tx: Transaction, dump: str, *, now: datetime) -> None:
+    """A stream is not published any more: its tracks' files can be finished."""
+    stream = RECORDINGS.c.dump == dump
+    if _locked(tx, stream) is not None:
+        _end(tx, stream, now)
+
+
+def end_of_participant(tx: Transaction, participant_id: str, now: datetime) -> None:
+    """Somebody leaves: `end` of everything they publish. The room is locked by the caller."""
+    _end(tx, RECORDINGS.c.participant_id == participant_id, now)
+
+
+def complete(
+    tx: Transaction, recording_id: str, finished: Finished, link: Callable[[str, str], str], *, now: datetime
+) -> bool:
+    """The file is in the store, or it is sure that there will be none: the event, once. False: too late or deleted.
+
+    `link` makes a URL of an object key and a file name. A recording whose first packet nobody told of starts first.
+    """
+    recording = _locked(tx, RECORDINGS.c.id == recording_id)
+    if recording is None or recording.status == COMPLETED:
+        return False
+    if recording.started_at is None:
+        _start(tx, recording, started_at=finished.started_at, now=now)
+    _save(tx, recording_id, finished, now)
+    saved = Recording(**tx.execute(select(*_MEMBERS).where(RECORDINGS.c.id == recording_id)).one()._mapping)
+    event = RecordingCompleted(
+        session_id=saved.session_id,
+        room_id=saved.room_id,
+        participant_id=saved.participant_id,
+        recording_id=recording_id,
+        type=saved.type,
+        size_mb=megabytes(finished.size_bytes),
+        download_url=None if saved.object_key is None else link(saved.object_key, saved.file_name),
+        codec=finished.codec,
+        duration_secs=whole_seconds(finished.started_at, finished.ended_at),
+    )
+    events.record(tx, recording.account_id, event, now)
+    _hurry_compositions(tx, saved.session_id)
+    return True
+
+
+def discard(tx: Transaction, recording_id: str) -> bool:
+    """Forget a track that never had media. False: somebody was told that it started, so it has to be completed."""
+    recording = _locked(tx, RECORDINGS.c.id == recording_id)
+    if recording is not None and recording.started_at is not None:
+        return False
+    if recording is not None:
+        tx.execute(RECORDINGS.delete().where(RECORDINGS.c.id == recording_id))
+        _hurry_compositions(tx, recording.session_id)
+    return True
+
+
+def unfinished_dumps(tx: Transaction) -> set[str]:
+    """The dumps that a recording still needs."""
+    wanted = select(RECORDINGS.c.dump).where(RECORDINGS.c.status == PROCESSING).distinct()
+    return {row.dump for row in tx.execute(wanted)}
+
+
+def list_recordings(
+    tx: Transaction, account_id: str, page: Page, conditions: Sequence[Condition] = ()
+) -> Listed[Recording]:
+    """The account's recordings, newest first."""
+    where = [*_visible(account_id), *matching(RECORDINGS, conditions)]
+    listed = page_of(tx, RECORDINGS, where, page, select(*_MEMBERS), RECORDINGS.c.created_at)
+    return Listed([Recording(**row._mapping) for row in listed.items], listed.total_results)
+
+
+def retrieve(tx: Transaction, account_id: str, recording_id: str) -> Recording:
+    """The account's recording; NotFound when there is none (any more)."""
+    row = tx.execute(select(*_MEMBERS).where(RECORDINGS.c.id == recording_id, *_visible(account_id))).first()
+    if row is None:
+        raise NotFound
+    return Recording(**row._mapping)
+
+
+def delete(tx: Transaction, account_id: str, recording_id: str, *, now: datetime) -> None:
+    """Forget a recording, whatever its status, and have its file deleted. NotFound when there is none."""
+    ours = [RECORDINGS.c.id == recording_id, *_visible(account_id)]
+    recording = tx.execute(select(RECORDINGS).where(*ours).with_for_update()).first()
+    if recording is None:
+        raise NotFound
+    _delete(tx, [recording], now)
+    jobs.cancel(tx, jobs.FINISH_RECORDING, recording_id)
+    _hurry_compositions(tx, recording.session_id)
+
+
+def delete_page(
+    tx: Transaction, account_id: str, page: Page, conditions: Sequence[Condition] = (), *, now: datetime
+) -> int:
+    """Delete the completed recordings on one page of the list; how many."""
+    listed = list_recordings(tx, account_id, page, conditions)
+    return _delete_completed(tx, [recording.id for recording in listed.items], now)
+
+
+def delete_some(
+    tx: Transaction,
+    account_id: str,
+    conditions: Sequence[Condition],
+    *,
+    now: datetime,
+    limit: int = DELETED_AT_ONCE,
+) -> tuple[int, bool]:
+    """Delete up to `limit` completed recordings that match: how many, and whether to call again.
+
+    What is made after `now` stays out, so that a busy account comes to an end.
+    """
+    where = [*_visible(account_id), *matching(RECORDINGS, conditions), RECORDINGS.c.created_at <= now]
+    chosen = select(RECORDINGS.c.id).where(*where, RECORDINGS.c.status == COMPLETED).limit(limit)
+    ids = [row.id for row in tx.execute(chosen)]
+    return _delete_completed(tx, ids, now), len(ids) == limit
+
+
+def _visible(account_id: str) -> list[ColumnElement[bool]]:
+    return [RECORDINGS.c.account_id == account_id, RECORDINGS.c.started_at.is_not(None)]
+
+
+def _lock_room(tx: Transaction, room_id: str) -> None:
+    # As sessions.lock_room; sessions end recordings and so cannot be imported here.
+    tx.execute(select(schema.rooms.c.id).where(schema.rooms.c.id == room_id).with_for_update())
+
+
+def _locked(tx: Transaction, which: ColumnElement[bool]) -> Row[Any] | None:
+    """One of these recordings of one room, as it is once the room is locked."""
+    found = tx.execute(select(RECORDINGS.c.room_id).where(which).limit(1)).first()
+    if found is None:
+        return None
+    _lock_room(tx, found.room_id)
+    return tx.execute(select(RECORDINGS).where(which).limit(1).with_for_update()).first()
+
+
+def _save(tx: Transaction, recording_id: str, finished: Finished, now: datetime) -> None:
+    duration = whole_seconds(finished.started_at, finished.ended_at)
+    outcome = {"status": COMPLETED, "duration_secs": duration, "completed_at": now, "updated_at": now}
+    tx.execute(RECORDINGS.update().where(RECORDINGS.c.id == recording_id).values(**asdict(finished), **outcome))
+
+
+def _start(tx: Transaction, recording: Row[Any], *, started_at: datetime, now: datetime) -> None:
+    started = {"started_at": started_at, "created_at": now, "updated_at": now}
+    tx.execute(RECORDINGS.update().where(RECORDINGS.c.id == recording.id).values(**started))
+    event = RecordingStarted(
+        recording.session_id, recording.room_id, recording.participant_id, recording.id, recording.type
+    )
+    events.record(tx, recording.account_id, event, now)
+
+
+def _end(tx: Transaction, which: ColumnElement[bool], now: datetime) -> None:
+    going_on = select(RECORDINGS.c.id, RECORDINGS.c.shown).where(which, RECORDINGS.c.ended_at.is_(None))
+    for recording in tx.execute(going_on.order_by(RECORDINGS.c.id)).all():
+        shown = _closed(recording.shown, now)
+        this = RECORDINGS.c.id == recording.id
+        tx.execute(RECORDINGS.update().where(this).values(ended_at=now, shown=shown, updated_at=now))
+        jobs.enqueue(tx, jobs.FINISH_RECORDING, recording.id, now=now)
+
+
+def _closed(shown: Shown, now: datetime) -> list[list[int | None]]:
+    """The last interval ends now if it was open; never before it began, as clocks may be set back."""
+    closed = _plain(shown)
+    if closed and closed[-1][1] is None:
+        closed[-1][1] = max(int(now.timestamp() * 1000), closed[-1][0] or 0)
+    return closed
+
+
+def _plain(shown: Shown) -> list[list[int | None]]:
+    return [list(interval) for interval in shown]
+
+
+def _delete_completed(tx: Transaction, ids: Sequence[str], now: datetime) -> int:
+    completed = RECORDINGS.c.id.in_(ids) & (RECORDINGS.c.status == COMPLETED)
+    # In one order, so that two who delete the same do not wait for each other.
+    chosen = select(RECORDINGS.c.id, RECORDINGS.c.object_key).where(completed).order_by(RECORDINGS.c.id)
+    found: list[Row[Any]] = list(tx.execute(chosen.with_for_update()))
+    _delete(tx, found, now)
+    return len(found)
+
+
+def _delete(tx: Transaction, recordings: Sequence[Row[Any]], now: datetime) -> None:
+    keys = [recording.object_key for recording in recordings if recording.object_key is not None]
+    jobs.enqueue_all(tx, jobs.DELETE_OBJECT, keys, now=now)
+    tx.execute(RECORDINGS.delete().where(RECORDINGS.c.id.in_([recording.id for recording in recordings])))
+
+
+def _hurry_compositions(tx: Transaction, session_id: str) -> None:
+    """A composition of the session may have waited for this recording."""
+    waiting = select(COMPOSITIONS.c.id).where(COMPOSITIONS.c.session_id == session_id)
+    waiting = waiting.where(COMPOSITIONS.c.status == "enqueued")
+    if ids := [row.id for row in tx.execute(waiting)]:
+        jobs.hurry(tx, jobs.COMPOSE, ids)

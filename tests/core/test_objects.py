@@ -1,0 +1,42 @@
+"""Names of files in the store: made and read back, and nothing else passes for one."""
+
+import pytest
+
+from portico.core import objects
+
+SESSION = "7b61621f-62e0-4aad-ab11-9fd19e272e73"
+ROW = "1ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
+
+
+def test_a_key_tells_whose_file_it_is() -> None:
+    recording, film = objects.recording_key(SESSION, ROW, "ogg"), objects.composition_key(ROW)
+    assert (recording, film) == (f"recordings/{SESSION}/{ROW}.ogg", f"compositions/{ROW}.mp4")
+    assert (objects.recording_of(recording), objects.composition_of(recording)) == (ROW, None)
+    assert (objects.recording_of(film), objects.composition_of(film)) == (None, ROW)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "recordings",
+        f"recordings/{SESSION}/{ROW}",
+        f"recordings/{SESSION}/{ROW}.exe",
+        f"recordings/{SESSION}/{ROW}.ogg\n",
+        f"recordings/{SESSION}/../{ROW}.ogg",
+        f"/recordings/{SESSION}/{ROW}.ogg",
+        f"recordings/{SESSION}/{ROW.upper()}.ogg",
+        f"compositions/{ROW}.webm",
+        f"compositions/../compositions/{ROW}.mp4",
+    ],
+)
+def test_nothing_else_is_a_key(key: str) -> None:
+    assert objects.recording_of(key) is None and objects.composition_of(key) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [("a.ogg", "audio/ogg"), ("a.webm", "video/webm"), ("a.mp4", "video/mp4"), ("a.html", "application/octet-stream")],
+)
+def test_the_ending_tells_the_media_type(key: str, kind: str) -> None:
+    assert objects.content_type(key) == kind

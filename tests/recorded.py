@@ -1,0 +1,100 @@
+"""Recordings that tests need, made by the services as the gateway and the worker call them."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import select
+
+from portico.core.objects import recording_key
+from portico.db import schema
+from portico.db.engine import Transaction
+from portico.services import participants, recordings, sessions
+from portico.services.participants import Joined
+from portico.services.recordings import Finished
+from tests.factories import NOW, a_participant, a_room, row
+
+SECOND = timedelta(seconds=1)
+ENDINGS = {"audio": ("opus", "ogg"), "video": ("vp8", "webm")}
+
+
+def link(object_key: str, file_name: str) -> str:
+    """What the store would answer."""
+    return f"https://files.example.com/{object_key}?filename={file_name}"
+
+
+def a_stream(tx: Transaction, participant_id: str, *, key: str = "self", now: datetime = NOW) -> str:
+    """Somebody publishes a stream that is recorded, nothing of which has come yet: the name of its dump."""
+    dump = f"dump-{uuid4().hex}"
+    assert recordings.begin(tx, participant_id, key, dump, now=now)
+    return dump
+
+
+def recording_of(tx: Transaction, dump: str, kind: str) -> str:
+    """The id of one of a dump's two recordings."""
+    columns = schema.room_recordings.c
+    found: str = tx.execute(select(columns.id).where(columns.dump == dump, columns.type == kind)).scalar_one()
+    return found
+
+
+def started(tx: Transaction, participant_id: str, kind: str = "video", *, now: datetime = NOW) -> str:
+    """A recording that goes on, enabled from its beginning."""
+    dump = a_stream(tx, participant_id, now=now)
+    assert recordings.first_media(tx, dump, kind, [[milliseconds(now), None]], now=now)
+    return recording_of(tx, dump, kind)
+
+
+def finished(tx: Transaction, recording_id: str, *, seconds: float = 60, size_bytes: int = 5_600_000) -> Finished:
+    """What becomes of a recording: so many seconds of media from its beginning, or from NOW if it had none."""
+    recording = row(tx, schema.room_recordings, recording_id)
+    codec, ending = ENDINGS[recording.type]
+    begun = recording.started_at or NOW
+    return Finished(
+        codec=codec,
+        size_bytes=size_bytes,
+        sha256="0" * 64,
+        object_key=recording_key(recording.session_id, recording_id, ending),
+        started_at=begun,
+        ended_at=begun + timedelta(seconds=seconds),
+        failure=None,
+    )
+
+
+def nothing_of(tx: Transaction, recording_id: str) -> Finished:
+    """What becomes of a recording of which nothing could be saved."""
+    lost = {"codec": None, "size_bytes": 0, "sha256": None, "object_key": None, "failure": "The disk was full."}
+    return replace(finished(tx, recording_id, seconds=0), **lost)  # type: ignore[arg-type]
+
+
+def a_recording(
+    tx: Transaction, participant_id: str, kind: str = "video", *, seconds: float = 60, now: datetime = NOW
+) -> str:
+    """A completed recording of one track; the stream's other track had no media. Its id."""
+    dump = a_stream(tx, participant_id, now=now)
+    assert recordings.first_media(tx, dump, kind, [[milliseconds(now), None]], now=now)
+    later = now + timedelta(seconds=seconds)
+    recordings.end(tx, dump, now=later)
+    recording_id = recording_of(tx, dump, kind)
+    assert recordings.complete(tx, recording_id, finished(tx, recording_id, seconds=seconds), link, now=later)
+    assert recordings.discard(tx, recording_of(tx, dump, "audio" if kind == "video" else "video"))
+    return recording_id
+
+
+def somebody(tx: Transaction, *, account: str = "default") -> Joined:
+    """A participant of a recorded room of their own, which has a webhook."""
+    return a_participant(tx, a_room(tx, account=account, webhook_event_url="http://127.0.0.1:1/hook"))
+
+
+def over(tx: Transaction, session_id: str, *, now: datetime) -> None:
+    """The session ends."""
+    sessions.end(tx, session_id, ended_reason="Ended from API", left_reason="session_ended", now=now)
+
+
+def gone(tx: Transaction, participant_id: str, *, now: datetime) -> None:
+    """Somebody leaves."""
+    assert participants.leave(tx, participant_id, "left", now=now)
+
+
+def milliseconds(instant: datetime) -> int:
+    """Since the Unix epoch."""
+    return int(instant.timestamp() * 1000)
