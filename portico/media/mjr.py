@@ -1,0 +1,154 @@
+"""The dumps that Janus writes of received RTP (.mjr): a header, then every packet with the moment it arrived.
+
+The format as Janus' recorder writes it, https://janus.conf.meetecho.com/docs/recordings.html: "MJR00002", the length
+(16 bits) and text of a JSON object, then records of "MEET", milliseconds since the first packet (32 bits), length
+(16 bits) and an RTP packet. All numbers are big-endian. A Janus that was killed leaves a dump that ends anywhere; a
+disk that was full for a while leaves one with pieces missing in the middle.
+"""
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+_MAGIC = b"MJR00002"
+_MARK = b"MEET"
+_RECORD = struct.Struct(">4sIH")
+_RTP = struct.Struct(">BBHI")
+
+LONGEST_DUMP_MS = 7 * 24 * 3600 * 1000
+"""A record that claims to be later than this is damage, not media."""
+MOST_REPAIRS = 10_000
+"""How often the start of a record is searched for in one dump; what follows then is given up."""
+_CHUNK = 1 << 16
+
+
+class NotADump(Exception):
+    """The file is not what Janus writes; its text says why in a sentence."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What Janus noted before the first packet."""
+
+    type: Literal["audio", "video"]
+    codec: str
+    first_packet_us: int
+    """When the first packet arrived: microseconds since 1970 on the clock of Janus' machine."""
+
+
+class Packet(NamedTuple):
+    """One RTP packet (RFC 3550) without its extensions and padding: the payload of padding alone is empty."""
+
+    arrived_ms: int
+    """Since the first packet of the dump."""
+    seq: int
+    timestamp: int
+    marker: bool
+    payload: bytes
+
+
+def read_header(file: BinaryIO) -> Header | None:
+    """Reads up to the first record; None where Janus was gone before it had written that far."""
+    magic = file.read(len(_MAGIC))
+    if magic != _MAGIC[: len(magic)]:
+        raise NotADump("The file does not begin like a dump of Janus (MJR00002).")
+    length = file.read(2)
+    text = file.read(int.from_bytes(length, "big"))
+    if len(length) < 2 or len(text) < int.from_bytes(length, "big"):
+        return None
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NotADump("The header of the dump is not JSON.") from error
+    return _header(members)
+
+
+def _header(members: Any) -> Header:
+    match members:
+        case {"t": "a" | "v" as type_, "c": str(codec), "u": int(first_packet_us)} if 0 <= first_packet_us < 1 << 55:
+            if members.get("e"):
+                raise NotADump("The media of the dump is encrypted end to end and cannot be read here.")
+            return Header("audio" if type_ == "a" else "video", codec.lower(), first_packet_us)
+    raise NotADump("The header of the dump names no track of audio or video with its codec and start.")
+
+
+def packets(file: BinaryIO) -> Iterator[Packet]:
+    """Every whole packet after the header, in order of arrival; what is no RTP is passed over.
+
+    Arrival never runs backwards. Where a record is damaged, reading goes on with the next one that is whole.
+    """
+    for arrived_ms, rtp in _records(file):
+        packet = parse_rtp(arrived_ms, rtp)
+        if packet is not None:
+            yield packet
+
+
+def parse_rtp(arrived_ms: int, rtp: bytes) -> Packet | None:
+    """Takes a packet apart (RFC 3550 section 5.1); None if it is not one."""
+    if len(rtp) < 12 or rtp[0] >> 6 != 2:
+        return None
+    flags, kind, seq, timestamp = _RTP.unpack_from(rtp)
+    begin, end = 12 + 4 * (flags & 0x0F), len(rtp)
+    if flags & 0x10:
+        if begin + 4 > end:
+            return None
+        begin += 4 + 4 * int.from_bytes(rtp[begin + 2 : begin + 4], "big")
+    if flags & 0x20:
+        if rtp[-1] == 0:
+            return None
+        end -= rtp[-1]
+    if begin > end:
+        return None
+    return Packet(arrived_ms, seq, timestamp, kind & 0x80 != 0, rtp[begin:end])
+
+
+def _records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    latest = repairs = 0
+    start = file.tell()
+    head = file.read(_RECORD.size)
+    while len(head) == _RECORD.size:
+        mark, arrived_ms, length = _RECORD.unpack(head)
+        whole = False
+        if mark == _MARK and latest <= arrived_ms < LONGEST_DUMP_MS:
+            rest = file.read(length + _RECORD.size)
+            if len(rest) < length:
+                return  # the end of a dump that was cut; what is left may hold anything a sender likes
+            whole = _may_precede(arrived_ms, rest[length:])
+        if whole:
+            yield arrived_ms, rest[:length]
+            latest, head, start = arrived_ms, rest[length:], start + _RECORD.size + length
+            continue
+        repairs += 1
+        found = _find_mark(file, start + 1) if repairs <= MOST_REPAIRS else None
+        if found is None:
+            return
+        start = found
+        file.seek(start)
+        head = file.read(_RECORD.size)
+
+
+def _may_precede(arrived_ms: int, following: bytes) -> bool:
+    """Whether a record is sound, by what follows: nothing, or a record that arrived no earlier.
+
+    Behind one with bytes missing comes something else, behind one with a wrong time an earlier one.
+    """
+    if len(following) < _RECORD.size:
+        return following[: len(_MARK)] == _MARK[: len(following)]
+    mark, next_ms, _ = _RECORD.unpack(following)
+    return bool(mark == _MARK and next_ms >= arrived_ms)
+
+
+def _find_mark(file: BinaryIO, start: int) -> int | None:
+    """Where the next record may begin, at `start` or later."""
+    file.seek(start)
+    kept = b""
+    while chunk := file.read(_CHUNK):
+        text = kept + chunk
+        at = text.find(_MARK)
+        if at >= 0:
+            return start + at
+        kept = text[-(len(_MARK) - 1) :]
+        start += len(text) - len(kept)
+    return None
