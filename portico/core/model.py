@@ -102,7 +102,7 @@ class Recording:
     @property
     def file_name(self) -> str:
         """What a person who downloads it gets; the ending is that of the object."""
-        return _file_name("recording", self.started_at, self.type, self.id, self.object_key or "")
+        return file_name_of("recording", self.started_at, self.type, self.id, self.object_key or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +136,10 @@ class Composition:
     @property
     def file_name(self) -> str:
         """What a person who downloads it gets; the ending is that of the object."""
-        return _file_name("composition", self.started_at or self.created_at, None, self.id, self.object_key or "")
+        return file_name_of("composition", self.started_at or self.created_at, None, self.id, self.object_key or "")
 
 
-def _file_name(noun: str, when: datetime, kind: str | None, row_id: str, object_key: str) -> str:
+def file_name_of(noun: str, when: datetime, kind: str | None, row_id: str, object_key: str) -> str:
     """noun-20260202T222527Z-kind-1ccc7b54.ogg: says what it is, sorts by time, and differs from all others."""
     parts = [noun, when.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"), kind, row_id[:8]]
     _, dot, ending = object_key.rpartition(".")

@@ -1,0 +1,33 @@
+"""Which bytes of a file a request asks for (RFC 9110 section 14)."""
+
+import re
+
+# Nineteen digits are more than any file has, and Python refuses to read thousands of them.
+_ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,19})-([0-9]{0,19})[ \t]*", re.IGNORECASE)
+
+
+class NotSatisfiable(Exception):
+    """The file has no such bytes: 416."""
+
+
+def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """The first byte and the one after the last of the part that is asked for, or None for the whole file.
+
+    A header that is not understood asks for nothing, as does one that wants several parts: both may be ignored
+    (sections 14.1.1 and 14.2), and no player sends them.
+    """
+    match = _ONE_RANGE.fullmatch(header or "")
+    if match is None or match[1] == match[2] == "":
+        return None
+    first, last = match.groups()
+    if first == "":  # the last so many bytes
+        start, end = max(0, size - int(last)), size
+    elif last == "":
+        start, end = int(first), size
+    elif int(last) < int(first):
+        return None  # invalid, section 14.1.1
+    else:
+        start, end = int(first), min(int(last) + 1, size)
+    if start >= size:
+        raise NotSatisfiable
+    return start, end

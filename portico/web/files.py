@@ -1,0 +1,129 @@
+"""Serves finished files that are kept on this machine to whoever holds a signed link."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from datetime import datetime
+from functools import partial
+from typing import BinaryIO
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from portico.core import links, objects
+from portico.core.errors import Forbidden, NotFound
+from portico.core.ranges import NotSatisfiable, asked_range
+from portico.db.engine import Database
+from portico.media.storage import Store
+from portico.services import files
+from portico.services.files import Kept
+
+CHUNK_BYTES = 256 * 1024
+"""Read at once, in a thread: a film does not hold up the calls that go on."""
+
+# Players on pages of any origin may use it: who has the link has the right.
+_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+_COMMON = _ANY_ORIGIN | {
+    "Accept-Ranges": "bytes",
+    "Access-Control-Expose-Headers": "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag",
+    # A copy is asked about before each use, as what was deleted must be gone at once.
+    "Cache-Control": "private, no-cache",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_PREFLIGHT = _ANY_ORIGIN | {
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Allow-Headers": "Range, If-Range, If-None-Match",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+def router(db: Database, store: Store, secret: bytes, clock: Callable[[], datetime]) -> APIRouter:
+    """GET and HEAD /files/{key}, for links that `secret` signed. Raises Forbidden and NotFound."""
+    downloads = APIRouter(include_in_schema=False)
+
+    @downloads.api_route("/files/{key:path}", methods=["GET", "HEAD"])
+    async def download(key: str, request: Request) -> Response:
+        """The file, or the part of it that Range asks for; 404 from the moment on that its row is gone."""
+        try:
+            filename = links.verify(secret, key, request.query_params, now=clock())
+        except links.LinkRefused as refused:
+            raise Forbidden(str(refused)) from None
+        kept = await db.read(partial(files.kept, object_key=key))
+        path = store.local_path(key) if kept is not None else None
+        if kept is None or path is None:
+            raise NotFound
+        try:
+            file = await asyncio.to_thread(path.open, "rb")
+        except FileNotFoundError:
+            raise NotFound from None
+        headers = _headers(kept, key, filename)
+        return _answer(request, file, kept, headers)
+
+    @downloads.options("/files/{key:path}")
+    async def preflight(key: str) -> Response:
+        return Response(status_code=204, headers=_PREFLIGHT)
+
+    return downloads
+
+
+def _headers(kept: Kept, key: str, filename: str) -> dict[str, str]:
+    return _COMMON | {
+        "Content-Type": objects.content_type(key),
+        "Content-Disposition": links.content_disposition(filename),
+        "ETag": f'"{kept.sha256}"',
+    }
+
+
+def _answer(request: Request, file: BinaryIO, kept: Kept, headers: dict[str, str]) -> Response:
+    """Takes over `file`. Conditions come in the order of RFC 9110 section 13.2.2."""
+    size, etag = kept.size_bytes, headers["ETag"]
+    if _names(request.headers.get("if-none-match", ""), etag):
+        file.close()
+        return Response(
+            status_code=304, headers={name: text for name, text in headers.items() if name != "Content-Type"}
+        )
+    # Range is defined for GET alone; and it counts only for the file that the client has a part of already.
+    is_asked = request.method == "GET" and request.headers.get("if-range", etag) == etag
+    try:
+        part = asked_range(request.headers.get("range"), size) if is_asked else None
+    except NotSatisfiable:
+        file.close()
+        refused = _COMMON | {"Content-Range": f"bytes */{size}"}
+        return PlainTextResponse(f"The file has {size} bytes.", status_code=416, headers=refused)
+    start, end = part or (0, size)
+    headers["Content-Length"] = str(end - start)
+    if request.method == "HEAD":
+        file.close()
+        return Response(headers=headers)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    return _Part(file, start, end, 206 if part else 200, headers)
+
+
+class _Part(StreamingResponse):
+    """Bytes `start` to `end` of an open file. It stays readable to its end when it is deleted meanwhile."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int, status: int, headers: dict[str, str]) -> None:
+        super().__init__(_chunks(file, start, end), status, headers)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with closing(self._file):
+            await super().__call__(scope, receive, send)
+
+
+async def _chunks(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+    file.seek(start)
+    while start < end:
+        chunk = await asyncio.to_thread(file.read, min(CHUNK_BYTES, end - start))
+        if not chunk:
+            raise RuntimeError("a kept file is shorter than its row says")  # the connection breaks, as it must
+        start += len(chunk)
+        yield chunk
+
+
+def _names(header: str, etag: str) -> bool:
+    """Whether If-None-Match names our tag; weak comparison, RFC 9110 section 13.1.2."""
+    return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
