@@ -1,0 +1,27 @@
+"""The job that deletes an object whose row is gone."""
+
+from functools import partial
+
+import structlog
+
+from portico.db.engine import Database
+from portico.media.storage import Store
+from portico.services import files
+from portico.worker.jobs import Job, Kind
+
+log = structlog.get_logger()
+
+
+def kind(db: Database, store: Store, *, at_once: int = 2) -> Kind:
+    """For the runner of jobs; the job's subject is the object's key."""
+
+    async def run(job: Job) -> None:
+        if await db.read(partial(files.is_kept, object_key=job.subject)):
+            log.error("a row keeps an object that was to be deleted", key=job.subject)
+            return
+        await store.delete(job.subject)
+
+    async def give_up(job: Job, reason: str) -> None:
+        log.error("an object stays behind: delete it by hand", key=job.subject, why=reason)
+
+    return Kind(run, give_up, at_once)

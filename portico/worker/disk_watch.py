@@ -1,0 +1,63 @@
+"""Notices in time that the disk gets full, so that recording can stop before anything breaks."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+LOOK_SECS = 1.0
+LEAST_FREE_BYTES = 500_000_000
+RESUME_AT = 1.2
+"""So many times the limit must be free again, lest recording stops and starts all the time."""
+
+
+class DiskWatch:
+    """Watches one folder's file system. `on_change` hears when space gets low, and when it is enough again."""
+
+    def __init__(
+        self,
+        folder: Path,
+        on_change: Callable[[bool], Awaitable[None]],
+        *,
+        least_free_bytes: int = LEAST_FREE_BYTES,
+    ) -> None:
+        self._folder = folder
+        self._on_change = on_change
+        self._least = least_free_bytes
+        self._loop: asyncio.Task[None] | None = None
+        self.is_low = False
+        """As of the last look. Nothing new may be recorded while it is true."""
+
+    async def start(self) -> None:
+        """The first look is over when this returns."""
+        await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+        await self.look()
+        self._loop = asyncio.create_task(self._look_for_ever())
+
+    async def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+
+    async def look(self) -> None:
+        """See how much is free, and tell if that changes what may be done."""
+        free = (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
+        is_low = free < self._least * (RESUME_AT if self.is_low else 1)
+        if is_low == self.is_low:
+            return
+        self.is_low = is_low
+        say = log.error if is_low else log.info
+        say("disk is nearly full" if is_low else "disk has room again", folder=str(self._folder), free_bytes=free)
+        await self._on_change(is_low)
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECS)
+            try:
+                await self.look()
+            except Exception:
+                log.exception("looking at the disk failed")

@@ -1,0 +1,134 @@
+"""Runs the program that makes a file of a dump: at low priority, within bounds, and never left behind."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from portico.worker.jobs import JobFailed
+
+NICENESS = 10
+"""Calls that go on come first."""
+DEADLINE_SECS, DEADLINE_SECS_PER_MB = 60.0, 1.0
+OUTPUT_BYTES_MAX = 64 * 1024
+ERRORS_BYTES_MAX = 4 * 1024
+NO_MEDIA = 3
+"""What the program exits with when there is nothing in the dump."""
+
+
+class FinishFailed(JobFailed):
+    """No file came of the dump; str() says why."""
+
+
+class NoMedia(FinishFailed):
+    """Nothing was ever recorded in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The line that the program prints: the file it made."""
+
+    codec: str
+    content_type: str
+    path: str
+    started_at: datetime
+    ended_at: datetime
+    size_bytes: int
+    sha256: str
+    packets: int
+    lost: int
+
+
+class _Refusal(msgspec.Struct):
+    """What it prints instead."""
+
+    error: str
+
+
+async def finish(dump: Path, folder: Path, *, not_before_ms: int | None) -> Result:
+    """Make the file of one track in `folder`; FinishFailed when that cannot be done."""
+    command = [sys.executable, "-m", "portico.media.finish", str(dump), str(folder)]
+    if not_before_ms is not None:
+        command += ["--not-before-ms", str(not_before_ms)]
+    size = (await asyncio.to_thread(dump.stat)).st_size
+    status, output, errors = await run(command, DEADLINE_SECS + DEADLINE_SECS_PER_MB * size / 1_000_000)
+    if status == NO_MEDIA:
+        raise NoMedia("Nothing was recorded.")
+    if status != 0:
+        raise FinishFailed(_why(status, output, errors))
+    try:
+        result = msgspec.json.decode(_last_line(output).encode(), type=Result)
+    except msgspec.MsgspecError as error:
+        raise FinishFailed(f"The finisher's answer was not understood: {error}") from error
+    made = Path(result.path)
+    if not made.is_relative_to(folder) or (await asyncio.to_thread(made.stat)).st_size != result.size_bytes:
+        raise FinishFailed(f"The finisher's file is not what it says: {made.name}")
+    return result
+
+
+async def run(command: Sequence[str], deadline_secs: float) -> tuple[int, bytes, bytes]:
+    """Exit status and the ends of both outputs; killed with all its children when it is late, or we are cancelled."""
+    # Not our own settings, which hold keys; and a group of its own, so that ffmpeg ends with it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
+    process = await asyncio.create_subprocess_exec(
+        *_wrapped(command),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        async with asyncio.timeout(deadline_secs):
+            output, errors = await asyncio.gather(
+                _end_of(process.stdout, OUTPUT_BYTES_MAX), _end_of(process.stderr, ERRORS_BYTES_MAX)
+            )
+            return await process.wait(), output, errors
+    except TimeoutError:
+        raise FinishFailed(f"The finisher took longer than {deadline_secs:.0f} s.") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+def _wrapped(command: Sequence[str]) -> list[str]:
+    """Programs of util-linux and coreutils that set what a child needs and then become it."""
+    wrapped = []
+    if setpriv := shutil.which("setpriv"):
+        wrapped += [setpriv, "--pdeathsig", "KILL", "--"]
+    if nice := shutil.which("nice"):
+        wrapped += [nice, "-n", str(NICENESS)]
+    return [*wrapped, *command]
+
+
+async def _end_of(stream: asyncio.StreamReader, length: int) -> bytes:
+    """The last so many bytes; the rest is read all the same, for a full pipe would stop its writer."""
+    kept = b""
+    while chunk := await stream.read(length):
+        kept = (kept + chunk)[-length:]
+    return kept
+
+
+def _why(status: int, output: bytes, errors: bytes) -> str:
+    """Its own words, else how it ended."""
+    try:
+        return msgspec.json.decode(_last_line(output).encode(), type=_Refusal).error
+    except msgspec.MsgspecError:
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
+        return f"The finisher {how}: {_last_line(errors) or 'it said nothing'}"
+
+
+def _last_line(output: bytes) -> str:
+    lines = output.decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else ""

@@ -1,0 +1,83 @@
+"""Deletes recordings and compositions that are older than an operator wants to keep them."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy import select
+
+from portico.core.errors import NotFound
+from portico.core.filters import Condition
+from portico.db import schema
+from portico.db.engine import Database, Transaction
+from portico.services import compositions, recordings
+
+log = structlog.get_logger()
+
+EVERY_SECS = 3600.0
+AT_ONCE = 100
+"""In one transaction: on SQLite all other writes wait for it."""
+
+
+class Retention:
+    """One per process; several do no harm."""
+
+    def __init__(self, db: Database, *, keep_for: timedelta, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._keep_for = keep_for
+        self._clock = clock
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to forget, unless all is kept for ever, which is what a `keep_for` of zero says."""
+        if self._keep_for > timedelta(0):
+            self._loop = asyncio.create_task(self._forget_for_ever())
+
+    async def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+
+    async def _forget_for_ever(self) -> None:
+        while True:
+            try:
+                forgotten = await forget(self._db, before=self._clock() - self._keep_for, now=self._clock())
+                if forgotten:
+                    log.info("old files deleted", number=forgotten)
+            except Exception:
+                log.exception("deleting old files failed")
+            await asyncio.sleep(EVERY_SECS)
+
+
+async def forget(db: Database, *, before: datetime, now: datetime) -> int:
+    """Delete what was completed before that; how many. Their files go with the jobs that this leaves."""
+    forgotten = 0
+    old = Condition("completed_at", "le", before)
+    for account_id in await db.read(_accounts):
+        more = True
+        while more:
+            delete = partial(recordings.delete_some, account_id=account_id, conditions=[old], now=now, limit=AT_ONCE)
+            number, more = await db.write(delete)
+            forgotten += number
+    while number := await db.write(partial(_delete_compositions, before=before, now=now)):
+        forgotten += number
+    return forgotten
+
+
+def _accounts(tx: Transaction) -> list[str]:
+    return [row.id for row in tx.execute(select(schema.accounts.c.id))]
+
+
+def _delete_compositions(tx: Transaction, before: datetime, now: datetime) -> int:
+    rows = compositions.COMPOSITIONS.c
+    old = select(rows.account_id, rows.id, rows.room_id).where(rows.completed_at <= before)
+    # In the order of their rooms, as everybody locks those.
+    found = tx.execute(old.order_by(rows.room_id, rows.id).limit(AT_ONCE)).all()
+    for each in found:
+        try:
+            compositions.delete(tx, each.account_id, each.id, now=now)
+        except NotFound:
+            continue  # somebody else just did
+    return len(found)

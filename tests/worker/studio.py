@@ -1,0 +1,108 @@
+"""A stream that was recorded, and whoever makes files of it: a database, dumps, a store and a runner of jobs."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row
+
+from portico.db import schema
+from portico.db.engine import Database, Transaction
+from portico.media.storage import Store, open_store
+from portico.services import jobs, recordings
+from portico.worker import delete_object
+from portico.worker.finish_recording import FinishRecording
+from tests.factories import facts, row, rows
+from tests.media.dumps import FIRST_PACKET_US, encode, every, opus_units, video_units, write_dump
+from tests.recorded import a_stream, milliseconds, recording_of, somebody
+from tests.worker.workshop import Workshop
+
+SECRET = bytes(range(32))
+BEGAN = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=FIRST_PACKET_US)
+"""When the synthetic dumps' first packet came."""
+SECOND = timedelta(seconds=1)
+KIND = jobs.FINISH_RECORDING
+
+
+@dataclass
+class Studio:
+    """A stream that was published for three seconds, and whoever makes files of it."""
+
+    workshop: Workshop
+    data_dir: Path
+    room_id: str
+    dump: str
+    store: Store
+
+    @property
+    def dumps(self) -> Path:
+        return self.data_dir / "dumps"
+
+    def names(self, folder: str = "dumps") -> list[str]:
+        """What lies in a folder."""
+        found = self.data_dir / folder
+        return sorted(path.name for path in found.iterdir()) if found.is_dir() else []
+
+    async def do(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        return await self.workshop.database.write(partial(function, *args, **kwargs))
+
+    async def see(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        return await self.workshop.database.read(partial(function, *args, **kwargs))
+
+    async def media(self, *kinds: str) -> None:
+        """The first packets of these tracks came, after they had been enabled."""
+        for kind in kinds:
+            shown = [[milliseconds(BEGAN - SECOND / 2), None]]
+            assert await self.do(recordings.first_media, dump=self.dump, type=kind, shown=shown, now=BEGAN)
+
+    def sound(self, ending: str = ".mjr") -> Path:
+        self.dumps.mkdir(parents=True, exist_ok=True)
+        return write_dump(self.dumps / f"{self.dump}-audio-0{ending}", opus_units(3000), "opus")
+
+    def pictures(self) -> Path:
+        self.dumps.mkdir(parents=True, exist_ok=True)
+        units = video_units(encode("vp8", range(90)), every(1000 / 30, 90))
+        return write_dump(self.dumps / f"{self.dump}-video-1.mjr", units, "vp8")
+
+    async def end(self) -> None:
+        """The stream is not published any more."""
+        self.workshop.clock.now = BEGAN + 3 * SECOND
+        await self.do(recordings.end, dump=self.dump, now=self.workshop.clock.now)
+
+    async def work(self) -> None:
+        """Start who does the jobs."""
+        database = self.workshop.database
+        finish = FinishRecording(database, self.store, self.data_dir, clock=self.workshop.clock)
+        delete = delete_object.kind(database, self.store)
+        await self.workshop.runner({KIND: finish.kind(2), jobs.DELETE_OBJECT: delete})
+
+    async def recording(self, kind: str) -> Row[Any]:
+        recording_id = await self.see(recording_of, dump=self.dump, kind=kind)
+        found: Row[Any] = await self.see(row, table=schema.room_recordings, row_id=recording_id)
+        return found
+
+    async def completed(self, kind: str) -> Row[Any]:
+        """The recording, once it is completed."""
+
+        def found(tx: Transaction) -> Row[Any] | None:
+            each = rows(tx, schema.room_recordings, dump=self.dump, type=kind)[0]
+            return each if each.status == recordings.COMPLETED else None
+
+        return await self.workshop.until(found)
+
+    async def told(self) -> list[dict[str, Any]]:
+        """The payloads of recording.completed."""
+        happened = await self.see(facts, room_id=self.room_id)
+        return [payload for name, payload in happened if name == "recording.completed"]
+
+
+async def a_studio(database: Database, tmp_path: Path, store: Store | None = None) -> Studio:
+    workshop = Workshop(database)
+    workshop.clock.now = BEGAN
+    joined = await database.write(somebody)
+    dump = await database.write(partial(a_stream, participant_id=joined.participant_id, now=BEGAN))
+    room_id = (await database.read(partial(row, table=schema.room_sessions, row_id=joined.session_id))).room_id
+    local = open_store(None, tmp_path, secret=SECRET, base_url="http://127.0.0.1:8080")
+    return Studio(workshop, tmp_path, room_id, dump, store or local)

@@ -1,0 +1,266 @@
+"""From a dump to a download: the real finisher, real files and stores; what missing dumps and stores cost."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from sqlalchemy import Row
+
+from portico.core import links
+from portico.db import schema
+from portico.db.connect import open_database
+from portico.db.engine import Database
+from portico.media.storage import Store, open_store
+from portico.services import jobs, recordings
+from portico.worker.finish_recording import FINAL_WITHIN, LOOK_AGAIN
+from portico.worker.jobs import PAUSES
+from tests.factories import an_account, rows
+from tests.media.buckets import BUCKET, a_bucket
+from tests.media.dumps import ffprobe, opus_units, write_dump
+from tests.recorded import milliseconds
+from tests.worker.studio import BEGAN, KIND, SECOND, SECRET, Studio, a_studio
+from tests.worker.workshop import happens
+
+
+@pytest.fixture
+async def studio(database: Database, tmp_path: Path) -> AsyncIterator[Studio]:
+    found = await a_studio(database, tmp_path)
+    yield found
+    await found.workshop.stop()
+
+
+@pytest.fixture
+async def small_studio(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Studio]:
+    """On SQLite only, for what does not depend on the database."""
+    database = open_database(sqlite_url)
+    found = await a_studio(database, tmp_path)
+    yield found
+    await found.workshop.stop()
+    await database.close()
+
+
+async def test_both_tracks_become_files_that_can_be_had(studio: Studio) -> None:
+    await studio.media("audio", "video")
+    studio.sound()
+    studio.pictures()
+    await studio.end()
+    await studio.work()
+    for kind, codec, ending in (("audio", "opus", "ogg"), ("video", "vp8", "webm")):
+        recording = await studio.completed(kind)
+        key = f"recordings/{recording.session_id}/{recording.id}.{ending}"
+        assert (recording.codec, recording.object_key, recording.failure) == (codec, key, None)
+        assert abs(recording.started_at - BEGAN) < 0.1 * SECOND
+        assert abs(recording.ended_at - recording.started_at - 3 * SECOND) < 0.1 * SECOND
+        path = studio.store.local_path(key)
+        assert path is not None
+        assert recording.size_bytes == path.stat().st_size
+        assert recording.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert ffprobe(path, "stream=codec_name")["streams"] == [{"codec_name": codec}]
+    await studio.workshop.idle()
+    assert studio.names() == [] and studio.names("work/recordings") == []
+
+
+async def test_everybody_hears_of_it_with_a_link(small_studio: Studio) -> None:
+    await small_studio.media("audio")
+    small_studio.sound()
+    await small_studio.end()
+    await small_studio.work()
+    recording = await small_studio.completed("audio")
+    (payload,) = await small_studio.told()
+    link = urlsplit(payload["download_url"])
+    name = links.verify(
+        SECRET, link.path.removeprefix("/files/"), dict(parse_qsl(link.query)), now=recording.completed_at
+    )
+    assert name == f"recording-{recording.started_at:%Y%m%dT%H%M%SZ}-audio-{recording.id[:8]}.ogg"
+    assert (payload["recording_id"], payload["codec"], payload["type"]) == (recording.id, "opus", "audio")
+
+
+async def test_what_was_before_the_track_was_shown_is_left_out(small_studio: Studio) -> None:
+    shown_at = BEGAN + SECOND
+    shown = [[milliseconds(shown_at), None]]
+    await small_studio.do(recordings.first_media, dump=small_studio.dump, type="audio", shown=shown, now=shown_at)
+    small_studio.sound()
+    await small_studio.end()
+    await small_studio.work()
+    recording = await small_studio.completed("audio")
+    assert abs(recording.started_at - shown_at) < 0.1 * SECOND
+    assert abs(recording.ended_at - recording.started_at - 2 * SECOND) < 0.1 * SECOND
+
+
+async def test_a_dump_that_is_still_written_is_waited_for(small_studio: Studio) -> None:
+    await small_studio.media("audio")
+    unfinished = small_studio.sound(".mjr.tmp")
+    await small_studio.end()
+    await small_studio.work()
+    waiting = await small_studio.workshop.job(subject=(await small_studio.recording("audio")).id, leased_until=None)
+    while waiting.due_at == waiting.created_at:
+        waiting = await small_studio.workshop.job(subject=waiting.subject, leased_until=None)
+    assert (waiting.attempts, waiting.due_at) == (0, small_studio.workshop.clock.now + LOOK_AGAIN)
+    unfinished.rename(unfinished.with_suffix(""))
+    await small_studio.workshop.move(LOOK_AGAIN)
+    assert (await small_studio.completed("audio")).failure is None
+
+
+async def test_a_dump_that_janus_did_not_end_is_salvaged(small_studio: Studio) -> None:
+    """Killed in the middle of a packet; the rest is there."""
+    await small_studio.media("audio")
+    unfinished = small_studio.sound(".mjr.tmp")
+    os.truncate(unfinished, unfinished.stat().st_size - 7)
+    await small_studio.end()
+    small_studio.workshop.clock.now += FINAL_WITHIN
+    await small_studio.work()
+    recording = await small_studio.completed("audio")
+    assert (recording.failure, recording.codec) == (None, "opus")
+    assert timedelta(0) < 3 * SECOND - (recording.ended_at - recording.started_at) < 0.2 * SECOND
+    await small_studio.workshop.idle()
+    assert small_studio.names() == []
+
+
+async def test_a_track_that_never_had_media_leaves_nothing(studio: Studio) -> None:
+    """The SDK publishes pictures of a camera that is not there: its dump is full, but nobody was shown anything."""
+    await studio.media("audio")
+    studio.sound()
+    studio.pictures()
+    await studio.end()
+    await studio.work()
+    await studio.workshop.idle()
+    assert [each.type for each in await studio.see(rows, table=schema.room_recordings)] == ["audio"]
+    assert studio.names() == []
+    assert len(await studio.told()) == 1
+
+
+async def failed(studio: Studio, kind: str = "audio") -> Row[Any]:
+    """The recording, once it was tried three times."""
+    for number, pause in enumerate(PAUSES, 1):
+        await studio.workshop.until(partial(rows, table=schema.jobs, attempts=number, leased_until=None))
+        await studio.workshop.move(pause)
+    return await studio.completed(kind)
+
+
+async def test_a_dump_that_cannot_be_read_is_kept_aside_and_its_recording_completed(studio: Studio) -> None:
+    await studio.media("audio")
+    studio.dumps.mkdir()
+    broken = studio.dumps / f"{studio.dump}-audio-0.mjr"
+    broken.write_bytes(b"this is no dump" * 100)
+    await studio.end()
+    await studio.do(recordings.discard, recording_id=(await studio.recording("video")).id)
+    await studio.work()
+    recording = await failed(studio)
+    assert (recording.size_bytes, recording.object_key, recording.codec) == (0, None, None)
+    assert broken.name in recording.failure
+    (payload,) = await studio.told()
+    assert (payload["download_url"], payload["size_mb"]) == (None, 0)
+    await studio.workshop.idle()
+    assert studio.names() == ["failed"] and studio.names("dumps/failed") == [broken.name]
+    assert studio.names("work/recordings") == []
+
+
+async def test_a_recording_without_any_dump_is_completed_all_the_same(small_studio: Studio) -> None:
+    await small_studio.media("audio")
+    await small_studio.end()
+    small_studio.workshop.clock.now += FINAL_WITHIN
+    await small_studio.work()
+    recording = await failed(small_studio)
+    assert recording.failure == "The media server left no file."
+
+
+async def test_an_empty_dump_is_completed_at_once_and_kept_aside(small_studio: Studio) -> None:
+    await small_studio.media("audio")
+    small_studio.dumps.mkdir()
+    empty = write_dump(small_studio.dumps / f"{small_studio.dump}-audio-0.mjr", [], "opus")
+    await small_studio.end()
+    await small_studio.work()
+    recording = await small_studio.completed("audio")
+    assert (recording.failure, recording.size_bytes) == ("Nothing was recorded.", 0)
+    assert small_studio.names("dumps/failed") == [empty.name]
+
+
+async def test_a_store_that_is_down_is_waited_for_and_nothing_is_done_twice(sqlite_url: str, tmp_path: Path) -> None:
+    bucket = a_bucket()
+    store = open_store(f"s3://{BUCKET}", tmp_path, secret=SECRET, base_url="", s3=bucket.access)
+    database = open_database(sqlite_url)
+    studio = await a_studio(database, tmp_path, store)
+    await studio.media("audio")
+    dump = studio.sound()
+    await studio.end()
+    await studio.do(recordings.discard, recording_id=(await studio.recording("video")).id)
+    await studio.do(jobs.cancel, kind=KIND, subject=(await studio.recording("audio")).id)
+    await studio.do(jobs.enqueue, kind=KIND, subject=(await studio.recording("audio")).id, now=BEGAN + 3 * SECOND)
+    await studio.work()
+    work = tmp_path / "work" / "recordings" / (await studio.recording("audio")).id
+    await happens((work / "result.json").exists)
+    made = (work / "result.json").stat()
+    for _ in range(2):
+        await studio.workshop.until(lambda tx: rows(tx, schema.jobs, leased_until=None, attempts=0))
+        assert dump.exists(), "nothing is deleted before the store has the file"
+        await studio.workshop.move(2 * SECOND)
+    with bucket.up():
+        while (await studio.recording("audio")).status != recordings.COMPLETED:
+            await studio.workshop.move(SECOND)
+            if (work / "result.json").exists():
+                assert (work / "result.json").stat().st_ino == made.st_ino, "it was not converted again"
+            await asyncio.sleep(0.05)
+        recording = await studio.recording("audio")
+        assert bucket.keys() == [recording.object_key]
+        await studio.workshop.idle()
+        assert studio.names() == []
+        account = await studio.do(an_account)
+        await studio.do(recordings.delete, account_id=account, recording_id=recording.id, now=studio.workshop.clock.now)
+        await studio.workshop.idle()
+        assert bucket.keys() == [], "the file goes after the row"
+    await studio.workshop.stop()
+    await database.close()
+
+
+class Meanwhile:
+    """A real store, while whose `put` something else happens."""
+
+    def __init__(self, store: Store, happening: Any) -> None:
+        self._store = store
+        self._happening = happening
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def put(self, *args: Any, **kwargs: Any) -> None:
+        await self._store.put(*args, **kwargs)
+        await self._happening()
+
+
+async def test_a_recording_that_is_deleted_meanwhile_leaves_nothing(small_studio: Studio) -> None:
+    """Between the store's confirmation and the row: the object goes with it."""
+    studio = small_studio
+    await studio.media("audio")
+    studio.sound()
+    await studio.end()
+    await studio.do(recordings.discard, recording_id=(await studio.recording("video")).id)
+    recording = await studio.recording("audio")
+
+    async def delete() -> None:
+        # Only the row: what tells the runner to stop comes too late.
+        await studio.do(lambda tx: tx.execute(recordings.RECORDINGS.delete()))
+
+    studio.store = Meanwhile(studio.store, delete)
+    await studio.work()
+    await studio.workshop.idle()
+    assert await studio.store.size(f"recordings/{recording.session_id}/{recording.id}.ogg") is None
+    assert await studio.told() == []
+    assert studio.names() == [] and studio.names("work/recordings") == []
+
+
+async def test_more_dumps_than_one_of_a_track_are_kept(small_studio: Studio) -> None:
+    await small_studio.media("audio")
+    small_studio.sound()
+    other = write_dump(small_studio.dumps / f"{small_studio.dump}-audio-2.mjr", opus_units(500), "opus")
+    await small_studio.end()
+    await small_studio.work()
+    recording = await small_studio.completed("audio")
+    assert abs(recording.ended_at - recording.started_at - 3 * SECOND) < 0.1 * SECOND, "the larger one"
+    assert small_studio.names("dumps/failed") == [other.name]

@@ -1,0 +1,103 @@
+"""The process that makes files of dumps: its priority and bounds, and that nothing of it stays behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from portico.worker.finisher_process import ERRORS_BYTES_MAX, NICENESS, FinishFailed, NoMedia, finish, run
+from tests.media.dumps import opus_units, write_dump
+from tests.worker.workshop import happens
+
+
+def python(program: str) -> list[str]:
+    return [sys.executable, "-c", program]
+
+
+def is_gone(pid: int) -> bool:
+    """Dead, if not waited for yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+async def pids_in(path: Path) -> list[int]:
+    await happens(lambda: path.exists() and path.read_text().endswith("\n"))
+    return [int(pid) for pid in path.read_text().split()]
+
+
+async def test_a_dump_becomes_a_file(tmp_path: Path) -> None:
+    dump = write_dump(tmp_path / "d-audio-0.mjr", opus_units(1000), "opus")
+    result = await finish(dump, tmp_path, not_before_ms=None)
+    assert (result.codec, result.content_type, result.path) == ("opus", "audio/ogg", str(tmp_path / "d-audio-0.ogg"))
+    assert result.size_bytes == (tmp_path / "d-audio-0.ogg").stat().st_size
+    assert result.packets == 50
+
+
+async def test_nothing_and_rubbish_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(NoMedia):
+        await finish(write_dump(tmp_path / "empty-audio-0.mjr", [], "opus"), tmp_path, not_before_ms=None)
+    rubbish = tmp_path / "rubbish-audio-0.mjr"
+    rubbish.write_bytes(b"x" * 1000)
+    with pytest.raises(FinishFailed, match=r"rubbish-audio-0\.mjr"):
+        await finish(rubbish, tmp_path, not_before_ms=None)
+
+
+async def test_calls_come_first(tmp_path: Path) -> None:
+    status, output, _ = await run(python("import os; print(os.nice(0))"), 30)
+    assert (status, int(output)) == (0, os.nice(0) + NICENESS)
+
+
+async def test_our_keys_stay_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTICO_API_KEY", "secret")
+    _, output, _ = await run(python("import os; print([n for n in os.environ if 'PORTICO' in n])"), 30)
+    assert output == b"[]\n"
+
+
+async def test_whatever_it_says_is_bounded(tmp_path: Path) -> None:
+    flood = "import sys; sys.stderr.write('x' * 10_000_000 + 'the end'); print('done')"
+    status, output, errors = await run(python(flood), 30)
+    assert (status, output) == (0, b"done\n")
+    assert len(errors) == ERRORS_BYTES_MAX and errors.endswith(b"the end")
+
+
+PARENT = """
+import os, pathlib, subprocess, sys, time
+child = subprocess.Popen(["sleep", "1000"])
+pathlib.Path(sys.argv[1]).write_text(f"{os.getpid()} {child.pid}\\n")
+time.sleep(1000)
+"""
+
+
+async def test_what_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
+    command = [*python(PARENT), str(tmp_path / "pids")]
+    with pytest.raises(FinishFailed, match="took longer than 3 s"):
+        await run(command, 3)
+    for pid in await pids_in(tmp_path / "pids"):
+        await happens(partial(is_gone, pid))
+
+
+async def test_what_nobody_wants_any_more_is_ended_with_its_children(tmp_path: Path) -> None:
+    running = asyncio.create_task(run([*python(PARENT), str(tmp_path / "pids")], 100))
+    pids = await pids_in(tmp_path / "pids")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    for pid in pids:
+        await happens(partial(is_gone, pid))
+
+
+async def test_it_does_not_outlive_us(tmp_path: Path) -> None:
+    grandchild = [*python(PARENT), str(tmp_path / "pids")]
+    program = f"import asyncio; from portico.worker.finisher_process import run; asyncio.run(run({grandchild!r}, 100))"
+    with subprocess.Popen(python(program)) as server:
+        pid, child = await pids_in(tmp_path / "pids")
+        assert not is_gone(pid)
+        os.kill(server.pid, signal.SIGKILL)
+        await happens(partial(is_gone, pid))
+    os.kill(child, signal.SIGKILL)  # ffmpeg would end with its input; this one reads none

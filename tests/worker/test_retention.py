@@ -1,0 +1,81 @@
+"""Old recordings and films are deleted when an operator wants that, with their files, and new ones are not."""
+
+import asyncio
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import uuid4
+
+from portico.db import schema
+from portico.db.engine import Database, Transaction
+from portico.services import jobs
+from portico.worker.retention import Retention, forget
+from tests.factories import NOW, row, rows
+from tests.recorded import a_recording, somebody, started
+from tests.worker.outbox import WITHIN
+
+DAY = timedelta(days=1)
+
+
+def a_film(tx: Transaction, participant_id: str, completed_at: datetime | None) -> str:
+    """A composition, completed at that time or still waiting: its id."""
+    here = row(tx, schema.room_participants, participant_id)
+    film_id = str(uuid4())
+    values = {
+        "id": film_id,
+        "account_id": here.account_id,
+        "room_id": here.room_id,
+        "session_id": here.session_id,
+        "status": "completed" if completed_at else "enqueued",
+        "format": "mp4",
+        "resolution": "1280x720",
+        "video_layout": {},
+        "show_placeholders": False,
+        "webhook_event_failover_url": "",
+        "progress": 0.0,
+        "object_key": f"compositions/{film_id}.mp4" if completed_at else None,
+        "completed_at": completed_at,
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    tx.execute(schema.room_compositions.insert().values(values))
+    return film_id
+
+
+def kept(tx: Transaction) -> set[str]:
+    return {each.id for table in (schema.room_recordings, schema.room_compositions) for each in rows(tx, table)}
+
+
+def a_library(tx: Transaction) -> tuple[set[str], set[str]]:
+    """Recordings and films of two accounts: the ids of old ones, and of all others."""
+    old, new = set(), set()
+    for account in ("default", "other"):
+        participant = somebody(tx, account=account).participant_id
+        old |= {a_recording(tx, participant, now=NOW), a_film(tx, participant, NOW)}
+        new |= {a_recording(tx, participant, now=NOW + 2 * DAY), a_film(tx, participant, NOW + 2 * DAY)}
+        new |= {a_film(tx, participant, None), started(tx, participant, "audio", now=NOW)}
+    return old, new
+
+
+async def test_what_is_old_goes_with_its_files_and_nothing_else(database: Database) -> None:
+    old, new = await database.write(a_library)
+    silent = await database.read(kept) - old - new  # the other tracks of streams
+    assert await forget(database, before=NOW + DAY, now=NOW + 3 * DAY) == len(old)
+    assert await database.read(kept) == new | silent
+    deletions = await database.read(partial(rows, table=schema.jobs, kind=jobs.DELETE_OBJECT))
+    assert {each.subject.rpartition("/")[2].partition(".")[0] for each in deletions} == old
+    assert await forget(database, before=NOW + DAY, now=NOW + 3 * DAY) == 0
+
+
+async def test_a_setting_of_zero_keeps_everything(database: Database) -> None:
+    old, new = await database.write(a_library)
+    idle = Retention(database, keep_for=timedelta(0), clock=lambda: NOW + 2.5 * DAY)
+    busy = Retention(database, keep_for=DAY, clock=lambda: NOW + 2.5 * DAY)
+    await idle.start()
+    assert old | new <= await database.read(kept)
+    await busy.start()
+    async with asyncio.timeout(WITHIN):
+        while old & await database.read(kept):
+            await asyncio.sleep(0.005)
+    assert new <= await database.read(kept)
+    await idle.stop()
+    await busy.stop()
