@@ -1,0 +1,194 @@
+"""Where every recording stands in a composition's picture, and when: grids, cells, and who has which cell."""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from math import ceil, isqrt
+
+from portico.core.model import Region
+
+EVERY_VIDEO = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A video recording. Instants are Unix milliseconds; intervals are half-open."""
+
+    recording_id: str
+    started_ms: int
+    ended_ms: int
+    shown: tuple[tuple[int, int], ...]
+    """When the camera was really on; what lies outside of started_ms to ended_ms does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One recording in one cell, from `from_ms` up to but not including `until_ms` after the film's beginning.
+
+    The cell is in pixels; the picture is fitted into it, centred, on black. Cells of one z never overlap, and of two
+    that do, the higher z covers the lower. A placeholder shows a name instead of the picture.
+    """
+
+    recording_id: str
+    from_ms: int
+    until_ms: int
+    x: int
+    y: int
+    width: int
+    height: int
+    z: int
+    placeholder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """A time for which a source wants a cell. `rank` says who is served first."""
+
+    rank: int
+    source: Source
+    from_ms: int
+    until_ms: int
+
+
+Cell = tuple[int, int, int, int]
+"""Left, top, width, height."""
+
+
+def plan(
+    regions: Sequence[Region],
+    sources: Sequence[Source],
+    width: int,
+    height: int,
+    started_ms: int,
+    ended_ms: int,
+    placeholders: bool = False,
+) -> tuple[Placement, ...]:
+    """Everything that the picture shows between the two instants, lowest z first.
+
+    The member order of the layout is the order of `regions`; without any, one region of every video fills the picture.
+    A source takes part only while it is shown, or from its start to its end with `placeholders`.
+    """
+    everywhere = Region("grid", 0, 0, 0, width, height, None, None, (EVERY_VIDEO,))
+    placements: list[Placement] = []
+    # A stable sort: of two regions with one z_pos, the later member is on top.
+    for z, region in enumerate(sorted(regions or (everywhere,), key=lambda region: region.z_pos)):
+        for stay, cell, from_ms in _seated(region, sources, placeholders):
+            whole = Placement(stay.source.recording_id, from_ms, stay.until_ms, *cell, z)
+            placements += _pieces(whole, stay.source, started_ms, ended_ms)
+    return tuple(sorted(placements, key=lambda one: (one.z, one.from_ms, one.y, one.x)))
+
+
+def grid(n: int, max_rows: int | None, max_columns: int | None) -> tuple[int, int]:
+    """Rows and columns for `n` (at least 1) pictures at once, as square as the bounds allow; they may hold fewer."""
+    rows_bound, columns_bound = max_rows or n, max_columns or n
+    best_columns = isqrt(n - 1) + 1  # the root, rounded up
+    rows = min(ceil(n / best_columns), rows_bound)
+    columns = min(columns_bound, ceil(n / rows))
+    if rows * columns < n:
+        rows = min(rows_bound, ceil(n / columns))
+    return rows, columns
+
+
+def cells(region: Region, rows: int, columns: int) -> tuple[Cell, ...]:
+    """The cells of a grid over the region, left to right, then top to bottom; together they cover it exactly."""
+    lefts = [region.x_pos + column * region.width // columns for column in range(columns + 1)]
+    tops = [region.y_pos + row * region.height // rows for row in range(rows + 1)]
+    return tuple(
+        (lefts[column], tops[row], lefts[column + 1] - lefts[column], tops[row + 1] - tops[row])
+        for row in range(rows)
+        for column in range(columns)
+    )
+
+
+def _seated(region: Region, sources: Sequence[Source], placeholders: bool) -> list[tuple[_Stay, Cell, int]]:
+    """Who sits in which cell of the region, and since when; some sit later than they came, or never."""
+    stays = _stays(_wanted(region, sources), placeholders)
+    most = _most_at_once(stays)
+    if most == 0:
+        return []
+    places = cells(region, *grid(most, region.max_rows, region.max_columns))
+    return [(stay, places[number], from_ms) for stay, number, from_ms in _assigned(stays, len(places))]
+
+
+def _wanted(region: Region, sources: Sequence[Source]) -> list[Source]:
+    """The region's sources, first served first: by their start, then in the order that names them."""
+    if EVERY_VIDEO in region.video_sources:
+        chosen = sorted(sources, key=lambda source: source.recording_id)
+    else:
+        known = {source.recording_id: source for source in sources}
+        chosen = [known[each] for each in dict.fromkeys(region.video_sources) if each in known]
+    return sorted(chosen, key=lambda source: source.started_ms)
+
+
+def _stays(sources: Sequence[Source], placeholders: bool) -> list[_Stay]:
+    return [
+        _Stay(rank, source, from_ms, until_ms)
+        for rank, source in enumerate(sources)
+        for from_ms, until_ms in ([(source.started_ms, source.ended_ms)] if placeholders else _shown(source))
+        if from_ms < until_ms
+    ]
+
+
+def _shown(source: Source) -> list[tuple[int, int]]:
+    """When the source is shown: in order, within its own time, without overlaps and touching intervals made one."""
+    merged: list[tuple[int, int]] = []
+    for from_ms, until_ms in sorted(source.shown):
+        begin, end = max(from_ms, source.started_ms), min(until_ms, source.ended_ms)
+        if begin >= end:
+            continue
+        if merged and begin <= merged[-1][1]:
+            begin, end = merged[-1][0], max(end, merged[-1][1])
+            merged.pop()
+        merged.append((begin, end))
+    return merged
+
+
+def _most_at_once(stays: Sequence[_Stay]) -> int:
+    # Ends sort before starts of the same instant: whoever leaves makes room for who comes.
+    steps = sorted([(stay.from_ms, 1) for stay in stays] + [(stay.until_ms, -1) for stay in stays])
+    most = here = 0
+    for _, step in steps:
+        here += step
+        most = max(most, here)
+    return most
+
+
+def _assigned(stays: Sequence[_Stay], places: int) -> list[tuple[_Stay, int, int]]:
+    """Each stay that gets a place, its number, and from when: the lowest free one, the longest-standing source first.
+
+    Nobody gives way to somebody else. A source that is shown again has kept its rank, but not its place.
+    """
+    free = list(range(places))
+    seated: list[tuple[int, int]] = []  # until when, which place
+    waiting: list[tuple[int, int, _Stay]] = []
+    coming = sorted(stays, key=lambda stay: (stay.from_ms, stay.rank), reverse=True)
+    result, tie = [], count()
+    for now in sorted({stay.from_ms for stay in stays} | {stay.until_ms for stay in stays}):
+        while seated and seated[0][0] <= now:
+            heapq.heappush(free, heapq.heappop(seated)[1])
+        while coming and coming[-1].from_ms <= now:
+            stay = coming.pop()
+            heapq.heappush(waiting, (stay.rank, next(tie), stay))
+        while free and waiting:
+            stay = heapq.heappop(waiting)[2]
+            if stay.until_ms > now:
+                place = heapq.heappop(free)
+                heapq.heappush(seated, (stay.until_ms, place))
+                result.append((stay, place, now))
+    return result
+
+
+def _pieces(whole: Placement, source: Source, started_ms: int, ended_ms: int) -> list[Placement]:
+    """The placement, cut to the film and counted from its beginning, in turns of picture and placeholder."""
+    begin, end = max(whole.from_ms, started_ms), min(whole.until_ms, ended_ms)
+    pictures = [(max(a, begin), min(b, end)) for a, b in _shown(source) if max(a, begin) < min(b, end)]
+    pieces, at = [], begin
+    for from_ms, until_ms in [*pictures, (end, end)]:
+        pieces += [(at, from_ms, True), (from_ms, until_ms, False)]
+        at = until_ms
+    return [
+        replace(whole, from_ms=a - started_ms, until_ms=b - started_ms, placeholder=placeholder)
+        for a, b, placeholder in pieces
+        if a < b
+    ]

@@ -1,0 +1,268 @@
+"""Makes one film of recordings: `python -m portico.media.compose PLAN.json OUT.mp4 [--work FOLDER]`.
+
+Prints a line of JSON whenever it got further, {"progress": 0.42}, and at last the members of `Composed`; or
+{"error": ...} with exit status 1. SIGTERM ends it within a second with status 143. What is finished stays in the work
+folder, so that the same plan with the same folder goes on where it was stopped, however it was stopped.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from portico.media import ffmpeg_run, film
+from portico.media.ffmpeg_run import Ended, Running
+from portico.media.film import FilmPlan, Segment, Stretch
+from portico.media.film_work import Step, WorkFolder, settle, size_and_sha256
+
+NICENESS = 19
+THREADS = 2
+"""Of x264. A third of the time less than one thread, for a twentieth more work."""
+ENDED_BY_SIGTERM = 143
+_PR_SET_PDEATHSIG = 1
+# What a second of sound, and of joining, costs beside a second of picture: only progress follows from it.
+_SOUND_COST, _JOIN_COST = 0.1, 0.05
+_SOUND_TOLERANCE_US = 1000
+
+
+class CompositionError(Exception):
+    """There is no film; str() is a sentence that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A film that is complete and on the disk."""
+
+    size_bytes: int
+    sha256: str
+    duration_ms: int
+    left_out: tuple[str, ...]
+    """Recordings in whose files ffmpeg finds not one frame or sample."""
+
+
+def compose(
+    plan: FilmPlan,
+    work_dir: Path,
+    out: Path,
+    *,
+    on_progress: Callable[[float], None],
+    threads: int = THREADS,
+) -> Composed:
+    """Makes the film; `on_progress` hears numbers from 0 to 1 that never fall. Raises CompositionError.
+
+    The work folder, which nobody else may use meanwhile, is the caller's to remove. `out` appears only when complete.
+    """
+    here = WorkFolder(work_dir.absolute())
+    return _Composer(_with_absolute_paths(plan), here, _Progress(plan, on_progress), threads).compose(out.absolute())
+
+
+class _Progress:
+    """How far the film is, by what its parts cost."""
+
+    def __init__(self, plan: FilmPlan, say: Callable[[float], None]) -> None:
+        self._say = say
+        self._whole = plan.frames * film.FRAME_MS * 1000 * (1 + _JOIN_COST + plan.sound * _SOUND_COST)
+        self._done = 0.0
+        self._said = -1.0
+
+    def at(self, out_us: int, cost: float) -> None:
+        """So much of the current part is made."""
+        fraction = min(1.0, (self._done + out_us * cost) / self._whole)
+        if fraction > self._said:
+            self._said = fraction
+            self._say(fraction)
+
+    def past(self, length_us: int, cost: float) -> None:
+        """The current part is finished."""
+        self._done += length_us * cost
+        self.at(0, cost)
+
+
+class _Composer:
+    """One film on its way."""
+
+    def __init__(self, plan: FilmPlan, folder: WorkFolder, progress: _Progress, threads: int) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._progress = progress
+        self._threads = threads
+        self._lettering = False
+        self._left_out: list[str] = []
+
+    def compose(self, out: Path) -> Composed:
+        self._write_names()
+        pictures = [self._picture(number, each) for number, each in enumerate(film.segments(self._plan))]
+        sounds = [self._sound(number, each) for number, each in enumerate(self._stretches())]
+        self._join(pictures, sounds, out)
+        size, sha256 = size_and_sha256(out)
+        self._progress.at(sys.maxsize, 1)
+        return Composed(size, sha256, self._plan.frames * film.FRAME_MS, tuple(self._left_out))
+
+    def _write_names(self) -> None:
+        names = film.name_texts(self._plan)
+        for file, text in names.items():
+            self._folder.write(file, text)
+        # A machine may have no fonts at all; then the tiles carry no names.
+        self._lettering = bool(names) and ffmpeg_run.run(film.lettering_trial(), self._folder.path).status == 0
+
+    def _stretches(self) -> Sequence[Stretch]:
+        return film.stretches(self._plan) if self._plan.sound else ()
+
+    def _picture(self, number: int, segment: Segment) -> tuple[str, int]:
+        file = f"picture-{number:05}.mp4"
+        paths = {video.recording_id: video.path for video in self._plan.videos}
+        shown = {tile.recording_id: paths[tile.recording_id] for tile in segment.tiles if not tile.placeholder}
+
+        def step() -> Step:
+            tiles = tuple(tile for tile in segment.tiles if tile.placeholder or tile.recording_id not in self._left_out)
+            left = replace(segment, tiles=tiles)
+            command = film.segment_command(self._plan, left, threads=self._threads, lettering=self._lettering)
+            return Step(file, tuple(command), segment.frames * film.FRAME_MS * 1000, segment.frames)
+
+        self._make(step, 1.0, shown, "0:v:0")
+        return file, segment.frames
+
+    def _sound(self, number: int, stretch: Stretch) -> tuple[str, int]:
+        file = f"sound-{number:05}.flac"
+        groups = film.groups(stretch)
+        if len(groups) == 1:
+            self._sum(file, groups[0], _SOUND_COST)
+        else:
+            cost = _SOUND_COST / (len(groups) + 1)
+            parts = [f"sound-{number:05}-{index:03}.flac" for index in range(len(groups))]
+            for part, group in zip(parts, groups, strict=True):
+                self._sum(part, group, cost)
+            whole = Step(file, tuple(film.sums_command(stretch, parts)), _length_us(stretch))
+            self._make(lambda: whole, cost, {}, "0:a:0")
+        return file, stretch.frames
+
+    def _sum(self, file: str, stretch: Stretch, cost: float) -> None:
+        def step() -> Step:
+            audios = tuple(audio for audio in stretch.audios if audio.recording_id not in self._left_out)
+            command = film.stretch_command(self._plan, replace(stretch, audios=audios))
+            return Step(file, tuple(command), _length_us(stretch))
+
+        self._make(step, cost, {audio.recording_id: audio.path for audio in stretch.audios}, "0:a:0")
+
+    def _make(self, next_step: Callable[[], Step], cost: float, inputs: dict[str, str], stream: str) -> None:
+        """Makes one part, unless it is there. Inputs that prove to be unreadable are left out from then on."""
+        step = next_step()
+        while not self._folder.has(step):
+            made = self._folder.path / f"{step.file}.part"
+            ended = self._run([*step.arguments, str(made)], cost)
+            if _complete(step, ended):
+                self._folder.keep(step, made)
+                break
+            broken = [each for each in inputs if each not in self._left_out and not self._reads(inputs[each], stream)]
+            if not broken:
+                raise CompositionError(_why(step, ended))
+            self._left_out += broken
+            step = next_step()
+        self._progress.past(step.length_us, cost)
+
+    def _reads(self, path: str, stream: str) -> bool:
+        """Whether anything can be decoded from a file. One that is not there at all is an error."""
+        if not Path(path).exists():
+            raise CompositionError(f"The recording {path} is missing.")
+        ended = ffmpeg_run.run(film.reading_trial(path, stream), self._folder.path)
+        return ended.status == 0 and (ended.frames > 0 or ended.out_us > 0)
+
+    def _join(self, pictures: Sequence[tuple[str, int]], sounds: Sequence[tuple[str, int]], out: Path) -> None:
+        self._folder.write("pictures.ffconcat", film.concat_list(pictures))
+        self._folder.write("sounds.ffconcat", film.concat_list(sounds))
+        unfinished = out.with_name(f"{out.name}.part")
+        try:
+            command = film.join_command("pictures.ffconcat", "sounds.ffconcat" if self._plan.sound else None)
+            ended = self._run([*command, str(unfinished)], _JOIN_COST)
+            if ended.status != 0 or ended.frames != self._plan.frames:
+                raise CompositionError(f"The parts of the film could not be joined: {_how(ended)}")
+            settle(unfinished, out)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _run(self, arguments: Sequence[str], cost: float) -> Ended:
+        def heard(running: Running) -> None:
+            self._progress.at(running.out_us, cost)
+
+        try:
+            return ffmpeg_run.run(arguments, self._folder.path, heard)
+        except OSError as error:
+            raise CompositionError(f"ffmpeg cannot be started: {error.strerror}. Is it installed?") from error
+
+
+def _complete(step: Step, ended: Ended) -> bool:
+    if ended.status != 0:
+        return False
+    if step.frames is not None:
+        return ended.frames == step.frames
+    return abs(ended.out_us - step.length_us) <= _SOUND_TOLERANCE_US
+
+
+def _length_us(stretch: Stretch) -> int:
+    return stretch.frames * film.FRAME_MS * 1000
+
+
+def _why(step: Step, ended: Ended) -> str:
+    return f"A part of the film, {step.file}, could not be made: {_how(ended)}"
+
+
+def _how(ended: Ended) -> str:
+    if ended.status < 0:
+        return f"ffmpeg was killed by {signal.Signals(-ended.status).name}. {ended.complaint}".strip()
+    return ended.complaint or f"ffmpeg ended with status {ended.status} after {ended.frames} frames."
+
+
+def _with_absolute_paths(plan: FilmPlan) -> FilmPlan:
+    videos = tuple(replace(video, path=str(Path(video.path).absolute())) for video in plan.videos)
+    audios = tuple(replace(audio, path=str(Path(audio.path).absolute())) for audio in plan.audios)
+    return replace(plan, videos=videos, audios=audios)
+
+
+def main() -> None:
+    """Reads the command line, makes the film and says how far it is."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("plan", type=Path, help="a FilmPlan as JSON")
+    parser.add_argument("out", type=Path, help="the MP4 to write")
+    parser.add_argument("--work", type=Path, help="folder for the parts (default: OUT.mp4.work)")
+    parser.add_argument("--threads", type=int, default=THREADS, help=f"threads of x264 (default: {THREADS})")
+    options = parser.parse_args()
+    _be_a_good_child()
+    work = options.work or options.out.with_name(f"{options.out.name}.work")
+    try:
+        plan = msgspec.json.decode(options.plan.read_bytes(), type=FilmPlan)
+        composed = compose(
+            plan, work, options.out, on_progress=lambda at: _say({"progress": round(at, 4)}), threads=options.threads
+        )
+    except (CompositionError, OSError, msgspec.MsgspecError) as error:
+        _say({"error": str(error)})
+        sys.exit(1)
+    _say(asdict(composed))
+
+
+def _be_a_good_child() -> None:
+    """Whatever else the machine does comes first; SIGTERM ends us in good order; and we end with our parent."""
+    os.nice(NICENESS)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the way out must not be interrupted
+        sys.exit(ENDED_BY_SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _say(line: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

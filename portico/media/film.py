@@ -1,0 +1,278 @@
+"""A film as orders for ffmpeg: what is in which segment, which graph draws it, how its sound is summed and joined.
+
+Nothing here touches a file or starts anything. A film is cut wherever its picture's arrangement changes and at least
+every `SEGMENT_FRAMES`, so that no command knows more inputs than are seen or heard at one time, and so that finished
+segments outlive an interruption. Cuts lie on frames, and on the samples that belong to frames: nothing drifts.
+https://ffmpeg.org/ffmpeg-filters.html, https://ffmpeg.org/ffmpeg-formats.html#concat-1
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
+
+from portico.core.layout import Placement
+from portico.media import film_picture
+from portico.media.film_picture import FPS, Tile, even
+
+FRAME_MS = 1000 // FPS
+SAMPLE_RATE = 48_000
+SEGMENT_FRAMES = 5 * 60 * FPS
+INPUTS_AT_ONCE = 32
+"""Recordings that one command sums; more are summed in groups first."""
+
+Preset = Literal["fast", "default", "small"]
+
+# The lookahead that `superfast` lacks halves the size and costs next to nothing: a film as like its cameras as that of
+# `veryfast`, a tenth larger, for four fifths of the work. benchmarks/composition.py measures it.
+_QUALITY: dict[Preset, tuple[str, int, str]] = {
+    "fast": ("ultrafast", 25, ""),
+    "default": ("superfast", 23, ":mbtree=1:rc-lookahead=10"),
+    "small": ("fast", 26, ""),
+}
+_KEYFRAME_EVERY = 4 * FPS
+_HEADROOM = 8
+"""Sums are kept this many times softer than they are, in 24 bits, until the limiter sees them."""
+_RUN_UP_MS = 1000
+"""Sound is decoded from this much earlier: an Opus decoder needs 80 ms to settle (RFC 7845, section 4.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """A recorded video: where its file is, when its timestamp 0 was (Unix milliseconds), and whom it shows."""
+
+    recording_id: str
+    path: str
+    started_ms: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFile:
+    """A recorded sound: where its file is, and from when to when it counts (Unix milliseconds)."""
+
+    recording_id: str
+    path: str
+    started_ms: int
+    ended_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilmPlan:
+    """A whole film. `started_ms` is its beginning in Unix milliseconds, which the placements count from."""
+
+    width: int
+    height: int
+    started_ms: int
+    duration_ms: int
+    placements: tuple[Placement, ...]
+    videos: tuple[VideoFile, ...]
+    audios: tuple[AudioFile, ...] = ()
+    sound: bool = True
+    preset: Preset = "default"
+
+    @property
+    def frames(self) -> int:
+        """How many frames the film has: its duration, rounded."""
+        return max(1, (self.duration_ms + FRAME_MS // 2) // FRAME_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of the film's picture through which the same tiles stay where they are, lowest first."""
+
+    first_frame: int
+    frames: int
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the film's sound and who may be heard in it."""
+
+    first_frame: int
+    frames: int
+    audios: tuple[AudioFile, ...]
+
+    @property
+    def samples(self) -> int:
+        return self.frames * SAMPLE_RATE // FPS
+
+
+def segments(plan: FilmPlan) -> tuple[Segment, ...]:
+    """The film's picture in order: together they have each of its frames once."""
+    cuts = {plan.frames, *range(0, plan.frames, SEGMENT_FRAMES)}
+    for placement in plan.placements:
+        cuts |= {_frame_at(placement.from_ms), _frame_at(placement.until_ms)}
+    known = {video.recording_id for video in plan.videos}
+    coming = sorted(
+        (each for each in plan.placements if each.placeholder or each.recording_id in known),
+        key=lambda each: each.from_ms,
+        reverse=True,
+    )
+    here: list[Placement] = []
+    result = []
+    for first, until in pairwise(sorted(cut for cut in cuts if 0 <= cut <= plan.frames)):
+        while coming and _frame_at(coming[-1].from_ms) <= first:
+            here.append(coming.pop())
+        here = [placement for placement in here if _frame_at(placement.until_ms) > first]
+        tiles = film_picture.tiles(here, even(plan.width), even(plan.height))
+        result.append(Segment(first, until - first, tiles))
+    return tuple(result)
+
+
+def stretches(plan: FilmPlan) -> tuple[Stretch, ...]:
+    """The film's sound in order: together they have each of its samples once."""
+    result = []
+    for first in range(0, plan.frames, SEGMENT_FRAMES):
+        frames = min(SEGMENT_FRAMES, plan.frames - first)
+        begin, end = plan.started_ms + first * FRAME_MS, plan.started_ms + (first + frames) * FRAME_MS
+        heard = tuple(audio for audio in plan.audios if audio.started_ms < end and audio.ended_ms > begin)
+        result.append(Stretch(first, frames, heard))
+    return tuple(result)
+
+
+def groups(stretch: Stretch) -> tuple[Stretch, ...]:
+    """The stretch again and again, each time with as many as one command sums; at least once."""
+    starts = range(0, max(1, len(stretch.audios)), INPUTS_AT_ONCE)
+    return tuple(replace(stretch, audios=stretch.audios[start : start + INPUTS_AT_ONCE]) for start in starts)
+
+
+def segment_command(plan: FilmPlan, segment: Segment, *, threads: int, lettering: bool) -> list[str]:
+    """Arguments, without the output's name, that encode one segment's picture into an MP4 of exactly its frames."""
+    inputs: list[str] = []
+    at_ms = plan.started_ms + segment.first_frame * FRAME_MS
+    files = {video.recording_id: video for video in plan.videos}
+    seen = dict.fromkeys(tile.recording_id for tile in segment.tiles if not tile.placeholder)
+    for recording_id in seen:
+        video = files[recording_id]
+        # A change of resolution must not tear the graph down: that would lose what its filters hold and what the
+        # other inputs show. Its filters take frames of any size. The frames since the last keyframe come along, so
+        # that a still picture is there from the first frame on.
+        inputs += ["-reinit_filter", "0", "-noaccurate_seek", *_input(video.path, at_ms - video.started_ms)]
+    graph = film_picture.graph(
+        even(plan.width), even(plan.height), segment.tiles, tuple(seen), _names(plan) if lettering else {}
+    )
+    x264_preset, quality, more = _QUALITY[plan.preset]
+    return [
+        *inputs,
+        *("-filter_complex_threads", "1", "-filter_complex", graph, "-map", "[film]"),
+        *("-frames:v", str(segment.frames), "-c:v", "libx264", "-preset", x264_preset, "-crf", str(quality)),
+        # Whoever joins the segments has one header for all of them: x264 must not fit it to the content.
+        *("-x264-params", f"stitchable=1{more}", "-g", str(_KEYFRAME_EVERY), "-threads", str(threads)),
+        # What browsers send and their cameras' codecs mean; a player would guess otherwise by the size.
+        *("-colorspace", "smpte170m", "-color_range", "tv", "-map_metadata", "-1", "-f", "mp4"),
+    ]
+
+
+def stretch_command(plan: FilmPlan, stretch: Stretch) -> list[str]:
+    """Arguments, without the output's name, that sum what is heard into a FLAC of exactly the stretch's samples."""
+    inputs, chains = [], []
+    at_ms = plan.started_ms + stretch.first_frame * FRAME_MS
+    for number, audio in enumerate(stretch.audios):
+        position_ms = at_ms - audio.started_ms
+        run_up_ms = min(_RUN_UP_MS, max(0, position_ms))
+        inputs += _input(audio.path, max(0, position_ms) - run_up_ms)
+        chains.append(_sound(number, position_ms, run_up_ms, audio.ended_ms - at_ms, stretch.samples))
+    return [*inputs, *_sum(chains, stretch.samples, 1 / _HEADROOM)]
+
+
+def sums_command(stretch: Stretch, parts: Sequence[str]) -> list[str]:
+    """Arguments that sum what `stretch_command` made of the groups of one stretch."""
+    inputs = [argument for part in parts for argument in ("-i", part)]
+    chains = [f"[{number}:a]anull[a{number}]" for number in range(len(parts))]
+    return [*inputs, *_sum(chains, stretch.samples, 1)]
+
+
+def join_command(pictures: str, sounds: str | None) -> list[str]:
+    """Arguments that join listed segments, untouched, and listed stretches, limited and encoded, into the film."""
+    picture = ["-f", "concat", "-i", pictures]
+    if sounds is None:
+        return [*picture, "-map", "0:v", "-c:v", "copy", *_CONTAINER]
+    limited = f"volume={_HEADROOM},alimiter=limit=0.95:level=0:attack=5:release=80"
+    # The coder "fast" costs half and makes loud tones a third softer.
+    return [
+        *picture,
+        *("-f", "concat", "-i", sounds, "-map", "0:v", "-map", "1:a", "-c:v", "copy"),
+        *("-af", limited, "-c:a", "aac", "-aac_coder", "twoloop", "-b:a", "128k", "-ar", str(SAMPLE_RATE), "-ac", "2"),
+        *_CONTAINER,
+    ]
+
+
+def lettering_trial() -> list[str]:
+    """A whole command that fails where ffmpeg cannot draw letters."""
+    letter = f"color=s=64x64:r={FPS}:d={1 / FPS},drawtext=text=x:font=sans[film]"
+    return ["-filter_complex", letter, "-map", "[film]", "-f", "null", "-"]
+
+
+def reading_trial(path: str, stream: str) -> list[str]:
+    """A whole command that decodes the first frame of a stream, such as "0:v:0", if there is one."""
+    return [*_input(path, 0), "-map", stream, "-frames", "1", "-f", "null", "-"]
+
+
+def concat_list(parts: Sequence[tuple[str, int]]) -> str:
+    """The text of a list for the concat demuxer: file names beside the list, each with its number of frames."""
+    lines = [f"file '{name}'\nduration {frames * FRAME_MS / 1000:.3f}\n" for name, frames in parts]
+    return "ffconcat version 1.0\n" + "".join(lines)
+
+
+def name_texts(plan: FilmPlan) -> dict[str, str]:
+    """What stands on the named tiles, by the name of the text file that the graph reads it from."""
+    texts = {video.recording_id: film_picture.letters(video.name) for video in plan.videos}
+    return {file: texts[recording_id] for recording_id, (file, _) in _names(plan).items()}
+
+
+def _names(plan: FilmPlan) -> dict[str, tuple[str, int]]:
+    """For each recording that is somewhere a named tile: its text file and the width of its text in letters."""
+    named = {placement.recording_id for placement in plan.placements if placement.placeholder}
+    return {
+        video.recording_id: (f"name-{number:05}.txt", film_picture.text_width(film_picture.letters(video.name)))
+        for number, video in enumerate(plan.videos)
+        if video.recording_id in named and film_picture.letters(video.name)
+    }
+
+
+_CONTAINER = ("-movflags", "+faststart", "-map_metadata", "-1", "-f", "mp4")
+
+
+def _frame_at(ms: int) -> int:
+    """The first frame at or after an instant of the film."""
+    return -(-ms // FRAME_MS)
+
+
+def _input(path: str, position_ms: int) -> list[str]:
+    """Arguments that read a file so that its timestamp `position_ms` becomes 0, whatever its first timestamp is."""
+    where = ["-seek_timestamp", "1", "-ss", f"{max(0, position_ms) / 1000:.3f}"]
+    if position_ms < 0:
+        where += ["-itsoffset", f"{-position_ms / 1000:.3f}"]
+    return ["-threads", "1", "-protocol_whitelist", "file", *where, "-i", f"file:{path}"]
+
+
+def _sound(number: int, position_ms: int, run_up_ms: int, left_ms: int, samples: int) -> str:
+    """A chain that places one input on the stretch's own samples: silence before, in its gaps, and after."""
+    per_ms = SAMPLE_RATE // 1000
+    place = f"atrim=start_sample={run_up_ms * per_ms},asetpts=N/SR/TB"
+    if position_ms < 0:
+        place = f"asetpts=N/SR/TB,adelay={-position_ms * per_ms}S:all=1"
+    end = min(samples, left_ms * per_ms)
+    return (
+        f"[{number}:a]aresample={SAMPLE_RATE}:async=1:min_hard_comp=0.01:first_pts=0,"
+        f"aformat=sample_fmts=fltp:channel_layouts=stereo,{place},"
+        f"atrim=end_sample={end},apad,atrim=end_sample={samples}[a{number}]"
+    )
+
+
+def _sum(chains: Sequence[str], samples: int, gain: float) -> list[str]:
+    inputs = len(chains)
+    everything = "".join(f"[a{number}]" for number in range(inputs))
+    if inputs == 0:
+        graph = f"anullsrc=r={SAMPLE_RATE}:cl=stereo,atrim=end_sample={samples}[film]"
+    elif inputs == 1:
+        graph = f"{chains[0]};[a0]volume={gain}[film]"
+    else:
+        graph = ";".join([*chains, f"{everything}amix=inputs={inputs}:normalize=0,volume={gain}[film]"])
+    # FLAC keeps 24 bits of ffmpeg's 32, and its silence is nearly nothing.
+    return [
+        *("-filter_complex_threads", "1", "-filter_complex", graph, "-map", "[film]"),
+        *("-c:a", "flac", "-sample_fmt", "s32", "-compression_level", "0", "-f", "flac"),
+    ]

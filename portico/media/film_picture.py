@@ -1,0 +1,145 @@
+"""The graph that draws a film's picture: tiles fitted into their cells, side by side where they can be."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from portico.core.layout import Placement
+
+FPS = 25
+NAME_LETTERS_MAX = 40
+
+_TILE_COLOUR = "0x28323c"
+# The frame for each twenty-fifth of a second from 0 on: frames before 0 count only if none comes at 0, the first is
+# there from 0 on, and the last stays for ever: how many frames are wanted is said elsewhere.
+_STEADY = f"fps={FPS},tpad=stop=-1:stop_mode=clone,fps={FPS}:start_time=0"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A cell of the picture on even pixels, which 4:2:0 needs, and who is in it."""
+
+    recording_id: str
+    x: int
+    y: int
+    width: int
+    height: int
+    placeholder: bool = False
+
+
+def even(pixels: int) -> int:
+    """The even number at or below."""
+    return pixels - pixels % 2
+
+
+def tiles(placements: Sequence[Placement], width: int, height: int) -> tuple[Tile, ...]:
+    """The placements, lowest first, as what can be seen of them: nothing too small to draw, nothing wholly covered."""
+    drawn: list[Tile] = []
+    for placement in sorted(placements, key=lambda one: one.z, reverse=True):
+        left, top = even(placement.x), even(placement.y)
+        right = min(even(placement.x + placement.width), width)
+        bottom = min(even(placement.y + placement.height), height)
+        tile = Tile(placement.recording_id, left, top, right - left, bottom - top, placement.placeholder)
+        if tile.width > 0 and tile.height > 0 and not any(_covers(above, tile) for above in drawn):
+            drawn.append(tile)
+    return tuple(reversed(drawn))
+
+
+def graph(
+    width: int, height: int, tiles: Sequence[Tile], inputs: Sequence[str], names: Mapping[str, tuple[str, int]]
+) -> str:
+    """A filter graph with the output [film].
+
+    `inputs` are the recordings that ffmpeg reads, in order; `names` has for each recording the file of its name and
+    how many letters wide that is. Tiles that overlap nothing below them are stacked, which only copies; the others
+    are laid over, which mixes every pixel.
+    """
+    if not tiles:
+        return f"color=c=black:s={width}x{height}:r={FPS},format=yuv420p[film]"
+    chains = _sources(tiles, inputs)
+    for number, tile in enumerate(tiles):
+        chains.append(_named(number, tile, names) if tile.placeholder else _fitted(number, tile))
+    apart = [number for number, tile in enumerate(tiles) if not any(_overlap(tile, lower) for lower in tiles[:number])]
+    chains.append(_stacked(width, height, [(number, tiles[number]) for number in apart]))
+    below = "stack"
+    for number in (number for number in range(len(tiles)) if number not in apart):
+        chains.append(f"[{below}][t{number}]overlay=x={tiles[number].x}:y={tiles[number].y}[o{number}]")
+        below = f"o{number}"
+    return ";".join([*chains, f"[{below}]format=yuv420p[film]"])
+
+
+def letters(name: str) -> str:
+    """A name as it can stand on a tile: one line of visible characters, shortened."""
+    visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in name)
+    line = " ".join(visible.split())
+    return line if len(line) <= NAME_LETTERS_MAX else line[: NAME_LETTERS_MAX - 1] + "…"
+
+
+def text_width(text: str) -> int:
+    """How wide a text is, in letters; the wide ones of East Asia count twice."""
+    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
+
+
+def _covers(above: Tile, tile: Tile) -> bool:
+    return (
+        above.x <= tile.x
+        and above.y <= tile.y
+        and above.x + above.width >= tile.x + tile.width
+        and above.y + above.height >= tile.y + tile.height
+    )
+
+
+def _overlap(one: Tile, other: Tile) -> bool:
+    beside = one.x >= other.x + other.width or other.x >= one.x + one.width
+    return not beside and one.y < other.y + other.height and other.y < one.y + one.height
+
+
+def _sources(tiles: Sequence[Tile], inputs: Sequence[str]) -> list[str]:
+    """Every input made steady and handed to each of its tiles: a recording in two regions is decoded once."""
+    chains = []
+    for number, recording_id in enumerate(inputs):
+        users = [
+            index for index, tile in enumerate(tiles) if tile.recording_id == recording_id and not tile.placeholder
+        ]
+        share = f",split={len(users)}" if len(users) > 1 else ""
+        chains.append(f"[{number}:v]{_STEADY}{share}" + "".join(f"[s{index}]" for index in users))
+    return chains
+
+
+def _fitted(number: int, tile: Tile) -> str:
+    # eval=frame: the size of the frames may change in the middle of a file.
+    return (
+        f"[s{number}]scale={tile.width}:{tile.height}:force_original_aspect_ratio=decrease:force_divisible_by=2:"
+        f"eval=frame,pad={tile.width}:{tile.height}:(ow-iw)/2:(oh-ih)/2:black:eval=frame,"
+        f"setsar=1,format=yuv420p[t{number}]"
+    )
+
+
+def _named(number: int, tile: Tile, names: Mapping[str, tuple[str, int]]) -> str:
+    """One drawn frame, repeated. The name comes from a file and is taken literally: it may hold anything."""
+    text = ""
+    if tile.recording_id in names:
+        file, letters_wide = names[tile.recording_id]
+        size = max(8, min(tile.height // 8, int(tile.width * 0.9 / (0.62 * max(letters_wide, 1)))))
+        text = (
+            f"drawtext=textfile={file}:expansion=none:font=sans:fontcolor=white:fontsize={size}:"
+            "x=(w-text_w)/2:y=(h-text_h)/2,"
+        )
+    return (
+        f"color=c={_TILE_COLOUR}:s={tile.width}x{tile.height}:r={FPS}:d={1 / FPS},{text}"
+        f"tpad=stop=-1:stop_mode=clone,setsar=1,format=yuv420p[t{number}]"
+    )
+
+
+def _stacked(width: int, height: int, numbered: Sequence[tuple[int, Tile]]) -> str:
+    """The chain from tiles that do not overlap to the whole picture [stack]."""
+    labels = "".join(f"[t{number}]" for number, _ in numbered)
+    if len(numbered) == 1:
+        tile = numbered[0][1]
+        return f"{labels}{_whole(width, height, tile.x, tile.y)}[stack]"
+    layout = "|".join(f"{tile.x}_{tile.y}" for _, tile in numbered)
+    return f"{labels}xstack=inputs={len(numbered)}:layout={layout}:fill=black,{_whole(width, height, 0, 0)}[stack]"
+
+
+def _whole(width: int, height: int, x: int, y: int) -> str:
+    return f"pad={width}:{height}:{x}:{y}:black"

@@ -1,0 +1,77 @@
+"""The work folder of a film: parts that are made once, kept across interruptions, and joined at the end."""
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command that makes one file of the work folder, and how much of the film is in it."""
+
+    file: str
+    arguments: tuple[str, ...]
+    """ffmpeg's, without the output's name."""
+    length_us: int
+    frames: int | None = None
+    """How many pictures it must have made; None for sound."""
+
+    @property
+    def mark(self) -> str:
+        """Tells whether a file that is already there is what this command would make."""
+        return hashlib.sha256("\0".join(self.arguments).encode(errors="surrogateescape")).hexdigest()
+
+
+class WorkFolder:
+    """Finished parts; each counts only once the manifest names it, which is written after the part is on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self._finished: dict[str, str] = {}
+        with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
+            self._finished = msgspec.json.decode((path / _MANIFEST).read_bytes(), type=dict[str, str])
+
+    def has(self, step: Step) -> bool:
+        return self._finished.get(step.file) == step.mark and (self.path / step.file).exists()
+
+    def keep(self, step: Step, made: Path) -> None:
+        """Takes the file that the step has made."""
+        settle(made, self.path / step.file)
+        self._finished[step.file] = step.mark
+        self.write(_MANIFEST, json.dumps(self._finished))
+
+    def write(self, name: str, text: str) -> None:
+        """Replaces a small file, whole or not at all."""
+        draft = self.path / f"{name}.part"
+        draft.write_text(text, encoding="utf-8", errors="replace")
+        settle(draft, self.path / name)
+
+
+def settle(made: Path, path: Path) -> None:
+    """Gives a written file its name; both are on the disk when this returns."""
+    _sync(made)
+    made.replace(path)
+    _sync(path.parent)
+
+
+def size_and_sha256(path: Path) -> tuple[int, str]:
+    """The length of a file in bytes and its SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return file.tell(), digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
