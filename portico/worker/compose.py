@@ -1,0 +1,177 @@
+"""The job that makes the film of a session, stores it, and tells of it."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import structlog
+from sqlalchemy import select
+
+from portico.core import objects
+from portico.core.errors import NotFound
+from portico.core.model import file_name_of
+from portico.db.engine import Database, Transaction
+from portico.media.compose import Composed
+from portico.media.film import Preset
+from portico.media.storage import Store
+from portico.services import compositions
+from portico.services.compositions import Film, Work
+from portico.worker import composer_process, film_plan
+from portico.worker.jobs import Job, Kind, NotYet
+
+log = structlog.get_logger()
+
+LOOK_AGAIN = timedelta(seconds=30)
+"""Whatever ends a session or a recording hurries the job; this is for what is forgotten."""
+PROGRESS_SECS = 1.0
+"""How often it is written how far the film is."""
+
+
+class _Unwanted(Exception):
+    """The composition was deleted while its film was made."""
+
+
+class Compose:
+    """From recordings to film. Killed at any line it is run again and goes on with what was finished."""
+
+    def __init__(
+        self, db: Database, store: Store, data_dir: Path, *, clock: Callable[[], datetime], preset: Preset
+    ) -> None:
+        self._db = db
+        self._store = store
+        self._folder = data_dir / "work" / "compositions"
+        self._clock = clock
+        self._preset = preset
+
+    def kind(self, at_once: int) -> Kind:
+        """For the runner of jobs."""
+        return Kind(self.run, self.give_up, at_once)
+
+    async def run(self, job: Job) -> None:
+        """The job's subject is the composition's id."""
+        await self._sweep()
+        try:
+            work = await self._db.write(partial(compositions.begin, composition_id=job.subject, now=self._clock()))
+        except NotFound:
+            await asyncio.to_thread(self._clear, job.subject)
+            return
+        if work is None:
+            raise NotYet("The session or a recording of it goes on.", LOOK_AGAIN)
+        during = film_plan.interval(work)
+        if during is None:
+            await self._fail(job.subject, "Nothing of this session was recorded.")
+            return
+        try:
+            composed = await self._make(work)
+        except _Unwanted:
+            return
+        finally:
+            # Deleted, and then nothing may stay behind; or the server stops, and the finished parts stay for the next.
+            await asyncio.shield(asyncio.create_task(self._sweep()))
+        await self._keep(work, composed, *during)
+
+    async def give_up(self, job: Job, reason: str) -> None:
+        """The composition has failed, and says why."""
+        await self._fail(job.subject, reason)
+
+    async def _make(self, work: Work) -> Composed:
+        began = time.monotonic()
+        folder = self._folder / work.composition_id
+        files = await self._fetch(work, folder)
+        plan = film_plan.make(work, files, self._preset)
+        await asyncio.to_thread(_write, folder / "plan.json", msgspec.json.encode(plan))
+        log.info(
+            "composing", composition_id=work.composition_id, sources=len(work.sources), secs=plan.duration_ms / 1e3
+        )
+        written = 0.0
+
+        async def on_progress(progress: float) -> None:
+            nonlocal written
+            if time.monotonic() - written < PROGRESS_SECS:
+                return
+            written = time.monotonic()
+            said = partial(compositions.set_progress, progress=progress, now=self._clock())
+            if not await self._db.write(partial(said, composition_id=work.composition_id)):
+                raise _Unwanted
+
+        composed = await composer_process.compose(
+            folder / "plan.json", folder / "film.mp4", folder / "parts", on_progress
+        )
+        if composed.left_out:
+            log.warning("recordings left out", composition_id=work.composition_id, recordings=composed.left_out)
+        took = round(time.monotonic() - began, 3)
+        log.info("composed", composition_id=work.composition_id, seconds=took, bytes=composed.size_bytes)
+        return composed
+
+    async def _fetch(self, work: Work, folder: Path) -> dict[str, Path]:
+        """Where each source's file can be read: in the store if that is here, else a copy."""
+        copies = folder / "sources"
+        await asyncio.to_thread(copies.mkdir, parents=True, exist_ok=True)
+        files = {}
+        for source in work.sources:
+            path = self._store.local_path(source.object_key)
+            if path is None:
+                path = copies / f"{source.id}{Path(source.object_key).suffix}"
+                await self._store.fetch(source.object_key, path)
+            files[source.id] = path
+        return files
+
+    async def _keep(self, work: Work, composed: Composed, started_at: datetime, ended_at: datetime) -> None:
+        composition_id, now = work.composition_id, self._clock()
+        key = objects.composition_key(composition_id)
+        path = self._folder / composition_id / "film.mp4"
+        name = file_name_of("composition", started_at, None, composition_id, key)
+        await self._store.put(path, key, objects.content_type(key), composed.sha256, filename=name)
+        film = Film(composed.size_bytes, composed.sha256, key, started_at, ended_at)
+
+        def link(key: str, filename: str) -> str:
+            return self._store.link(key, filename, objects.content_type(key), now=now)
+
+        complete = partial(compositions.complete, composition_id=composition_id, film=film, link=link, now=now)
+        if await self._db.write(complete):
+            log.info("composition completed", composition_id=composition_id, bytes=composed.size_bytes)
+        elif not await self._db.read(partial(_is_completed, composition_id=composition_id)):
+            await self._store.delete(key)  # it was deleted while we were at it
+        await asyncio.to_thread(self._clear, composition_id)
+
+    async def _fail(self, composition_id: str, reason: str) -> None:
+        fail = partial(compositions.fail, composition_id=composition_id, failure=reason, now=self._clock())
+        if await self._db.write(fail):
+            log.error("composition failed", composition_id=composition_id, why=reason)
+        await asyncio.to_thread(self._clear, composition_id)
+
+    async def _sweep(self) -> None:
+        """Remove what is left of films that nobody wants any more."""
+        names = await asyncio.to_thread(_names, self._folder)
+        wanted = await self._db.read(_unfinished)
+        for name in names - wanted:
+            await asyncio.to_thread(self._clear, name)
+
+    def _clear(self, composition_id: str) -> None:
+        shutil.rmtree(self._folder / composition_id, ignore_errors=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _names(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()} if folder.exists() else set()
+
+
+def _unfinished(tx: Transaction) -> set[str]:
+    rows = compositions.COMPOSITIONS.c
+    statuses = (compositions.ENQUEUED, compositions.PROCESSING)
+    return {row.id for row in tx.execute(select(rows.id).where(rows.status.in_(statuses)))}
+
+
+def _is_completed(tx: Transaction, composition_id: str) -> bool:
+    rows = compositions.COMPOSITIONS.c
+    completed = (rows.id == composition_id) & (rows.status == compositions.COMPLETED)
+    return tx.execute(select(rows.id).where(completed)).first() is not None

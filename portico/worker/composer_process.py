@@ -1,0 +1,96 @@
+"""Runs the program that makes a film: heard while it works, ended in good order when nobody wants it any more."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from portico.media.compose import Composed
+
+STALLED_SECS = 900.0
+"""A program that gets no further for so long will not."""
+ENDS_WITHIN_SECS = 1.5
+"""After SIGTERM; then it is killed with all its children."""
+LINE_BYTES_MAX = 64 * 1024
+
+
+class ComposeFailed(Exception):
+    """There is no film; str() says why."""
+
+
+class _Line(msgspec.Struct):
+    """What the program may print: how far it is, what it made, or why it could not."""
+
+    progress: float | None = None
+    error: str | None = None
+    size_bytes: int | None = None
+    sha256: str = ""
+    duration_ms: int = 0
+    left_out: tuple[str, ...] = ()
+
+
+async def compose(plan: Path, out: Path, work: Path, on_progress: Callable[[float], Awaitable[None]]) -> Composed:
+    """Make the film of the plan. Raises ComposeFailed. Cancelled, it leaves in `work` what is finished."""
+    # Not our own settings, which hold keys; and a group of its own, so that ffmpeg ends with it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
+    command = [sys.executable, "-m", "portico.media.compose", str(plan), str(out), "--work", str(work)]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+        limit=LINE_BYTES_MAX,
+    )
+    try:
+        last = await _listen(process, on_progress)
+        status = await process.wait()
+    finally:
+        await asyncio.shield(asyncio.create_task(_end(process)))
+    if last is None or last.size_bytes is None:
+        raise ComposeFailed(last.error if last is not None and last.error else f"The composer ended with {status}.")
+    return Composed(last.size_bytes, last.sha256, last.duration_ms, last.left_out)
+
+
+async def _listen(process: asyncio.subprocess.Process, on_progress: Callable[[float], Awaitable[None]]) -> _Line | None:
+    """The last line that was not about progress."""
+    assert process.stdout is not None
+    last = None
+    while True:
+        try:
+            async with asyncio.timeout(STALLED_SECS):
+                text = await process.stdout.readline()
+        except TimeoutError:
+            raise ComposeFailed(f"The composer got no further for {STALLED_SECS:.0f} s.") from None
+        except ValueError as error:
+            raise ComposeFailed("The composer said more than it should.") from error
+        if not text:
+            return last
+        try:
+            line = msgspec.json.decode(text, type=_Line)
+        except msgspec.MsgspecError as error:
+            raise ComposeFailed(f"The composer was not understood: {error}") from error
+        if line.progress is not None:
+            await on_progress(line.progress)
+        else:
+            last = line
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(ENDS_WITHIN_SECS):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()

@@ -1,0 +1,236 @@
+"""Films as durable jobs: waiting, making, telling; killed, deleted and failing on the way."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Row
+
+from portico.core.errors import NotFound
+from portico.core.objects import recording_key
+from portico.db import schema
+from portico.db.engine import Database, Transaction
+from portico.media.storage import Store, open_store
+from portico.services import compositions, jobs, recordings, sessions
+from portico.worker.compose import Compose
+from portico.worker.jobs import PAUSES
+from tests.factories import NOW, facts, row
+from tests.media import pictures
+from tests.media.pictures import BLUE, RED, Film
+from tests.recorded import finished, recording_of, somebody, started
+from tests.worker.outbox import WITHIN
+from tests.worker.workshop import Workshop
+
+SECRET = bytes(range(32))
+KIND = jobs.COMPOSE
+SECONDS = 3.0
+
+
+@dataclass
+class Cutting:
+    """A session of one person whose picture and sound are in the store, and whoever makes films."""
+
+    workshop: Workshop
+    data_dir: Path
+    store: Store
+    account_id: str
+    room_id: str
+    session_id: str
+
+    @property
+    def work(self) -> Path:
+        return self.data_dir / "work" / "compositions"
+
+    async def do(self, function: Any, **kwargs: Any) -> Any:
+        return await self.workshop.database.write(partial(function, **kwargs))
+
+    async def record(self, participant_id: str, kind: str, file: Path) -> str:
+        """A finished recording of this file."""
+        database = self.workshop.database
+        recording_id: str = await database.write(partial(started, participant_id=participant_id, kind=kind))
+        key = recording_key(self.session_id, recording_id, file.suffix[1:])
+        await self.store.put(file, key, "video/webm", hashlib.sha256(file.read_bytes()).hexdigest())
+
+        def complete(tx: Transaction) -> None:
+            stream = row(tx, schema.room_recordings, recording_id).dump
+            assert recordings.discard(tx, recording_of(tx, stream, "audio" if kind == "video" else "video"))
+            made = finished(tx, recording_id, seconds=SECONDS, size_bytes=file.stat().st_size)
+            assert recordings.complete(tx, recording_id, replace(made, object_key=key), link, now=NOW)
+
+        await database.write(complete)
+        return recording_id
+
+    async def end(self) -> None:
+        await self.do(
+            sessions.end,
+            session_id=self.session_id,
+            ended_reason="Ended from API",
+            left_reason="session_ended",
+            now=NOW,
+        )
+
+    async def wish(self, **members: Any) -> str:
+        body = {"session_id": self.session_id, "resolution": "320x240", **members}
+        make = partial(compositions.create, account_id=self.account_id, body=body, now=NOW)
+        made = await self.workshop.database.write(partial(make, regions_max=16, sound_by_default=True))
+        return made.id
+
+    async def begin(self) -> None:
+        """Start who makes films."""
+        composer = Compose(self.workshop.database, self.store, self.data_dir, clock=self.workshop.clock, preset="fast")
+        await self.workshop.runner({KIND: composer.kind(1)})
+
+    async def has(self, composition_id: str, status: str) -> Row[Any]:
+        def found(tx: Transaction) -> Row[Any] | None:
+            each = row(tx, schema.room_compositions, composition_id)
+            return each if each.status == status else None
+
+        async with asyncio.timeout(60):
+            return await self.workshop.until(found)
+
+
+def link(key: str, name: str) -> str:
+    return f"https://files.example.com/{key}"
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("sources")
+    return {
+        "video": pictures.video(folder / "red.webm", RED, SECONDS),
+        "blue": pictures.video(folder / "blue.webm", BLUE, SECONDS),
+        "audio": pictures.tone(folder / "tone.ogg", 440, SECONDS),
+    }
+
+
+@pytest.fixture
+async def cutting(database: Database, tmp_path: Path, sources: dict[str, Path]) -> AsyncIterator[Cutting]:
+    workshop = Workshop(database)
+    joined = await database.write(somebody)
+    session = await database.read(partial(row, table=schema.room_sessions, row_id=joined.session_id))
+    store = open_store(None, tmp_path, secret=SECRET, base_url="http://127.0.0.1:8080")
+    made = Cutting(workshop, tmp_path, store, session.account_id, session.room_id, session.id)
+    await made.record(joined.participant_id, "video", sources["video"])
+    await made.record(joined.participant_id, "audio", sources["audio"])
+    yield made
+    await workshop.stop()
+
+
+async def test_a_film_waits_for_the_session_and_is_made_and_told(cutting: Cutting) -> None:
+    composition_id = await cutting.wish()
+    await cutting.begin()
+    await cutting.workshop.job(leased_until=None, attempts=0)
+    assert (await cutting.has(composition_id, "enqueued")).progress == 0
+    await cutting.end()
+    await cutting.workshop.move(timedelta(seconds=30))
+    film = await cutting.has(composition_id, "completed")
+    path = cutting.store.local_path(film.object_key)
+    assert path is not None and path.stat().st_size == film.size_bytes
+    seen = Film(path)
+    assert seen.size == (320, 240)
+    assert pictures.seems(seen.frame(30), 160, 120) == RED
+    assert pictures.loudness(seen.sound(), 440) > 0.1
+    assert (film.progress, film.duration_secs) == (1.0, int(SECONDS))
+    assert (film.ended_at - film.started_at).total_seconds() == SECONDS
+    await cutting.workshop.idle()
+    assert not cutting.work.exists() or not any(cutting.work.iterdir())
+    told = await cutting.workshop.database.read(partial(facts, room_id=cutting.room_id))
+    (payload,) = [payload for name, payload in told if name == "composition.completed"]
+    assert payload["composition_id"] == composition_id and payload["download_url"].startswith("http://127.0.0.1:8080/")
+
+
+async def test_of_a_session_without_recordings_there_is_no_film(database: Database, tmp_path: Path) -> None:
+    workshop = Workshop(database)
+    joined = await database.write(somebody)
+    session = await database.read(partial(row, table=schema.room_sessions, row_id=joined.session_id))
+    store = open_store(None, tmp_path, secret=SECRET, base_url="http://127.0.0.1:8080")
+    at = Cutting(workshop, tmp_path, store, session.account_id, session.room_id, session.id)
+    await at.end()
+    composition_id = await at.wish()
+    await at.begin()
+    assert (await at.has(composition_id, "failed")).failure == "Nothing of this session was recorded."
+    await workshop.idle()
+    await workshop.stop()
+
+
+async def test_after_three_failures_it_says_why(cutting: Cutting) -> None:
+    await cutting.end()
+    composition_id = await cutting.wish()
+    for path in (cutting.data_dir / "files" / "recordings").rglob("*.webm"):
+        path.unlink()
+    await cutting.begin()
+    for attempt, pause in enumerate(PAUSES, 1):
+        await cutting.workshop.job(attempts=attempt, leased_until=None)
+        await cutting.workshop.move(pause)
+    failed = await cutting.has(composition_id, "failed")
+    assert "missing" in failed.failure
+    await cutting.workshop.idle()
+    assert not any(cutting.work.iterdir())
+
+
+async def slow_film(cutting: Cutting) -> str:
+    """A film that takes a while: sources of minutes, made anew for each of many cells."""
+    await cutting.end()
+    region = {"width": 64, "height": 48}
+    layout = {
+        f"r{n}": {**region, "x_pos": 80 * (n % 4), "y_pos": 60 * (n // 4), "video_sources": ["*"]} for n in range(16)
+    }
+
+    def lengthen(tx: Transaction) -> None:
+        rows = schema.room_recordings
+        tx.execute(rows.update().values(ended_at=NOW + timedelta(minutes=20), shown=[[0, 2**45]]))
+
+    await cutting.workshop.database.write(lengthen)
+    return await cutting.wish(resolution="1280x720", video_layout=layout)
+
+
+async def test_what_is_deleted_in_the_middle_stops_and_leaves_nothing(cutting: Cutting) -> None:
+    composition_id = await slow_film(cutting)
+    await cutting.begin()
+    await cutting.has(composition_id, "processing")
+    await running(cutting)
+    await cutting.do(compositions.delete, account_id=cutting.account_id, composition_id=composition_id, now=NOW)
+    deleted = time.monotonic()
+    while composers(cutting) or any(cutting.work.iterdir()):
+        assert time.monotonic() - deleted < 3.0, "still there"
+        await asyncio.sleep(0.02)
+    with pytest.raises(NotFound):
+        await cutting.workshop.database.read(
+            partial(compositions.retrieve, account_id=cutting.account_id, composition_id=composition_id)
+        )
+
+
+async def test_a_stopped_server_leaves_no_process_and_keeps_what_is_finished(cutting: Cutting) -> None:
+    composition_id = await slow_film(cutting)
+    await cutting.begin()
+    await running(cutting)
+    await cutting.workshop.stop()
+    assert composers(cutting) == []
+    assert (cutting.work / composition_id / "plan.json").exists()
+    assert (await cutting.has(composition_id, "processing")).progress < 1
+
+
+def composers(cutting: Cutting) -> list[int]:
+    """Processes that work in this test's folder."""
+    found = []
+    for each in Path("/proc").iterdir():
+        try:
+            command = (each / "cmdline").read_text() if each.name.isdecimal() else ""
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
+        if str(cutting.work) in command:
+            found.append(int(each.name))
+    return found
+
+
+async def running(cutting: Cutting) -> None:
+    async with asyncio.timeout(WITHIN):
+        while not composers(cutting):
+            await asyncio.sleep(0.02)
