@@ -11,7 +11,8 @@ PorticoError
     ├── RoomGone         the room does not exist (any more)
     ├── RoomFull         as many participants as max_participants are in the room
     ├── IdentityTaken    the participant id was used before
-    └── GatewayLost      the gateway was declared dead while the participant joined
+    ├── GatewayLost      the gateway was declared dead while the participant joined
+    └── TokenRevoked     its holder was sent away for good
 """
 
 from dataclasses import dataclass
@@ -88,3 +89,7 @@ class GatewayLost(JoinRefused):
 
 class IdentityTaken(JoinRefused):
     """A participant with this id has joined before."""
+
+
+class TokenRevoked(JoinRefused):
+    """The holder of the token was kicked for good."""

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 Kind = Literal["access", "refresh"]
 TOKEN_LENGTH_MAX = 4096
-"""Characters; ours have about 700. A longer text is refused before anything looks at it."""
+"""Characters; ours have 700 to 2,000. A longer text is refused before anything looks at it."""
 _ISSUER = "telnyx_access_token"
+_OURS = "portico"
+"""The claim with what the hosted service's tokens do not know; absent where a token says nothing special."""
 _HEADER = {"alg": "Ed25519", "typ": "JWT"}
 _ALGORITHMS = {"Ed25519", "EdDSA"}
 """RFC 9864's name for the algorithm, and the one that RFC 8037 had for it before. No other is ever looked at."""
@@ -28,6 +30,20 @@ class TokenRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Permissions:
+    """What a token allows beyond joining, and what it calls its holder. The defaults leave no trace in a token."""
+
+    participant: str | None = None
+    can_publish: bool = True
+    can_subscribe: bool = True
+    can_send_messages: bool = True
+
+
+EVERYTHING = Permissions()
+FAMILY_LENGTH = 18
+
+
+@dataclass(frozen=True, slots=True)
 class Claims:
     """What a valid token grants, to whom and until when."""
 
@@ -35,14 +51,33 @@ class Claims:
     account_id: str
     jti: str
     expires_at: datetime
+    permissions: Permissions = EVERYTHING
+
+    @property
+    def family(self) -> str:
+        """What the tokens of one holder share: an access token, its refresh token, and those made with that."""
+        return self.jti[:FAMILY_LENGTH]
+
+
+def related(jti: str, random: str) -> str:
+    """Of two UUIDs the one that has its family from the first; still a UUID of version 4."""
+    return jti[:FAMILY_LENGTH] + random[FAMILY_LENGTH:]
 
 
 def issue(
-    kind: Kind, key: Ed25519PrivateKey, *, account_id: str, room_id: str, jti: str, now: datetime, ttl_secs: int
+    kind: Kind,
+    key: Ed25519PrivateKey,
+    *,
+    account_id: str,
+    room_id: str,
+    jti: str,
+    now: datetime,
+    ttl_secs: int,
+    permissions: Permissions = EVERYTHING,
 ) -> tuple[str, datetime]:
     """A signed token and the instant at which it expires, in whole seconds."""
     issued = int(now.timestamp())
-    claims = {
+    claims: dict[str, Any] = {
         "aud": _ISSUER,
         "exp": issued + ttl_secs,
         "grants": [
@@ -60,6 +95,8 @@ def issue(
         "sub": "null",
         "typ": kind,
     }
+    if special := {name: value for name, value in asdict(permissions).items() if value != getattr(EVERYTHING, name)}:
+        claims[_OURS] = special
     signed = f"{_base64url(_json(_HEADER))}.{_base64url(_json(claims))}"
     token = f"{signed}.{_base64url(key.sign(signed.encode()))}"
     return token, datetime.fromtimestamp(issued + ttl_secs, UTC)
@@ -94,7 +131,15 @@ def verify(
         raise TokenRefused("The token is not valid yet.")
     if (now - leeway).timestamp() >= expires:
         raise TokenRefused("The token has expired.", expired=True)
-    return Claims(room_id, subject.removeprefix("telnyx:users:"), jti, datetime.fromtimestamp(expires, UTC))
+    account_id = subject.removeprefix("telnyx:users:")
+    return Claims(room_id, account_id, jti, datetime.fromtimestamp(expires, UTC), _permissions(claims.get(_OURS, {})))
+
+
+def _permissions(special: object) -> Permissions:
+    match special:
+        case dict() if special.keys() <= set(Permissions.__slots__):
+            return Permissions(**special)
+    raise TokenRefused("The token's permissions are not known here.")
 
 
 def _signed_claims(token: str, keys: Sequence[Ed25519PublicKey]) -> dict[str, Any]:

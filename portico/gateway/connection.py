@@ -14,7 +14,9 @@ import structlog
 
 from portico.core import tokens
 from portico.core.errors import Busy, JoinRefused
+from portico.core.tokens import Claims
 from portico.db.engine import Database
+from portico.gateway.recorder import Recorder
 from portico.gateway.registry import Registry
 from portico.media.janus_errors import JanusUnavailable
 from portico.media.janus_node import JanusNode
@@ -24,7 +26,19 @@ from portico.services.participants import Joined
 from portico.services.tokens import TokenKeys
 from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
-from portico.signaling.effects import Admit, CheckToken, Close, CloseCode, Effect, Message, ToClient, ToJanus
+from portico.signaling.effects import (
+    Admit,
+    CheckToken,
+    Close,
+    CloseCode,
+    Effect,
+    Message,
+    Published,
+    ToClient,
+    ToJanus,
+    Trouble,
+    Unpublished,
+)
 
 log = structlog.get_logger()
 
@@ -37,6 +51,8 @@ JANUS_SECS = 5
 ROW_FIRST_SECS = 2
 VERDICT_SECS = 5
 """How long a connection that lost Janus waits to hear whether all of Janus is gone."""
+KICK_SECS = 0.8
+"""What a kicked browser has to leave by itself."""
 TOKEN_LEEWAY = timedelta(seconds=5)
 JANUS_MESSAGE_MAX = 4 * 1024 * 1024
 _LEFT_REASONS = {CloseCode.TIMED_OUT: "timeout", CloseCode.FAILED: "timeout", CloseCode.SESSION_ENDED: "session_ended"}
@@ -85,6 +101,9 @@ class Connection:
         self._expiry: asyncio.TimerHandle | None = None
         self._media: MediaRoom | None = None
         self._joining: asyncio.Future[Joined] | None = None  # set from the moment at which the participant may be in
+        self._claims: Claims | None = None  # of the newest token that was accepted
+        self._kicked = False
+        self._recorder: Recorder | None = None  # of a participant in a session that is recorded
         self._log = log.bind(room_id=room_id)
 
     async def run(self) -> None:
@@ -105,9 +124,26 @@ class Connection:
         """End the connection from outside; returns at once."""
         self._finish(code, reason, _LEFT_REASONS.get(code, "left"))
 
+    def kick(self) -> None:
+        """Its participant was sent away: the SDK leaves when it hears of it, whoever does not is thrown out."""
+        if not self._kicked:
+            self._kicked = True
+            self._start(self._perform(self._dialect.kick()))
+            self._end_in(KICK_SECS, lambda: self._finish(CloseCode.REFUSED, "The participant was removed.", "kicked"))
+
+    def set_muted(self, muted: bool) -> None:
+        """Whether the API has muted its participant."""
+        if effects := self._dialect.mute(muted):
+            self._start(self._perform(effects))
+
+    def set_room_on_disk(self, enough: bool) -> None:
+        """Whether there is room to record."""
+        if self._recorder is not None:
+            self._recorder.set_room_on_disk(enough)
+
     def _finish(self, code: CloseCode | None, text: str, left_reason: str) -> None:
         if not self._end.done():
-            self._end.set_result(_End(code, text, left_reason))
+            self._end.set_result(_End(code, text, "kicked" if self._kicked else left_reason))
 
     def _start(self, work: Awaitable[None]) -> None:
         async def guarded() -> None:
@@ -145,8 +181,21 @@ class Connection:
                     await self._perform(await self._check(token))
                 case Admit():
                     await self._perform(await self._admit(effect))
+                case Published() | Unpublished():
+                    self._note(effect)
+                case Trouble(text):
+                    self._log.warning(text)
                 case Close(code, reason):
                     self._finish(code, reason, _LEFT_REASONS.get(code, "left"))
+
+    def _note(self, change: Published | Unpublished) -> None:
+        if self._recorder is None:
+            return
+        match change:
+            case Published(stream):
+                self._recorder.published(stream)
+            case Unpublished(handle):
+                self._recorder.unpublished(handle)
 
     async def _check(self, token: str) -> list[Effect]:
         now = self._around.clock()
@@ -156,19 +205,29 @@ class Connection:
             )
         except tokens.TokenRefused as refused:
             # Expiry gates joining: in a running call a token that is otherwise good changes nothing (contract 4.3).
-            if refused.expired and self._around.expiry_ends == "join" and self._media is not None:
-                return self._dialect.token_accepted(token, self._media)
+            goes_on = refused.expired and self._around.expiry_ends == "join"
+            if goes_on and self._media is not None and self._claims is not None:
+                return self._dialect.token_accepted(token, self._media, self._claims.permissions)
             return self._refuse(401, str(refused))
-        room_exists = partial(client_tokens.admits_to_existing_room, claims=claims)
-        if not await self._around.db.read(room_exists):
-            return self._refuse(403, "The room does not exist.")
+        if complaint := await self._around.db.read(partial(client_tokens.complaint_about, claims=claims)):
+            return self._refuse(403, complaint)
         try:
             media = self._media or await self._open_media()
         except (JanusUnavailable, aiohttp.ClientError, OSError, TimeoutError) as error:
             self._log.warning("no media", error=str(error))
             return self._refuse(503, "The media server is not available; try again in a moment.")
+        await self._remember(claims)
         self._expire_at(claims.expires_at, now)
-        return self._dialect.token_accepted(token, media)
+        return self._dialect.token_accepted(token, media, claims.permissions)
+
+    async def _remember(self, claims: Claims) -> None:
+        """Whoever shows another holder's token during a call has that one too, should it come to be revoked."""
+        known, self._claims = self._claims, claims
+        if self._joining is None or (known is not None and known.family == claims.family):
+            return
+        joined = await asyncio.shield(self._joining)
+        note = partial(client_tokens.note_shown, participant_id=joined.participant_id, claims=claims)
+        await self._around.db.write(note)
 
     def _refuse(self, status: int, reason: str) -> list[Effect]:
         """The browser is told on its next request; one that sends none does not stay."""
@@ -210,6 +269,7 @@ class Connection:
             gateway_id=self._around.gateway_id,
             now=self._around.clock(),
             grace=self._around.grace,
+            token=self._claims,
         )
         # The write goes on when this connection ends meanwhile: whoever winds it up must know what came of it.
         self._joining = asyncio.ensure_future(self._around.db.write(join))
@@ -220,10 +280,23 @@ class Connection:
             return self._dialect.refused(403, str(refused))
         except Busy as busy:
             return self._dialect.refused(503, str(busy))
+        self._around.registry.admitted(joined.participant_id, self)
+        if joined.recorded:
+            self._record(joined.participant_id)
         effects = self._dialect.admitted()
         self._log = self._log.bind(session_id=joined.session_id, participant_id=joined.participant_id)
         self._log.info("participant joined")
         return effects
+
+    def _record(self, participant_id: str) -> None:
+        async def tell_janus(handle: int, dump: str | None) -> None:
+            await self._perform(self._dialect.record(handle, dump))
+
+        around = self._around
+        self._recorder = Recorder(
+            around.db, participant_id, tell_janus, around.clock, room_on_disk=around.registry.room_on_disk
+        )
+        self._start(self._recorder.run())
 
     async def _to_browser(self, message: Message) -> None:
         text = msgspec.json.encode(message).decode()
@@ -271,7 +344,7 @@ class Connection:
         await asyncio.wait({written}, timeout=ROW_FIRST_SECS)
         if self._janus is not None:
             await self._janus.close()
-        self._around.registry.leave(self._room_id, self)
+        self._around.registry.leave(self._room_id, self, self._dialect.participant_id)
         await written
 
     async def _write_left(self, end: _End, at: datetime) -> None:
@@ -282,6 +355,7 @@ class Connection:
         if self._joining.cancelled() or self._joining.exception() is not None:
             return  # refused: nobody is in
         joined = self._joining.result()
+        await self._write_recordings()
         leave = partial(participants.leave, participant_id=joined.participant_id, reason=end.left_reason, now=at)
         for pause in chain((0.1, 0.5, 2.0, 5.0), repeat(10.0)):
             try:
@@ -292,6 +366,16 @@ class Connection:
             else:
                 break
         self._log.info("participant left", reason=end.left_reason, how=end.text)
+
+    async def _write_recordings(self) -> None:
+        """What is not written of the timelines yet: the leave closes them as they are."""
+        if self._recorder is None:
+            return
+        try:
+            async with asyncio.timeout(ROW_FIRST_SECS):
+                await self._recorder.write()
+        except Exception:  # noqa: BLE001  the leave says the rest
+            self._log.exception("timelines not written")
 
     async def _close_browser(self, code: CloseCode, text: str) -> None:
         try:

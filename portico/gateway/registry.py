@@ -2,8 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
@@ -15,8 +17,22 @@ from portico.signaling.control import MediaRoom
 from portico.signaling.effects import CloseCode
 
 log = structlog.get_logger()
+_ENDINGS = {
+    "session_ended": (CloseCode.SESSION_ENDED, "The session was ended."),
+    "room_deleted": (CloseCode.SESSION_ENDED, "The room was deleted."),
+}
+_GONE = (CloseCode.TIMED_OUT, "The participant is not in the room any more.")
 _NUMBER_MAX = 2**53 - 1
 """Ids cross JavaScript, whose integers end here."""
+
+
+class Fact(Protocol):
+    """What a participant's row says."""
+
+    id: str
+    left_at: datetime | None
+    left_reason: str | None
+    audio_muted: bool
 
 
 class Member(Protocol):
@@ -24,6 +40,18 @@ class Member(Protocol):
 
     def close(self, code: CloseCode, reason: str) -> None:
         """End the connection soon; never waits."""
+        ...
+
+    def kick(self) -> None:
+        """Send the participant away; never waits."""
+        ...
+
+    def set_muted(self, muted: bool) -> None:
+        """Mute or unmute the participant; never waits."""
+        ...
+
+    def set_room_on_disk(self, enough: bool) -> None:
+        """Pause or resume recording the participant; never waits."""
         ...
 
 
@@ -36,9 +64,13 @@ class _Occupied:
 class Registry:
     """Opens Janus' rooms for the first connection of a room and destroys them after its last."""
 
-    def __init__(self, node: JanusNode) -> None:
+    def __init__(self, node: JanusNode, dumps: Path) -> None:
         self._node = node
+        self._dumps = dumps
+        self.room_on_disk = True
+        """For recordings, which pause without it."""
         self._rooms: dict[str, _Occupied] = {}
+        self._people: dict[str, Member] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     @property
@@ -64,8 +96,35 @@ class Registry:
             self.leave(room_id, member)
             raise
 
-    def leave(self, room_id: str, member: Member) -> None:
+    def admitted(self, participant_id: str, member: Member) -> None:
+        """The connection's participant is in."""
+        self._people[participant_id] = member
+
+    def obey(self, facts: Iterable[Fact]) -> None:
+        """Bring the connections of these participants to where their rows are already."""
+        for fact in facts:
+            member = self._people.get(fact.id)
+            if member is None:
+                continue
+            if fact.left_at is None:
+                member.set_muted(fact.audio_muted)
+                continue
+            del self._people[fact.id]
+            if fact.left_reason == "kicked":
+                member.kick()
+            else:
+                member.close(*_ENDINGS.get(str(fact.left_reason), _GONE))
+
+    def set_room_on_disk(self, enough: bool) -> None:
+        """Recordings pause while the disk is nearly full; calls go on."""
+        self.room_on_disk = enough
+        for member in self._people.values():
+            member.set_room_on_disk(enough)
+
+    def leave(self, room_id: str, member: Member, participant_id: str | None = None) -> None:
         """Forget a connection. The next one after the last gets rooms with new numbers."""
+        if participant_id is not None and self._people.get(participant_id) is member:
+            del self._people[participant_id]
         occupied = self._rooms.get(room_id)
         if occupied is None or member not in occupied.members:
             return
@@ -73,15 +132,6 @@ class Registry:
         if not occupied.members:
             del self._rooms[room_id]
             self._spawn(self._destroy(occupied))
-
-    def close_room(self, room_id: str, reason: str) -> None:
-        """The room's session is over: tell every browser by the close code, then take Janus' rooms away."""
-        occupied = self._rooms.pop(room_id, None)
-        if occupied is None:
-            return
-        for member in occupied.members:
-            member.close(CloseCode.SESSION_ENDED, reason)
-        self._spawn(self._destroy(occupied))
 
     def forget_all(self, reason: str) -> None:
         """Janus is gone with all its rooms: only the browsers are left to be told."""
@@ -98,7 +148,7 @@ class Registry:
 
     async def _open(self, room_id: str) -> MediaRoom:
         room = MediaRoom(room_id, _number(), _number(), secrets.token_urlsafe(24))
-        for plugin, body in control.creations(room, self._node.admin_key):
+        for plugin, body in control.creations(room, self._node.admin_key, str(self._dumps.absolute())):
             try:
                 await self._node.request(plugin, body)
             except JanusError as error:

@@ -1,10 +1,12 @@
 """The gateway: accepts signaling sockets, keeps its lease, and closes what ends or is lost."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
@@ -23,6 +25,11 @@ log = structlog.get_logger()
 SWEEP_SECS = 1.0
 """How often empty sessions and dead gateways are looked for."""
 
+FOLLOW_SECS = 1.0
+"""How often at least the rows of connected participants are looked at; a commit of this process is seen at once."""
+FOLLOW_BACK = timedelta(seconds=60)
+"""How far back a row's change is looked for: more than clocks differ, and than a write or a look may have to wait."""
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -40,6 +47,7 @@ class Gateway:
         clock: Callable[[], datetime],
         grace: timedelta,
         token_expiry: Literal["join", "session"],
+        dumps: Path,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -47,10 +55,11 @@ class Gateway:
         self._keys = keys
         self._node = node
         self._expiry_ends = token_expiry
-        self.registry = Registry(node)
+        self.registry = Registry(node, dumps)
         self._open: dict[Connection, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._around: Surroundings | None = None
+        self._wake = asyncio.Event()
 
     async def start(self) -> None:
         """Register, close what dead predecessors left, and begin to sweep."""
@@ -68,7 +77,9 @@ class Gateway:
             self._grace,
         )
         await self._sweep()  # before anybody can join: a session that was empty long ago must not go on
-        self._tasks = [asyncio.create_task(self._sweep_for_ever()), asyncio.create_task(self._beat_for_ever())]
+        self._db.commits.listen("participants", self._wake)
+        for_ever = (self._sweep_for_ever, self._beat_for_ever, self._follow_for_ever)
+        self._tasks = [asyncio.create_task(each()) for each in for_ever]
 
     async def stop(self) -> None:
         """Close every socket, write that their participants left, and give the lease back."""
@@ -138,6 +149,24 @@ class Gateway:
         await self._db.write(partial(gateways.retire, gateway_id=self._around.gateway_id, now=self._clock()))
         gateway_id = await self._db.write(partial(gateways.register, now=self._clock()))
         self._around = replace(self._around, gateway_id=gateway_id)
+
+    async def _follow_for_ever(self) -> None:
+        """Do to connections what the API, in whatever process, has written about their participants."""
+        while True:
+            try:
+                await self._follow()
+            except Exception:
+                log.exception("following failed")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FOLLOW_SECS):
+                    await self._wake.wait()
+
+    async def _follow(self) -> None:
+        assert self._around is not None
+        self._wake.clear()
+        since = self._clock() - FOLLOW_BACK
+        changed = partial(gateways.changes, gateway_id=self._around.gateway_id, since=since)
+        self.registry.obey(await self._db.read(changed))
 
     async def _sweep_for_ever(self) -> None:
         while True:

@@ -36,6 +36,13 @@ def retire(tx: Transaction, gateway_id: str, now: datetime) -> None:
         participants.leave(tx, participant.id, "timeout", now=now)
 
 
+def changes(tx: Transaction, gateway_id: str, since: datetime) -> list[Row[Any]]:
+    """This gateway's participants whose rows have changed since: who left, why, and who is muted."""
+    people = schema.room_participants.c
+    wanted = select(people.id, people.left_at, people.left_reason, people.audio_muted)
+    return list(tx.execute(wanted.where(people.gateway_id == gateway_id, people.updated_at >= since)))
+
+
 def sweep_is_due(tx: Transaction, *, now: datetime, grace: timedelta) -> bool:
     """Whether a sweep would find a dead gateway or a session that has been empty for long enough. A read, so cheap."""
     dead = select(GATEWAYS.c.id).where(GATEWAYS.c.seen_at <= now - LEASE).limit(1)

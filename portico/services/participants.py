@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.exc import IntegrityError
 
-from portico.core.errors import GatewayLost, IdentityTaken, RoomFull, RoomGone
+from portico.core.errors import GatewayLost, IdentityTaken, RoomFull, RoomGone, TokenRevoked
 from portico.core.events import ParticipantJoined
+from portico.core.tokens import Claims
 from portico.db import schema
 from portico.db.engine import Transaction
-from portico.services import events, sessions
+from portico.services import events, sessions, tokens
 
 PARTICIPANTS = schema.room_participants
 
@@ -23,6 +24,8 @@ class Joined:
     participant_id: str
     session_id: str
     room_id: str
+    recorded: bool
+    """Whether the session is."""
 
 
 def join(
@@ -34,24 +37,33 @@ def join(
     gateway_id: str,
     now: datetime,
     grace: timedelta = sessions.GRACE,
+    token: Claims | None = None,
 ) -> Joined:
-    """Admit a participant, beginning a session if none is active. Raises a JoinRefused and leaves no trace."""
+    """Admit a participant, beginning a session if none is active. Raises a JoinRefused and leaves no trace.
+
+    `token` is the one that the browser showed; it may be revoked later.
+    """
     _hold_gateway(tx, gateway_id)
     room = sessions.lock_room(tx, room_id)
     if room is None or room.deleted_at is not None:
         raise RoomGone("This room does not exist.")
+    if token is not None and tokens.is_revoked(tx, token):
+        raise TokenRevoked("The token was revoked.")
     if tx.execute(select(PARTICIPANTS.c.id).where(PARTICIPANTS.c.id == participant_id)).first():
         raise IdentityTaken("A participant with this id has joined before.")
     session = sessions.end_if_stale(tx, sessions.active_of(tx, room_id), now=now, grace=grace)
     if session is not None and _count(tx, session.id) >= room.max_participants:
         raise RoomFull(f"The room is full: {room.max_participants} participants are in it.")
-    session_id = sessions.open_or_continue(tx, room, now)
+    session_id, recorded = sessions.open_or_continue(tx, room, now)
+    label = token.permissions.participant if token is not None else None
     try:
-        _insert(tx, room, session_id, participant_id, context, gateway_id, now)
+        _insert(tx, room, session_id, participant_id, context, gateway_id, now, label)
     except IntegrityError as error:  # joined another room in this very moment: the lock is per room
         raise IdentityTaken("A participant with this id has joined before.") from error
+    if token is not None:
+        tokens.note_shown(tx, participant_id, token)
     events.record(tx, room.account_id, ParticipantJoined(session_id, room_id, participant_id, context), now)
-    return Joined(participant_id, session_id, room_id)
+    return Joined(participant_id, session_id, room_id, recorded)
 
 
 def _hold_gateway(tx: Transaction, gateway_id: str) -> None:
@@ -69,6 +81,7 @@ def _insert(
     context: str | None,
     gateway_id: str,
     now: datetime,
+    label: str | None,
 ) -> None:
     tx.execute(
         PARTICIPANTS.insert().values(
@@ -78,6 +91,7 @@ def _insert(
             account_id=room.account_id,
             gateway_id=gateway_id,
             context=context,
+            label=label,
             joined_at=now,
             updated_at=now,
         )

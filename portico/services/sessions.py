@@ -10,7 +10,8 @@ from portico.core.errors import NotFound, SessionOver
 from portico.core.events import ParticipantLeft, SessionEnded, SessionStarted, whole_seconds
 from portico.db import schema
 from portico.db.engine import Transaction
-from portico.services import events
+from portico.db.wakeup import announce
+from portico.services import events, recordings
 
 SESSIONS = schema.room_sessions
 PARTICIPANTS = schema.room_participants
@@ -31,26 +32,35 @@ def active_of(tx: Transaction, room_id: str) -> Row[Any] | None:
     return tx.execute(select(SESSIONS).where(SESSIONS.c.room_id == room_id, SESSIONS.c.active)).first()
 
 
-def open_or_continue(tx: Transaction, room: Row[Any], now: datetime) -> str:
-    """The id of the room's active session, which begins now if there is none. The room is locked by the caller."""
+def open_or_continue(tx: Transaction, room: Row[Any], now: datetime) -> tuple[str, bool]:
+    """The room's active session, which begins now if there is none: its id, and whether it is recorded.
+
+    The room is locked by the caller. Whether to record is settled when a session begins.
+    """
     session = active_of(tx, room.id)
     if session is not None:
         if session.empty_at is not None:
             tx.execute(SESSIONS.update().where(SESSIONS.c.id == session.id).values(empty_at=None))
-        return str(session.id)
+        return str(session.id), session.recording
     session_id = str(uuid4())
     tx.execute(
         SESSIONS.insert().values(
-            id=session_id, room_id=room.id, account_id=room.account_id, active=True, created_at=now, updated_at=now
+            id=session_id,
+            room_id=room.id,
+            account_id=room.account_id,
+            active=True,
+            recording=room.enable_recording,
+            created_at=now,
+            updated_at=now,
         )
     )
     events.record(tx, room.account_id, SessionStarted(session_id, room.id), now)
-    return session_id
+    return session_id, room.enable_recording
 
 
 def note_if_empty(tx: Transaction, session_id: str, now: datetime) -> None:
     """After a leave: when nobody is left, the grace period begins."""
-    if not _present(tx, session_id):
+    if not present(tx, session_id):
         tx.execute(
             SESSIONS.update()
             .where(SESSIONS.c.id == session_id, SESSIONS.c.active, SESSIONS.c.empty_at.is_(None))
@@ -58,16 +68,22 @@ def note_if_empty(tx: Transaction, session_id: str, now: datetime) -> None:
         )
 
 
-def end(tx: Transaction, session_id: str, *, ended_reason: str, left_reason: str, now: datetime) -> None:
-    """End an active session: everybody in it leaves. NotFound when unknown, SessionOver when it has ended."""
-    row = tx.execute(select(SESSIONS.c.room_id).where(SESSIONS.c.id == session_id)).first()
-    if row is None:
+def lock_active(tx: Transaction, session_id: str, account_id: str | None = None) -> Row[Any]:
+    """A session that is going on, its room locked. NotFound when unknown to this account, SessionOver when it ended."""
+    row = tx.execute(select(SESSIONS.c.room_id, SESSIONS.c.account_id).where(SESSIONS.c.id == session_id)).first()
+    if row is None or account_id not in (None, row.account_id):
         raise NotFound
     lock_room(tx, row.room_id)
     session = tx.execute(select(SESSIONS).where(SESSIONS.c.id == session_id)).one()
     if not session.active:
         raise SessionOver
-    for participant in _present(tx, session_id):
+    return session
+
+
+def end(tx: Transaction, session_id: str, *, ended_reason: str, left_reason: str, now: datetime) -> None:
+    """End an active session: everybody in it leaves. NotFound when unknown, SessionOver when it has ended."""
+    session = lock_active(tx, session_id)
+    for participant in present(tx, session_id):
         record_left(tx, participant, left_reason, now)
     tx.execute(
         SESSIONS.update()
@@ -124,6 +140,7 @@ def record_left(tx: Transaction, participant: Row[Any], reason: str, now: dateti
         .where(PARTICIPANTS.c.id == participant.id)
         .values(left_at=now, left_reason=reason, updated_at=now)
     )
+    recordings.end_of_participant(tx, participant.id, now)
     left = ParticipantLeft(
         participant.session_id,
         participant.room_id,
@@ -133,8 +150,10 @@ def record_left(tx: Transaction, participant: Row[Any], reason: str, now: dateti
         reason,
     )
     events.record(tx, participant.account_id, left, now)
+    announce(tx, "participants")  # whose socket may be open still
 
 
-def _present(tx: Transaction, session_id: str) -> list[Row[Any]]:
-    present = PARTICIPANTS.c.left_at.is_(None) & (PARTICIPANTS.c.session_id == session_id)
-    return list(tx.execute(select(PARTICIPANTS).where(present).order_by(PARTICIPANTS.c.joined_at, PARTICIPANTS.c.id)))
+def present(tx: Transaction, session_id: str) -> list[Row[Any]]:
+    """Who is in a session now."""
+    here = PARTICIPANTS.c.left_at.is_(None) & (PARTICIPANTS.c.session_id == session_id)
+    return list(tx.execute(select(PARTICIPANTS).where(here).order_by(PARTICIPANTS.c.joined_at, PARTICIPANTS.c.id)))

@@ -4,21 +4,31 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from portico.core import tokens
 from portico.core.errors import Forbidden, NotFound
+from portico.core.tokens import EVERYTHING, Claims, Permissions
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import insert_if_absent
 
 TOKEN_TTL_SECS = 600
 REFRESH_TOKEN_TTL_SECS = 3600
+TOKEN_TTL_MAX_SECS = 3600
+REFRESH_TOKEN_TTL_MAX_SECS = 86400
+LONGEST_LIFE = timedelta(seconds=REFRESH_TOKEN_TTL_MAX_SECS + TOKEN_TTL_MAX_SECS)
+"""Of a token and of what is refreshed from it at the last moment."""
+HELD = schema.participant_tokens
+REVOKED = schema.revoked_tokens
 _TOKEN, _INVITE = "token", "invite"
 
 
@@ -64,29 +74,19 @@ def generate(
     now: datetime,
     token_ttl_secs: int = TOKEN_TTL_SECS,
     refresh_token_ttl_secs: int = REFRESH_TOKEN_TTL_SECS,
+    permissions: Permissions = EVERYTHING,
 ) -> ClientToken:
     """A pair of tokens for a room of this account; NotFound when there is none."""
     if _owner(tx, room_id) != account_id:
         raise NotFound
-    access = tokens.issue(
-        "access",
-        keys.current,
-        account_id=account_id,
-        room_id=room_id,
-        jti=str(uuid4()),
-        now=now,
-        ttl_secs=token_ttl_secs,
+    issue = partial(
+        tokens.issue, key=keys.current, account_id=account_id, room_id=room_id, now=now, permissions=permissions
     )
-    refresh = tokens.issue(
-        "refresh",
-        keys.current,
-        account_id=account_id,
-        room_id=room_id,
-        jti=str(uuid4()),
-        now=now,
-        ttl_secs=refresh_token_ttl_secs,
+    jti = str(uuid4())
+    return ClientToken(
+        *issue("access", jti=tokens.related(jti, str(uuid4())), ttl_secs=token_ttl_secs),
+        *issue("refresh", jti=jti, ttl_secs=refresh_token_ttl_secs),
     )
-    return ClientToken(*access, *refresh)
 
 
 def refresh(
@@ -103,24 +103,52 @@ def refresh(
         claims = tokens.verify(refresh_token, "refresh", keys.accepted, room_id=room_id, now=now)
     except tokens.TokenRefused as refused:
         raise Forbidden(str(refused), expired=refused.expired) from None
-    if _owner(tx, room_id) != claims.account_id:
-        raise Forbidden("The token's room does not exist.")
+    if complaint := complaint_about(tx, claims):
+        raise Forbidden(complaint)
     return ClientToken(
         *tokens.issue(
             "access",
             keys.current,
             account_id=claims.account_id,
             room_id=room_id,
-            jti=str(uuid4()),
+            jti=tokens.related(claims.jti, str(uuid4())),
             now=now,
             ttl_secs=token_ttl_secs,
+            permissions=claims.permissions,
         )
     )
 
 
-def admits_to_existing_room(tx: Transaction, claims: tokens.Claims) -> bool:
-    """Whether the room of a verified token still exists and belongs to the account that the token names."""
-    return _owner(tx, claims.room_id) == claims.account_id
+def complaint_about(tx: Transaction, claims: Claims) -> str | None:
+    """Why a token that verifies is of no use all the same: its room is gone, or its holder was sent away for good."""
+    if _owner(tx, claims.room_id) != claims.account_id:
+        return "The token's room does not exist."
+    if is_revoked(tx, claims):
+        return "The token was revoked."
+    return None
+
+
+def is_revoked(tx: Transaction, claims: Claims) -> bool:
+    """Whether its holder was kicked with `revoke`."""
+    return tx.execute(select(REVOKED.c.family).where(REVOKED.c.family == claims.family)).first() is not None
+
+
+def note_shown(tx: Transaction, participant_id: str, claims: Claims) -> None:
+    """Remember which tokens a participant has, so that they can be revoked."""
+    insert_if_absent(tx, HELD, participant_id=participant_id, family=claims.family)
+
+
+def revoke_those_of(tx: Transaction, participants: Iterable[Row[Any]], now: datetime) -> None:
+    """Let nobody join any more with the tokens that these participants have, or with what is refreshed from them."""
+    for participant in participants:
+        held = select(HELD.c.family).where(HELD.c.participant_id == participant.id)
+        for (family,) in tx.execute(held).all():
+            insert_if_absent(tx, REVOKED, family=family, room_id=participant.room_id, forget_at=now + LONGEST_LIFE)
+
+
+def forget_expired(tx: Transaction, now: datetime) -> int:
+    """Drop revocations of tokens that have all expired by now."""
+    return tx.execute(REVOKED.delete().where(REVOKED.c.forget_at <= now)).rowcount
 
 
 def invite(keys: TokenKeys, room_id: str) -> str:

@@ -13,6 +13,8 @@ PLUGINS = frozenset({VIDEOROOM, AUDIOBRIDGE, TEXTROOM})
 
 PUBLISHERS_MAX = 200
 """Streams in a room at once, far above max_participants x (camera + screen): the limit of people is the database's."""
+KEYFRAME_EVERY_SECS = 20
+"""Publishers are asked for one this often: recordings can be entered there, and go on after a loss."""
 _ALREADY_EXISTS = {VIDEOROOM: 427, AUDIOBRIDGE: 486, TEXTROOM: 418}
 _DOES_NOT_EXIST = {VIDEOROOM: 426, AUDIOBRIDGE: 485, TEXTROOM: 417}
 
@@ -38,8 +40,8 @@ class MediaRoom:
     secret: str
 
 
-def creations(room: MediaRoom, admin_key: str) -> list[tuple[str, dict[str, Any]]]:
-    """(plugin, request) for each of the three rooms."""
+def creations(room: MediaRoom, admin_key: str, dumps: str) -> list[tuple[str, dict[str, Any]]]:
+    """(plugin, request) for each of the three rooms. `dumps` is the folder where Janus puts what is recorded."""
     common = {
         "request": "create",
         "permanent": False,
@@ -53,11 +55,13 @@ def creations(room: MediaRoom, admin_key: str) -> list[tuple[str, dict[str, Any]
         "room": room.video,
         "publishers": PUBLISHERS_MAX,
         "bitrate": 0,
+        "fir_freq": KEYFRAME_EVERY_SECS,
         "audiocodec": "opus",
         "videocodec": "vp8,h264",
         "notify_joining": False,
         "record": False,
         "lock_record": True,
+        "rec_dir": dumps,
     }
     audio = {**common, **_LEVELS, "room": room.video, "sampling_rate": 48000, "record": False}
     text = {**common, "room": room.text, "history": 0}
@@ -82,3 +86,28 @@ def exists_already(plugin: str, code: int) -> bool:
 def is_gone(plugin: str, code: int) -> bool:
     """Whether an error of `destroy` means that there is no such room."""
     return _DOES_NOT_EXIST[plugin] == code
+
+
+# What the API orders during a call, asked on a handle of the browser that it concerns.
+
+
+def kick(room: MediaRoom, register_id: int) -> dict[str, Any]:
+    """Everybody hears that this participant of the AudioBridge was kicked, the participant too."""
+    return {"request": "kick", "room": room.video, "id": register_id, "secret": room.secret}
+
+
+def moderate(room: MediaRoom, feed: int, mid: str, *, mute: bool) -> dict[str, Any]:
+    """The VideoRoom drops what comes on this track, or takes it again, and tells everybody."""
+    return {"request": "moderate", "room": room.video, "id": feed, "mid": mid, "mute": mute, "secret": room.secret}
+
+
+def mute_mixer(room: MediaRoom, mixer_id: int, *, mute: bool) -> dict[str, Any]:
+    """The AudioBridge leaves this participant out of the mix, or takes it in again."""
+    request = "mute" if mute else "unmute"
+    return {"request": request, "room": room.video, "id": mixer_id, "secret": room.secret}
+
+
+def record(room: MediaRoom, dump: str | None) -> dict[str, Any]:
+    """To a publisher's handle: what it sends goes into files that begin with this name, or (None) does no more."""
+    body = {"request": "configure", "record": dump is not None, "secret": room.secret}
+    return body if dump is None else {**body, "filename": dump}

@@ -9,19 +9,34 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from portico.signaling import dead_offer, policy, rooms
-from portico.signaling.control import PLUGINS, TEXTROOM, VIDEOROOM, MediaRoom
-from portico.signaling.effects import Admit, CheckToken, Close, CloseCode, Effect, Message, ToClient, ToJanus
-from portico.signaling.mix import Mix
+from portico.core.tokens import EVERYTHING, Permissions
+from portico.signaling import control, dead_offer, deaf, policy, rooms
+from portico.signaling.control import PLUGINS, TEXTROOM, MediaRoom
+from portico.signaling.effects import (
+    Admit,
+    CheckToken,
+    Close,
+    CloseCode,
+    Effect,
+    Message,
+    Published,
+    ToClient,
+    ToJanus,
+    Trouble,
+    Unpublished,
+)
+from portico.signaling.own_streams import OwnStreams
 from portico.signaling.policy import Role
+from portico.signaling.presence import Presence
+from portico.signaling.wire import OWN_PREFIX, Pending, Wire
 
-OWN_PREFIX = "portico:"
-"""Begins the transactions of our own requests; a browser may not use it."""
 HANDLES_MAX = 512
 """Handles of one browser at once: 4, one per published stream, one per subscription."""
 PENDING_MAX = 256
 """Requests of one browser that Janus has not answered yet."""
 TRANSACTION_LENGTH_MAX = 128
+NO_TEXT_ROOM = 1
+"""What a browser hears that may not send messages: its data channel opens and leads nowhere."""
 _NO_SUCH_FEED = {
     424,
     428,
@@ -43,21 +58,7 @@ class _Handle:
 
     plugin: str
     role: Role | None = None
-    feed: int | None = None  # of a publisher, once Janus has named it
     dead: bool = False  # a subscription to a stream that had gone; we answer in Janus' stead
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A request that Janus has not answered: its kind, and what to do when it does."""
-
-    kind: str
-    handle: int | None = None
-    plugin: str | None = None
-    role: Role | None = None
-    request: str | None = None
-    feed: int | None = None
-    paused: dict[str, bool] | None = None
 
 
 class Dialect:
@@ -74,13 +75,14 @@ class Dialect:
         self._held: Message | None = None
         self._held_join: tuple[int, policy.Allowed] | None = None
         self._refusal: tuple[int, str] = (0, "")
-        self._session_id = 0
+        self._wire = Wire()
         self._handles: dict[int, _Handle] = {}
-        self._pending: dict[str, _Pending] = {}
-        self._own = 0
         self._kinds = rooms.TrackKinds()
-        self._mix = Mix()
-        self._mixer: tuple[int, int] | None = None  # handle and number of our mixer, once it has joined
+        self._presence = Presence()
+        self._permissions = EVERYTHING
+        self._kicked = False
+        self._streams = OwnStreams()
+        self._recorded: set[int] = set()  # handles whose streams are being dumped
 
     # What the browser says.
 
@@ -105,9 +107,9 @@ class Dialect:
             return [CheckToken(token)]
         return self._take(message)
 
-    def token_accepted(self, token: str, room: MediaRoom) -> list[Effect]:
-        """The token that CheckToken asked about admits to the room with these numbers."""
-        self._token, self._room = token, room
+    def token_accepted(self, token: str, room: MediaRoom, permissions: Permissions = EVERYTHING) -> list[Effect]:
+        """The token that CheckToken asked about admits to the room with these numbers, and allows this much."""
+        self._token, self._room, self._permissions = token, room, permissions
         message, self._held = self._held, None
         return self._take(message) if message is not None else []
 
@@ -142,14 +144,14 @@ class Dialect:
             return self._create(message)
         if self._stage is not _Stage.READY:
             return self._refuse(message, 401, "The first request must be create, with a client_token.")
-        if message["transaction"] in self._pending:
+        if message["transaction"] in self._wire.pending:
             # Its answers could not be told apart, and with them what a handle is.
             return self._refuse(message, 400, "transaction is that of a request that still waits.")
-        if len(self._pending) >= PENDING_MAX:
+        if len(self._wire.pending) >= PENDING_MAX:
             return self._refuse(message, 429, "Too many requests are waiting for an answer.")
         match kind:
             case "keepalive":
-                return [self._to_janus(message, _Pending("keepalive"))]
+                return [self._wire.to_janus(message, Pending("keepalive"))]
             case "attach":
                 return self._attach(message)
             case "destroy":
@@ -164,13 +166,13 @@ class Dialect:
         Not for Janus yet: the others hear of it there, and the row that says so comes first.
         """
         self.said_goodbye = True
-        return [self._answer(message, "success"), *self._close(CloseCode.GOODBYE, "goodbye")]
+        return [self._wire.answer(message, "success"), *self._close(CloseCode.GOODBYE, "goodbye")]
 
     def _create(self, message: Message) -> list[Effect]:
         if self._stage is not _Stage.NEW or self._token is None:
             return self._refuse(message, 401, "create comes once, first, and with a client_token.")
         self._stage = _Stage.CREATING
-        self._pending[message["transaction"]] = _Pending("create")
+        self._wire.pending[message["transaction"]] = Pending("create")
         return [ToJanus({"janus": "create", "transaction": message["transaction"]})]
 
     def _attach(self, message: Message) -> list[Effect]:
@@ -179,7 +181,7 @@ class Dialect:
             return self._refuse(message, 403, "This plugin is not for browsers.")
         if len(self._handles) >= HANDLES_MAX:
             return self._refuse(message, 429, "Too many handles are attached.")
-        return [self._to_janus(message, _Pending("attach", plugin=plugin), plugin=plugin)]
+        return [self._wire.to_janus(message, Pending("attach", plugin=plugin), plugin=plugin)]
 
     def _to_handle(self, kind: str, message: Message) -> list[Effect]:
         handle_id = message.get("handle_id")
@@ -188,7 +190,7 @@ class Dialect:
             # The SDK detaches twice, and trickles to what it has detached; it waits for these very answers.
             if kind == "message":
                 return self._refuse(message, 404, "There is no such handle.")
-            return [self._answer(message, "ack" if kind == "trickle" else "success")]
+            return [self._wire.answer(message, "ack" if kind == "trickle" else "success")]
         match kind:
             case "message":
                 return self._message(message, handle_id, handle)
@@ -198,24 +200,29 @@ class Dialect:
                 if handle.role is Role.REGISTER:
                     return self._say_goodbye(message)
                 del self._handles[handle_id]
-                self._pending = {key: one for key, one in self._pending.items() if one.handle != handle_id}
-        return [self._to_janus(message, _Pending(kind, handle_id), handle_id=handle_id)]
+                self._wire.forget(handle_id)
+        ended = self._gone(handle_id) if kind == "detach" else self._end_stream(handle_id)
+        return [self._wire.to_janus(message, Pending(kind, handle_id), handle_id=handle_id), *ended]
 
     def _trickle(self, message: Message, handle_id: int, handle: _Handle) -> list[Effect]:
         if handle.dead:
-            return [self._answer(message, "ack")]
+            return [self._wire.answer(message, "ack")]
         try:
             kept = policy.candidates(message)
         except policy.Refused as refused:
             return self._refuse(message, 400, str(refused))
-        return [self._to_janus(message, _Pending("trickle", handle_id), handle_id=handle_id, **kept)]
+        return [self._wire.to_janus(message, Pending("trickle", handle_id), handle_id=handle_id, **kept)]
 
     def _message(self, message: Message, handle_id: int, handle: _Handle) -> list[Effect]:
         assert self._room is not None
-        sender = policy.Sender(self.participant_id, self._room, self._mix.volume)
+        if self._kicked:
+            return self._close(CloseCode.REFUSED, "The participant was removed.")
+        sender = policy.Sender(
+            self.participant_id, self._room, self._presence.volume, self._permissions, self._presence.muted
+        )
         try:
             allowed = policy.allow(handle.plugin, handle.role, sender, message.get("body"))
-            policy.jsep(message.get("jsep"))
+            policy.jsep(message.get("jsep"), allowed)
         except policy.Refused as refused:
             return self._refuse(message, 403, str(refused))
         if handle.dead:
@@ -223,6 +230,10 @@ class Dialect:
         if handle.role is None and self._has_its_only(allowed.role):
             return self._refuse(message, 403, f"This connection has a {allowed.role} already.")
         handle.role = allowed.role
+        if allowed.mic_off is not None:
+            self._presence.mic_off = allowed.mic_off
+        if allowed.publishes is not None:
+            self._streams.announce(handle_id, allowed.publishes)
         if allowed.announces is not None:
             self._held, self._held_join = message, (handle_id, allowed)
             return [Admit(allowed.announces.participant_id, allowed.announces.external)]
@@ -233,7 +244,7 @@ class Dialect:
         return unique and any(handle.role is role for handle in self._handles.values())
 
     def _forward(self, message: Message, handle_id: int, allowed: policy.Allowed) -> list[Effect]:
-        pending = _Pending(
+        pending = Pending(
             "message",
             handle_id,
             self._handles[handle_id].plugin,
@@ -242,9 +253,11 @@ class Dialect:
             allowed.body.get("feed"),
             allowed.paused,
         )
-        session_description = policy.jsep(message.get("jsep"))
+        session_description = policy.jsep(message.get("jsep"), allowed)
+        if session_description is not None and allowed.role is Role.MIXER and not self._permissions.can_subscribe:
+            session_description = deaf.offer(session_description)
         jsep = {} if session_description is None else {"jsep": session_description}
-        return [self._to_janus(message, pending, handle_id=handle_id, body=allowed.body, **jsep)]
+        return [self._wire.to_janus(message, pending, handle_id=handle_id, body=allowed.body, **jsep)]
 
     # What Janus says.
 
@@ -254,43 +267,50 @@ class Dialect:
             return []
         transaction = message.get("transaction", "")
         if transaction.startswith(OWN_PREFIX):
-            return []
+            return self._own_answer(message)
         match message.get("janus"):
             case "success":
-                return self._succeeded(message, self._pending.pop(transaction, None))
+                return self._succeeded(message, self._wire.pending.pop(transaction, None))
             case "ack":
                 return self._acknowledged(message, transaction)
             case "error":
                 error = message.get("error", {})
-                pending = self._pending.pop(transaction, None)
+                pending = self._wire.pending.pop(transaction, None)
                 return self._failed(message, pending, error.get("code", 0), str(error.get("reason", "unknown")))
             case "event":
-                return self._event(message, self._pending.pop(transaction, None))
+                return self._event(message, self._wire.pending.pop(transaction, None))
             case "timeout":
                 return self._close(CloseCode.TIMED_OUT, "No keepalive came for too long.")
-            case "hangup":
-                return self._hung_up(message)
-            case "detached":
-                self._handles.pop(message.get("sender", 0), None)
+            case "webrtcup" | "hangup" | "media" | "detached" as change:
+                return [ToClient(message), *self._changed(change, message, message.get("sender", 0))]
         return [ToClient(message)]
 
-    def _succeeded(self, message: Message, pending: _Pending | None) -> list[Effect]:
+    def _own_answer(self, message: Message) -> list[Effect]:
+        said = {**message.get("error", {}), **message.get("plugindata", {}).get("data", {})}
+        code = said.get("code") or said.get("error_code")
+        return (
+            [Trouble(f"Janus refused a request of ours: {said.get('reason') or said.get('error')} ({code})")]
+            if code
+            else []
+        )
+
+    def _succeeded(self, message: Message, pending: Pending | None) -> list[Effect]:
         if pending is not None and pending.kind in ("create", "attach"):
             number = message["data"]["id"]
             if pending.kind == "create":
-                self._session_id, self._stage = number, _Stage.READY
+                self._wire.session_id, self._stage = number, _Stage.READY
             else:
                 assert pending.plugin is not None
                 self._handles[number] = _Handle(pending.plugin)
         return [ToClient(message)]
 
     def _acknowledged(self, message: Message, transaction: str) -> list[Effect]:
-        pending = self._pending.get(transaction)
+        pending = self._wire.pending.get(transaction)
         if pending is not None and pending.kind in ("keepalive", "trickle"):
-            del self._pending[transaction]
+            del self._wire.pending[transaction]
         return [ToClient(message)]
 
-    def _event(self, message: Message, pending: _Pending | None) -> list[Effect]:
+    def _event(self, message: Message, pending: Pending | None) -> list[Effect]:
         content = message.get("plugindata", {}).get("data", {})
         if "destroyed" in (content.get("videoroom"), content.get("audiobridge"), content.get("textroom")):
             return []  # the SDK would take it for its own wish to leave; the socket's close code tells it better
@@ -298,60 +318,102 @@ class Dialect:
             return self._failed(message, pending, content["error_code"], str(content.get("error", "unknown")))
         assert self._room is not None
         rooms.translate(content, self._room, self._kinds)
-        effects: list[Effect] = self._adjust_volume(content, pending)
+        if "moderation" in content:
+            return []  # of a stream that the browser has not heard of
+        effects: list[Effect] = []
+        if "audiobridge" in content:
+            role = pending.role if pending is not None else None
+            may_publish = self._permissions.can_publish
+            heard = self._presence.hear(self._room, content, role, message["sender"], may_publish=may_publish)
+            effects += self._wire.own_requests(heard)
         if pending is not None:
-            if pending.plugin == TEXTROOM and pending.request == "setup":
-                content["janus_room_id"] = self._room.text
-            if pending.role is Role.REGISTER and content.get("audiobridge") == "joined":
-                content.setdefault("participants", [])
-            if pending.role is Role.PUBLISHER and (handle := self._handles.get(message["sender"])) is not None:
-                self._learn_own_feed(handle, content)
-            if pending.paused is not None and content.get("videoroom") == "attached":
-                # Janus ignores what a join says about tracks; nothing flows before `start`, so this is in time.
-                body = {"request": "configure", **pending.paused}
-                effects.append(self._own_request("message", handle_id=message["sender"], body=body))
-        effects.append(ToClient(message))
-        return effects
+            effects += self._finish(message, content, pending, self._room)
+        return [*effects, ToClient(message)]
 
-    def _adjust_volume(self, content: dict[str, Any], pending: _Pending | None) -> list[Effect]:
-        if "audiobridge" not in content:
+    def _finish(self, message: Message, content: dict[str, Any], pending: Pending, room: MediaRoom) -> list[Effect]:
+        """Give the answer to a browser's request the form that the SDK expects; what it entails."""
+        if pending.plugin == TEXTROOM and pending.request == "setup":
+            content["janus_room_id"] = room.text if self._permissions.can_send_messages else NO_TEXT_ROOM
+        if pending.role is Role.REGISTER and content.get("audiobridge") == "joined":
+            content.setdefault("participants", [])
+        if pending.role is Role.MIXER and "jsep" in message and not self._permissions.can_subscribe:
+            message["jsep"] = deaf.answer(message["jsep"])
+        if pending.role is Role.PUBLISHER:
+            return self._learn_own_stream(message["sender"], content, negotiated="jsep" in message)
+        if pending.paused is not None and content.get("videoroom") == "attached":
+            # Janus ignores what a join says about tracks; nothing flows before `start`, so this is in time.
+            return self._wire.own_requests([(message["sender"], {"request": "configure", **pending.paused})])
+        return []
+
+    def _learn_own_stream(self, handle_id: int, content: dict[str, Any], *, negotiated: bool) -> list[Effect]:
+        was_on_air = self._streams.snapshot(handle_id) is not None
+        self._streams.hear(handle_id, content)
+        stream = self._streams.snapshot(handle_id)
+        if stream is None:
+            return self._taken_off(handle_id) if was_on_air else []
+        # Moderation is per stream: whoever is muted stays so in the next one, from before anything of it can flow.
+        return [*(self._muting(handle_id) if negotiated else []), Published(stream)]
+
+    def _muting(self, handle_id: int) -> list[Effect]:
+        assert self._room is not None
+        if not self._presence.muted:
             return []
-        if pending is not None and pending.role is Role.MIXER and content["audiobridge"] == "joined":
-            assert pending.handle is not None
-            self._mixer = pending.handle, content["id"]
-        changed = self._mix.hear(content, self._mixer[1] if self._mixer is not None else None)
-        if not changed or self._mixer is None or self._mixer[0] not in self._handles:
-            return []
-        body = {"request": "configure", "volume": self._mix.volume}
-        return [self._own_request("message", handle_id=self._mixer[0], body=body)]
+        return self._wire.own_requests(self._streams.moderations(self._room, handle_id, mute=True))
 
-    def _learn_own_feed(self, handle: _Handle, content: dict[str, Any]) -> None:
-        if content.get("videoroom") == "joined":
-            handle.feed = content.get("id")
-        self._kinds.learn(handle.feed, content.get("streams"))
+    def _end_stream(self, handle_id: int) -> list[Effect]:
+        return self._taken_off(handle_id) if self._streams.off_air(handle_id) else []
 
-    def _failed(self, message: Message, pending: _Pending | None, code: int, reason: str) -> list[Effect]:
+    def _gone(self, handle_id: int) -> list[Effect]:
+        """There is no such handle any more."""
+        ended = self._end_stream(handle_id)
+        self._streams.detached(handle_id)
+        self._presence.forget(handle_id)
+        return ended
+
+    def _taken_off(self, handle_id: int) -> list[Effect]:
+        """A handle that publishes again later must not write into the files of this time."""
+        stop = self.record(handle_id, None) if handle_id in self._recorded else []
+        return [*stop, Unpublished(handle_id)]
+
+    def _changed(self, change: str, message: Message, handle_id: int) -> list[Effect]:
+        """Something happened to the media of a handle."""
+        if change == "hangup":
+            return self._hung_up(handle_id, message.get("reason"))
+        if change == "detached":
+            self._handles.pop(handle_id, None)
+            return self._gone(handle_id)
+        muting: list[Effect] = []
+        if change == "webrtcup":
+            # Only now do the others know of the stream, and Janus did not tell them that it is muted: say so again.
+            self._streams.connected(handle_id)
+            self._kinds.learn(self._streams.feed_of(handle_id), self._streams.tracks_of(handle_id))
+            muting = self._muting(handle_id)
+        if message.get("receiving") is True:
+            self._streams.media_came(handle_id, message.get("mid"))
+        stream = self._streams.snapshot(handle_id)
+        return [] if stream is None else [*muting, Published(stream)]
+
+    def _failed(self, message: Message, pending: Pending | None, code: int, reason: str) -> list[Effect]:
         if pending is None:
             return []  # nobody waits for it, and no browser can do anything about it
         transaction = {"transaction": message["transaction"]}
         match pending.kind:
             case "detach" | "hangup":
-                return [self._answer(transaction, "success")]
+                return [self._wire.answer(transaction, "success")]
             case "trickle":
-                return [self._answer(transaction, "ack")]
+                return [self._wire.answer(transaction, "ack")]
         if pending.role is Role.SUBSCRIBER and pending.request == "join" and code in _NO_SUCH_FEED:
             assert pending.handle is not None and pending.feed is not None and self._room is not None
             if (handle := self._handles.get(pending.handle)) is not None:
                 handle.dead = True
             attached = dead_offer.attached(self._room.room_id, pending.feed)
-            return [self._plugin_event(transaction, pending.handle, attached, dead_offer.OFFER)]
+            return [self._wire.plugin_event(transaction, pending.handle, attached, dead_offer.OFFER)]
         return self._refuse(transaction, 503, f"The media server refused {pending.request or pending.kind}: {reason}")
 
-    def _hung_up(self, message: Message) -> list[Effect]:
-        handle = self._handles.get(message.get("sender", 0))
-        lost = handle is not None and handle.role in (Role.MIXER, Role.PUBLISHER)
-        effects: list[Effect] = [ToClient(message)]
-        if lost and message.get("reason") == _ICE_FAILED:
+    def _hung_up(self, handle_id: int, reason: object) -> list[Effect]:
+        handle = self._handles.get(handle_id)
+        effects = self._end_stream(handle_id)
+        if handle is not None and handle.role in (Role.MIXER, Role.PUBLISHER) and reason == _ICE_FAILED:
             # The SDK does not look at this: without an end of the connection it would believe to be heard.
             effects += self._close(CloseCode.FAILED, "The media connection was lost.")
         return effects
@@ -361,37 +423,31 @@ class Dialect:
     def _answer_for_the_dead(self, message: Message, handle_id: int, allowed: policy.Allowed) -> list[Effect]:
         assert self._room is not None
         answer = dead_offer.answer(allowed.body["request"], self._room.room_id)
-        return [self._answer(message, "ack"), self._plugin_event(message, handle_id, answer, None)]
+        return [self._wire.answer(message, "ack"), self._wire.plugin_event(message, handle_id, answer, None)]
 
-    # Building messages.
+    # What the API does to this participant.
 
-    def _plugin_event(
-        self, message: Message, handle_id: int, content: dict[str, Any], jsep: dict[str, str] | None
-    ) -> ToClient:
-        event = {
-            "janus": "event",
-            "session_id": self._session_id,
-            "transaction": message["transaction"],
-            "sender": handle_id,
-            "plugindata": {"plugin": VIDEOROOM, "data": content},
-        }
-        return ToClient(event if jsep is None else {**event, "jsep": jsep})
+    def mute(self, muted: bool) -> list[Effect]:
+        """Mute the participant in every stream and in the mix, also in what it publishes later; or unmute it."""
+        if muted is self._presence.muted or self._room is None:
+            return []
+        streams = self._streams.all_moderations(self._room, mute=muted)
+        mixer = self._presence.mute(self._room, muted, may_publish=self._permissions.can_publish)
+        return self._wire.own_requests(streams + mixer)
 
-    def _answer(self, message: Message, kind: str) -> ToClient:
-        return ToClient({"janus": kind, "session_id": self._session_id, "transaction": message["transaction"]})
+    def kick(self) -> list[Effect]:
+        """Send the participant away: Janus tells everybody, also this browser, which then leaves by itself."""
+        self._kicked = True
+        return [] if self._room is None else self._wire.own_requests(self._presence.kick(self._room))
 
-    def _to_janus(self, message: Message, pending: _Pending, **members: Any) -> ToJanus:
-        transaction = message["transaction"]
-        self._pending[transaction] = pending
-        return ToJanus(
-            {"janus": message["janus"], "session_id": self._session_id, "transaction": transaction, **members}
-        )
-
-    def _own_request(self, kind: str, **members: Any) -> ToJanus:
-        self._own += 1
-        return ToJanus(
-            {"janus": kind, "session_id": self._session_id, "transaction": f"{OWN_PREFIX}{self._own}", **members}
-        )
+    def record(self, handle_id: int, dump: str | None) -> list[Effect]:
+        """Have Janus dump the stream of this handle under this name, or stop."""
+        self._recorded.discard(handle_id)
+        if self._room is None or handle_id not in self._handles:
+            return []
+        if dump is not None:
+            self._recorded.add(handle_id)
+        return self._wire.own_requests([(handle_id, control.record(self._room, dump))])
 
     def _refuse(self, message: Message, status: int, reason: str) -> list[Effect]:
         told: Message = {"status_code": status, "error_message": reason}

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from portico.signaling.own_streams import OwnStream
+
 Message = dict[str, Any]
 
 
@@ -60,4 +62,25 @@ class Close:
     reason: str
 
 
-Effect = ToJanus | ToClient | CheckToken | Admit | Close
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A stream of this browser is on the air, or something about it changed."""
+
+    stream: OwnStream
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """The stream that was published on this handle has ended."""
+
+    handle: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something for the operator's log."""
+
+    text: str
+
+
+Effect = ToJanus | ToClient | CheckToken | Admit | Close | Published | Unpublished | Trouble

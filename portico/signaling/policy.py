@@ -5,10 +5,11 @@ A request that is not listed here is refused.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from portico.core.tokens import EVERYTHING, Permissions
 from portico.signaling import display
 from portico.signaling.control import AUDIOBRIDGE, TEXTROOM, VIDEOROOM, MediaRoom
 from portico.signaling.display import ListenerDisplay, ParticipantDisplay, StreamDisplay
@@ -45,6 +46,10 @@ class Allowed:
     announces: ParticipantDisplay | None = None
     paused: dict[str, bool] | None = None
     """For a subscriber that does not want audio or video: the configuration to apply before it starts."""
+    publishes: StreamDisplay | None = None
+    """For a publisher: what it says of its stream."""
+    mic_off: bool | None = None
+    """What the browser says of its own sound in the mix, whatever it is allowed; None when it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,14 @@ class Sender:
     room: MediaRoom
     volume: int
     """Per cent at which its sound goes into the mix."""
+    permissions: Permissions = EVERYTHING
+    silenced: bool = False
+    """Muted by the API."""
+
+    @property
+    def may_sound(self) -> bool:
+        """Whether its sound may go into the mix."""
+        return self.permissions.can_publish and not self.silenced
 
 
 def allow(plugin: str, role: Role | None, sender: Sender, body: object) -> Allowed:
@@ -68,11 +81,16 @@ def allow(plugin: str, role: Role | None, sender: Sender, body: object) -> Allow
     return rule(role, sender, body)
 
 
-def jsep(value: object) -> dict[str, Any] | None:
-    """An offer or answer reduced to what Janus needs; None when there is none. Raises Refused."""
+def jsep(value: object, allowed: Allowed) -> dict[str, Any] | None:
+    """The offer or answer that comes with a request, reduced to what Janus needs; None when there is none.
+
+    Raises Refused, also where none belongs: Janus takes an offer with any request, even from whoever may only listen.
+    """
     match value:
         case None:
             return None
+        case _ if (allowed.role, allowed.body["request"]) not in _NEGOTIATING:
+            raise Refused(f"no jsep belongs to the request {allowed.body['request']} here")
         case {"type": "offer" | "answer" as kind, "sdp": str(sdp)} if len(sdp) <= SDP_LENGTH_MAX:
             return {"type": kind, "sdp": sdp}
     raise Refused("jsep must be an offer or an answer")
@@ -121,19 +139,24 @@ def _join_audio(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allo
         case ParticipantDisplay():
             if sender.participant_id is not None:
                 raise Refused("this connection has a participant already")
+            if not sender.permissions.can_send_messages:
+                # What it may not send it cannot receive either: one is in the TextRoom, or one is not.
+                out["display"] = display.dump(replace(shown, can_receive_messages=False))
             return Allowed(Role.REGISTER, {**out, "muted": True}, announces=shown)
         case StreamDisplay(key=key) if key == MIXER_KEY:
             _same(sender, shown.participant_id)
-            muted = _boolean(body, "muted", default=False)
-            return Allowed(Role.MIXER, {**out, "muted": muted, "volume": sender.volume})
+            mic_off = _boolean(body, "muted", default=False)
+            out |= {"muted": mic_off or not sender.may_sound, "volume": sender.volume}
+            return Allowed(Role.MIXER, out, mic_off=mic_off)
     raise Refused("display must announce a participant or its mixer")
 
 
 def _configure_mixer(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
-    out: dict[str, Any] = {"request": "configure", **_stream_display(sender, body)}
-    if "muted" in body:
-        out["muted"] = _boolean(body, "muted", default=False)
-    return Allowed(Role.MIXER, out)
+    out: dict[str, Any] = {"request": "configure", **_dumped(_stream_display(sender, body))}
+    if "muted" not in body:
+        return Allowed(Role.MIXER, out)
+    mic_off = _boolean(body, "muted", default=False)
+    return Allowed(Role.MIXER, {**out, "muted": mic_off or not sender.may_sound}, mic_off=mic_off)
 
 
 def _join_video(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
@@ -153,13 +176,17 @@ def _join_publisher(sender: Sender, body: dict[str, Any]) -> Allowed:
         case ListenerDisplay():
             return Allowed(Role.LISTENER, out)
         case StreamDisplay(key=key) if key != MIXER_KEY:
-            return Allowed(Role.PUBLISHER, out)
+            if not sender.permissions.can_publish:
+                raise Refused("the token does not allow publishing")
+            return Allowed(Role.PUBLISHER, out, publishes=shown)
     raise Refused("display must name the participant or one of its streams")
 
 
 def _join_subscriber(sender: Sender, body: dict[str, Any]) -> Allowed:
     if sender.participant_id is None:
         raise Refused("a participant must join before it subscribes")
+    if not sender.permissions.can_subscribe:
+        raise Refused("the token does not allow subscribing")
     out = {
         "request": "join",
         "room": sender.room.video,
@@ -172,12 +199,13 @@ def _join_subscriber(sender: Sender, body: dict[str, Any]) -> Allowed:
 
 
 def _configure_publisher(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
-    out: dict[str, Any] = {"request": "configure", **_stream_display(sender, body), **_tracks(body)}
+    shown = _stream_display(sender, body)
+    out: dict[str, Any] = {"request": "configure", **_dumped(shown), **_tracks(body)}
     if (bitrate := body.get("bitrate")) is not None:
         if isinstance(bitrate, bool) or not isinstance(bitrate, int) or bitrate < 0:
             raise Refused("bitrate must be a number of bits per second")
         out["bitrate"] = min(bitrate, BITRATE_MAX)
-    return Allowed(Role.PUBLISHER, out)
+    return Allowed(Role.PUBLISHER, out, publishes=shown)
 
 
 def _configure_subscriber(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
@@ -211,6 +239,14 @@ _REQUESTS: dict[tuple[Role, str], _Rule] = {
     (Role.SUBSCRIBER, "leave"): _bare,
 }
 
+_NEGOTIATING = {
+    (Role.TEXT, "ack"),
+    (Role.MIXER, "join"),
+    (Role.MIXER, "configure"),
+    (Role.PUBLISHER, "configure"),
+    (Role.SUBSCRIBER, "start"),
+}
+
 
 def _display(body: dict[str, Any]) -> display.Display:
     try:
@@ -219,14 +255,18 @@ def _display(body: dict[str, Any]) -> display.Display:
         raise Refused(str(malformed)) from None
 
 
-def _stream_display(sender: Sender, body: dict[str, Any]) -> dict[str, str]:
+def _stream_display(sender: Sender, body: dict[str, Any]) -> StreamDisplay | None:
     if body.get("display") is None:
-        return {}
+        return None
     shown = _display(body)
     if not isinstance(shown, StreamDisplay):
         raise Refused("display must name a stream")
     _same(sender, shown.participant_id)
-    return {"display": display.dump(shown)}
+    return shown
+
+
+def _dumped(shown: StreamDisplay | None) -> dict[str, str]:
+    return {} if shown is None else {"display": display.dump(shown)}
 
 
 def _same(sender: Sender, participant_id: str) -> None:

@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import string
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -15,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from portico.core import tokens
-from portico.core.tokens import TOKEN_LENGTH_MAX, Kind, TokenRefused
+from portico.core.tokens import EVERYTHING, TOKEN_LENGTH_MAX, Claims, Kind, Permissions, TokenRefused
 
 ROOM = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
 OTHER_ROOM = "1ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
@@ -254,6 +256,47 @@ def test_headers_that_strangers_may_write_are_refused(header: bytes) -> None:
     _refuses(f"{_encoded(header)}.{payload}.{signature}")
 
 
+# What tokens allow, and whose they are.
+
+
+def test_a_token_that_allows_everything_says_nothing_that_the_hosted_service_does_not() -> None:
+    claims = json.loads(_decoded(_issue("access", permissions=Permissions())[0].split(".")[1]))
+    assert claims.keys() == _claims().keys()
+    assert "portico" not in claims
+
+
+@pytest.mark.parametrize("participant", [None, "viewer-1", "", "Änna 😀", "x" * 255])
+@pytest.mark.parametrize("kind", ["access", "refresh"])
+def test_permissions_come_back_as_they_were_given(kind: Kind, participant: str | None) -> None:
+    for allowed in itertools.product([True, False], repeat=3):
+        permissions = Permissions(participant, *allowed)
+        token, _ = _issue(kind, permissions=permissions)
+        assert len(token) < TOKEN_LENGTH_MAX
+        assert tokens.verify(token, kind, [_key()], room_id=ROOM, now=NOW).permissions == permissions
+
+
+def test_a_token_names_only_what_it_takes_away() -> None:
+    token, _ = _issue("access", permissions=Permissions(can_publish=False))
+    assert json.loads(_decoded(token.split(".")[1]))["portico"] == {"can_publish": False}
+
+
+@pytest.mark.parametrize("special", [None, [], "all", 7, {"can_fly": True}, {"can_publish": False, "can_record": True}])
+def test_permissions_of_a_later_version_are_not_guessed(special: Any) -> None:
+    """Else a token that forbids what this version does not know would allow it."""
+    _refuses(_forged(portico=special))
+
+
+@settings(deadline=None)
+@given(st.uuids(version=4), st.uuids(version=4), st.uuids(version=4))
+def test_related_ids_share_their_family_and_nothing_else(first: UUID, second: UUID, third: UUID) -> None:
+    one, two = (tokens.related(str(first), str(each)) for each in (second, third))
+    assert UUID(one).version == UUID(two).version == 4
+    assert str(UUID(one)) == one
+    families = {Claims(ROOM, ACCOUNT, jti, NOW).family for jti in (str(first), one, two)}
+    assert len(families) == 1
+    assert one[tokens.FAMILY_LENGTH :] == str(second)[tokens.FAMILY_LENGTH :]
+
+
 _LETTERS = string.ascii_letters + string.digits + "-_."
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -327,8 +370,24 @@ def _key(seed: int = 1) -> Ed25519PublicKey:
     return _private(seed).public_key()
 
 
-def _issue(kind: Kind, *, room_id: str = ROOM, now: datetime = NOW, ttl_secs: int = 600) -> tuple[str, datetime]:
-    return tokens.issue(kind, _private(), account_id=ACCOUNT, room_id=room_id, jti=JTI, now=now, ttl_secs=ttl_secs)
+def _issue(
+    kind: Kind,
+    *,
+    room_id: str = ROOM,
+    now: datetime = NOW,
+    ttl_secs: int = 600,
+    permissions: Permissions = EVERYTHING,
+) -> tuple[str, datetime]:
+    return tokens.issue(
+        kind,
+        _private(),
+        account_id=ACCOUNT,
+        room_id=room_id,
+        jti=JTI,
+        now=now,
+        ttl_secs=ttl_secs,
+        permissions=permissions,
+    )
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,8 @@ def own_server(tmp_path: Path, loopback: str | None) -> Iterator[PorticoServer]:
         yield server
 
 
-async def _call(server: PorticoServer, browser: Browser, site: str) -> AsyncIterator[Call]:
+async def calls(server: PorticoServer, browser: Browser, site: str) -> AsyncGenerator[Call]:
+    """One call on this server, and its end."""
     rest = AsyncTelnyx(api_key=server.api_key, base_url=f"{server.base_url}/v2", max_retries=0, timeout=10)
     call = Call(server, browser, site, rest)
     try:
@@ -141,14 +142,14 @@ async def _call(server: PorticoServer, browser: Browser, site: str) -> AsyncIter
 @pytest_asyncio.fixture(loop_scope="session")
 async def call(server: PorticoServer, browser: Browser, site: str) -> AsyncIterator[Call]:
     """A call on the shared server."""
-    async for call in _call(server, browser, site):
+    async for call in calls(server, browser, site):
         yield call
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def fragile_call(own_server: PorticoServer, browser: Browser, site: str) -> AsyncIterator[Call]:
     """A call on a server that the test may kill."""
-    async for call in _call(own_server, browser, site):
+    async for call in calls(own_server, browser, site):
         yield call
 
 

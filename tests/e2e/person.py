@@ -138,6 +138,10 @@ class Person:
     async def remove_stream(self, key: str = "self") -> None:
         await self._do("removeStream", key)
 
+    async def smuggle(self, tone: int) -> None:
+        """Sends a tone past the SDK, on whatever carries audio to the server: into the mix and into every stream."""
+        assert await self._do("smuggle", tone) > 0, f"nothing of {self.name} carries audio"
+
     # Subscribing.
 
     async def subscribe(self, to: "Person", key: str = "self", *, audio: bool = True, video: bool = True) -> None:
@@ -169,6 +173,11 @@ class Person:
 
     async def packets(self, of: "Person", key: str = "self") -> Packets:
         return Packets(**await self._do("packets", of.id, key))
+
+    async def traffic(self) -> tuple[int, int]:
+        """Packets of audio that the browser has sent and received, the mix included."""
+        count = await self._do("traffic")
+        return count["sent"], count["received"]
 
     async def expect_only(self, kind: str, of: "Person", key: str = "self") -> None:
         """Waits until a good many packets of `kind` have come on end without a single one of the other kind."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from telnyx import Telnyx
 
+from tests.contract.answers import checking_client
 from tests.gateway.browser import SignalingBrowser
 from tests.servers import PorticoServer
 
@@ -17,7 +18,8 @@ class Rooms:
 
     def __init__(self, server: PorticoServer) -> None:
         self.server = server
-        self.rest = Telnyx(api_key=server.api_key, base_url=f"{server.base_url}/v2", max_retries=0, timeout=10)
+        base_url, checked = f"{server.base_url}/v2", checking_client(timeout=10)
+        self.rest = Telnyx(api_key=server.api_key, base_url=base_url, max_retries=0, http_client=checked)
 
     def create(self, **settings: Any) -> str:
         room = self.rest.rooms.create(**settings).data

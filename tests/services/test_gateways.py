@@ -2,18 +2,19 @@
 
 import asyncio
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
+from portico.core.targets import Targets
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
-from portico.services import gateways, participants, sessions
+from portico.services import gateways, moderation, participants, rooms, sessions
 from portico.services.gateways import LEASE
-from tests.factories import NOW, a_gateway, a_participant, a_room, fact_names, facts, row, rows
+from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, row, rows
 
 SECOND = timedelta(seconds=1)
 GRACE = timedelta(seconds=5)
@@ -133,6 +134,66 @@ async def test_a_gateway_that_retires_with_people_in_rooms_leaves_no_ghosts(data
         assert rows(tx, schema.room_participants, left_at=None) == []
 
     await database.write(retire)
+
+
+# What a gateway hears of its participants.
+
+
+async def test_a_gateway_hears_who_left_and_why_and_who_is_muted(database: Database) -> None:
+    def change(tx: Transaction) -> None:
+        room_id, gateway_id, account_id = a_room(tx), a_gateway(tx), an_account(tx)
+        people = [a_participant(tx, room_id, gateway_id=gateway_id) for _ in range(5)]
+        ids = [one.participant_id for one in people]
+        session_id = people[0].session_id
+        participants.leave(tx, ids[0], "left", now=NOW + SECOND)
+        moderation.kick(tx, account_id, session_id, Targets(frozenset({ids[1]})), now=NOW + SECOND)
+        mute = partial(moderation.set_muted, tx, account_id, session_id, now=NOW + SECOND)
+        mute(Targets(frozenset({ids[2], ids[3]})), muted=True)
+        mute(Targets(frozenset({ids[3]})), muted=False)
+        assert _changes(tx, gateway_id, NOW + SECOND) == {
+            ids[0]: ("left", False),
+            ids[1]: ("kicked", False),
+            ids[2]: (None, True),
+            ids[3]: (None, False),
+        }
+        moderation.end(tx, account_id, session_id, now=NOW + 2 * SECOND)
+        assert _changes(tx, gateway_id, NOW + 2 * SECOND) == {
+            ids[2]: ("session_ended", True),
+            ids[3]: ("session_ended", False),
+            ids[4]: ("session_ended", False),
+        }
+        assert set(_changes(tx, gateway_id, NOW)) == set(ids)
+        assert _changes(tx, gateway_id, NOW + 3 * SECOND) == {}
+
+    await database.write(change)
+
+
+async def test_a_gateway_hears_of_its_own_participants_only(database: Database) -> None:
+    def change(tx: Transaction) -> None:
+        room_id, mine, other = a_room(tx), a_gateway(tx), a_gateway(tx)
+        ours = a_participant(tx, room_id, gateway_id=mine)
+        theirs = a_participant(tx, room_id, gateway_id=other)
+        moderation.end(tx, an_account(tx), ours.session_id, now=NOW + SECOND)
+        assert set(_changes(tx, mine, NOW)) == {ours.participant_id}
+        assert set(_changes(tx, other, NOW)) == {theirs.participant_id}
+
+    await database.write(change)
+
+
+async def test_a_deleted_room_is_told_to_the_gateway_as_such(database: Database) -> None:
+    def change(tx: Transaction) -> None:
+        room_id, gateway_id = a_room(tx), a_gateway(tx)
+        joined = a_participant(tx, room_id, gateway_id=gateway_id)
+        rooms.delete(tx, an_account(tx), room_id, now=NOW + SECOND)
+        assert _changes(tx, gateway_id, NOW + SECOND) == {joined.participant_id: ("room_deleted", False)}
+
+    await database.write(change)
+
+
+def _changes(tx: Transaction, gateway_id: str, since: datetime) -> dict[str, tuple[str | None, bool]]:
+    told = gateways.changes(tx, gateway_id, since)
+    assert all((each.left_at is None) == (each.left_reason is None) for each in told)
+    return {each.id: (each.left_reason, each.audio_muted) for each in told}
 
 
 @pytest.mark.postgres

@@ -13,17 +13,21 @@ import pytest
 import pytest_asyncio
 
 from portico.core.errors import JoinRefused, NotFound, PorticoError, SessionOver
+from portico.core.targets import Targets
+from portico.core.tokens import Claims
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
-from portico.services import api_keys, gateways, meetings, participants, rooms, sessions, tokens
+from portico.services import api_keys, gateways, meetings, moderation, participants, rooms, sessions, tokens
 from tests.db.processes import others
 from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, row, rows
 
 PLACES = 10
 RACERS = 60
 ROUNDS = 4
-PROCESSES = 3
+PROCESSES = 4
+RACERS_OF_ALL = 200
+ROUNDS_OF_ALL = 5
 SECS = 60.0
 GRACE = timedelta(seconds=5)
 Write = Callable[[Transaction], Any]
@@ -46,31 +50,37 @@ async def test_sixty_race_for_a_room_of_ten(database: Database) -> None:
         await database.read(partial(_is_exactly_full, room_id=room_id))
 
 
-async def test_sixty_from_three_processes_race_for_a_room_of_ten(database_url: str, database: Database) -> None:
+async def test_two_hundred_from_four_processes_race_for_a_room_of_ten(database_url: str, database: Database) -> None:
+    async for room_id, outcomes in races_from_elsewhere(database_url, database, ROUNDS_OF_ALL):
+        assert Counter(outcomes) == {"Joined": PLACES, "RoomFull": RACERS_OF_ALL - PLACES}
+        await database.read(partial(_is_exactly_full, room_id=room_id))
+
+
+async def races_from_elsewhere(url: str, database: Database, rounds: int) -> AsyncIterator[tuple[str, list[str]]]:
+    """Each round a new room for which all processes race; what came of each join."""
     await database.write(a_room)  # the account
-    with others(PROCESSES, race_from_elsewhere, database_url) as racers:
+    with others(PROCESSES, race_from_elsewhere, url) as racers:
         for racer in racers:
             assert await asyncio.to_thread(racer.ask) == "ready"
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             room_id = await database.write(partial(a_room, max_participants=PLACES))
             for racer in racers:
                 racer.pipe.send(room_id)
-            outcomes = [outcome for racer in racers for outcome in await asyncio.to_thread(racer.ask)]
-            assert Counter(outcomes) == {"Joined": PLACES, "RoomFull": RACERS - PLACES}
-            await database.read(partial(_is_exactly_full, room_id=room_id))
+            yield room_id, [outcome for racer in racers for outcome in await asyncio.to_thread(racer.ask)]
         for racer in racers:
             racer.pipe.send(None)
 
 
 def race_from_elsewhere(url: str, pipe: "Connection[Any, Any]") -> None:
-    """In the other process: for each room that is named, one third of the racers at once."""
+    """In the other process: for each room that is named, its share of the racers at once."""
 
     async def race() -> None:
         database = open_database(url)
         gateway_id = await database.write(a_gateway)
         pipe.send("ready")
         while (room_id := pipe.recv()) is not None:
-            pipe.send(await _race(database, (_join(room_id, gateway_id) for _ in range(RACERS // PROCESSES))))
+            share = RACERS_OF_ALL // PROCESSES
+            pipe.send(await _race(database, (_join(room_id, gateway_id) for _ in range(share))))
         await database.close()
 
     asyncio.run(race())
@@ -144,6 +154,54 @@ async def test_of_many_who_say_that_somebody_left_one_is_believed(database: Data
         ]
         told = await asyncio.gather(*map(database.write, leaves[:6]), *map(second.write, leaves[6:]))
         assert sorted(told) == [False] * 11 + [True]
+        assert (await database.read(partial(fact_names, room_id=room_id))).count("participant.left") == 1
+
+
+async def test_a_kick_that_revokes_races_with_joins_of_the_same_token(database: Database, second: Database) -> None:
+    """Whoever joins with a revoked token either came first, and was kicked with the others, or is refused."""
+    for _ in range(ROUNDS):
+        room_id, watcher = await database.write(_occupied_room)
+        account_id, gateway_id = await database.write(an_account), await database.write(a_gateway)
+        token = Claims(room_id, account_id, str(uuid4()), NOW + timedelta(minutes=10))
+        joins: list[Write] = [
+            partial(
+                participants.join,
+                room_id=room_id,
+                participant_id=str(uuid4()),
+                context=None,
+                gateway_id=gateway_id,
+                now=NOW,
+                token=token,
+            )
+            for _ in range(9)
+        ]
+        await database.write(joins[0])
+        all_but_the_watcher = Targets(None, frozenset({watcher.participant_id}))
+        kick: Write = partial(
+            moderation.kick,
+            account_id=account_id,
+            session_id=watcher.session_id,
+            targets=all_but_the_watcher,
+            revoke=True,
+            now=NOW,
+        )
+        outcomes = await _race(database, [*joins[1:3], kick, *joins[3:5]], second, joins[5:])
+        assert Counter(outcomes)["NoneType"] == 1
+        assert set(outcomes) <= {"NoneType", "Joined", "TokenRevoked"}
+        present = await database.read(partial(rows, table=schema.room_participants, room_id=room_id, left_at=None))
+        assert [each.id for each in present] == [watcher.participant_id]
+        assert (await _race(database, joins[1:2])) in (["TokenRevoked"], ["IdentityTaken"])
+
+
+async def test_of_many_kicks_each_participant_is_told_of_once(database: Database, second: Database) -> None:
+    for _ in range(ROUNDS):
+        room_id, joined = await database.write(_occupied_room)
+        account_id = await database.write(an_account)
+        kick: Write = partial(
+            moderation.kick, account_id=account_id, session_id=joined.session_id, targets=Targets(None), now=NOW
+        )
+        leave: Write = partial(participants.leave, participant_id=joined.participant_id, reason="left", now=NOW)
+        assert set(await _race(database, [kick] * 5 + [leave], second, [leave] + [kick] * 5)) == {"NoneType", "bool"}
         assert (await database.read(partial(fact_names, room_id=room_id))).count("participant.left") == 1
 
 

@@ -2,18 +2,21 @@
 
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from portico.core import tokens as core_tokens
-from portico.core.errors import Forbidden, NotFound
+from portico.core.errors import Forbidden, NotFound, TokenRevoked
+from portico.core.tokens import Claims, Kind, Permissions
 from portico.db import schema
 from portico.db.engine import Database, Transaction
-from portico.services import rooms, tokens
+from portico.services import participants, rooms, tokens
+from portico.services.participants import Joined
 from portico.services.tokens import TokenKeys
-from tests.factories import NOW, a_room, an_account, rows
+from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, rows
 
 SECOND = timedelta(seconds=1)
 
@@ -31,7 +34,8 @@ async def test_a_pair_of_tokens_with_the_default_lifetimes(database: Database) -
         assert access.account_id == refresh.account_id == account_id
         assert UUID(access.jti).version == UUID(refresh.jti).version == 4
         assert access.jti != refresh.jti
-        assert tokens.admits_to_existing_room(tx, access)
+        assert tokens.complaint_about(tx, access) is None
+        assert access.family == refresh.family
 
     await database.write(generate)
 
@@ -122,9 +126,142 @@ async def test_an_access_token_of_a_deleted_room_admits_no_more(database: Databa
         made = tokens.generate(tx, keys, account_id, room_id, now=NOW)
         claims = core_tokens.verify(made.token, "access", keys.accepted, room_id=room_id, now=NOW)
         rooms.delete(tx, account_id, room_id, now=NOW)
-        assert not tokens.admits_to_existing_room(tx, claims)
+        assert tokens.complaint_about(tx, claims) == "The token's room does not exist."
 
     await database.write(delete)
+
+
+# Families of tokens, and their revocation.
+
+
+async def test_one_holders_tokens_are_a_family_and_anothers_are_not(database: Database) -> None:
+    def generate(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        families = []
+        for _ in range(20):
+            made = tokens.generate(tx, keys, account_id, room_id, now=NOW)
+            assert made.refresh_token is not None
+            refreshed = tokens.refresh(tx, keys, room_id, made.refresh_token, now=NOW)
+            own = [
+                _claims(keys, room_id, made.token),
+                _claims(keys, room_id, made.refresh_token, "refresh"),
+                _claims(keys, room_id, refreshed.token),
+            ]
+            assert len({each.jti for each in own}) == 3
+            assert len({each.family for each in own}) == 1
+            families.append(own[0].family)
+        assert len(set(families)) == 20
+
+    await database.write(generate)
+
+
+async def test_a_revoked_family_admits_nobody_and_refreshes_nothing(database: Database) -> None:
+    def revoke(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        hers, his = (tokens.generate(tx, keys, account_id, room_id, now=NOW) for _ in range(2))
+        assert hers.refresh_token is not None
+        assert his.refresh_token is not None
+        refreshed = tokens.refresh(tx, keys, room_id, hers.refresh_token, now=NOW)
+        _revoke(tx, room_id, _claims(keys, room_id, hers.token))
+        for text in (hers.token, refreshed.token):
+            assert tokens.complaint_about(tx, _claims(keys, room_id, text)) == "The token was revoked."
+        with pytest.raises(Forbidden, match="revoked") as refusal:
+            tokens.refresh(tx, keys, room_id, hers.refresh_token, now=NOW)
+        assert not refusal.value.expired
+        assert tokens.complaint_about(tx, _claims(keys, room_id, his.token)) is None
+        assert tokens.refresh(tx, keys, room_id, his.refresh_token, now=NOW).token
+
+    await database.write(revoke)
+
+
+@pytest.mark.parametrize("shown", ["access", "refreshed"])
+async def test_whichever_of_a_family_was_shown_all_of_it_is_revoked(database: Database, shown: str) -> None:
+    def revoke(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        made = tokens.generate(tx, keys, account_id, room_id, now=NOW)
+        assert made.refresh_token is not None
+        refreshed = tokens.refresh(tx, keys, room_id, made.refresh_token, now=NOW)
+        _revoke(tx, room_id, _claims(keys, room_id, made.token if shown == "access" else refreshed.token))
+        for text in (made.token, refreshed.token):
+            assert tokens.is_revoked(tx, _claims(keys, room_id, text))
+
+    await database.write(revoke)
+
+
+async def test_every_token_that_a_participant_has_shown_is_revoked_once(database: Database) -> None:
+    def revoke(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        families = []
+        joined = a_participant(tx, room_id)
+        for _ in range(3):
+            claims = _claims(keys, room_id, tokens.generate(tx, keys, account_id, room_id, now=NOW).token)
+            families.append(claims.family)
+            for _ in range(2):
+                tokens.note_shown(tx, joined.participant_id, claims)
+        people = rows(tx, schema.room_participants, id=joined.participant_id)
+        for _ in range(2):
+            tokens.revoke_those_of(tx, people, NOW)
+        assert sorted(each.family for each in rows(tx, schema.revoked_tokens)) == sorted(families)
+
+    await database.write(revoke)
+
+
+async def test_whoever_showed_no_token_has_none_to_revoke(database: Database) -> None:
+    def revoke(tx: Transaction) -> None:
+        joined = a_participant(tx, a_room(tx))
+        tokens.revoke_those_of(tx, rows(tx, schema.room_participants, id=joined.participant_id), NOW)
+        assert rows(tx, schema.revoked_tokens) == []
+
+    await database.write(revoke)
+
+
+async def test_a_revoked_token_does_not_join_and_leaves_no_trace(database: Database) -> None:
+    def join(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        claims = _claims(keys, room_id, tokens.generate(tx, keys, account_id, room_id, now=NOW).token)
+        _revoke(tx, room_id, claims)
+        before = [rows(tx, table) for table in (schema.room_sessions, schema.room_participants, schema.events)]
+        with pytest.raises(TokenRevoked):
+            _join(tx, room_id, claims)
+        assert [rows(tx, table) for table in (schema.room_sessions, schema.room_participants, schema.events)] == before
+
+    await database.write(join)
+
+
+async def test_a_revocation_is_kept_until_the_last_token_of_its_family_has_expired(database: Database) -> None:
+    def forget(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        longest: Any = {"token_ttl_secs": 3600, "refresh_token_ttl_secs": 86400}
+        made = tokens.generate(tx, keys, account_id, room_id, now=NOW, **longest)
+        assert made.refresh_token is not None
+        assert made.refresh_token_expires_at is not None
+        at_the_last_moment = made.refresh_token_expires_at - SECOND
+        last = tokens.refresh(tx, keys, room_id, made.refresh_token, now=at_the_last_moment, token_ttl_secs=3600)
+        claims = _claims(keys, room_id, made.token)
+        _revoke(tx, room_id, claims)
+        assert tokens.forget_expired(tx, last.token_expires_at) == 0
+        assert tokens.is_revoked(tx, claims)
+        assert tokens.forget_expired(tx, NOW + tokens.LONGEST_LIFE) == 1
+        assert tokens.forget_expired(tx, NOW + tokens.LONGEST_LIFE) == 0
+        assert not tokens.is_revoked(tx, claims)
+
+    await database.write(forget)
+
+
+async def test_permissions_and_the_name_come_with_the_token_and_with_what_is_refreshed(database: Database) -> None:
+    def generate(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        viewer = Permissions("viewer-1", can_publish=False, can_send_messages=False)
+        made = tokens.generate(tx, keys, account_id, room_id, now=NOW, permissions=viewer)
+        assert made.refresh_token is not None
+        refreshed = tokens.refresh(tx, keys, room_id, made.refresh_token, now=NOW)
+        for text in (made.token, refreshed.token):
+            assert _claims(keys, room_id, text).permissions == viewer
+        joined = _join(tx, room_id, _claims(keys, room_id, refreshed.token))
+        (participant,) = rows(tx, schema.room_participants, id=joined.participant_id)
+        assert participant.label == "viewer-1"
+
+    await database.write(generate)
 
 
 async def test_the_keys_are_made_once(database: Database) -> None:
@@ -219,6 +356,20 @@ async def test_a_link_to_a_room_that_never_was_is_not_found(database: Database) 
 
 def _start(tx: Transaction) -> tuple[TokenKeys, str, str]:
     return tokens.load_keys(tx, NOW), an_account(tx), a_room(tx)
+
+
+def _claims(keys: TokenKeys, room_id: str, text: str, kind: Kind = "access") -> Claims:
+    return core_tokens.verify(text, kind, keys.accepted, room_id=room_id, now=NOW, leeway=timedelta(days=2))
+
+
+def _join(tx: Transaction, room_id: str, claims: Claims) -> Joined:
+    return participants.join(tx, room_id, str(uuid4()), None, gateway_id=a_gateway(tx), now=NOW, token=claims)
+
+
+def _revoke(tx: Transaction, room_id: str, claims: Claims) -> None:
+    """Its holder joins and is sent away for good."""
+    joined = _join(tx, room_id, claims)
+    tokens.revoke_those_of(tx, rows(tx, schema.room_participants, id=joined.participant_id), NOW)
 
 
 def _refresh_token(tx: Transaction, keys: TokenKeys, account_id: str, room_id: str) -> tuple[str, datetime]:

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from portico.core.tokens import EVERYTHING, Permissions
 from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
 from portico.signaling.effects import Admit, CheckToken, Close, Effect, ToClient, ToJanus
@@ -43,6 +44,7 @@ class Conversation:
     refuse_token: tuple[int, str] | None = None
     refuse_join: tuple[int, str] | None = None
     room: MediaRoom = ROOM
+    permissions: Permissions = EVERYTHING
     admitted: list[Admit] = field(default_factory=list)
     _transactions: int = 0
     _handles: int = 0
@@ -78,7 +80,10 @@ class Conversation:
             match effect:
                 case CheckToken(token):
                     verdict = self.dialect.token_refused(*self.refuse_token) if self.refuse_token else None
-                    done += self.settle(self.dialect.token_accepted(token, self.room) if verdict is None else verdict)
+                    accepted = (
+                        self.dialect.token_accepted(token, self.room, self.permissions) if verdict is None else []
+                    )
+                    done += self.settle(verdict or accepted)
                 case Admit():
                     self.admitted.append(effect)
                     verdict = self.dialect.refused(*self.refuse_join) if self.refuse_join else None

@@ -291,6 +291,7 @@ class TestPublishing:
         handle = talk.publisher()
         talk.ask(handle, {"request": "configure", "audio": True})
         talk.reply(handle, {"videoroom": "event", "configured": "ok", "streams": [{"type": "audio", "mid": "0"}]})
+        talk.hear(janus="webrtcup", sender=handle)
         (heard,) = to_client(talk.announce(1, {"videoroom": "event", "id": 21, "mid": "0", "moderation": "unmuted"}))
         assert heard["plugindata"]["data"]["audio-moderation"] == "unmuted"
 

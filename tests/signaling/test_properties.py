@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from portico.signaling.dialect import OWN_PREFIX, PENDING_MAX, Dialect
+from portico.signaling.dialect import PENDING_MAX, Dialect
 from portico.signaling.effects import Admit, CheckToken, Close, Effect, ToClient, ToJanus
+from portico.signaling.wire import OWN_PREFIX
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
     PARTICIPANT,
@@ -148,7 +149,7 @@ class Talk(RuleBasedStateMachine):
 
     @invariant()
     def bounded(self) -> None:
-        assert len(self.talk.dialect._pending) <= PENDING_MAX
+        assert len(self.talk.dialect._wire.pending) <= PENDING_MAX
 
     @invariant()
     def one_identity(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from portico.signaling.control import MediaRoom
-from portico.signaling.dialect import OWN_PREFIX
+from portico.signaling.wire import OWN_PREFIX
 from tests.signaling.conversation import Conversation, to_client, to_janus
 
 TRANSCRIPTS = sorted((Path(__file__).parents[1] / "transcripts").glob("*.jsonl.gz"))

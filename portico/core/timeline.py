@@ -1,0 +1,32 @@
+"""When a track showed something: intervals of Unix milliseconds, the last one open while it goes on."""
+
+from collections.abc import Sequence
+
+Interval = tuple[int, int | None]
+Timeline = tuple[Interval, ...]
+
+SHORTEST_GAP_MS = 40
+"""A shorter interruption is none: it is less than a frame of a film."""
+INTERVALS_MAX = 1000
+"""A browser that switches more often is taken to show what it has from then on."""
+
+
+def switched(timeline: Timeline, on: bool, at_ms: int) -> Timeline:
+    """The timeline after the track was enabled or disabled at this instant; the same one if it was so already."""
+    last = timeline[-1] if timeline else None
+    if not on:
+        if last is None or last[1] is not None:
+            return timeline
+        return (*timeline[:-1], (last[0], max(at_ms, last[0])))
+    if last is None:
+        return ((at_ms, None),)
+    if last[1] is None:
+        return timeline
+    if at_ms - last[1] < SHORTEST_GAP_MS or len(timeline) >= INTERVALS_MAX:
+        return (*timeline[:-1], (last[0], None))
+    return (*timeline, (at_ms, None))
+
+
+def plain(timeline: Timeline) -> Sequence[Sequence[int | None]]:
+    """As JSON has it."""
+    return [list(interval) for interval in timeline]

@@ -1,0 +1,54 @@
+"""What an application does to people in a session: ending it, sending them away, and muting them.
+
+These are facts in rows. The gateway that holds a participant's socket sees them and acts (gateways.changes).
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from portico.core.targets import Targets
+from portico.db import schema
+from portico.db.engine import Transaction
+from portico.db.wakeup import announce
+from portico.services import sessions, tokens
+
+PARTICIPANTS = schema.room_participants
+
+
+def end(tx: Transaction, account_id: str, session_id: str, *, now: datetime) -> None:
+    """End the account's session. Raises NotFound, and SessionOver when it has ended already."""
+    sessions.lock_active(tx, session_id, account_id)
+    sessions.end(tx, session_id, ended_reason="Ended from API", left_reason="session_ended", now=now)
+
+
+def kick(
+    tx: Transaction, account_id: str, session_id: str, targets: Targets, *, revoke: bool = False, now: datetime
+) -> None:
+    """Send people away; with `revoke` the tokens that they have admit nobody any more. Raises as `end` does."""
+    session = sessions.lock_active(tx, session_id, account_id)
+    kicked = _meant(tx, session, targets)
+    if revoke:
+        tokens.forget_expired(tx, now)
+        tokens.revoke_those_of(tx, kicked, now)
+    for participant in kicked:
+        sessions.record_left(tx, participant, "kicked", now)
+    if kicked:
+        sessions.note_if_empty(tx, session_id, now)
+
+
+def set_muted(
+    tx: Transaction, account_id: str, session_id: str, targets: Targets, *, muted: bool, now: datetime
+) -> None:
+    """Mute people, or unmute them, until they leave. Raises as `end` does."""
+    session = sessions.lock_active(tx, session_id, account_id)
+    for participant in _meant(tx, session, targets):
+        if participant.audio_muted is not muted:
+            one = PARTICIPANTS.update().where(PARTICIPANTS.c.id == participant.id)
+            tx.execute(one.values(audio_muted=muted, updated_at=now))
+    announce(tx, "participants")
+
+
+def _meant(tx: Transaction, session: Row[Any], targets: Targets) -> list[Row[Any]]:
+    return [participant for participant in sessions.present(tx, session.id) if targets.include(participant.id)]

@@ -1,0 +1,72 @@
+"""Messages in Janus' form, and the requests that Janus has not answered yet."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from portico.signaling.control import VIDEOROOM
+from portico.signaling.effects import Effect, Message, ToClient, ToJanus
+from portico.signaling.own_streams import Requests
+from portico.signaling.policy import Role
+
+OWN_PREFIX = "portico:"
+"""Begins the transactions of our own requests; a browser may not use it."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """A request that Janus has not answered: its kind, and what to do when it does."""
+
+    kind: str
+    handle: int | None = None
+    plugin: str | None = None
+    role: Role | None = None
+    request: str | None = None
+    feed: int | None = None
+    paused: dict[str, bool] | None = None
+
+
+class Wire:
+    """Both directions of one browser's conversation, once Janus has given it a session."""
+
+    def __init__(self) -> None:
+        self.session_id = 0
+        self.pending: dict[str, Pending] = {}
+        self._own = 0
+
+    def to_janus(self, message: Message, pending: Pending, **members: Any) -> ToJanus:
+        """A request of the browser as it goes on."""
+        self.pending[message["transaction"]] = pending
+        return self._request(message["janus"], message["transaction"], members)
+
+    def own_request(self, kind: str, **members: Any) -> ToJanus:
+        """A request of ours, whose answer the browser does not see."""
+        self._own += 1
+        return self._request(kind, f"{OWN_PREFIX}{self._own}", members)
+
+    def own_requests(self, requests: Requests) -> list[Effect]:
+        """Several of them to plugins."""
+        return [self.own_request("message", handle_id=handle_id, body=body) for handle_id, body in requests]
+
+    def answer(self, message: Message, kind: str) -> ToClient:
+        """Our answer to a request of the browser."""
+        return ToClient({"janus": kind, "session_id": self.session_id, "transaction": message["transaction"]})
+
+    def plugin_event(
+        self, message: Message, handle_id: int, content: dict[str, Any], jsep: dict[str, str] | None
+    ) -> ToClient:
+        """Our answer in the VideoRoom's stead."""
+        event = {
+            "janus": "event",
+            "session_id": self.session_id,
+            "transaction": message["transaction"],
+            "sender": handle_id,
+            "plugindata": {"plugin": VIDEOROOM, "data": content},
+        }
+        return ToClient(event if jsep is None else {**event, "jsep": jsep})
+
+    def forget(self, handle_id: int) -> None:
+        """Nobody waits any more for what was asked on this handle."""
+        self.pending = {key: one for key, one in self.pending.items() if one.handle != handle_id}
+
+    def _request(self, kind: str, transaction: str, members: dict[str, Any]) -> ToJanus:
+        return ToJanus({"janus": kind, "session_id": self.session_id, "transaction": transaction, **members})

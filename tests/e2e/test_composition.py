@@ -1,0 +1,173 @@
+"""A call in Chromium becomes one film: everybody in the right cell and heard at the right second."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from telnyx.types import RoomComposition
+
+from tests.e2e import archive
+from tests.e2e.conftest import Call
+from tests.e2e.person import BLACK, BLUE, GREEN, RED, Colour
+from tests.media.pictures import RATE, Film, loudness
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+READY_WITHIN_SECS = 60.0
+MARGIN_SECS = 0.7
+FPS = 25
+WIDTH, HEIGHT = 640, 360
+HEARD = 0.02
+
+
+class Cinema:
+    """A film, looked at and listened to by what time.time() told when it happened."""
+
+    def __init__(self, path: Path, composition: RoomComposition) -> None:
+        assert composition.started_at is not None
+        self._start = composition.started_at.timestamp()
+        film = Film(path)
+        self.pictures = film.frames()
+        self.samples = film.sound()
+
+    def colour(self, at: float, x: int, y: int) -> Colour:
+        return self.colour_of(int((at - self._start) * FPS), x, y)
+
+    def colour_of(self, frame: int, x: int = WIDTH // 2, y: int = HEIGHT // 2) -> Colour:
+        red, green, blue = (int(part) for part in self.pictures[frame][y, x])
+        return red, green, blue
+
+    def hears(self, tone: int, begin: float, end: float) -> bool:
+        first, last = (int((at - self._start) * RATE) for at in (begin, end))
+        return loudness(self.samples[first:last], tone) > HEARD
+
+
+async def completed(call: Call, composition_id: str) -> RoomComposition:
+    progress = [0.0]
+
+    async def is_completed() -> bool:
+        row = (await call.rest.room_compositions.retrieve(composition_id)).data
+        assert row is not None and str(row.status) != "failed", row
+        progress.append(row.progress)  # type: ignore[attr-defined]
+        return row.status == "completed"
+
+    await call.eventually("the film is ready", is_completed, READY_WITHIN_SECS)
+    assert progress[-1] == 1
+    row = (await call.rest.room_compositions.retrieve(composition_id)).data
+    assert row is not None
+    return row
+
+
+def near(seen: Colour, colour: Colour) -> bool:
+    return all(abs(a - b) <= 80 for a, b in zip(seen, colour, strict=True))
+
+
+async def test_a_call_becomes_a_film(call: Call, tmp_path: Path) -> None:
+    await call.create_room(enable_recording=True)
+    anna, ben = await call.gather(2)
+    await anna.publish(tone=440, colour=RED)
+    red = time.time()
+    await asyncio.sleep(3)
+    await ben.publish(tone=1000, colour=GREEN)
+    green = time.time()
+    await asyncio.sleep(3)
+    off = time.time()
+    await anna.update(tone=440)
+    (session,) = await call.sessions()
+    wanted = await call.rest.room_compositions.create(
+        session_id=session.id or "", resolution=f"{WIDTH}x{HEIGHT}", format="mp4"
+    )
+    assert wanted.data is not None and wanted.data.id is not None and wanted.data.status == "enqueued"
+    await asyncio.sleep(3)
+    gone = time.time()
+    await ben.leave()
+    await asyncio.sleep(2)
+    end = time.time()
+    await anna.leave()
+
+    row = await completed(call, wanted.data.id)
+    assert row.download_url is not None and row.ended_at is not None and row.started_at is not None
+    path = await archive.fetch(row.download_url, tmp_path / "film.mp4")
+    film = Film(path)
+    assert film.size == (WIDTH, HEIGHT)
+    assert [film.streams(kind)[0]["codec_name"] for kind in ("video", "audio")] == ["h264", "aac"]
+    secs = (row.ended_at - row.started_at).total_seconds()
+    assert abs(float(film.facts()["format"]["duration"]) - secs) < 0.1
+    assert row.duration_secs == int(secs) and abs(secs - (end - red)) < 1.5
+
+    seen = Cinema(path, row)
+    left, right = (WIDTH // 4, HEIGHT // 2), (3 * WIDTH // 4, HEIGHT // 2)
+    for at, places in (
+        ((red + green) / 2, {left: RED, right: BLACK}),
+        ((green + off) / 2, {left: RED, right: GREEN}),
+        (off + 1.5, {left: BLACK, right: GREEN}),
+        ((gone + end) / 2 + 0.3, {left: BLACK, right: BLACK}),
+    ):
+        for place, colour in places.items():
+            assert near(seen.colour(at, *place), colour), (at - red, place, colour, seen.colour(at, *place))
+    assert seen.hears(440, red + MARGIN_SECS, end - MARGIN_SECS)
+    assert not seen.hears(1000, red + MARGIN_SECS, green - MARGIN_SECS)
+    assert seen.hears(1000, green + MARGIN_SECS, gone - MARGIN_SECS)
+    assert not seen.hears(1000, gone + MARGIN_SECS, end - MARGIN_SECS)
+
+
+async def test_picture_and_sound_are_together(call: Call, tmp_path: Path) -> None:
+    """Somebody's screen turns blue when their tone begins: in the film both come within 80 ms."""
+    await call.create_room(enable_recording=True)
+    anna = await call.join()
+    await anna.publish(tone=300, gain=0.001, colour=RED)
+    await asyncio.sleep(2)
+    for _ in range(3):
+        await anna.update(tone=1000, colour=BLUE)
+        await asyncio.sleep(1.5)
+        await anna.update(colour=RED)
+        await asyncio.sleep(1.5)
+    (session,) = await call.sessions()
+    await anna.leave()
+    wanted = await call.rest.room_compositions.create(session_id=session.id or "", resolution=f"{WIDTH}x{HEIGHT}")
+    assert wanted.data is not None and wanted.data.id is not None
+    row = await completed(call, wanted.data.id)
+    assert row.download_url is not None
+    seen = Cinema(await archive.fetch(row.download_url, tmp_path / "film.mp4"), row)
+    blue = np.array([near(seen.colour_of(frame), BLUE) for frame in range(len(seen.pictures))])
+    step = RATE // 100
+    loud = np.array(
+        [
+            loudness(seen.samples[at : at + 4 * step], 1000) > HEARD
+            for at in range(0, len(seen.samples) - 4 * step, step)
+        ]
+    )
+    sights = [(place + 1) / FPS for place in np.flatnonzero(~blue[:-1] & blue[1:])]
+    sounds = [(place + 1) / 100 + 0.02 for place in np.flatnonzero(~loud[:-1] & loud[1:])]
+    assert len(sights) == 3, sights
+    offsets = [min(abs(sight - sound) for sound in sounds) for sight in sights]
+    # What the page itself needs between its two track changes is part of this.
+    assert sorted(offsets)[1] <= 0.25, (sights, sounds)
+
+
+async def test_a_film_outlives_the_server(fragile_call: Call, tmp_path: Path) -> None:
+    call = fragile_call
+    await call.create_room(enable_recording=True)
+    anna = await call.join()
+    await anna.publish(tone=440, colour=RED)
+    await asyncio.sleep(6)
+    (session,) = await call.sessions()
+    await anna.leave()
+    wanted = await call.rest.room_compositions.create(session_id=session.id or "")
+    assert wanted.data is not None and wanted.data.id is not None
+    composition_id = wanted.data.id
+
+    async def is_being_made() -> bool:
+        row = (await call.rest.room_compositions.retrieve(composition_id)).data
+        return row is not None and row.status == "processing"
+
+    await call.eventually("the film is being made", is_being_made, READY_WITHIN_SECS)
+    call.server.kill9()
+    call.server.restart()
+    row = await completed(call, composition_id)
+    assert row.download_url is not None
+    film = Film(await archive.fetch(row.download_url, tmp_path / "film.mp4"))
+    assert film.size == (1280, 720)
+    assert not list((call.server.data_dir / "work" / "compositions").iterdir())

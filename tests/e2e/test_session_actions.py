@@ -1,0 +1,333 @@
+"""What the API does to people in a call, and what their tokens allow, as official SDKs in Chromium live through it."""
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+import pytest
+from playwright.async_api import Error as PlaywrightError
+
+from tests.e2e.conftest import Call
+from tests.e2e.person import GREEN, RED, Person
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+OUT_WITHIN_SECS = 1.0
+"""From the answer of `kick` until the others are told that the victim is gone."""
+
+
+async def act(call: Call, action: str, participants: Any = "all", **members: Any) -> float:
+    """Perform an action on the session that goes on; the instant of its answer."""
+    (session,) = [session for session in await call.sessions() if session.active]
+    perform = getattr(call.rest.rooms.sessions.actions, action)
+    answer = await perform(session.id or "", participants=participants, extra_body=members)
+    assert answer.data is not None
+    assert answer.data.result == "ok"
+    return time.monotonic()
+
+
+def unharmed(*people: Person) -> None:
+    """No exception went unhandled in anybody's page."""
+    for person in people:
+        assert not person.happened("page_error"), person.diary()
+
+
+async def subscribed(viewer: Person, to: Person, key: str = "self") -> None:
+    """The viewer sees the other's stream from now on; the SDK fires no event for one that was there before."""
+    if key not in (await viewer.roster())[to.id]["streams"]:
+        await viewer.wait_for("stream_published", to.id, key)
+    await viewer.subscribe(to, key)
+
+
+async def republish(publisher: Person, viewer: Person, tone: int) -> None:
+    """The stream goes and comes again, with another tone, and the viewer subscribes anew."""
+    await publisher.remove_stream()
+    await viewer.wait_for("stream_unpublished", publisher.id, "self")
+    mark = len(viewer.events)
+    await publisher.publish(tone=tone, colour=GREEN)
+    await viewer.wait_for("stream_published", publisher.id, "self", since=mark)
+    await viewer.subscribe(publisher)
+
+
+# Kicking.
+
+
+async def test_a_kick_is_told_to_everybody_and_the_others_call_goes_on(call: Call) -> None:
+    anna, ben, cleo = await call.gather(3, messages=False)
+    await asyncio.gather(anna.publish(tone=440, colour=RED), ben.publish(tone=1000, colour=GREEN))
+    await asyncio.gather(subscribed(cleo, anna), subscribed(cleo, ben))
+    await cleo.expect_mix(440, 1000)
+    answered = await act(call, "kick", [anna.id])
+    for one in (anna, ben, cleo):
+        await one.wait_for("participant_leaving", anna.id, "kicked")
+    for other in (ben, cleo):
+        left = await other.wait_for("participant_left", anna.id)
+        assert left.at - answered < OUT_WITHIN_SECS
+        await other.wait_for("stream_unpublished", anna.id, "self")
+    await anna.wait_for("disconnected")
+    await cleo.expect_mix(1000)
+    await cleo.expect_sight(ben, GREEN)
+    assert set(await ben.roster()) == {ben.id, cleo.id}
+    assert not ben.happened("disconnected")
+    unharmed(anna, ben, cleo)
+    assert await call.has_left(anna)
+    again = await call.join(messages=False)
+    await ben.wait_for("participant_joined", again.id)
+
+
+async def test_a_page_that_hangs_is_out_within_a_second_all_the_same(call: Call) -> None:
+    """Its media goes on by itself: Chromium sends what the audio thread plays while the page's own thread is stuck."""
+    anna, ben = await call.gather(2, messages=False)
+    await anna.publish(tone=440, colour=RED)
+    await ben.expect_mix(440)
+    stuck = asyncio.ensure_future(
+        anna.page.evaluate("() => { for (const end = Date.now() + 6000; Date.now() < end; ); }")
+    )
+    await ben.expect_mix(440)
+    answered = await act(call, "kick", [anna.id])
+    left = await ben.wait_for("participant_left", anna.id)
+    assert left.at - answered < OUT_WITHIN_SECS
+    await ben.wait_for("stream_unpublished", anna.id, "self")
+    await ben.expect_mix()
+    assert not anna.happened("participant_leaving"), "the page was not stuck"
+    with contextlib.suppress(PlaywrightError):
+        await stuck
+
+
+async def test_a_kick_with_revocation_keeps_the_victim_out(call: Call) -> None:
+    await call.create_room()
+    token = await call.token()
+    anna = await (await call.newcomer()).join(call.room_id, token, messages=False)
+    ben = await call.join(messages=False)
+    await act(call, "kick", [anna.id], revoke=True)
+    await anna.wait_for("disconnected")
+    again = await call.newcomer()
+    await again.knock(call.room_id, token, messages=False)
+    await again.wait_for("disconnected", "unknown")
+    assert list(await ben.roster()) == [ben.id]
+    assert len(await call.participants()) == 2
+
+
+# Muting.
+
+
+async def test_a_mute_silences_both_paths_until_it_is_taken_back(call: Call) -> None:
+    anna, ben, cleo = await call.gather(3, messages=False)
+    await asyncio.gather(anna.publish(tone=440, colour=RED), ben.publish(tone=1000))
+    await subscribed(cleo, anna)
+    await cleo.expect_tones(anna, 440)
+    await cleo.expect_mix(440, 1000)
+    await act(call, "mute", [anna.id])
+    for one in (anna, ben, cleo):
+        await one.wait_for("track_censored", anna.id, "self", "audio")
+        assert (await one.stream(anna))["isAudioCensored"]
+    await cleo.expect_mix(1000)
+    await cleo.expect_tones(anna)
+    await ben.expect_mix()
+    await cleo.expect_sight(anna, RED)
+    assert not cleo.happened("track_censored", ben.id)
+    await act(call, "unmute", [anna.id])
+    for one in (anna, ben, cleo):
+        await one.wait_for("track_uncensored", anna.id, "self", "audio")
+        assert not (await one.stream(anna))["isAudioCensored"]
+    await cleo.expect_mix(440, 1000)
+    await cleo.expect_tones(anna, 440)
+    unharmed(anna, ben, cleo)
+
+
+async def test_a_mute_holds_for_streams_that_are_published_later(call: Call) -> None:
+    anna, ben = await call.gather(2, messages=False)
+    await act(call, "mute", [anna.id])
+    await anna.publish(tone=440, colour=RED)
+    await subscribed(ben, anna)
+    await ben.expect_sight(anna, RED)
+    await ben.expect_tones(anna)
+    await anna.publish("second", tone=1000, colour=GREEN)
+    await subscribed(ben, anna, "second")
+    await ben.expect_sight(anna, GREEN, "second")
+    await ben.expect_tones(anna, key="second")
+    await ben.expect_mix()
+    for key in ("self", "second"):
+        for one in (anna, ben):
+            assert (await one.stream(anna, key))["isAudioCensored"], f"{key} at {one.diary()}"
+    await act(call, "unmute")
+    for one in (anna, ben):
+        await one.wait_for("track_uncensored", anna.id, "self", "audio")
+        await one.wait_for("track_uncensored", anna.id, "second", "audio")
+    await ben.expect_tones(anna, 440)
+    await ben.expect_tones(anna, 1000, key="second")
+    await ben.expect_mix(440, 1000)
+    unharmed(anna, ben)
+
+
+async def test_no_muted_person_escapes_by_publishing_again(call: Call) -> None:
+    anna, ben = await call.gather(2, messages=False)
+    await anna.publish(tone=440, colour=RED)
+    await subscribed(ben, anna)
+    await ben.expect_tones(anna, 440)
+    await act(call, "mute")
+    await ben.wait_for("track_censored", anna.id, "self", "audio")
+    await republish(anna, ben, 700)
+    await ben.expect_sight(anna, GREEN)
+    await ben.expect_tones(anna)
+    await ben.expect_mix()
+    assert (await ben.stream(anna))["isAudioCensored"], ben.diary()
+    assert (await anna.stream(anna))["isAudioCensored"], anna.diary()
+    await anna.update(tone=1000, colour=GREEN)
+    await ben.expect_sight(anna, GREEN)
+    await ben.expect_tones(anna)
+    await ben.expect_mix()
+    await act(call, "unmute")
+    await ben.expect_tones(anna, 1000)
+    await ben.expect_mix(1000)
+    unharmed(anna, ben)
+
+
+async def test_who_joins_later_finds_the_mute(call: Call) -> None:
+    anna, ben = await call.gather(2, messages=False)
+    await asyncio.gather(anna.publish(tone=440, colour=RED), ben.publish(tone=1000))
+    await act(call, "mute", [anna.id])
+    await ben.wait_for("track_censored", anna.id, "self", "audio")
+    cleo = await call.join(messages=False)
+    assert (await cleo.stream(anna))["isAudioCensored"], cleo.diary()
+    assert not (await cleo.stream(ben))["isAudioCensored"]
+    await cleo.subscribe(anna)
+    await cleo.expect_sight(anna, RED)
+    await cleo.expect_tones(anna)
+    await cleo.expect_mix(1000)
+    await act(call, "unmute", [anna.id])
+    await cleo.wait_for("track_uncensored", anna.id, "self", "audio")
+    await cleo.expect_tones(anna, 440)
+    await cleo.expect_mix(440, 1000)
+    unharmed(anna, ben, cleo)
+
+
+async def test_a_mute_of_all_but_one_leaves_that_one(call: Call) -> None:
+    anna, ben, cleo = await call.gather(3, messages=False)
+    await asyncio.gather(anna.publish(tone=440), ben.publish(tone=1000))
+    await cleo.expect_mix(440, 1000)
+    await act(call, "mute", exclude=[ben.id])
+    await cleo.expect_mix(1000)
+    assert not ben.happened("track_censored", ben.id)
+
+
+async def test_a_page_that_sends_in_spite_of_its_mute_is_not_heard(call: Call) -> None:
+    """The official SDK takes a censored microphone out of the mix by itself; the server must not rely on that."""
+    anna, ben = await call.gather(2, messages=False)
+    await anna.publish(tone=440, colour=RED)
+    await subscribed(ben, anna)
+    await anna.smuggle(700)
+    await ben.expect_mix(700)
+    await ben.expect_tones(anna, 700)
+    await act(call, "mute", [anna.id])
+    await anna.wait_for("track_censored", anna.id, "self", "audio")  # at which the SDK changes the tracks as well
+    await ben.expect_mix()
+    await anna.smuggle(1000)
+    sent, _ = await anna.traffic()
+    await ben.expect_mix()
+    await ben.expect_tones(anna)
+    assert (await anna.traffic())[0] > sent, "nothing was sent"
+    await act(call, "unmute", [anna.id])
+    await anna.wait_for("track_uncensored", anna.id, "self", "audio")
+    await anna.smuggle(1000)
+    await ben.expect_mix(1000)
+    await ben.expect_tones(anna, 1000)
+
+
+# Ending.
+
+
+@pytest.mark.parametrize("way", ["end", "delete"])
+async def test_the_end_is_told_as_such_and_as_nothing_else(call: Call, way: str) -> None:
+    people = await call.gather(3)
+    await asyncio.gather(people[0].publish(tone=440, colour=RED), people[1].publish(tone=1000))
+    await subscribed(people[2], people[0])
+    await people[2].expect_sight(people[0], RED)
+    (session,) = await call.sessions()
+    if way == "end":
+        await call.rest.rooms.sessions.actions.end(session.id or "")
+    else:
+        await call.rest.rooms.delete(call.room_id)
+    for one in people:
+        await one.wait_for("disconnected", "session_terminated")
+    for one in people:
+        assert not one.happened("participant_left"), one.diary()
+        assert not one.happened("console_error"), one.diary()
+    unharmed(*people)
+    over = (await call.rest.rooms.sessions.retrieve(session.id or "", include_participants=True)).data
+    assert over is not None
+    assert not over.active
+    assert [each.left_at is not None for each in over.participants or []] == [True] * 3
+    if way == "end":
+        again = await call.join()
+        assert list(await again.roster()) == [again.id]
+
+
+# What tokens allow.
+
+
+async def join_with(call: Call, *, messages: bool = False, **permissions: bool) -> Person:
+    """Somebody whose token allows less; the room is there already."""
+    token = await call.token(extra_body=permissions)
+    return await (await call.newcomer()).join(call.room_id, token, messages=messages)
+
+
+async def test_who_may_not_publish_sees_and_hears_and_is_not_heard(call: Call) -> None:
+    await call.create_room()
+    anna = await join_with(call, can_publish=False)
+    ben, cleo = await call.join(messages=False), await call.join(messages=False)
+    await ben.publish(tone=1000, colour=GREEN)
+    await subscribed(anna, ben)
+    await anna.expect_sight(ben, GREEN)
+    await anna.expect_tones(ben, 1000)
+    await anna.expect_mix(1000)
+    await anna.smuggle(440)
+    sent, _ = await anna.traffic()
+    await cleo.expect_mix(1000)
+    await ben.expect_mix()
+    assert (await anna.traffic())[0] > sent, "nothing was sent"
+    unharmed(anna, ben, cleo)
+    anna.start("publish", "self", {"tone": 440})
+    await anna.wait_for("disconnected", "unknown")
+    await ben.wait_for("participant_left", anna.id)
+    assert not ben.happened("stream_published", anna.id)
+
+
+async def test_who_may_not_subscribe_is_seen_and_heard_and_hears_nobody(call: Call) -> None:
+    await call.create_room()
+    anna = await join_with(call, can_subscribe=False)
+    ben = await call.join(messages=False)
+    await anna.publish(tone=440, colour=RED)
+    await ben.publish(tone=1000, colour=GREEN)
+    await subscribed(ben, anna)
+    await ben.expect_sight(anna, RED)
+    await ben.expect_tones(anna, 440)
+    await ben.expect_mix(440)
+    cleo = await call.join(messages=False)
+    await cleo.expect_mix(440, 1000)
+    await anna.expect_mix()
+    assert (await anna.traffic())[1] == 0
+    unharmed(anna, ben, cleo)
+    anna.start("subscribe", ben.id, "self", {"audio": True, "video": True})
+    await anna.wait_for("disconnected", "unknown")
+    await ben.wait_for("participant_left", anna.id)
+
+
+async def test_who_may_not_send_messages_reaches_nobody_and_is_known_not_to_receive(call: Call) -> None:
+    await call.create_room()
+    ben, cleo = await call.join(), await call.join()
+    anna = await join_with(call, messages=True, can_send_messages=False)
+    await ben.wait_for("participant_joined", anna.id)
+    roster = await ben.roster()
+    assert not roster[anna.id]["canReceiveMessages"]
+    assert roster[cleo.id]["canReceiveMessages"]
+    anna.start("send", {"type": "text", "payload": "let me in"}, None)
+    await ben.publish(tone=1000)
+    await anna.expect_mix(1000)
+    await ben.send("is anybody there?")
+    await cleo.wait_for("message_received", ben.id, {"type": "text", "payload": "is anybody there?"})
+    for one in (ben, cleo):
+        assert not one.happened("message_received", anna.id), one.diary()
+    assert not anna.happened("message_received"), anna.diary()
+    unharmed(anna, ben, cleo)

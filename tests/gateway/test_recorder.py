@@ -1,0 +1,171 @@
+"""What a participant publishes becomes rows and orders to Janus, on both databases, whatever fails on the way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import select
+
+from portico.db import schema
+from portico.db.engine import Database, Transaction
+from portico.gateway.recorder import Recorder
+from portico.services import participants
+from portico.signaling.own_streams import OwnStream
+from tests.factories import a_participant, a_room
+
+SELF = OwnStream(7, "self", frozenset({"audio", "video"}))
+BOTH = frozenset({"audio", "video"})
+WITHIN = 5.0
+
+
+class Studio:
+    """A recorder of somebody who is in a room, and what it told Janus."""
+
+    def __init__(self, db: Database, participant_id: str, *, room_on_disk: bool = True) -> None:
+        self.db = db
+        self.participant_id = participant_id
+        self.orders: list[tuple[int, str | None]] = []
+        self.now = datetime(2026, 3, 26, 12, tzinfo=UTC)
+        self.recorder = Recorder(db, participant_id, self.order, lambda: self.now, room_on_disk=room_on_disk)
+
+    async def order(self, handle: int, dump: str | None) -> None:
+        self.orders.append((handle, dump))
+
+    async def rows(self) -> list[Any]:
+        def read(tx: Transaction) -> list[Any]:
+            recordings = schema.room_recordings
+            return list(tx.execute(select(recordings).order_by(recordings.c.created_at, recordings.c.type)))
+
+        return await self.db.read(read)
+
+    async def events(self) -> list[str]:
+        def read(tx: Transaction) -> list[str]:
+            kinds = select(schema.events.c.event_type).order_by(schema.events.c.seq)
+            return [kind for (kind,) in tx.execute(kinds) if "recording" in kind]
+
+        return await self.db.read(read)
+
+    async def until(self, true: Any) -> None:
+        async with asyncio.timeout(WITHIN):
+            while not true(await self.rows()):
+                await asyncio.sleep(0.02)
+
+    def ms(self, secs: float = 0) -> int:
+        return int((self.now + timedelta(seconds=secs)).timestamp() * 1000)
+
+
+@asynccontextmanager
+async def studio(db: Database, **options: Any) -> AsyncIterator[Studio]:
+    room_id = await db.write(partial(a_room, enable_recording=True))
+    joined = await db.write(partial(a_participant, room_id=room_id))
+    made = Studio(db, joined.participant_id, **options)
+    running = asyncio.create_task(made.recorder.run())
+    try:
+        yield made
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_rows_come_before_the_dump_and_show_with_the_first_media(database: Database) -> None:
+    async with studio(database) as at:
+        at.recorder.published(SELF)
+        await at.until(lambda rows: len(rows) == 2)
+        audio, video = await at.rows()
+        assert (audio.type, video.type, audio.stream_key) == ("audio", "video", "self")
+        assert audio.started_at is None and video.started_at is None
+        assert at.orders == [(7, audio.dump)] and audio.dump == video.dump
+        at.recorder.published(replace(SELF, came=frozenset({"audio"})))
+        await at.until(lambda rows: sum(row.started_at is not None for row in rows) == 1)
+        at.recorder.published(replace(SELF, came=BOTH))
+        await at.until(lambda rows: all(row.started_at is not None for row in rows))
+        assert await at.events() == ["video.room.recording.started"] * 2
+        at.now += timedelta(seconds=30)
+        at.recorder.unpublished(7)
+        await at.until(lambda rows: all(row.ended_at == at.now for row in rows))
+        assert all(row.shown == [[at.ms(-30), at.ms()]] for row in await at.rows())
+
+
+async def test_a_track_that_is_never_enabled_starts_nothing(database: Database) -> None:
+    async with studio(database) as at:
+        at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), came=BOTH))
+        await at.until(lambda rows: any(row.started_at is not None for row in rows))
+        at.recorder.unpublished(7)
+        await at.until(lambda rows: all(row.ended_at is not None for row in rows))
+        started = {row.type: row.started_at for row in await at.rows()}
+        assert started["audio"] is not None and started["video"] is None
+
+
+async def test_the_camera_that_comes_later_starts_then(database: Database) -> None:
+    async with studio(database) as at:
+        at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), came=BOTH))
+        await at.until(lambda rows: any(row.started_at is not None for row in rows))
+        at.now += timedelta(seconds=20)
+        at.recorder.published(replace(SELF, came=BOTH))
+        await at.until(lambda rows: all(row.started_at is not None for row in rows))
+        (video,) = [row for row in await at.rows() if row.type == "video"]
+        assert video.started_at == at.now and video.shown == [[at.ms(), None]]
+
+
+async def test_switching_the_camera_is_kept_and_closed_by_leaving(database: Database) -> None:
+    async with studio(database) as at:
+        at.recorder.published(replace(SELF, came=BOTH))
+        for secs, enabled in ((10, {"audio"}), (20, {"audio", "video"}), (30, {"audio"}), (31, {"audio", "video"})):
+            at.now = datetime(2026, 3, 26, 12, 0, secs, tzinfo=UTC)
+            at.recorder.published(replace(SELF, enabled=frozenset(enabled), came=BOTH))
+        await at.recorder.write()
+        at.now += timedelta(seconds=9)
+        leave = partial(participants.leave, participant_id=at.participant_id, reason="left", now=at.now)
+        assert await database.write(leave)
+        audio, video = await at.rows()
+        assert audio.shown == [[at.ms(-40), at.ms()]]
+        assert video.shown == [[at.ms(-40), at.ms(-30)], [at.ms(-20), at.ms(-10)], [at.ms(-9), at.ms()]]
+
+
+async def test_without_room_on_the_disk_recording_ends_and_with_room_it_goes_on(database: Database) -> None:
+    async with studio(database) as at:
+        at.recorder.published(replace(SELF, came=BOTH))
+        await at.until(lambda rows: len(rows) == 2 and all(row.started_at is not None for row in rows))
+        at.now += timedelta(seconds=5)
+        at.recorder.set_room_on_disk(False)
+        await at.until(lambda rows: all(row.ended_at == at.now for row in rows))
+        first = at.orders[0][1]
+        assert at.orders == [(7, first), (7, None)]
+        at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), came=BOTH))
+        at.now += timedelta(seconds=5)
+        at.recorder.set_room_on_disk(True)
+        await at.until(lambda rows: len(rows) == 4 and sum(row.started_at is not None for row in rows) == 3)
+        assert len(at.orders) == 3 and at.orders[2][1] not in (None, first)
+
+
+async def test_whoever_joins_while_there_is_no_room_is_recorded_when_there_is(database: Database) -> None:
+    async with studio(database, room_on_disk=False) as at:
+        at.recorder.published(replace(SELF, came=BOTH))
+        await asyncio.sleep(0.2)  # nothing is to happen
+        assert (at.orders, await at.rows()) == ([], [])
+        at.recorder.set_room_on_disk(True)
+        await at.until(lambda rows: len(rows) == 2 and all(row.started_at is not None for row in rows))
+
+
+async def test_a_handle_that_publishes_again_gets_files_of_its_own(database: Database) -> None:
+    async with studio(database) as at:
+        at.recorder.published(replace(SELF, came=BOTH))
+        at.recorder.unpublished(7)
+        at.recorder.published(replace(SELF, came=BOTH))
+        await at.until(lambda rows: len(rows) >= 2 and any(row.ended_at is None for row in rows))
+        dumps = {row.dump for row in await at.rows() if row.ended_at is None}
+        assert len(dumps) == 1
+        assert at.orders[-1] == (7, dumps.pop())
+
+
+async def test_who_has_left_is_not_recorded(database: Database) -> None:
+    async with studio(database) as at:
+        leave = partial(participants.leave, participant_id=at.participant_id, reason="left", now=at.now)
+        await database.write(leave)
+        at.recorder.published(replace(SELF, came=BOTH))
+        await at.recorder.write()
+        assert (at.orders, await at.rows()) == ([], [])

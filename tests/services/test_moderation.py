@@ -1,0 +1,259 @@
+"""Ending, kicking and muting as facts, on both databases: whom it concerns, what is written, what is left alone."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from uuid import uuid4
+
+import pytest
+
+from portico.core.errors import NotFound, SessionOver
+from portico.core.targets import Targets
+from portico.core.tokens import Claims
+from portico.db import schema
+from portico.db.engine import Database, Transaction
+from portico.services import moderation, participants, rooms, sessions, tokens
+from portico.services.participants import Joined
+from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, row, rows
+
+SECOND = timedelta(seconds=1)
+LATER = NOW + timedelta(seconds=61, milliseconds=900)
+ALL = Targets(None)
+
+
+def some(*people: Joined) -> Targets:
+    return Targets(frozenset(one.participant_id for one in people))
+
+
+def all_but(*people: Joined) -> Targets:
+    return Targets(None, frozenset(one.participant_id for one in people))
+
+
+def a_meeting(tx: Transaction, count: int = 3, **settings: object) -> tuple[str, list[Joined]]:
+    """The account, and so many people in a room of its own."""
+    room_id = a_room(tx, **settings)  # type: ignore[arg-type]
+    return an_account(tx), [a_participant(tx, room_id, context=f"person {n}") for n in range(count)]
+
+
+def present(tx: Transaction, people: list[Joined]) -> list[bool]:
+    return [row(tx, schema.room_participants, one.participant_id).left_at is None for one in people]
+
+
+def muted(tx: Transaction, people: list[Joined]) -> list[bool]:
+    return [row(tx, schema.room_participants, one.participant_id).audio_muted for one in people]
+
+
+Choice = Callable[[list[Joined]], Targets]
+CHOICES: list[tuple[str, Choice, list[bool]]] = [
+    ("all", lambda _: ALL, [True, True, True]),
+    ("some", lambda people: some(people[0], people[2]), [True, False, True]),
+    ("all but one", lambda people: all_but(people[1]), [True, False, True]),
+    (
+        "listed and excluded",
+        lambda people: Targets(some(*people).listed, some(people[0]).listed or frozenset()),
+        [False, True, True],
+    ),
+    ("nobody", lambda _: Targets(frozenset()), [False, False, False]),
+    ("strangers", lambda _: Targets(frozenset({str(uuid4())})), [False, False, False]),
+    ("all but strangers", lambda _: Targets(None, frozenset({str(uuid4())})), [True, True, True]),
+]
+
+
+@pytest.mark.parametrize(("choose", "meant"), [each[1:] for each in CHOICES], ids=[each[0] for each in CHOICES])
+async def test_whom_an_action_means(database: Database, choose: Choice, meant: list[bool]) -> None:
+    def act(tx: Transaction) -> None:
+        account_id, people = a_meeting(tx)
+        session_id = people[0].session_id
+        moderation.set_muted(tx, account_id, session_id, choose(people), muted=True, now=LATER)
+        assert muted(tx, people) == meant
+        moderation.kick(tx, account_id, session_id, choose(people), now=LATER)
+        assert present(tx, people) == [not each for each in meant]
+
+    await database.write(act)
+
+
+async def test_whoever_has_left_and_whoever_is_elsewhere_is_not_concerned(database: Database) -> None:
+    def act(tx: Transaction) -> None:
+        account_id, people = a_meeting(tx)
+        _, others = a_meeting(tx)
+        gone = people[0]
+        participants.leave(tx, gone.participant_id, "left", now=NOW + SECOND)
+        before = row(tx, schema.room_participants, gone.participant_id)
+        everybody = some(*people, *others)
+        moderation.set_muted(tx, account_id, gone.session_id, everybody, muted=True, now=LATER)
+        moderation.kick(tx, account_id, gone.session_id, everybody, now=LATER)
+        assert row(tx, schema.room_participants, gone.participant_id) == before
+        assert present(tx, others) == [True] * 3
+        assert muted(tx, others) == [False] * 3
+
+    await database.write(act)
+
+
+async def test_a_kick_is_a_leave_with_its_own_reason(database: Database) -> None:
+    def kick(tx: Transaction) -> None:
+        account_id, people = a_meeting(tx)
+        victim, room_id = people[1], people[0].room_id
+        moderation.kick(tx, account_id, victim.session_id, some(victim), now=LATER)
+        gone = row(tx, schema.room_participants, victim.participant_id)
+        assert (gone.left_at, gone.left_reason, gone.updated_at) == (LATER, "kicked", LATER)
+        assert fact_names(tx, room_id) == ["session.started", *["participant.joined"] * 3, "participant.left"]
+        assert facts(tx, room_id)[-1][1] == {
+            "session_id": victim.session_id,
+            "room_id": room_id,
+            "participant_id": victim.participant_id,
+            "context": "person 1",
+            "duration_secs": 61,
+            "left_reason": "kicked",
+        }
+        session = row(tx, schema.room_sessions, victim.session_id)
+        assert (session.active, session.empty_at) == (True, None)
+        assert not participants.leave(tx, victim.participant_id, "timeout", now=LATER + SECOND)
+
+    await database.write(kick)
+
+
+async def test_a_kick_frees_a_seat_at_once(database: Database) -> None:
+    def kick(tx: Transaction) -> None:
+        account_id, people = a_meeting(tx, 2, max_participants=2)
+        moderation.kick(tx, account_id, people[0].session_id, some(people[0]), now=LATER)
+        again = a_participant(tx, people[0].room_id, now=LATER)
+        assert again.session_id == people[0].session_id
+
+    await database.write(kick)
+
+
+async def test_a_session_that_was_kicked_empty_ends_after_the_grace(database: Database) -> None:
+    def kick(tx: Transaction) -> None:
+        account_id, people = a_meeting(tx)
+        session_id, room_id, grace = people[0].session_id, people[0].room_id, timedelta(seconds=5)
+        moderation.kick(tx, account_id, session_id, ALL, now=LATER)
+        session = row(tx, schema.room_sessions, session_id)
+        assert (session.active, session.empty_at) == (True, LATER)
+        moderation.kick(tx, account_id, session_id, ALL, now=LATER + SECOND)
+        assert row(tx, schema.room_sessions, session_id).empty_at == LATER, "kicking nobody begins no new grace"
+        assert sessions.end_stale(tx, now=LATER + grace, grace=grace) == [room_id]
+        assert fact_names(tx, room_id)[-4:] == ["participant.left"] * 3 + ["session.ended"]
+
+    await database.write(kick)
+
+
+async def test_muting_changes_the_row_once_and_is_no_event(database: Database) -> None:
+    def mute(tx: Transaction) -> None:
+        account_id, people = a_meeting(tx, 1)
+        (one,) = people
+        set_muted = partial(moderation.set_muted, tx, account_id, one.session_id, ALL)
+        before = fact_names(tx, one.room_id)
+        for flag, now, updated_at in [
+            (False, NOW + SECOND, NOW),
+            (True, NOW + 2 * SECOND, NOW + 2 * SECOND),
+            (True, NOW + 3 * SECOND, NOW + 2 * SECOND),
+            (False, NOW + 4 * SECOND, NOW + 4 * SECOND),
+        ]:
+            set_muted(muted=flag, now=now)
+            found = row(tx, schema.room_participants, one.participant_id)
+            assert (found.audio_muted, found.updated_at) == (flag, updated_at)
+        assert fact_names(tx, one.room_id) == before
+
+    await database.write(mute)
+
+
+async def test_a_mute_ends_with_leaving(database: Database) -> None:
+    def mute(tx: Transaction) -> None:
+        account_id, people = a_meeting(tx, 2)
+        moderation.set_muted(tx, account_id, people[0].session_id, ALL, muted=True, now=LATER)
+        participants.leave(tx, people[0].participant_id, "left", now=LATER)
+        back = a_participant(tx, people[0].room_id, now=LATER)
+        assert muted(tx, [back]) == [False]
+
+    await database.write(mute)
+
+
+async def test_the_end_is_told_as_what_it_is(database: Database) -> None:
+    def end(tx: Transaction) -> None:
+        account_id, people = a_meeting(tx, 2)
+        session_id, room_id = people[0].session_id, people[0].room_id
+        moderation.end(tx, account_id, session_id, now=LATER)
+        told = facts(tx, room_id)[3:]
+        assert [name for name, _ in told] == ["participant.left", "participant.left", "session.ended"]
+        assert {payload.get("left_reason") for _, payload in told[:2]} == {"session_ended"}
+        assert (told[2][1]["ended_reason"], told[2][1]["duration_secs"]) == ("Ended from API", 61)
+        session = row(tx, schema.room_sessions, session_id)
+        assert (session.active, session.ended_at, session.ended_reason) == (False, LATER, "Ended from API")
+        assert {each.left_at for each in rows(tx, schema.room_participants)} == {LATER}
+        assert a_participant(tx, room_id, now=LATER).session_id != session_id
+
+    await database.write(end)
+
+
+ACTIONS = [
+    partial(moderation.kick, targets=ALL),
+    partial(moderation.kick, targets=ALL, revoke=True),
+    partial(moderation.set_muted, targets=ALL, muted=True),
+    partial(moderation.set_muted, targets=ALL, muted=False),
+    moderation.end,
+]
+
+
+@pytest.mark.parametrize("act", ACTIONS)
+async def test_no_session_of_another_account_and_none_that_never_was(
+    database: Database, act: Callable[..., None]
+) -> None:
+    def try_it(tx: Transaction) -> None:
+        _, people = a_meeting(tx)
+        stranger = an_account(tx, "other")
+        for account_id, session_id in [(stranger, people[0].session_id), (an_account(tx), str(uuid4()))]:
+            with pytest.raises(NotFound):
+                act(tx, account_id=account_id, session_id=session_id, now=LATER)
+        assert present(tx, people) == [True] * 3
+        assert muted(tx, people) == [False] * 3
+
+    await database.write(try_it)
+
+
+@pytest.mark.parametrize("act", ACTIONS)
+@pytest.mark.parametrize("ending", ["ended", "room deleted", "stale"])
+async def test_nothing_is_done_to_a_session_that_is_over(
+    database: Database, act: Callable[..., None], ending: str
+) -> None:
+    def try_it(tx: Transaction) -> None:
+        account_id, people = a_meeting(tx, 1)
+        (one,) = people
+        match ending:
+            case "ended":
+                moderation.end(tx, account_id, one.session_id, now=NOW + SECOND)
+            case "room deleted":
+                rooms.delete(tx, account_id, one.room_id, now=NOW + SECOND)
+            case "stale":
+                participants.leave(tx, one.participant_id, "left", now=NOW)
+                sessions.end_stale(tx, now=NOW + SECOND, grace=SECOND)
+        before = rows(tx, schema.room_participants), facts(tx, one.room_id)
+        with pytest.raises(SessionOver, match="No private_ip for room"):
+            act(tx, account_id=account_id, session_id=one.session_id, now=LATER)
+        assert (rows(tx, schema.room_participants), facts(tx, one.room_id)) == before
+
+    await database.write(try_it)
+
+
+# Revocation.
+
+
+def claims(room_id: str, account_id: str, jti: str | None = None) -> Claims:
+    return Claims(room_id, account_id, jti or str(uuid4()), NOW + timedelta(minutes=10))
+
+
+def join_with(tx: Transaction, token: Claims) -> Joined:
+    return participants.join(tx, token.room_id, str(uuid4()), None, gateway_id=a_gateway(tx), now=NOW, token=token)
+
+
+@pytest.mark.parametrize("revoke", [True, False])
+async def test_only_a_kick_that_says_so_revokes_and_only_what_the_kicked_have(database: Database, revoke: bool) -> None:
+    def kick(tx: Transaction) -> None:
+        room_id, account_id = a_room(tx), an_account(tx)
+        hers, his = claims(room_id, account_id), claims(room_id, account_id)
+        anna, ben = join_with(tx, hers), join_with(tx, his)
+        moderation.kick(tx, account_id, anna.session_id, all_but(ben), revoke=revoke, now=LATER)
+        assert tokens.is_revoked(tx, hers) is revoke
+        assert not tokens.is_revoked(tx, his)
+        assert present(tx, [anna, ben]) == [False, True]
+
+    await database.write(kick)
