@@ -23,13 +23,15 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
+from portico.finishing import Storage, finishing, open_storage
 from portico.gateway.server import Gateway
 from portico.media.janus_node import JanusNode, JanusSettings
-from portico.services import api_keys, gateways, meetings, tokens, webhooks
+from portico.services import api_keys, gateways, jobs, meetings, tokens, webhooks
 from portico.services.tokens import TokenKeys
 from portico.signaling.effects import CloseCode
-from portico.web import invitations, pages
+from portico.web import files, invitations, pages
 from portico.worker.deliveries import Deliveries
+from portico.worker.jobs import Jobs
 from portico.worker.sender import Sender
 
 WEBSOCKET_MESSAGE_MAX = 256 * 1024
@@ -68,8 +70,15 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         await asyncio.to_thread(upgrade, db.engine)
         keys, welcome = await db.write(partial(_first_rows, settings=settings, at=now()))
         webhook_keys = WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
+        storage = await open_storage(settings, db, now)
         async with _gateway(settings, db, keys) as (gateway, node), _deliveries(settings, db, webhook_keys) as worker:
-            yield Running(_build(settings, db, keys, webhook_keys, gateway, node, worker), gateway, welcome)
+
+            async def on_disk_low(is_low: bool) -> None:
+                gateway.registry.set_room_on_disk(not is_low)
+
+            async with finishing(settings, db, storage, on_disk_low) as runner:
+                parts = Parts(db, keys, webhook_keys, storage, gateway, node, worker, runner)
+                yield Running(_build(settings, parts), gateway, welcome)
     finally:
         await db.close()
 
@@ -87,6 +96,7 @@ async def _gateway(settings: Settings, db: Database, keys: TokenKeys) -> AsyncIt
         clock=now,
         grace=timedelta(seconds=settings.empty_session_grace_secs),
         token_expiry=settings.token_expiry,
+        dumps=settings.data_dir / "dumps",
     )
     await node.start()
     try:
@@ -130,48 +140,66 @@ def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[Toke
         while gateways.reap(tx, unseen_since=datetime.max.replace(tzinfo=UTC)):
             pass
         webhooks.release_all(tx)
+        jobs.release_all(tx)
     room_id = meetings.first_room(tx, at)
     return keys, Welcome(new_key, f"{settings.base_url}/meet/{room_id}#{tokens.invite(keys, room_id)}")
 
 
-def _build(
-    settings: Settings,
-    db: Database,
-    keys: TokenKeys,
-    webhook_keys: WebhookKeys,
-    gateway: Gateway,
-    node: JanusNode,
-    worker: Deliveries,
-) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is put together from."""
+
+    db: Database
+    keys: TokenKeys
+    webhook_keys: WebhookKeys
+    storage: Storage
+    gateway: Gateway
+    node: JanusNode
+    worker: Deliveries
+    jobs: Jobs
+
+
+def _build(settings: Settings, parts: Parts) -> FastAPI:
     app = FastAPI(title="Portico", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
 
-    async def close_room(room_id: str) -> None:
-        gateway.registry.close_room(room_id, "The room was deleted.")
-
-    add_api(app, db, keys, webhook_keys, clock=now, on_room_deleted=close_room)
+    add_api(
+        app,
+        parts.db,
+        parts.keys,
+        parts.webhook_keys,
+        clock=now,
+        link=parts.storage.link,
+        composition_regions_max=settings.composition_regions,
+        composition_audio=settings.composition_audio,
+        rate_limit=settings.rate_limit,
+    )
 
     async def database_answers() -> str | None:
-        await db.read(lambda tx: tx.execute(select(1)).scalar())
+        await parts.db.read(lambda tx: tx.execute(select(1)).scalar())
         return None
 
     async def janus_answers() -> str | None:
-        return None if node.is_up else "The media server is being restarted."
+        return None if parts.node.is_up else "The media server is being restarted."
 
-    checks = {"database": database_answers, "janus": janus_answers}
-    app.include_router(operations.router(checks, _metrics(gateway, node, worker)))
+    checks = {"database": database_answers, "janus": janus_answers, "storage": parts.storage.store.check}
+    app.include_router(operations.router(checks, _metrics(parts)))
     app.include_router(pages.router())
-    app.include_router(invitations.router(db, keys, now))
-    app.router.routes.append(WebSocketRoute("/{room_id}/janus", gateway))
+    app.include_router(invitations.router(parts.db, parts.keys, now))
+    app.include_router(files.router(parts.db, parts.storage.store, parts.storage.secret, now))
+    app.router.routes.append(WebSocketRoute("/{room_id}/janus", parts.gateway))
     return app
 
 
-def _metrics(gateway: Gateway, node: JanusNode, worker: Deliveries) -> CollectorRegistry:
+def _metrics(parts: Parts) -> CollectorRegistry:
     registry = CollectorRegistry()
+    calls = parts.gateway.registry
     figures: list[tuple[str, str, Callable[[], float]]] = [
-        ("portico_connections", "Signaling connections that are in a room", lambda: gateway.registry.connections),
-        ("portico_rooms_occupied", "Rooms that somebody is connected to", lambda: len(gateway.registry.occupied)),
-        ("portico_deliveries_in_flight", "Webhook deliveries being sent now", lambda: worker.in_flight),
-        ("portico_janus_up", "1 while the media server answers", lambda: float(node.is_up)),
+        ("portico_connections", "Signaling connections that are in a room", lambda: calls.connections),
+        ("portico_rooms_occupied", "Rooms that somebody is connected to", lambda: len(calls.occupied)),
+        ("portico_deliveries_in_flight", "Webhook deliveries being sent now", lambda: parts.worker.in_flight),
+        ("portico_jobs_running", "Recordings and compositions being finished now", lambda: parts.jobs.running),
+        ("portico_recording_paused", "1 while the disk has no room", lambda: float(not calls.room_on_disk)),
+        ("portico_janus_up", "1 while the media server answers", lambda: float(parts.node.is_up)),
     ]
     for name, text, figure in figures:
         Gauge(name, text, registry=registry).set_function(figure)

@@ -1,11 +1,15 @@
 """Settings: PORTICO_* in the environment or in .env, or the same names as options of `portico serve`."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from portico.core import rate
+from portico.core.rate import Limit
 
 
 class SettingsError(Exception):
@@ -31,6 +35,16 @@ def _database_url(value: str | None) -> str | None:
     if value is not None and not value.startswith(("postgresql://", "sqlite:////")):
         raise ValueError("should be postgresql://USER:PASSWORD@HOST/NAME, or sqlite:////FILE")
     return value
+
+
+def _storage_url(value: str | None) -> str | None:
+    if value is not None and not re.match("s3://[^/]", value):
+        raise ValueError("should be s3://BUCKET or s3://BUCKET/PREFIX")
+    return value
+
+
+def _rate_limit(value: object) -> object:
+    return rate.parse(value) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -71,6 +85,41 @@ class Settings(BaseSettings):
         True, description="Whether webhooks may go to private and loopback addresses."
     )
     webhook_log_days: float = Field(30, gt=0, le=3650, description="How long deliveries and events are kept.")
+    storage_url: Annotated[str | None, AfterValidator(_storage_url)] = Field(
+        None, description="s3://BUCKET/PREFIX for finished files; a folder in DATA_DIR when unset."
+    )
+    s3_endpoint: Annotated[str | None, AfterValidator(_http_url)] = Field(
+        None, description="http(s)://... of an S3-compatible store; Amazon's when unset."
+    )
+    s3_public_endpoint: Annotated[str | None, AfterValidator(_http_url)] = Field(
+        None, description="The same as browsers reach it, for download links."
+    )
+    s3_region: str | None = Field(None, description="Region of the bucket; AWS_REGION when unset.")
+    s3_access_key_id: str | None = Field(
+        None, description="Access key; AWS_ACCESS_KEY_ID or the machine's role if unset."
+    )
+    s3_secret_access_key: str | None = Field(
+        None, repr=False, description="Its secret; AWS_SECRET_ACCESS_KEY if unset."
+    )
+    recording_days: float = Field(
+        0, ge=0, le=36500, description="How long recordings and compositions are kept; 0 for ever."
+    )
+    recording_min_free_mb: int = Field(
+        500, ge=0, description="Recording pauses while less than so many MB of the disk of DATA_DIR are free."
+    )
+    composition_audio: Literal["all", "none"] = Field(
+        "all", description="Sound of a composition whose request does not say; none as in the hosted service."
+    )
+    composition_regions: int = Field(16, ge=1, le=100, description="Regions of a layout; 2 as in the hosted service.")
+    composition_quality: Literal["fast", "default", "small"] = Field(
+        "default", description="What a composition spends its time on."
+    )
+    compositions_at_once: int | None = Field(
+        None, ge=1, le=256, description="Films made at once; one per core if unset."
+    )
+    rate_limit: Annotated[Limit | None, NoDecode, BeforeValidator(_rate_limit)] = Field(
+        None, description="Requests that each account may make: 20/s, 600/m or 10000/h; any number if unset."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines look.")
 

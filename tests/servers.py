@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.contract.answers import check
+
 READY_WITHIN_SECS = 60.0
 STOPS_WITHIN_SECS = 20.0
 
@@ -119,10 +121,12 @@ class PorticoServer:
         return self.start()
 
     def get(self, path: str) -> Any:
-        """The parsed JSON answer of an authorised GET; for what the official SDKs do not offer."""
+        """The parsed JSON answer of an authorised GET, checked; for what the official SDKs do not offer."""
         request = urllib.request.Request(self.base_url + path, headers={"Authorization": f"Bearer {self.api_key}"})
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
+            body = answer.read()
+            check("GET", path.partition("?")[0], answer.status, answer.headers, body)
+        return json.loads(body)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -1,6 +1,6 @@
 """Puts the REST API on the application: endpoints, error handlers, middleware, OpenAPI and its reference page."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -16,15 +16,22 @@ from portico.api import (
     openapi,
     public_key,
     reference,
+    room_compositions,
     room_participants,
+    room_recordings,
     room_sessions,
     rooms,
     webhook_deliveries,
 )
 from portico.api.auth import KeyRing
-from portico.api.context import Context
+from portico.api.context import CompositionAudio, Context
+from portico.api.dispatch import Operations
 from portico.api.edge import Edge
+from portico.api.rate_limit import RateLimit
+from portico.api.render import Link
+from portico.core.composition_request import REGIONS_MAX
 from portico.core.errors import PorticoError
+from portico.core.rate import Limit
 from portico.db.engine import Database
 from portico.db.keyfile import WebhookKeys
 from portico.services.tokens import TokenKeys
@@ -34,6 +41,8 @@ _ROUTERS = (
     client_tokens.router,
     room_sessions.router,
     room_participants.router,
+    room_recordings.router,
+    room_compositions.router,
     webhook_deliveries.router,
     public_key.router,
 )
@@ -47,24 +56,27 @@ def add_api(
     webhook_keys: WebhookKeys,
     *,
     clock: Callable[[], datetime],
-    on_room_deleted: Callable[[str], Awaitable[None]] | None = None,
+    link: Link,
+    composition_regions_max: int = REGIONS_MAX,
+    composition_audio: CompositionAudio = "all",
+    rate_limit: Limit | None = None,
 ) -> None:
-    """Call once, before the application serves. `on_room_deleted` is awaited after the deletion is committed.
+    """Call once, before the application serves. `link` makes download URLs of object keys and file names.
 
     The application must have been made with openapi_url=None: the document and its page are ours.
     """
     if app.openapi_url is not None:
         raise ValueError("make the application with FastAPI(openapi_url=None)")
-    app.state.api = Context(db, keys, webhook_keys, clock, on_room_deleted, KeyRing(db))
+    key_ring = KeyRing(db)
+    app.state.api = Context(db, keys, webhook_keys, clock, key_ring, link, composition_regions_max, composition_audio)
     app.state.api_routes = _ROUTES
-    for router in _ROUTERS:
-        app.include_router(router)
+    app.router.routes.append(Operations(_ROUTES))
     app.router.redirect_slashes = False  # a path with a slash too many is unknown, not elsewhere
     # Starlette's signature wants handlers of any Exception; each is only called with the class it is registered for.
     app.add_exception_handler(PorticoError, errors.on_portico_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, errors.on_http_error)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, errors.on_validation_error)  # type: ignore[arg-type]
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, rate_limit=RateLimit(rate_limit, key_ring.account_of))
     app.openapi = document  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", _show_document, include_in_schema=False)
     app.add_api_route("/docs", _show_page, include_in_schema=False)

@@ -9,7 +9,13 @@ from starlette.exceptions import HTTPException
 
 from portico.core.casting import Member
 from portico.core.model import RoomSettings
-from portico.services.tokens import REFRESH_TOKEN_TTL_SECS, TOKEN_TTL_SECS
+from portico.core.tokens import EVERYTHING
+from portico.services.tokens import (
+    REFRESH_TOKEN_TTL_MAX_SECS,
+    REFRESH_TOKEN_TTL_SECS,
+    TOKEN_TTL_MAX_SECS,
+    TOKEN_TTL_SECS,
+)
 
 BODY_BYTES_MAX = 1_000_000
 BODY_DEADLINE_SECS = 30
@@ -74,7 +80,7 @@ _TOKEN_TTL = Member(
     "Seconds until the client token expires.",
     TOKEN_TTL_SECS,
     minimum=10,
-    maximum=3600,
+    maximum=TOKEN_TTL_MAX_SECS,
     example=600,
 )
 GENERATE = (
@@ -85,9 +91,41 @@ GENERATE = (
         "Seconds until the refresh token expires.",
         REFRESH_TOKEN_TTL_SECS,
         minimum=60,
-        maximum=86400,
+        maximum=REFRESH_TOKEN_TTL_MAX_SECS,
         example=3600,
     ),
+)
+PERMISSIONS = (
+    Member(
+        "participant",
+        "string",
+        "What to call the holder of the token; the participant that joins with it shows it as label.",
+        EVERYTHING.participant,
+        longest=255,
+        example="user-4711",
+    ),
+    Member("can_publish", "boolean", "Whether the holder may be seen and heard.", EVERYTHING.can_publish, example=True),
+    Member(
+        "can_subscribe",
+        "boolean",
+        "Whether the holder may see and hear others.",
+        EVERYTHING.can_subscribe,
+        example=True,
+    ),
+    Member(
+        "can_send_messages",
+        "boolean",
+        "Whether the holder takes part in the room's messages; without it none are received either.",
+        EVERYTHING.can_send_messages,
+        example=True,
+    ),
+)
+REVOKE = Member(
+    "revoke",
+    "boolean",
+    "Whether the tokens of whoever is kicked admit nobody any more, refreshed ones included.",
+    default=False,
+    example=False,
 )
 REFRESH = (
     _TOKEN_TTL,

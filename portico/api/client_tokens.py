@@ -12,6 +12,7 @@ from portico.api.context import AccountId, Api
 from portico.api.openapi import operation
 from portico.api.paths import RoomId
 from portico.core import casting
+from portico.core.tokens import Permissions
 from portico.services import tokens
 
 router = APIRouter(prefix="/v2", tags=["Rooms Client Tokens"])
@@ -20,15 +21,19 @@ router = APIRouter(prefix="/v2", tags=["Rooms Client Tokens"])
 @router.post(
     "/rooms/{room_id}/actions/generate_join_client_token",
     **operation(
-        "CreateRoomClientToken", "Make a token to join a room", 201, "CreatedClientToken", body=bodies.GENERATE
+        "CreateRoomClientToken",
+        "Make a token to join a room",
+        201,
+        "CreatedClientToken",
+        body=(*bodies.GENERATE, *bodies.PERMISSIONS),
     ),
 )
 async def generate(api: Api, account_id: AccountId, room_id: RoomId, body: Body) -> Response:
     """Give the client token to a browser: it admits to this room until it expires. A running call outlives it."""
-    members: dict[str, Any] = casting.with_defaults(bodies.GENERATE, body)
-    token = await api.db.read(
-        partial(tokens.generate, keys=api.keys, account_id=account_id, room_id=room_id, now=api.clock(), **members)
-    )
+    members: dict[str, Any] = casting.with_defaults((*bodies.GENERATE, *bodies.PERMISSIONS), body)
+    allowed = Permissions(**{member.name: members.pop(member.name) for member in bodies.PERMISSIONS})
+    make = partial(tokens.generate, keys=api.keys, account_id=account_id, room_id=room_id, now=api.clock())
+    token = await api.db.read(partial(make, permissions=allowed, **members))
     return JSONResponse({"data": render.client_token(token)}, 201)
 
 

@@ -1,29 +1,36 @@
 """What the endpoints work with; add_api puts one Context on the application's state."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Request
 
 from portico.api.auth import KeyRing
+from portico.api.render import Link
 from portico.core.errors import Unauthenticated
 from portico.db.engine import Database
 from portico.db.keyfile import WebhookKeys
 from portico.services.tokens import TokenKeys
 
+CompositionAudio = Literal["all", "none"]
+"""What a composition sounds like whose request does not say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The database, the keys that sign tokens and webhooks, the clock, and whom to tell when a room is gone."""
+    """The database, the keys that sign tokens and webhooks, the clock, how to make a download link of an object key
+    and a file name, and how many regions compositions may have and what they sound like by default."""
 
     db: Database
     keys: TokenKeys
     webhook_keys: WebhookKeys
     clock: Callable[[], datetime]
-    on_room_deleted: Callable[[str], Awaitable[None]] | None
     key_ring: KeyRing
+    link: Link
+    composition_regions_max: int
+    composition_audio: CompositionAudio
 
 
 async def _context(request: Request) -> Context:

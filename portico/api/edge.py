@@ -1,31 +1,39 @@
-"""The outermost layer of HTTP requests: request ids, CORS, the log line, and an answer even to faults of ours."""
+"""The outermost layer of HTTP requests: ids, CORS, the rate limit, the log line, and an answer to faults of ours."""
 
 import re
 import time
 from uuid import uuid4
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portico.api import errors
+from portico.api.rate_limit import RateLimit
+from portico.core.errors import PorticoError
+from portico.core.rate import Allowance
 
 log = structlog.get_logger()
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, \-]{1,4096}")
 _METHODS = "GET, POST, PATCH, DELETE, OPTIONS"
 _ALLOWED_HEADERS = "Authorization, Content-Type"
-_EXPOSED = "Total-Pages, x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset"
+_EXPOSED = "Total-Pages, Retry-After, x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset"
+_FOR_PAGES_OF_ANY_ORIGIN = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", _EXPOSED.encode()),
+]
 _PREFLIGHT_AGE_SECS = "86400"
 
 
 class Edge:
     """Plain ASGI, so that WebSockets pass untouched and streams stay streams."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, rate_limit: RateLimit) -> None:
         self.app = app
+        self._rate_limit = rate_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,18 +42,22 @@ class Edge:
         headers = Headers(scope=scope)
         request_id = _request_id(headers.get("x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
-        exchange = _Exchange(send, request_id)
+        is_api = scope["path"].startswith("/v2/") or scope["path"] == "/v2"
+        exchange = _Exchange(send, request_id, self._rate_limit.look(_address(scope)) if is_api else None)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
                 await _preflight(headers)(scope, receive, exchange.send)
             else:
-                await self._serve(scope, receive, exchange)
-            if scope["path"].startswith("/v2/"):  # links to meetings are secrets and stay out of the log
+                await self._serve(scope, receive, exchange, headers.get("authorization"))
+            if is_api:  # links to meetings are secrets and stay out of the log
                 exchange.log(scope)
 
-    async def _serve(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+    async def _serve(self, scope: Scope, receive: Receive, exchange: "_Exchange", authorization: str | None) -> None:
         try:
-            await self.app(scope, receive, exchange.send)
+            refusal = None
+            if exchange.allowance is not None and scope["method"] != "OPTIONS":
+                refusal = await self._count(scope, exchange, authorization)
+            await (refusal or self.app)(scope, receive, exchange.send)
         except ClientDisconnect:
             exchange.status = 499  # as proxies log a caller who hung up; nobody is left to answer
         except Exception:
@@ -54,28 +66,52 @@ class Edge:
                 raise  # the answer has begun: the server has to cut it off
             await errors.unexpected(Request(scope))(scope, receive, exchange.send)
 
+    async def _count(self, scope: Scope, exchange: "_Exchange", authorization: str | None) -> Response | None:
+        """The answer to whoever asks too often, or to whom the database has no time to know."""
+        try:
+            allowance = await self._rate_limit.admit(authorization, _address(scope))
+        except PorticoError as error:
+            return await errors.on_portico_error(Request(scope), error)
+        exchange.allowance = allowance
+        return errors.too_many_requests(Request(scope), allowance.wait_secs) if allowance.wait_secs else None
+
 
 class _Exchange:
     """One request and its answer, whose headers get completed."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, allowance: Allowance | None) -> None:
         self._send = send
         self._request_id = request_id
         self._began = time.monotonic()
+        self.allowance = allowance
         self.status = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self._request_id
-            headers.setdefault("access-control-allow-origin", "*")
-            headers.setdefault("access-control-expose-headers", _EXPOSED)
+            said = {name.lower() for name, _ in message["headers"]}
+            ours = [header for header in _FOR_PAGES_OF_ANY_ORIGIN if header[0] not in said]
+            ours.append((b"x-request-id", self._request_id.encode("latin-1")))
+            message["headers"] = [*message["headers"], *ours, *self._rate_headers()]
         await self._send(message)
+
+    def _rate_headers(self) -> list[tuple[bytes, bytes]]:
+        if self.allowance is None:
+            return []
+        return [
+            (b"x-ratelimit-limit", b"%d" % self.allowance.limit),
+            (b"x-ratelimit-remaining", b"%d" % self.allowance.remaining),
+            (b"x-ratelimit-reset", b"%d" % self.allowance.reset_secs),
+        ]
 
     def log(self, scope: Scope) -> None:
         elapsed = round((time.monotonic() - self._began) * 1000, 1)
         log.info("request", method=scope["method"], path=_path_as_sent(scope), status=self.status, ms=elapsed)
+
+
+def _address(scope: Scope) -> str:
+    """The other end of the connection; behind a proxy of this machine, who the proxy says it is."""
+    return scope["client"][0] if scope.get("client") else ""
 
 
 def _path_as_sent(scope: Scope) -> str:

@@ -71,6 +71,12 @@ def unexpected(request: Request) -> Response:
     return answer(request, 500, [Fault("10007", "Unexpected error", detail)])
 
 
+def too_many_requests(request: Request, wait_secs: int) -> Response:
+    """What whoever is over the limit hears; the official SDKs wait as long as Retry-After says and try again."""
+    fault = Fault(*_HTTP_TITLES[429], f"The limit of requests is reached: wait {wait_secs} s, then try again.")
+    return answer(request, 429, [fault], {"Retry-After": str(wait_secs)})
+
+
 async def on_portico_error(request: Request, error: PorticoError) -> Response:
     """Every refusal that a caller should hear; others are faults of ours."""
     said = str(error)
@@ -134,7 +140,12 @@ def _allowed(request: Request) -> str:
 def _entry(fault: Fault) -> dict[str, Any]:
     entry: dict[str, Any] = {"code": fault.code, "title": fault.title, "detail": fault.detail}
     if fault.pointer is not None:
-        entry["source"] = {"pointer": fault.pointer}
+        entry["source"] = {"pointer": _sayable(fault.pointer)}
     elif fault.parameter is not None:
-        entry["source"] = {"parameter": fault.parameter}
+        entry["source"] = {"parameter": _sayable(fault.parameter)}
     return entry | {"meta": {"url": CATALOGUE + fault.code}}
+
+
+def _sayable(name: str) -> str:
+    """What a caller called something may hold lone surrogates, as JSON allows; UTF-8 cannot."""
+    return name.encode(errors="replace").decode()

@@ -8,7 +8,8 @@ from fastapi.responses import Response
 from starlette.routing import BaseRoute
 
 from portico import __version__
-from portico.api import schemas
+from portico.api import schema_parts, schemas
+from portico.api.schema_parts import Schema
 from portico.core import paging
 from portico.core.casting import Member
 from portico.core.filters import Attribute
@@ -22,6 +23,7 @@ _ERRORS = {
     413: "The body is larger than one megabyte.",
     415: "The body is not declared as JSON.",
     422: "Something in the request is wrong; every wrong member is named.",
+    429: "More requests than the limit allows; try again after Retry-After.",
     500: "A fault of the server, written to its log under the request id.",
     503: "The server has more to do than it can; try again after Retry-After.",
 }
@@ -46,22 +48,26 @@ def operation(
     answer: str | None = None,
     *,
     body: Sequence[Member] | None = None,
+    body_schema: Schema | None = None,
     body_filters: Sequence[Attribute] | None = None,
+    targets: Sequence[Member] | None = None,
     filters: Sequence[Attribute] | None = None,
     flags: Sequence[str] = (),
     public: bool = False,
 ) -> dict[str, Any]:
-    """Arguments of a route decorator. `answer` names one of schemas.ANSWERS; `filters` makes the operation a list,
-    `body_filters` are those that an action on many takes as its body."""
+    """Arguments of a route decorator. `answer` names one of schemas.ANSWERS; `filters` say which of many it is about.
+    The body is of these members, or `body_schema`, or the filters of an action on many, or `targets` beside which an
+    action takes participants."""
     extra: dict[str, Any] = {}
     if body is not None:
-        extra["requestBody"] = {
-            "required": any(member.required for member in body),
-            "content": {"application/json": {"schema": schemas.body(body)}},
-        }
+        body_schema = schema_parts.body(body)
+    if body_schema is not None:
+        extra["requestBody"] = {"required": "required" in body_schema, "content": _json(body_schema)}
     if body_filters is not None:
         content = {"application/json": {"schema": schemas.filtering(body_filters)}}
         extra["requestBody"] = {"required": False, "content": content}
+    if targets is not None:
+        extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas.acting(targets)}}}
     parameters = [_flag(name) for name in flags]
     if filters is not None:
         parameters += [*_filters(filters), *_page()]
@@ -69,7 +75,7 @@ def operation(
         extra["parameters"] = parameters
     if public:
         extra["security"] = []
-    declared: dict[int | str, Any] = {status: _success(answer, is_list=filters is not None)}
+    declared: dict[int | str, Any] = {status: _success(answer, is_list=filters is not None and status == 200)}
     for code in _possible_errors("requestBody" in extra, bool(parameters), public):
         declared[code] = {"description": _ERRORS[code], "content": _json({"$ref": "#/components/schemas/Errors"})}
     return {
@@ -96,6 +102,8 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
             {"name": "Rooms Client Tokens", "description": "A client token lets one browser join one room."},
             {"name": "Room Sessions", "description": "A session lasts from the first join until everybody has left."},
             {"name": "Room Participants", "description": "A participant is one join of one person."},
+            {"name": "Room Recordings", "description": "A recording is one audio or video track of one participant."},
+            {"name": "Room Compositions", "description": "A composition is one film of a session's recordings."},
             {"name": "Webhooks", "description": "Every event is delivered to its room's URL, signed, at least once."},
         ],
     )
@@ -119,7 +127,7 @@ def _forget_validation_of_fastapi(described: dict[str, Any]) -> None:
 
 def _possible_errors(has_body: bool, has_query: bool, public: bool) -> list[int]:
     codes = [403] if public else [401]
-    codes += [404, 500, 503]
+    codes += [404, 429, 500, 503]
     if has_body:
         codes += [400, 408, 413, 415, 422]
     elif has_query:
@@ -162,8 +170,9 @@ def _filters(attributes: Sequence[Attribute]) -> list[dict[str, Any]]:
                 "uuid": {"type": "string", "format": "uuid"},
                 "boolean": {"type": "boolean"},
                 "choice": {"type": "string", "enum": list(attribute.choices)},
+                "at_least": {"type": "integer", "minimum": 0},
             }
-            spelled = {"choice": f"{name}[eq]", "part": f"{name}[contains]"}.get(attribute.kind, name)
+            spelled = f"{name}[{attribute.operators[0]}]" if attribute.shows_operator else name
             schema = kinds.get(attribute.kind, {"type": "string"})
             parameters.append(_parameter(spelled, attribute.description, schema))
     return parameters

@@ -27,6 +27,14 @@ async def _room_participant_id(room_participant_id: Annotated[str, Path(descript
     return _known(room_participant_id)
 
 
+async def _room_recording_id(room_recording_id: Annotated[str, Path(description="The recording's id.")]) -> str:
+    return _known(room_recording_id)
+
+
+async def _room_composition_id(room_composition_id: Annotated[str, Path(description="The composition's id.")]) -> str:
+    return _known(room_composition_id)
+
+
 async def _webhook_delivery_id(webhook_delivery_id: Annotated[str, Path(description="The delivery's id.")]) -> str:
     return _known(webhook_delivery_id)
 
@@ -34,4 +42,6 @@ async def _webhook_delivery_id(webhook_delivery_id: Annotated[str, Path(descript
 RoomId = Annotated[str, Depends(_room_id)]
 RoomSessionId = Annotated[str, Depends(_room_session_id)]
 RoomParticipantId = Annotated[str, Depends(_room_participant_id)]
+RoomRecordingId = Annotated[str, Depends(_room_recording_id)]
+RoomCompositionId = Annotated[str, Depends(_room_composition_id)]
 WebhookDeliveryId = Annotated[str, Depends(_webhook_delivery_id)]

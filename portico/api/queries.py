@@ -11,6 +11,7 @@ from portico.core import filters, paging
 from portico.core.errors import Invalid
 from portico.core.filters import Attribute, Condition
 from portico.core.paging import Page
+from portico.services import compositions
 from portico.services.webhook_log import ATTEMPT_TEXT
 from portico.services.webhooks import DELIVERED, FAILED, PENDING
 
@@ -46,9 +47,31 @@ PARTICIPANTS = (
     Attribute("session_id", "session_id", "uuid", "The participant's session."),
 )
 
+RECORDINGS = (
+    Attribute("date_ended_at", "ended_at", "date", "When the last media came; what goes on never matches."),
+    Attribute("date_started_at", "started_at", "date", "When the first media came."),
+    Attribute("room_id", "room_id", "uuid", "The recording's room."),
+    Attribute("participant_id", "participant_id", "uuid", "Who is recorded."),
+    Attribute("session_id", "session_id", "uuid", "The recording's session."),
+    Attribute("status", "status", "text", "`processing` or `completed`."),
+    Attribute("type", "type", "text", "`audio` or `video`."),
+    Attribute("duration_secs", "duration_secs", "at_least", "At least so many seconds long; what goes on never is."),
+)
+COMPOSITIONS = (
+    _created("composition"),
+    Attribute("session_id", "session_id", "uuid", "The composition's session."),
+    Attribute(
+        "status",
+        "status",
+        "choice",
+        "What has become of the composition.",
+        (compositions.COMPLETED, compositions.PROCESSING, compositions.ENQUEUED, compositions.FAILED),
+    ),
+)
+
 _STATUSES = (PENDING, DELIVERED, FAILED)
 DELIVERIES_TO_REPLAY = (
-    Attribute("status", "status", "choice", "What has become of the delivery.", _STATUSES),
+    Attribute("status", "status", "choice", "What has become of the delivery.", _STATUSES, shows_operator=True),
     Attribute("event_type", "event_type", "texts", "One type of event, or several separated by commas."),
     Attribute("started_at", "started_at", "date", "When the delivery was first tried."),
     Attribute("room_id", "room_id", "uuid", "The room that the event is about."),
@@ -56,8 +79,10 @@ DELIVERIES_TO_REPLAY = (
 DELIVERIES = (
     *DELIVERIES_TO_REPLAY,
     Attribute("finished_at", "finished_at", "date", "When it was delivered or given up; pending ones never match."),
-    Attribute("webhook", "data", "part", "Text within the event's JSON, in the same case."),
-    Attribute("attempts", ATTEMPT_TEXT, "part", "Text within any attempt: URL, headers, answer or error."),
+    Attribute("webhook", "data", "part", "Text within the event's JSON, in the same case.", shows_operator=True),
+    Attribute(
+        "attempts", ATTEMPT_TEXT, "part", "Text within any attempt: URL, headers, answer or error.", shows_operator=True
+    ),
 )
 
 
@@ -68,6 +93,8 @@ class ListQuery:
     page: Page
     conditions: tuple[Condition, ...]
     flags: frozenset[str]
+    names_page: bool
+    """Whether the request says which page; it has one in any case."""
 
 
 def read_list(request: Request, attributes: Sequence[Attribute], flags: Sequence[str] = ()) -> ListQuery:
@@ -78,7 +105,8 @@ def read_list(request: Request, attributes: Sequence[Attribute], flags: Sequence
     chosen, wrong_flags = filters.parse_flags(parameters, flags)
     if faults := [*wrong_filters, *wrong_flags, *wrong_page]:
         raise Invalid(*faults)
-    return ListQuery(page, conditions, chosen)
+    names_page = any(name in ("page[number]", "page[size]") for name, _ in parameters)
+    return ListQuery(page, conditions, chosen, names_page)
 
 
 def read_flags(request: Request, *names: str) -> frozenset[str]:

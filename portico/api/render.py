@@ -1,12 +1,14 @@
 """Resources as the API shows them: every member present, null when it has no value."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row
 
-from portico.core.model import VIDEO_CODECS, Participant, Room, Session
+from portico.core.events import megabytes
+from portico.core.model import VIDEO_CODECS, Composition, Participant, Recording, Room, Session
 from portico.services.tokens import ClientToken
 from portico.services.webhook_log import Logged
 
@@ -57,7 +59,8 @@ def session(row: Session) -> dict[str, Any]:
 
 
 def participant(row: Participant) -> dict[str, Any]:
-    return {
+    """`label` is there only when the token that it joined with has one."""
+    members = {
         "id": row.id,
         "session_id": row.session_id,
         "context": row.context,
@@ -65,6 +68,65 @@ def participant(row: Participant) -> dict[str, Any]:
         "updated_at": instant(row.updated_at),
         "left_at": instant(row.left_at),
         "record_type": "room_participant",
+    }
+    if row.label is not None:
+        members["label"] = row.label
+    return members
+
+
+Link = Callable[[str, str], str]
+"""Object key and file name into a URL that is good for an hour."""
+
+
+def recording(row: Recording, link: Link) -> dict[str, Any]:
+    """With a fresh link, once there is a file."""
+    return {
+        "id": row.id,
+        "room_id": row.room_id,
+        "session_id": row.session_id,
+        "participant_id": row.participant_id,
+        "status": row.status,
+        "type": row.type,
+        "codec": row.codec,
+        "size_mb": None if row.size_bytes is None else megabytes(row.size_bytes),
+        "duration_secs": row.duration_secs,
+        "download_url": None if row.object_key is None else link(row.object_key, row.file_name),
+        "started_at": instant(row.started_at),
+        "ended_at": instant(row.ended_at),
+        "completed_at": instant(row.completed_at),
+        "created_at": instant(row.created_at),
+        "updated_at": instant(row.updated_at),
+        "record_type": "room_recording",
+    }
+
+
+def composition(row: Composition, link: Link) -> dict[str, Any]:
+    """With a fresh link, once there is a file. show_placeholders, progress and failure are ours."""
+    return {
+        "id": row.id,
+        "room_id": row.room_id,
+        "session_id": row.session_id,
+        "user_id": row.account_id,
+        "status": row.status,
+        "progress": row.progress,
+        "failure": row.failure,
+        "format": row.format,
+        "resolution": row.resolution,
+        "video_layout": row.video_layout,
+        "audio_sources": row.audio_sources,
+        "show_placeholders": row.show_placeholders,
+        "size_mb": None if row.size_bytes is None else megabytes(row.size_bytes),
+        "duration_secs": row.duration_secs,
+        "download_url": None if row.object_key is None else link(row.object_key, row.file_name),
+        "started_at": instant(row.started_at),
+        "ended_at": instant(row.ended_at),
+        "completed_at": instant(row.completed_at),
+        "created_at": instant(row.created_at),
+        "updated_at": instant(row.updated_at),
+        "webhook_event_url": row.webhook_event_url,
+        "webhook_event_failover_url": row.webhook_event_failover_url,
+        "webhook_timeout_secs": row.webhook_timeout_secs,
+        "record_type": "room_composition",
     }
 
 

@@ -5,11 +5,13 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from portico.api import queries, render
-from portico.api.context import AccountId, Api
+from portico.api import bodies, queries, render
+from portico.api.bodies import Body
+from portico.api.context import AccountId, Api, Context
 from portico.api.openapi import operation
 from portico.api.paths import RoomSessionId
-from portico.services import listing
+from portico.core import targets
+from portico.services import listing, moderation
 
 router = APIRouter(prefix="/v2", tags=["Room Sessions"])
 _FLAGS = ("include_participants",)
@@ -77,3 +79,55 @@ async def list_participants(
         )
     )
     return queries.list_answer([render.participant(each) for each in listed.items], query.page, listed.total_results)
+
+
+_DONE = {"data": {"result": "ok"}}
+
+
+@router.post(
+    "/room_sessions/{room_session_id}/actions/end",
+    **operation("EndSession", "End a session", 200, "ActionResult", body=()),
+)
+async def end(api: Api, account_id: AccountId, room_session_id: RoomSessionId, body: Body) -> Response:
+    """Everybody in it is disconnected. Whoever joins the room afterwards begins its next session."""
+    act = partial(moderation.end, account_id=account_id, session_id=room_session_id, now=api.clock())
+    await api.db.write(act)
+    return JSONResponse(_DONE)
+
+
+@router.post(
+    "/room_sessions/{room_session_id}/actions/kick",
+    **operation("KickParticipantInSession", "Remove participants", 200, "ActionResult", targets=[bodies.REVOKE]),
+)
+async def kick(api: Api, account_id: AccountId, room_session_id: RoomSessionId, body: Body) -> Response:
+    """Disconnect participants. They may join again with a valid token, unless it is revoked here."""
+    whom, members = targets.parse(body, [bodies.REVOKE])
+    revoke = members["revoke"] is True
+    kicking = partial(moderation.kick, account_id=account_id, session_id=room_session_id, targets=whom, revoke=revoke)
+    await api.db.write(partial(kicking, now=api.clock()))
+    return JSONResponse(_DONE)
+
+
+@router.post(
+    "/room_sessions/{room_session_id}/actions/mute",
+    **operation("MuteParticipantInSession", "Mute participants", 200, "ActionResult", targets=()),
+)
+async def mute(api: Api, account_id: AccountId, room_session_id: RoomSessionId, body: Body) -> Response:
+    """Nobody hears them, whatever they publish, until they are unmuted or leave."""
+    return await _set_muted(api, account_id, room_session_id, body, muted=True)
+
+
+@router.post(
+    "/room_sessions/{room_session_id}/actions/unmute",
+    **operation("UnmuteParticipantInSession", "Unmute participants", 200, "ActionResult", targets=()),
+)
+async def unmute(api: Api, account_id: AccountId, room_session_id: RoomSessionId, body: Body) -> Response:
+    """They are heard again."""
+    return await _set_muted(api, account_id, room_session_id, body, muted=False)
+
+
+async def _set_muted(api: Context, account_id: str, session_id: str, body: object, *, muted: bool) -> Response:
+    whom, _ = targets.parse(body)
+    act = partial(moderation.set_muted, account_id=account_id, session_id=session_id, targets=whom)
+    await api.db.write(partial(act, muted=muted, now=api.clock()))
+    return JSONResponse(_DONE)

@@ -78,8 +78,6 @@ async def delete(api: Api, account_id: AccountId, room_id: RoomId) -> Response:
     """Everybody leaves, the session ends, tokens of the room admit nobody any more and its name is free.
     Sessions and participants stay readable by their own operations."""
     await api.db.write(partial(rooms.delete, account_id=account_id, room_id=room_id, now=api.clock()))
-    if api.on_room_deleted is not None:
-        await api.on_room_deleted(room_id)
     return Response(status_code=204)
 
 

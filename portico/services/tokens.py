@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from portico.core import tokens
 from portico.core.errors import Forbidden, NotFound
@@ -30,6 +30,8 @@ LONGEST_LIFE = timedelta(seconds=REFRESH_TOKEN_TTL_MAX_SECS + TOKEN_TTL_MAX_SECS
 HELD = schema.participant_tokens
 REVOKED = schema.revoked_tokens
 _TOKEN, _INVITE = "token", "invite"
+_ROOM = schema.rooms.c
+_OWNER = select(_ROOM.account_id).where(_ROOM.id == bindparam("room"), _ROOM.deleted_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +171,7 @@ def redeem(tx: Transaction, keys: TokenKeys, room_id: str, invitation: str, *, n
 
 
 def _owner(tx: Transaction, room_id: str) -> str | None:
-    row = tx.execute(
-        select(schema.rooms.c.account_id).where(schema.rooms.c.id == room_id, schema.rooms.c.deleted_at.is_(None))
-    ).first()
+    row = tx.execute(_OWNER, {"room": room_id}).first()
     return row.account_id if row else None
 
 

@@ -1,4 +1,7 @@
-"""The REST API behind real uvicorn on a free port, in a thread, for callers that bring their own sockets."""
+"""The REST API behind real uvicorn on a free port, in a thread, for callers that bring their own sockets.
+
+Every answer is checked against both documents; the block that uses the server fails at its end if one was wrong.
+"""
 
 import asyncio
 import contextlib
@@ -13,6 +16,7 @@ import uvicorn
 
 from portico.db.connect import open_database
 from tests.api.world import World, world_on
+from tests.contract.answers import Checked
 
 STARTS_WITHIN_SECS = 20.0
 T = TypeVar("T")
@@ -35,17 +39,19 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(database_url: str) -> Iterator[Served]:
-    """Serve a new world until the block ends."""
+def serving(database_url: str, **settings: Any) -> Iterator[Served]:
+    """Serve a new world until the block ends; the settings are those of add_api."""
     listening = socket.create_server(("127.0.0.1", 0))
     started: list[tuple[Served, uvicorn.Server]] = []
     failed: list[BaseException] = []
+    checked: list[Checked] = []
 
     async def serve() -> None:
         database = open_database(database_url)
         try:
-            async with world_on(database) as world:
-                config = uvicorn.Config(world.app, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
+            async with world_on(database, **settings) as world:
+                checked.append(Checked(world.app))
+                config = uvicorn.Config(checked[0], log_config=None, lifespan="off", timeout_graceful_shutdown=2)
                 server = uvicorn.Server(config)
                 served = Served(world, listening.getsockname()[1], asyncio.get_running_loop())
                 started.append((served, server))
@@ -73,3 +79,4 @@ def serving(database_url: str) -> Iterator[Served]:
         started[0][1].should_exit = True
         thread.join(STARTS_WITHIN_SECS)
         listening.close()
+    assert not checked[0].faults, "\n".join(checked[0].faults)

@@ -1,5 +1,6 @@
 """Bodies of every kind, as functions and through a real socket."""
 
+import http.client
 import json
 import socket
 
@@ -113,6 +114,41 @@ def test_a_chunked_body_is_cut_off_at_the_limit(served: Served) -> None:
     answer = exchange(served, head + chunk * (bodies.BODY_BYTES_MAX // 0x10000 + 1))  # and no end: it need not come
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b'"code":"10015"' in answer
+
+
+def talk(served: Served, *requests: bytes) -> list[http.client.HTTPResponse]:
+    """Send raw requests one after the other over one connection; the answer to each, read to its end."""
+    answers = []
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        for request in requests:
+            connection.sendall(request)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert json.loads(answer.read())
+            answers.append(answer)
+    return answers
+
+
+def test_after_a_body_over_the_limit_the_connection_still_works(served: Served) -> None:
+    size = 2 * bodies.BODY_BYTES_MAX
+    next_one = request_of(served, "GET /v2/rooms HTTP/1.1")
+    announced = request_of(served, "POST /v2/rooms HTTP/1.1", f"Content-Length: {size}") + b" " * size
+    in_chunks = request_of(served, "POST /v2/rooms HTTP/1.1", "Transfer-Encoding: chunked")
+    in_chunks += (b"10000\r\n" + b" " * 0x10000 + b"\r\n") * (size // 0x10000) + b"0\r\n\r\n"
+    answers = talk(served, announced, next_one, in_chunks, next_one)
+    assert [answer.status for answer in answers] == [413, 200, 413, 200]
+    assert all(answer.headers["x-request-id"] for answer in answers)
+
+
+def test_whoever_asks_before_sending_too_much_is_spared_it(served: Served) -> None:
+    head = request_of(served, "POST /v2/rooms HTTP/1.1", "Content-Length: 5000000", "Expect: 100-continue")
+    assert exchange(served, head).startswith(b"HTTP/1.1 413 ")
+    fits = request_of(served, "POST /v2/rooms HTTP/1.1", "Content-Length: 2", "Expect: 100-continue")
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        connection.sendall(fits)
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.sendall(b"{}")
+        assert connection.recv(100).startswith(b"HTTP/1.1 201 ")
 
 
 @pytest.mark.parametrize(

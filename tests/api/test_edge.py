@@ -48,7 +48,7 @@ async def test_pages_of_other_origins_may_read_our_headers(sqlite_world: World) 
 
 
 async def test_a_fault_of_ours_is_logged_and_not_told(sqlite_world: World) -> None:
-    await sqlite_world.db.write(lambda tx: tx.execute(text("ALTER TABLE rooms RENAME TO elsewhere")))
+    await sqlite_world.db.write(lambda tx: tx.execute(text("ALTER TABLE room_counts RENAME TO elsewhere")))
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
         answer = await sqlite_world.k1.get("/v2/rooms", headers={"x-request-id": "find-me"})
     error = answer.json()["errors"][0]
@@ -82,3 +82,29 @@ async def test_a_fault_after_the_answer_began_cuts_it_off(sqlite_world: World) -
     sqlite_world.app.add_api_route("/v2/broken", broken, include_in_schema=False)
     with capture_logs(), pytest.raises(RuntimeError, match="broken"):
         await sqlite_world.nobody.get("/v2/broken")
+
+
+async def test_every_answer_has_an_id_whatever_went_wrong(sqlite_world: World) -> None:
+    refused = []
+    for method, path, body in (
+        ("GET", "/v2/nope", b""),
+        ("GET", "/nope", b""),
+        ("PUT", "/v2/rooms", b""),
+        ("OPTIONS", "/v2/rooms", b""),
+        ("POST", "/v2/rooms", b"{"),
+        ("POST", "/v2/rooms", b" " * 1_000_001),
+        ("GET", "/v2/rooms?filter[nope]=1", b""),
+    ):
+        answer = await sqlite_world.k1.request(method, path, content=body, headers={"x-request-id": "mine"})
+        assert answer.headers["x-request-id"] == "mine"
+        refused.append(answer.status_code)
+    assert refused == [404, 404, 405, 405, 400, 413, 422]
+    await sqlite_world.db.write(lambda tx: tx.execute(text("ALTER TABLE room_counts RENAME TO elsewhere")))
+    with capture_logs():
+        answer = await sqlite_world.k1.get("/v2/rooms", headers={"x-request-id": "mine"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (500, "mine")
+
+
+async def test_ids_of_requests_are_never_given_twice(sqlite_world: World) -> None:
+    answers = [await sqlite_world.nobody.get("/v2/rooms") for _ in range(20)]
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 20

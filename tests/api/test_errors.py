@@ -66,3 +66,12 @@ def test_where_the_specification_wants_success_and_message() -> None:
     assert not is_list_or_action("POST", "/v2/rooms")
     assert not is_list_or_action("GET", "/v2/rooms/x")
     assert not is_list_or_action("DELETE", "/v2/room_recordings")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"), [(b'{"\\ud800": "x"}', "/?"), (b'{"status": {"\\udfff": 1}}', "/status/?")]
+)
+async def test_names_that_are_no_text_can_be_answered(sqlite_world: World, body: bytes, pointer: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await sqlite_world.k1.post("/v2/webhook_deliveries/actions/replay", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["errors"][0]["source"]) == (422, {"pointer": pointer})

@@ -25,6 +25,14 @@ OPERATIONS = {
     ("get", "/room_sessions/{room_session_id}/participants"),
     ("get", "/room_participants"),
     ("get", "/room_participants/{room_participant_id}"),
+    ("get", "/room_recordings"),
+    ("delete", "/room_recordings"),
+    ("get", "/room_recordings/{room_recording_id}"),
+    ("delete", "/room_recordings/{room_recording_id}"),
+    ("get", "/room_compositions"),
+    ("post", "/room_compositions"),
+    ("get", "/room_compositions/{room_composition_id}"),
+    ("delete", "/room_compositions/{room_composition_id}"),
 }
 BEYOND = {
     ("get", "/webhook_deliveries"),

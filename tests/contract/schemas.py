@@ -30,10 +30,18 @@ def _is_instant(value: object) -> bool:
 
 @cache
 def official() -> Document:
-    """The published specification, with every declared member nullable, as the live service answers."""
+    """The published specification, with every declared member nullable, as the live service answers.
+
+    Besides, `*` may stand among video sources, as their description says, and a composition may have failed, which
+    the specification does not foresee.
+    """
     document: Document = json.loads(_OFFICIAL.read_text())
-    for schema in document["components"]["schemas"].values():
+    schemas = document["components"]["schemas"]
+    for schema in schemas.values():
         _make_nullable(schema)
+    sources = schemas["VideoRegion"]["properties"]["video_sources"]
+    sources["items"] = {"anyOf": [sources["items"], {"const": "*"}]}
+    schemas["RoomComposition"]["properties"]["status"]["enum"].append("failed")
     return document
 
 

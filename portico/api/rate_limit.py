@@ -1,0 +1,64 @@
+"""Limits of the request rate: one bucket for each account, and one for each address of those who have no key."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv6Address, ip_address
+
+from portico.core import rate
+from portico.core.rate import Allowance, Limit
+
+BUCKETS_MAX = 10_000
+"""Accounts, and likewise addresses, whose requests are remembered at once; those longest silent are forgotten."""
+AccountOf = Callable[[str | None], Awaitable[str | None]]
+
+
+class RateLimit:
+    """What each caller of this process may still do. Without a limit everybody may do everything."""
+
+    def __init__(
+        self, limit: Limit | None, account_of: AccountOf, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._limit = limit
+        self._account_of = account_of
+        self._clock = clock
+        # Apart, so that whoever has many addresses cannot make us forget what accounts have used up.
+        self._accounts: OrderedDict[str, int] = OrderedDict()
+        self._addresses: OrderedDict[str, int] = OrderedDict()
+
+    async def admit(self, authorization: str | None, address: str) -> Allowance:
+        """Count one request: for the account that the header's key opens, else for the address."""
+        if self._limit is None:
+            return rate.UNLIMITED
+        account_id = await self._account_of(authorization)
+        if account_id is None:
+            return self._take(self._limit, self._addresses, network(address), 1)
+        return self._take(self._limit, self._accounts, account_id, 1)
+
+    def look(self, address: str) -> Allowance:
+        """What an address may do, without counting anything."""
+        if self._limit is None:
+            return rate.UNLIMITED
+        return self._take(self._limit, self._addresses, network(address), 0)
+
+    def _take(self, limit: Limit, buckets: OrderedDict[str, int], who: str, requests: int) -> Allowance:
+        full_at, allowance = rate.take(limit, buckets.get(who, 0), self._clock(), requests)
+        if requests:
+            buckets[who] = full_at
+            buckets.move_to_end(who)
+            if len(buckets) > BUCKETS_MAX:
+                buckets.popitem(last=False)
+        return allowance
+
+
+def network(address: str) -> str:
+    """Whom an address belongs to: of IPv6 a customer has 64 bits of addresses, which count as one."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return parsed.packed[:8].hex()

@@ -1,0 +1,72 @@
+"""How many requests somebody may make: a bucket that refills steadily, kept as the instant when it is full again."""
+
+import re
+from dataclasses import dataclass
+
+SECOND_NS = 1_000_000_000
+REQUESTS_MAX = 1_000_000
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_FORM = re.compile(r"([1-9][0-9]{0,6})/([smh])")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many requests within so many seconds: all at once, or spread out."""
+
+    requests: int
+    per_secs: int
+
+    @property
+    def interval_ns(self) -> int:
+        """How long it takes until one more request is there."""
+        return self.per_secs * SECOND_NS // self.requests
+
+    @property
+    def whole_ns(self) -> int:
+        """How long it takes until an empty bucket is full."""
+        return self.interval_ns * self.requests
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What somebody may do after a request. With `wait_secs` above zero this one must wait so long instead."""
+
+    limit: int
+    remaining: int
+    reset_secs: int
+    """Seconds until all of them are there again; at least one, since clients divide by it."""
+    wait_secs: int = 0
+
+
+UNLIMITED = Allowance(limit=2**31 - 1, remaining=2**31 - 1, reset_secs=1)
+"""What is told where there is no limit: numbers that fit into 32 bits and make no client wait."""
+
+
+def parse(text: str) -> Limit:
+    """The limit of `20/s`, `600/m` or `10000/h`; ValueError with a sentence for anything else."""
+    form = _FORM.fullmatch(text.strip())
+    if form is None or int(form[1]) > REQUESTS_MAX:
+        raise ValueError("should be a number of requests and a unit of time, like 20/s, 600/m or 10000/h")
+    return Limit(int(form[1]), _UNITS[form[2]])
+
+
+def take(limit: Limit, full_at: int, now: int, requests: int = 1) -> tuple[int, Allowance]:
+    """When the bucket is full again after this, and what is left in it.
+
+    Instants are nanoseconds of a clock that never goes back. A bucket that is full at an instant in the past is full.
+    What is refused takes nothing: whoever asks too early may go on as soon as somebody who asked nothing could.
+    """
+    missing = max(full_at - now, 0)
+    wanted = missing + requests * limit.interval_ns
+    if wanted > limit.whole_ns:
+        return full_at, _allowance(limit, missing, wait_ns=wanted - limit.whole_ns)
+    return now + wanted, _allowance(limit, wanted)
+
+
+def _allowance(limit: Limit, missing: int, wait_ns: int = 0) -> Allowance:
+    remaining = (limit.whole_ns - missing) // limit.interval_ns
+    return Allowance(limit.requests, max(remaining, 0), max(_seconds(missing), 1), _seconds(wait_ns))
+
+
+def _seconds(nanoseconds: int) -> int:
+    return -(-nanoseconds // SECOND_NS)

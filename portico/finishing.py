@@ -1,0 +1,83 @@
+"""Builds what makes files and films after calls: the store, its links, and the workers around them."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+from portico.config import Settings
+from portico.core import objects
+from portico.db.engine import Database
+from portico.media.storage import S3Access, Store, open_store
+from portico.services import files, jobs
+from portico.worker import delete_object
+from portico.worker.compose import Compose
+from portico.worker.disk_watch import DiskWatch
+from portico.worker.finish_recording import FinishRecording
+from portico.worker.jobs import Jobs
+from portico.worker.retention import Retention
+from portico.worker.sweep_dumps import DumpCare
+
+CORES = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The store, and the key that signs links to what it keeps on this machine."""
+
+    store: Store
+    secret: bytes
+    clock: Callable[[], datetime]
+
+    def link(self, key: str, filename: str) -> str:
+        """A URL under which anybody can download the object for an hour."""
+        return self.store.link(key, filename, objects.content_type(key), now=self.clock())
+
+
+class _Service(Protocol):
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+async def open_storage(settings: Settings, db: Database, clock: Callable[[], datetime]) -> Storage:
+    """As the settings say; the key is made at the first start."""
+    secret = await db.write(partial(files.link_key, now=clock()))
+    access = S3Access(
+        settings.s3_endpoint,
+        settings.s3_public_endpoint,
+        settings.s3_region,
+        settings.s3_access_key_id,
+        settings.s3_secret_access_key,
+    )
+    store = open_store(settings.storage_url, settings.data_dir, secret=secret, base_url=settings.base_url, s3=access)
+    return Storage(store, secret, clock)
+
+
+@asynccontextmanager
+async def finishing(
+    settings: Settings, db: Database, storage: Storage, on_disk_low: Callable[[bool], Awaitable[None]]
+) -> AsyncIterator[Jobs]:
+    """Everything that runs beside calls, started, and stopped in the opposite order."""
+    clock, store, folder = storage.clock, storage.store, settings.data_dir
+    composer = Compose(db, store, folder, clock=clock, preset=settings.composition_quality)
+    kinds = {
+        jobs.FINISH_RECORDING: FinishRecording(db, store, folder, clock=clock).kind(CORES),
+        jobs.COMPOSE: composer.kind(settings.compositions_at_once or CORES),
+        jobs.DELETE_OBJECT: delete_object.kind(db, store),
+    }
+    least_free = settings.recording_min_free_mb * 1_000_000
+    runner = Jobs(db, kinds, clock=clock)
+    services: list[_Service] = [
+        DiskWatch(folder / "dumps", on_disk_low, least_free_bytes=least_free),
+        DumpCare(db, store, folder),
+        runner,
+        Retention(db, keep_for=timedelta(days=settings.recording_days), clock=clock),
+    ]
+    async with AsyncExitStack() as running:
+        for service in services:
+            await service.start()
+            running.push_async_callback(service.stop)
+        yield runner

@@ -1,0 +1,92 @@
+"""The official Node SDK as a process of its own, that Python tells what to call."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+REPOSITORY = Path(__file__).parents[2]
+PACKAGES = Path(__file__).parent / "node"
+_INSTALL = """
+set -euo pipefail
+. script/lib/apt.sh
+. script/lib/node.sh
+find_node >&2
+[ -d "$1/node_modules/telnyx" ] || "${npm[@]}" --prefix "$1" ci --no-audit --no-fund >&2
+command -v node
+"""
+
+
+class ApiError(Exception):
+    """The SDK threw an error of this name and status, with the answer's body."""
+
+    def __init__(self, name: str, status: int, body: dict[str, Any]) -> None:
+        super().__init__(f"{name}: {status} {body}")
+        self.name = name
+        self.status = status
+        self.body = body
+
+    @property
+    def code(self) -> str:
+        """Of the first entry."""
+        return str(self.body["errors"][0]["code"])
+
+
+@dataclass(slots=True)
+class NodeSdk:
+    """Calls methods by their names in JavaScript, like `rooms.sessions.list0`."""
+
+    to: IO[str]
+    answers: IO[str]
+    key: str
+    exchanges: list[tuple[str, str, int, int]] = field(default_factory=list)
+    """Requests of the last call: method, path with query, bytes of the body, status of the answer."""
+
+    def __call__(self, call: str, *arguments: Any, each: bool = False, key: str | None = None) -> Any:
+        """What the promise gave, `undefined` as None; with `each` all items of all pages. Raises ApiError."""
+        told = {"call": call, "arguments": arguments, "each": each, "key": key or self.key}
+        self.to.write(json.dumps(told) + "\n")
+        self.to.flush()
+        line = self.answers.readline()
+        assert line, "the Node process has ended; its last words are on stderr"
+        outcome = json.loads(line)
+        self.exchanges = [(method, target, size, status) for method, target, size, status in outcome["exchanges"]]
+        if error := outcome.get("error"):
+            raise ApiError(error["name"], error["status"], error["body"])
+        return outcome["value"]
+
+
+def installed(cache: Path) -> tuple[str, Path]:
+    """Node, and the program beside the installed SDK, which is kept in this folder for the next run."""
+    folder = cache / hashlib.sha256((PACKAGES / "package-lock.json").read_bytes()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", "call.mjs"):
+        shutil.copy(PACKAGES / name, folder)
+    done = subprocess.run(
+        ["bash", "-c", _INSTALL, "install", folder], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout.splitlines()[-1], folder / "call.mjs"
+
+
+@contextmanager
+def running(node: str, program: Path, base_url: str, key: str) -> Iterator[NodeSdk]:
+    """The SDK, calling this server with this key."""
+    process = subprocess.Popen(
+        [node, program],
+        env=os.environ | {"TELNYX_BASE_URL": f"{base_url}/v2"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdin is not None and process.stdout is not None
+        yield NodeSdk(process.stdin, process.stdout, key)
+    finally:
+        process.kill()
+        process.communicate()
