@@ -121,6 +121,14 @@ rooms = Table(
     Index("ix_rooms_account_id_created_at", "account_id", "created_at", "id"),
 )
 
+room_counts = Table(
+    "room_counts",
+    metadata,
+    uuid_column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("bucket", Integer, primary_key=True),  # several, so that rooms made at once do not wait for one row
+    Column("rooms", BigInteger, nullable=False),  # made less deleted; only their sum over the buckets means anything
+)
+
 room_sessions = Table(
     "room_sessions",
     metadata,

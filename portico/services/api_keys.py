@@ -5,13 +5,15 @@ import secrets
 from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import insert_if_absent
 
 DEFAULT_ACCOUNT = "default"
+_KEYS = schema.api_keys.c
+_ACCOUNT = select(_KEYS.account_id).where(_KEYS.sha256 == bindparam("sha256"), _KEYS.revoked_at.is_(None))
 
 
 def create(tx: Transaction, account_name: str, now: datetime) -> str:
@@ -32,11 +34,7 @@ def account_of(tx: Transaction, key: str) -> str | None:
 
     Looking up a digest leaks nothing by its timing: an attacker cannot choose the digest's prefix.
     """
-    row = tx.execute(
-        select(schema.api_keys.c.account_id).where(
-            schema.api_keys.c.sha256 == _hash(key), schema.api_keys.c.revoked_at.is_(None)
-        )
-    ).first()
+    row = tx.execute(_ACCOUNT, {"sha256": _hash(key)}).first()
     return row.account_id if row else None
 
 

@@ -55,9 +55,11 @@ def page_of(
     page: Page,
     rows: Select[Any],
     newest_first: Column[Any],
+    total: int | None = None,
 ) -> Listed[Row[Any]]:
-    """One count and, unless the page lies past the end, one query; ties of time are broken by id."""
-    total = tx.execute(select(func.count()).select_from(table).where(and_(*where))).scalar_one()
+    """One count, unless it is known, and one query, unless the page lies past the end; ties are broken by id."""
+    if total is None:
+        total = tx.execute(select(func.count()).select_from(table).where(and_(*where))).scalar_one()
     if page.offset >= total:
         return Listed([], total)
     ordered = rows.where(and_(*where)).order_by(newest_first.desc(), table.c.id.desc())

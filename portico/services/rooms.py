@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, Select, literal_column, select
+from sqlalchemy import Row, Select, bindparam, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from portico.core.casting import Value
@@ -17,11 +18,12 @@ from portico.core.model import Room, RoomSettings
 from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Transaction
-from portico.services import listing, sessions
+from portico.services import listing, room_counts, sessions
 from portico.services.listing import Listed
 
 ROOMS = schema.rooms
 SESSIONS = schema.room_sessions
+_INSERT = ROOMS.insert()
 _NOT_ROOM_MEMBERS = {"account_id", "deleted_at"}
 # Spelled as in the partial unique index: SQLite uses that index only for the very same expression.
 _ACTIVE_SESSION = (SESSIONS.c.room_id == ROOMS.c.id) & literal_column("room_sessions.active")
@@ -31,7 +33,8 @@ def create(tx: Transaction, account_id: str, settings: RoomSettings, *, now: dat
     """A new room. Raises Invalid when another room of the account has its name."""
     room = {"id": str(uuid4()), "created_at": now, "updated_at": now, **asdict(settings)}
     with _name_may_be_taken():
-        tx.execute(ROOMS.insert().values(account_id=account_id, **room))
+        tx.execute(_INSERT, {"account_id": account_id, **room})
+    room_counts.add(tx, account_id, room["id"], 1)
     return Room(**room)
 
 
@@ -39,7 +42,7 @@ def retrieve(
     tx: Transaction, account_id: str, room_id: str, *, with_sessions: bool = False, with_participants: bool = False
 ) -> Room:
     """The account's room; NotFound when there is none (any more)."""
-    row = tx.execute(_rooms().where(ROOMS.c.id == room_id, *_existing(account_id))).first()
+    row = tx.execute(_one_room(), {"room": room_id, "account": account_id}).first()
     if row is None:
         raise NotFound
     room = Room(**row._mapping)
@@ -57,7 +60,8 @@ def list_rooms(
 ) -> Listed[Room]:
     """The account's rooms, newest first."""
     where = [*_existing(account_id), *listing.matching(ROOMS, conditions)]
-    listed = listing.page_of(tx, ROOMS, where, page, _rooms(), ROOMS.c.created_at)
+    total = None if conditions else room_counts.total(tx, account_id)
+    listed = listing.page_of(tx, ROOMS, where, page, _rooms(), ROOMS.c.created_at, total)
     rooms = [Room(**row._mapping) for row in listed.items]
     return Listed(_embed_sessions(tx, rooms, with_participants) if with_sessions else rooms, listed.total_results)
 
@@ -83,12 +87,20 @@ def delete(tx: Transaction, account_id: str, room_id: str, *, now: datetime) -> 
     if session is not None:
         sessions.end(tx, session.id, ended_reason="Room deleted", left_reason="room_deleted", now=now)
     tx.execute(ROOMS.update().where(ROOMS.c.id == room_id).values(deleted_at=now, updated_at=now))
+    room_counts.add(tx, account_id, room_id, -1)
 
 
+@cache  # on the way of every request, building a statement costs as much as running it
 def _rooms() -> Select[Any]:
     members = [column for column in ROOMS.c if column.name not in _NOT_ROOM_MEMBERS]
     joined = ROOMS.outerjoin(SESSIONS, _ACTIVE_SESSION)
     return select(*members, SESSIONS.c.id.label("active_session_id")).select_from(joined)
+
+
+@cache
+def _one_room() -> Select[Any]:
+    this = ROOMS.c.id == bindparam("room"), ROOMS.c.account_id == bindparam("account")
+    return _rooms().where(*this, ROOMS.c.deleted_at.is_(None))
 
 
 def _existing(account_id: str) -> list[Any]:

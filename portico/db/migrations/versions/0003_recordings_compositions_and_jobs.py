@@ -40,6 +40,17 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['room_id'], ['rooms.id'], name=op.f('fk_revoked_tokens_room_id')),
     sa.PrimaryKeyConstraint('family', name=op.f('pk_revoked_tokens'))
     )
+    op.create_table('room_counts',
+    sa.Column('account_id', sa.String(length=36), nullable=False),
+    sa.Column('bucket', sa.Integer(), nullable=False),
+    sa.Column('rooms', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_room_counts_account_id')),
+    sa.PrimaryKeyConstraint('account_id', 'bucket', name=op.f('pk_room_counts'))
+    )
+    op.execute(
+        "INSERT INTO room_counts (account_id, bucket, rooms) "
+        "SELECT account_id, 0, count(*) FROM rooms WHERE deleted_at IS NULL GROUP BY account_id"
+    )
     op.create_table('room_compositions',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('account_id', sa.String(length=36), nullable=False),
@@ -138,6 +149,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_room_compositions_account_id_created_at')
 
     op.drop_table('room_compositions')
+    op.drop_table('room_counts')
     op.drop_table('revoked_tokens')
     op.drop_table('participant_tokens')
     with op.batch_alter_table('jobs', schema=None) as batch_op:
