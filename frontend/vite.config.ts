@@ -1,15 +1,16 @@
-/** Builds the meeting page into the Python package; `vite dev` proxies everything else to a running server. */
+/** Builds the meeting page and the console into the Python package; `vite dev` proxies everything else to a running server. */
 import { defineConfig, type Plugin } from "vite";
 
 const server = "http://127.0.0.1:8080";
 
-/** In development `/meet/{room_id}` is meet.html, as the server answers it. */
-function meetingPath(): Plugin {
+/** In development `/meet/{room_id}` is meet.html and `/console` console.html, as the server answers them. */
+function pagePaths(): Plugin {
   return {
-    name: "meeting-path",
+    name: "page-paths",
     configureServer(dev) {
       dev.middlewares.use((request, _response, next) => {
         if (request.method === "GET" && /^\/meet\/[^/]+$/.test(request.url ?? "")) request.url = "/meet.html";
+        if (request.method === "GET" && request.url === "/console") request.url = "/console.html";
         next();
       });
     },
@@ -18,7 +19,7 @@ function meetingPath(): Plugin {
 
 export default defineConfig(({ command }) => ({
   base: command === "build" ? "/assets/" : "/",
-  plugins: [meetingPath()],
+  plugins: [pagePaths()],
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   build: {
     outDir: "../portico/web/assets",
@@ -26,12 +27,17 @@ export default defineConfig(({ command }) => ({
     assetsDir: "",
     target: "es2022",
     modulePreload: { polyfill: false },
-    rollupOptions: { input: "meet.html" },
+    rollupOptions: {
+      input: ["meet.html", "console.html"],
+      // What both pages use; the server answers only names of this form.
+      output: { chunkFileNames: "shared-[hash].js" },
+    },
   },
   server: {
     proxy: {
       "^/meet/[^/]+/token$": server,
       "^/v2/": server,
+      "^/files/": server,
       "^/[^/]+/janus$": { target: server, ws: true },
     },
   },

@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn, TextIO
 import typer
 
 from portico import __version__, cli_listen, logs
+from portico.cli_recordings import compositions, recordings
 from portico.cli_webhooks import webhooks
 from portico.config import Settings, SettingsError, load
 from portico.media.janus_errors import JanusUnavailable
@@ -30,6 +31,8 @@ app = typer.Typer(
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(recordings, name="recordings")
+app.add_typer(compositions, name="compositions")
 
 _SETTING = Settings.model_fields
 

@@ -1,4 +1,4 @@
-"""Serves the built meeting page, its assets and connect.js, each with the headers it needs."""
+"""Serves the built meeting page, the console, their assets and connect.js, each with the headers it needs."""
 
 import hashlib
 import re
@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, PlainTextResponse
 
 ASSETS = Path(__file__).parent / "assets"
 
-NOT_BUILT = "The meeting page is not built yet: run script/setup, then reload this page."
+NOT_BUILT = "The pages are not built yet: run script/setup, then reload this page."
 
 # What the build names by content: `meet-CsS3heF4.js`. Everything else in the folder has an address of its own.
 _HASHED_NAME = re.compile(r"[a-z_]+-[A-Za-z0-9_-]{8}\.(?:js|css|svg)")
@@ -17,6 +17,7 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?")
 
 _COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 _PERMISSIONS = "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"
+_NO_PERMISSIONS = "camera=(), microphone=(), display-capture=(), geolocation=(), payment=(), usb=()"
 
 
 def router(assets: Path = ASSETS) -> APIRouter:
@@ -30,7 +31,13 @@ def router(assets: Path = ASSETS) -> APIRouter:
         html = _read(assets / "meet.html")
         if html is None:
             return _not_built()
-        return Response(html, media_type="text/html; charset=utf-8", headers=_page_headers(request))
+        return _page(html, _call_policy(request.headers.get("host", "")), _PERMISSIONS)
+
+    @pages.api_route("/console", methods=["GET", "HEAD"])
+    def console() -> Response:
+        # Nothing in it is secret: what it shows it reads over REST, with the key that somebody types.
+        html = _read(assets / "console.html")
+        return _not_built() if html is None else _page(html, _console_policy(), _NO_PERMISSIONS)
 
     @pages.api_route("/assets/{name}", methods=["GET", "HEAD"])
     def asset(name: str) -> Response:
@@ -65,26 +72,36 @@ def _connect_script(script: bytes, known: str) -> Response:
     return Response(script, media_type="text/javascript; charset=utf-8", headers=headers)
 
 
-def _page_headers(request: Request) -> dict[str, str]:
-    return _COMMON | {
+def _page(html: bytes, policy: str, permissions: str) -> Response:
+    headers = _COMMON | {
         "Cache-Control": "no-store",
-        "Content-Security-Policy": _content_security_policy(request.headers.get("host", "")),
-        "Permissions-Policy": _PERMISSIONS,
+        "Content-Security-Policy": policy,
+        "Permissions-Policy": permissions,
         "Cross-Origin-Opener-Policy": "same-origin",
     }
+    return Response(html, media_type="text/html; charset=utf-8", headers=headers)
 
 
-def _content_security_policy(host: str) -> str:
+def _call_policy(host: str) -> str:
     # In older browsers 'self' does not cover WebSockets of the same host, so that they are named as well.
     sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    return _content_security_policy(media="'self' blob: mediastream:", connect=f"'self'{sockets}")
+
+
+def _console_policy() -> str:
+    # Recordings are played from wherever the store is: a bucket, or this server under the name that links give it.
+    return _content_security_policy(media="http: https:", connect="'self'")
+
+
+def _content_security_policy(*, media: str, connect: str) -> str:
     return "; ".join(
         (
             "default-src 'none'",
             "script-src 'self'",
             "style-src 'self'",
             "img-src 'self' data: blob:",
-            "media-src 'self' blob: mediastream:",
-            f"connect-src 'self'{sockets}",
+            f"media-src {media}",
+            f"connect-src {connect}",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

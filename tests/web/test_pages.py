@@ -1,4 +1,4 @@
-"""The meeting page, its assets and connect.js: what is served, and with which headers."""
+"""The pages, their assets and connect.js: what is served, and with which headers."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from httpx import ASGITransport, AsyncClient
 from portico.web import pages
 
 HTML = '<!doctype html><script src="/assets/meet-Ab3_-9xZ.js"></script>'
+CONSOLE = '<!doctype html><script src="/assets/console-Ab3_-9xZ.js"></script>'
 SCRIPT = "console.log('a page')"
 CONNECT = "window.Portico = {}"
 
@@ -19,6 +20,7 @@ def assets(tmp_path: Path) -> Path:
     folder = tmp_path / "assets"
     folder.mkdir()
     (folder / "meet.html").write_text(HTML)
+    (folder / "console.html").write_text(CONSOLE)
     (folder / "meet-Ab3_-9xZ.js").write_text(SCRIPT)
     (folder / "meet-0123abcd.css").write_text("body {}")
     (folder / "connect.js").write_text(CONNECT)
@@ -64,6 +66,18 @@ async def test_page_talks_to_its_own_server_only(browser: AsyncClient) -> None:
     assert policy["frame-ancestors"] == "'none'"
 
 
+async def test_console_may_use_no_device_and_plays_what_lies_elsewhere(browser: AsyncClient) -> None:
+    answer = await browser.get("/console")
+    assert (answer.status_code, answer.text) == (200, CONSOLE)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert {"camera=()", "microphone=()"} <= set(answer.headers["permissions-policy"].split(", "))
+    policy = directives(answer.headers["content-security-policy"])
+    assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["media-src"] == "http: https:"
+
+
 @pytest.mark.parametrize("host", ["[::1]:8080", "127.0.0.1", "localhost:1"])
 async def test_policy_names_hosts_of_every_form(browser: AsyncClient, host: str) -> None:
     policy = directives((await browser.get("/meet/a-room", headers={"host": host})).headers["content-security-policy"])
@@ -88,7 +102,15 @@ async def test_hashed_assets_are_kept_for_ever(browser: AsyncClient, name: str, 
 
 @pytest.mark.parametrize(
     "name",
-    ["meet.html", "connect.js", "meet-00000000.js", "..%2Fsecret-01234567.js", "%2e%2e/secret-01234567.js", ".js"],
+    [
+        "meet.html",
+        "console.html",
+        "connect.js",
+        "meet-00000000.js",
+        "..%2Fsecret-01234567.js",
+        "%2e%2e/secret-01234567.js",
+        ".js",
+    ],
 )
 async def test_nothing_else_is_an_asset(browser: AsyncClient, name: str) -> None:
     assert (await browser.get(f"/assets/{name}")).status_code == 404
@@ -115,7 +137,7 @@ async def test_connect_script_is_sent_again_only_when_it_changed(browser: AsyncC
     assert changed.headers["etag"] != etag
 
 
-@pytest.mark.parametrize("path", ["/meet/a-room", "/connect.js"])
+@pytest.mark.parametrize("path", ["/meet/a-room", "/console", "/connect.js"])
 async def test_without_a_build_the_answer_says_what_to_do(tmp_path: Path, path: str) -> None:
     answer = await client_of(tmp_path / "nothing").get(path)
     assert answer.status_code == 503
@@ -125,5 +147,6 @@ async def test_without_a_build_the_answer_says_what_to_do(tmp_path: Path, path: 
 
 async def test_pages_answer_head_and_stay_out_of_the_api_reference(browser: AsyncClient) -> None:
     assert (await browser.head("/meet/a-room")).status_code == 200
+    assert (await browser.head("/console")).status_code == 200
     assert (await browser.head("/connect.js")).status_code == 200
     assert (await browser.get("/openapi.json")).json()["paths"] == {}

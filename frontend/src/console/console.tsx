@@ -1,0 +1,137 @@
+/** The console's course: a key, then the archive that it opens; and back when the key is refused. */
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useChanges } from "../observable";
+import { Mark } from "../ui/icons";
+import { Archive } from "./archive";
+import { Rest } from "./rest";
+import { SessionCard } from "./session_card";
+
+/** In this tab only, and gone with it: an API key opens the whole account. */
+const KEY = "portico.api-key";
+
+export function Console() {
+  const [key, setKey] = useState(() => sessionStorage.getItem(KEY) ?? "");
+  const [problem, setProblem] = useState<string>();
+  const open = (given: string): void => {
+    sessionStorage.setItem(KEY, given);
+    setProblem(undefined);
+    setKey(given);
+  };
+  const close = (why?: string): void => {
+    sessionStorage.removeItem(KEY);
+    setProblem(why);
+    setKey("");
+  };
+  if (!key) return <KeyForm problem={problem} onKey={open} />;
+  const refused = (): void => close("This API key is not valid. Another one: portico keys create.");
+  return <Opened apiKey={key} onRefused={refused} onClose={() => close()} />;
+}
+
+function KeyForm({ problem, onKey }: { problem: string | undefined; onKey: (key: string) => void }) {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
+  return (
+    <main class="ended">
+      <form
+        class="card key"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const given = field.current?.value.trim();
+          if (given) onKey(given);
+        }}
+      >
+        <Mark />
+        <h1>Sessions and films</h1>
+        <p class="lead">What was recorded, and films of it.</p>
+        <label class="field">
+          <span>API key</span>
+          <input ref={field} data-testid="key" type="password" autocomplete="off" spellcheck={false} required />
+        </label>
+        <button class="primary" data-testid="open" type="submit">
+          Open
+        </button>
+        <p class="footnote">It stays in this tab and is forgotten with it.</p>
+        <div role="alert">
+          {problem && (
+            <p class="message" data-testid="notice">
+              {problem}
+            </p>
+          )}
+        </div>
+      </form>
+    </main>
+  );
+}
+
+interface OpenedProps {
+  apiKey: string;
+  onRefused: () => void;
+  onClose: () => void;
+}
+
+function Opened({ apiKey, onRefused, onClose }: OpenedProps) {
+  const archive = useMemo(() => new Archive(new Rest(apiKey)), [apiKey]);
+  useChanges(archive);
+  useEffect(() => {
+    archive.start();
+    return () => archive.stop();
+  }, [archive]);
+  useEffect(() => {
+    if (archive.isRefused) onRefused();
+  }, [archive.isRefused]);
+  return (
+    <div class="console">
+      <header class="top">
+        <Mark />
+        <h1>Sessions and films</h1>
+        <button type="button" class="quiet" data-testid="close" onClick={onClose}>
+          Forget key
+        </button>
+      </header>
+      <div role="status" class="trouble-space">
+        {archive.trouble && (
+          <p class="message" data-testid="trouble">
+            {archive.trouble}
+          </p>
+        )}
+      </div>
+      <main>
+        <Sessions archive={archive} />
+      </main>
+    </div>
+  );
+}
+
+function Sessions({ archive }: { archive: Archive }) {
+  if (!archive.isRead) {
+    return archive.trouble ? null : (
+      <p class="first-read">
+        <span class="spinner" aria-hidden="true" /> Reading…
+      </p>
+    );
+  }
+  if (archive.sessions.length === 0) {
+    return <p class="first-read">Nobody has met yet. A session appears here as soon as somebody joins a room.</p>;
+  }
+  return (
+    <>
+      <ol class="sessions">
+        {archive.sessions.map((session) => (
+          <SessionCard
+            key={session.id}
+            session={session}
+            roomName={archive.roomNames.get(session.room_id)}
+            recordings={archive.recordings.filter((each) => each.session_id === session.id).reverse()}
+            films={archive.films.filter((each) => each.session_id === session.id)}
+            onMakeFilm={() => archive.makeFilm(session.id)}
+          />
+        ))}
+      </ol>
+      {archive.hasOlder && (
+        <button type="button" class="quiet older" onClick={() => archive.showOlder()}>
+          Older sessions
+        </button>
+      )}
+    </>
+  );
+}

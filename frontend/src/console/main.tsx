@@ -1,0 +1,8 @@
+/** Starts the console: sessions, their recordings and films. */
+import { render } from "preact";
+import { Console } from "./console";
+import "../style.css";
+import "./console.css";
+
+const page = document.getElementById("page");
+if (page) render(<Console />, page);

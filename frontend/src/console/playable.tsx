@@ -1,0 +1,40 @@
+/** Play and download of something that was saved. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Cross } from "../ui/icons";
+import { Down, Play } from "./icons";
+
+interface Props {
+  kind: "audio" | "video";
+  /** Another one after each read. */
+  url: string;
+  name: string;
+}
+
+export function Playable({ kind, url, name }: Props) {
+  // What plays keeps the link that it began with: a new one would begin from the start.
+  const [playing, setPlaying] = useState<string>();
+  const player = useRef<HTMLVideoElement & HTMLAudioElement>(null);
+  useEffect(() => player.current?.focus({ preventScroll: true }), [playing]);
+  return (
+    <>
+      <div class="actions">
+        <button
+          type="button"
+          class="plain"
+          data-testid="play"
+          aria-expanded={playing !== undefined}
+          aria-label={playing ? `Close ${name}` : `Play ${name}`}
+          title={playing ? "Close" : "Play"}
+          onClick={() => setPlaying(playing ? undefined : url)}
+        >
+          {playing ? <Cross /> : <Play />}
+        </button>
+        <a class="plain" data-testid="download" href={url} download aria-label={`Download ${name}`} title="Download">
+          <Down />
+        </a>
+      </div>
+      {playing && kind === "video" && <video ref={player} src={playing} controls autoplay playsInline aria-label={name} />}
+      {playing && kind === "audio" && <audio ref={player} src={playing} controls autoplay aria-label={name} />}
+    </>
+  );
+}

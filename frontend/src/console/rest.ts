@@ -1,0 +1,138 @@
+/** What the console reads and asks for over REST, with the operator's API key. */
+import { within } from "../deadline";
+
+export interface Participant {
+  id: string;
+  context: string | null;
+  label?: string;
+}
+
+export interface Session {
+  id: string;
+  room_id: string;
+  active: boolean;
+  created_at: string;
+  ended_at: string | null;
+  participants?: Participant[];
+}
+
+interface Saved {
+  id: string;
+  session_id: string;
+  size_mb: number | null;
+  duration_secs: number | null;
+  /** Good for an hour, and made anew with each read. */
+  download_url: string | null;
+}
+
+export interface Recording extends Saved {
+  participant_id: string;
+  status: "processing" | "completed";
+  type: "audio" | "video";
+  /** The last media; null while it goes on. */
+  ended_at: string | null;
+}
+
+export interface Film extends Saved {
+  status: "enqueued" | "processing" | "completed" | "failed";
+  /** 0 to 1. */
+  progress: number;
+  failure: string | null;
+  resolution: string;
+}
+
+/** The server said no; `status` is its HTTP status, 0 when it did not answer at all. `message` is for people. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+interface ListAnswer<T> {
+  data: T[];
+  meta: { total_pages: number; total_results: number };
+}
+
+const REQUEST_MILLIS = 10_000;
+const PAGE_SIZE = 250;
+/** Of each list, at most so many pages are read. */
+const PAGES_MAX = 4;
+
+export class Rest {
+  constructor(private readonly key: string) {}
+
+  /** The newest sessions, and how many there are in all. */
+  async sessions(count: number): Promise<{ sessions: Session[]; total: number }> {
+    const path = `/v2/room_sessions?include_participants=true&page[size]=${count}`;
+    const answer = await this.#ask<ListAnswer<Session>>("GET", path);
+    return { sessions: answer.data, total: answer.meta.total_results };
+  }
+
+  /** Recordings that began on the day of this instant or later, newest first. */
+  recordings(since: string): Promise<Recording[]> {
+    return this.#all<Recording>(`/v2/room_recordings?filter[date_started_at][gte]=${dayOf(since)}`);
+  }
+
+  /** Films that were asked for on the day of this instant or later, newest first. */
+  films(since: string): Promise<Film[]> {
+    return this.#all<Film>(`/v2/room_compositions?filter[date_created_at][gte]=${dayOf(since)}`);
+  }
+
+  /** The room's name; null when it has none, or is deleted. */
+  async roomName(roomId: string): Promise<string | null> {
+    try {
+      const path = `/v2/rooms/${encodeURIComponent(roomId)}`;
+      const { data } = await this.#ask<{ data: { unique_name: string | null } }>("GET", path);
+      return data.unique_name;
+    } catch (error) {
+      if (error instanceof Refused && error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  async makeFilm(sessionId: string): Promise<Film> {
+    return (await this.#ask<{ data: Film }>("POST", "/v2/room_compositions", { session_id: sessionId })).data;
+  }
+
+  async #all<T>(path: string): Promise<T[]> {
+    const found: T[] = [];
+    for (let page = 1; page <= PAGES_MAX; page += 1) {
+      const answer = await this.#ask<ListAnswer<T>>("GET", `${path}&page[size]=${PAGE_SIZE}&page[number]=${page}`);
+      found.push(...answer.data);
+      if (page >= answer.meta.total_pages) break;
+    }
+    return found;
+  }
+
+  async #ask<T>(method: string, path: string, body?: object): Promise<T> {
+    const headers: Record<string, string> = { authorization: `Bearer ${this.key}` };
+    if (body) headers["content-type"] = "application/json";
+    const request = fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+    let response: Response;
+    try {
+      response = await within(REQUEST_MILLIS, "the request", request);
+    } catch {
+      throw new Refused(0, "The server does not answer.");
+    }
+    if (!response.ok) throw new Refused(response.status, await reasonOf(response));
+    return (await response.json()) as T;
+  }
+}
+
+async function reasonOf(response: Response): Promise<string> {
+  try {
+    const { errors } = (await response.json()) as { errors: { detail?: string; title?: string }[] };
+    const said = errors.map((error) => error.detail ?? error.title ?? "").join(" ");
+    if (said) return said;
+  } catch {
+    // Not one of the API's own answers, perhaps a proxy's.
+  }
+  return `The server answered ${response.status}.`;
+}
+
+function dayOf(instant: string): string {
+  return instant.slice(0, 10);
+}

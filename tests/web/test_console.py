@@ -1,0 +1,230 @@
+"""The built console in real Chromium against a real server: a key, sessions, and a film from the wish to its file."""
+
+import asyncio
+import hashlib
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from portico.core.objects import content_type, recording_key
+from portico.db import schema
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
+from portico.media.storage import open_store
+from portico.services import compositions, recordings, sessions
+from portico.services.participants import Joined
+from portico.web import pages
+from tests.e2e.browser import chromium
+from tests.factories import a_gateway, a_participant, a_room, row
+from tests.media import pictures
+from tests.recorded import finished, link, over, recording_of, started
+from tests.servers import PorticoServer
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+
+SEES_WITHIN = 20_000
+"""Milliseconds."""
+MADE_WITHIN = 90_000
+SECONDS = 40.0
+"""Of the recordings: long enough for a film of them to be seen on its way."""
+WATCH = """() => {
+  window.seen = [];
+  new MutationObserver(() => {
+    const bar = document.querySelector("[data-testid=progress]");
+    if (bar) window.seen.push(bar.getAttribute("aria-valuenow"));
+  }).observe(document.body, { subtree: true, childList: true, attributes: true });
+}"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+    assert (pages.ASSETS / "console.html").exists(), "The page is not built: run script/setup."
+    with PorticoServer(tmp_path_factory.mktemp("console") / "data", composition_quality="fast") as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+        for context in browser.contexts:
+            await context.close()
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("sources")
+    return {
+        "video": pictures.encode(folder / "camera.webm", f"testsrc2=s=320x180:r=15:d={SECONDS}"),
+        "audio": pictures.tone(folder / "voice.ogg", 440, SECONDS),
+    }
+
+
+@asynccontextmanager
+async def database_of(server: PorticoServer) -> AsyncIterator[Database]:
+    """The running server's own."""
+    db = open_database(f"sqlite:///{server.data_dir}/portico.db")
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def a_session(server: PorticoServer, name: str, files: dict[str, Path], *, ago: timedelta) -> str:
+    """A session of the room `name` that is over: Anna was recorded, to these files."""
+    now = datetime.now(UTC) - ago
+    async with database_of(server) as db:
+
+        def begin(tx: Transaction) -> Joined:
+            return a_participant(tx, a_room(tx, unique_name=name, now=now), context='{"username": "Anna"}', now=now)
+
+        joined = await db.write(begin)
+        for kind, file in files.items():
+            await _record(db, server, joined, kind, file, now)
+        await db.write(partial(over, session_id=joined.session_id, now=now + timedelta(seconds=SECONDS)))
+    return joined.session_id
+
+
+async def _record(db: Database, server: PorticoServer, joined: Joined, kind: str, file: Path, now: datetime) -> None:
+    recording_id = await db.write(partial(started, participant_id=joined.participant_id, kind=kind, now=now))
+    key = recording_key(joined.session_id, recording_id, file.suffix[1:])
+    store = open_store(None, server.data_dir, secret=b"", base_url=server.base_url)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    await store.put(file, key, content_type(key), sha256)
+
+    def complete(tx: Transaction) -> None:
+        dump = row(tx, schema.room_recordings, recording_id).dump
+        assert recordings.discard(tx, recording_of(tx, dump, "audio" if kind == "video" else "video"))
+        made = finished(tx, recording_id, seconds=SECONDS, size_bytes=file.stat().st_size)
+        saved = replace(made, object_key=key, sha256=sha256)
+        assert recordings.complete(tx, recording_id, saved, link, now=now + timedelta(seconds=SECONDS))
+
+    await db.write(complete)
+
+
+def somebody_who_stays(tx: Transaction) -> Joined:
+    """In a session that the server takes for another gateway's, and for minutes not for a dead one's."""
+    now = datetime.now(UTC)
+    return a_participant(tx, a_room(tx), gateway_id=a_gateway(tx, now + timedelta(minutes=5)), now=now)
+
+
+async def a_failed_film(server: PorticoServer, session_id: str, failure: str) -> None:
+    def wish_in_vain(tx: Transaction) -> None:
+        account_id = row(tx, schema.room_sessions, session_id).account_id
+        now, body = datetime.now(UTC), {"session_id": session_id}
+        film = compositions.create(tx, account_id, body, regions_max=16, sound_by_default=True, now=now)
+        assert compositions.fail(tx, film.id, failure, now=now)
+
+    async with database_of(server) as db:
+        await db.write(wish_in_vain)
+
+
+async def visit(browser: Browser, server: PorticoServer, key: str, *, width: int = 1280) -> Page:
+    """Somebody who has typed this key."""
+    context = await browser.new_context(viewport={"width": width, "height": 800})
+    page = await context.new_page()
+    await page.goto(f"{server.base_url}/console")
+    await expect(page.get_by_test_id("key")).to_be_focused()
+    await page.keyboard.type(key)
+    await page.keyboard.press("Enter")
+    return page
+
+
+async def test_a_film_is_made_and_its_progress_is_seen(
+    browser: Browser, server: PorticoServer, sources: dict[str, Path]
+) -> None:
+    session_id = await a_session(server, "Stand-up", sources, ago=timedelta(minutes=5))
+    page = await visit(browser, server, server.api_key)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+    session = page.locator(f'[data-testid=session][data-id="{session_id}"]')
+    await expect(session.locator("h2")).to_have_text("Stand-up", timeout=SEES_WITHIN)
+    await expect(session.get_by_test_id("recording")).to_have_count(2)
+    await expect(session.get_by_test_id("recording").first).to_contain_text("Anna")
+    await expect(session.get_by_test_id("recording").first).to_contain_text("0:40")
+
+    await page.evaluate(WATCH)
+    await session.get_by_test_id("make").focus()
+    await page.keyboard.press("Enter")
+    film = session.get_by_test_id("film")
+    await expect(film).to_have_attribute("data-status", "completed", timeout=MADE_WITHIN)
+    seen = [int(value) for value in await page.evaluate("window.seen") if value is not None]
+    assert seen == sorted(seen) and any(0 < percent < 100 for percent in seen), seen
+    await expect(film).to_contain_text("0:40")
+    await expect(film.get_by_test_id("progress")).to_have_count(0)
+
+    await film.get_by_test_id("play").click()
+    await expect(film.locator("video")).to_have_js_property("videoWidth", 1280, timeout=SEES_WITHIN)
+    address = await film.get_by_test_id("download").get_attribute("href")
+    assert address is not None
+    with await asyncio.to_thread(urllib.request.urlopen, address, timeout=10) as answer:
+        assert answer.read(8)[4:] == b"ftyp"
+    assert problems == []
+    await page.context.close()
+
+
+async def test_why_a_film_failed_is_told_and_nothing_is_wider_than_a_telephone(
+    browser: Browser, server: PorticoServer, sources: dict[str, Path]
+) -> None:
+    sound = {"audio": sources["audio"]}
+    session_id = await a_session(server, "A-rather-long-name-" * 4, sound, ago=timedelta(minutes=50))
+    await a_failed_film(server, session_id, "No recording of it could be read.")
+    page = await visit(browser, server, server.api_key, width=360)
+    session = page.locator(f'[data-testid=session][data-id="{session_id}"]')
+    await expect(session.get_by_test_id("failure")).to_have_text(
+        "No recording of it could be read.", timeout=SEES_WITHIN
+    )
+    await expect(session.get_by_test_id("make")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") == 360
+    await page.context.close()
+
+
+async def test_what_happens_meanwhile_appears(browser: Browser, server: PorticoServer) -> None:
+    page = await visit(browser, server, server.api_key)
+    await expect(page.get_by_role("heading", name="Sessions and films")).to_be_visible()
+    await expect(page.get_by_test_id("open")).to_have_count(0)
+    async with database_of(server) as db:
+        joined = await db.write(somebody_who_stays)
+        session = page.locator(f'[data-testid=session][data-id="{joined.session_id}"]')
+        await expect(session).to_contain_text("Live", timeout=SEES_WITHIN)
+        await expect(session.get_by_test_id("make")).to_have_count(0)
+        await page.context.set_offline(True)
+        await expect(page.get_by_test_id("trouble")).to_contain_text("does not answer", timeout=SEES_WITHIN)
+        await expect(session).to_contain_text("Live")
+        end = partial(sessions.end, session_id=joined.session_id, ended_reason="Ended from API", left_reason="left")
+        await db.write(partial(end, now=datetime.now(UTC)))
+    await page.context.set_offline(False)
+    await expect(session).to_contain_text("Nothing was recorded.", timeout=SEES_WITHIN)
+    await expect(page.get_by_test_id("trouble")).to_have_count(0)
+    await page.context.close()
+
+
+async def test_the_key_stays_in_the_tab(browser: Browser, server: PorticoServer) -> None:
+    page = await visit(browser, server, server.api_key)
+    await expect(page.get_by_test_id("close")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_test_id("close")).to_be_visible()
+    assert await page.evaluate("localStorage.length") == 0 and await page.context.cookies() == []
+    other = await page.context.new_page()
+    await other.goto(f"{server.base_url}/console")
+    await expect(other.get_by_test_id("key")).to_be_visible()
+    await page.get_by_test_id("close").click()
+    await expect(page.get_by_test_id("key")).to_be_visible()
+    assert await page.evaluate("sessionStorage.length") == 0
+    await page.context.close()
+
+
+async def test_a_wrong_key_is_refused_in_one_sentence(browser: Browser, server: PorticoServer) -> None:
+    page = await visit(browser, server, "wrong")
+    await expect(page.get_by_test_id("notice")).to_contain_text("This API key is not valid.", timeout=SEES_WITHIN)
+    await expect(page.get_by_test_id("key")).to_be_focused()
+    await page.context.close()
