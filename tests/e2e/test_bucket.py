@@ -1,0 +1,68 @@
+"""A whole call with an S3-compatible bucket as the store: recorded, composed, downloaded and deleted."""
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.e2e import archive
+from tests.e2e.conftest import calls
+from tests.e2e.person import RED
+from tests.media.buckets import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Bucket, a_bucket
+from tests.media.dumps import duration_ms
+from tests.media.pictures import Film
+from tests.servers import PorticoServer
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+
+def _files(bucket: Bucket) -> list[str]:
+    """What is kept there, but for what /readyz writes to see that it can."""
+    return [key for key in bucket.keys() if key.startswith(("calls/recordings/", "calls/compositions/"))]
+
+
+async def test_everything_is_in_the_bucket(tmp_path: Path, loopback: str | None, browser: Browser, site: str) -> None:
+    bucket = a_bucket()
+    settings = {
+        "storage_url": f"s3://{BUCKET}/calls",
+        "s3_endpoint": bucket.endpoint,
+        "s3_region": REGION,
+        "s3_access_key_id": ACCESS_KEY,
+        "s3_secret_access_key": SECRET_KEY,
+    }
+    with bucket.up(), PorticoServer(tmp_path / "data", media_interface=loopback, **settings) as server:
+        async with aclosing(calls(server, browser, site)) as opened:
+            call = await anext(opened)
+            await call.create_room(enable_recording=True)
+            anna = await call.join()
+            await anna.publish(tone=440, colour=RED)
+            await asyncio.sleep(4)
+            (session,) = await call.sessions()
+            await anna.leave()
+            wanted = (await call.rest.room_compositions.create(session_id=session.id or "", resolution="320x240")).data
+            assert wanted is not None and wanted.id is not None
+            composition_id = wanted.id
+
+            async def is_ready() -> bool:
+                film = (await call.rest.room_compositions.retrieve(composition_id)).data
+                return film is not None and film.status == "completed"
+
+            await call.eventually("the film is ready", is_ready, 60)
+            recorded = await archive.recordings(call.rest, tmp_path)
+            assert all(abs(duration_ms(one.path) - one.secs * 1000) < 100 for one in recorded)
+            film = (await call.rest.room_compositions.retrieve(composition_id)).data
+            assert film is not None and film.download_url is not None
+            assert film.download_url.startswith(bucket.endpoint)
+            assert Film(await archive.fetch(film.download_url, tmp_path / "film.mp4")).size == (320, 240)
+            assert len(await asyncio.to_thread(_files, bucket)) == 3
+
+            deleted = await call.rest.room_recordings.delete_bulk()
+            assert deleted.data is not None and deleted.data.room_recordings == 2
+            await call.rest.room_compositions.delete(composition_id)
+
+            async def is_empty() -> bool:
+                return not await asyncio.to_thread(_files, bucket)
+
+            await call.eventually("the bucket is empty", is_empty)
