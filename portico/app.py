@@ -25,6 +25,7 @@ from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
 from portico.finishing import Storage, finishing, open_storage
 from portico.gateway.server import Gateway
+from portico.media.dumps import dumps_in
 from portico.media.janus_node import JanusNode, JanusSettings
 from portico.services import api_keys, gateways, jobs, meetings, tokens, webhooks
 from portico.services.tokens import TokenKeys
@@ -96,7 +97,7 @@ async def _gateway(settings: Settings, db: Database, keys: TokenKeys) -> AsyncIt
         clock=now,
         grace=timedelta(seconds=settings.empty_session_grace_secs),
         token_expiry=settings.token_expiry,
-        dumps=settings.data_dir / "dumps",
+        dumps=dumps_in(settings.data_dir),
     )
     await node.start()
     try:

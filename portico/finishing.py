@@ -11,6 +11,7 @@ from typing import Protocol
 from portico.config import Settings
 from portico.core import objects
 from portico.db.engine import Database
+from portico.media.dumps import dumps_in
 from portico.media.storage import S3Access, Store, open_store
 from portico.services import files, jobs
 from portico.worker import delete_object
@@ -62,16 +63,18 @@ async def finishing(
 ) -> AsyncIterator[Jobs]:
     """Everything that runs beside calls, started, and stopped in the opposite order."""
     clock, store, folder = storage.clock, storage.store, settings.data_dir
-    composer = Compose(db, store, folder, clock=clock, preset=settings.composition_quality)
+    least_free = settings.recording_min_free_mb * 1_000_000
+    dumps = dumps_in(folder)
+    composer = Compose(db, store, folder, clock=clock, preset=settings.composition_quality, least_free_bytes=least_free)
+    await composer.sweep()
     kinds = {
-        jobs.FINISH_RECORDING: FinishRecording(db, store, folder, clock=clock).kind(CORES),
+        jobs.finish_recording_at(f"{dumps.place}_"): FinishRecording(db, store, folder, clock=clock).kind(CORES),
         jobs.COMPOSE: composer.kind(settings.compositions_at_once or CORES),
         jobs.DELETE_OBJECT: delete_object.kind(db, store),
     }
-    least_free = settings.recording_min_free_mb * 1_000_000
     runner = Jobs(db, kinds, clock=clock)
     services: list[_Service] = [
-        DiskWatch(folder / "dumps", on_disk_low, least_free_bytes=least_free),
+        DiskWatch(dumps.folder, on_disk_low, least_free_bytes=least_free),
         DumpCare(db, store, folder),
         runner,
         Retention(db, keep_for=timedelta(days=settings.recording_days), clock=clock),

@@ -127,9 +127,9 @@ class Connection:
     def kick(self) -> None:
         """Its participant was sent away: the SDK leaves when it hears of it, whoever does not is thrown out."""
         if not self._kicked:
+            self._end_in(KICK_SECS, lambda: self._finish(CloseCode.REFUSED, "The participant was removed.", "kicked"))
             self._kicked = True
             self._start(self._perform(self._dialect.kick()))
-            self._end_in(KICK_SECS, lambda: self._finish(CloseCode.REFUSED, "The participant was removed.", "kicked"))
 
     def set_muted(self, muted: bool) -> None:
         """Whether the API has muted its participant."""
@@ -153,7 +153,7 @@ class Connection:
                 self._log.exception("connection failed")
                 self._finish(CloseCode.FAILED, "internal error", "timeout")
 
-        self._tasks.append(asyncio.create_task(guarded()))
+        self._tasks = [task for task in self._tasks if not task.done()] + [asyncio.create_task(guarded())]
 
     # From the browser.
 
@@ -246,7 +246,9 @@ class Connection:
         return media
 
     def _end_in(self, secs: float, end: Callable[[], None]) -> None:
-        """The one timer of this connection; a later one takes the place of an earlier one."""
+        """The one timer of this connection; a later one takes the place of an earlier one, but not of a kick."""
+        if self._kicked:
+            return  # a browser may show a fresh token in its last moment
         if self._expiry is not None:
             self._expiry.cancel()
         self._expiry = asyncio.get_running_loop().call_later(secs, end)
@@ -294,7 +296,12 @@ class Connection:
 
         around = self._around
         self._recorder = Recorder(
-            around.db, participant_id, tell_janus, around.clock, room_on_disk=around.registry.room_on_disk
+            around.db,
+            participant_id,
+            tell_janus,
+            around.clock,
+            place=around.registry.dumps.place,
+            room_on_disk=around.registry.room_on_disk,
         )
         self._start(self._recorder.run())
 

@@ -48,22 +48,30 @@ class _Take:
 
     handle: int
     key: str
-    dump: str = field(default_factory=lambda: str(uuid4()))
+    dump: str
     begun: bool = False
     over: bool = False
     tracks: dict[str, _Track] = field(default_factory=lambda: {kind: _Track() for kind in KINDS})
 
 
 class Recorder:
-    """For one participant in a session that is recorded."""
+    """For one participant in a session that is recorded. `place` names the folder that Janus dumps into."""
 
     def __init__(
-        self, db: Database, participant_id: str, record: Record, clock: Callable[[], datetime], *, room_on_disk: bool
+        self,
+        db: Database,
+        participant_id: str,
+        record: Record,
+        clock: Callable[[], datetime],
+        *,
+        place: str,
+        room_on_disk: bool,
     ) -> None:
         self._db = db
         self._participant_id = participant_id
         self._record = record
         self._clock = clock
+        self._place = place
         self._room_on_disk = room_on_disk
         self._streams: dict[int, OwnStream] = {}
         self._takes: dict[int, _Take] = {}
@@ -79,7 +87,7 @@ class Recorder:
             return
         take = self._takes.get(stream.handle)
         if take is None:
-            take = self._takes[stream.handle] = _Take(stream.handle, stream.key)
+            take = self._takes[stream.handle] = _Take(stream.handle, stream.key, f"{self._place}_{uuid4()}")
             self._urgent.set()
         now_ms = self._now_ms()
         for kind, track in take.tracks.items():

@@ -5,11 +5,11 @@ import secrets
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
 
+from portico.media.dumps import Dumps
 from portico.media.janus_errors import JanusError, JanusUnavailable
 from portico.media.janus_node import JanusNode
 from portico.signaling import control
@@ -64,9 +64,9 @@ class _Occupied:
 class Registry:
     """Opens Janus' rooms for the first connection of a room and destroys them after its last."""
 
-    def __init__(self, node: JanusNode, dumps: Path) -> None:
+    def __init__(self, node: JanusNode, dumps: Dumps) -> None:
         self._node = node
-        self._dumps = dumps
+        self.dumps = dumps
         self.room_on_disk = True
         """For recordings, which pause without it."""
         self._rooms: dict[str, _Occupied] = {}
@@ -148,7 +148,7 @@ class Registry:
 
     async def _open(self, room_id: str) -> MediaRoom:
         room = MediaRoom(room_id, _number(), _number(), secrets.token_urlsafe(24))
-        for plugin, body in control.creations(room, self._node.admin_key, str(self._dumps.absolute())):
+        for plugin, body in control.creations(room, self._node.admin_key, str(self.dumps.folder.absolute())):
             try:
                 await self._node.request(plugin, body)
             except JanusError as error:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
@@ -16,6 +15,7 @@ import structlog
 from portico.db.engine import Database
 from portico.gateway.connection import SUBPROTOCOL, Connection, Surroundings
 from portico.gateway.registry import Registry
+from portico.media.dumps import Dumps
 from portico.media.janus_node import JanusNode
 from portico.services import gateways, sessions
 from portico.services.tokens import TokenKeys
@@ -47,7 +47,7 @@ class Gateway:
         clock: Callable[[], datetime],
         grace: timedelta,
         token_expiry: Literal["join", "session"],
-        dumps: Path,
+        dumps: Dumps,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -148,7 +148,10 @@ class Gateway:
         assert self._around is not None
         await self._db.write(partial(gateways.retire, gateway_id=self._around.gateway_id, now=self._clock()))
         gateway_id = await self._db.write(partial(gateways.register, now=self._clock()))
-        self._around = replace(self._around, gateway_id=gateway_id)
+        old, self._around = self._around.gateway_id, replace(self._around, gateway_id=gateway_id)
+        # Somebody may have joined through the old one until its row was gone.
+        gone = partial(gateways.changes, gateway_id=old, since=self._clock() - FOLLOW_BACK)
+        self.registry.obey(await self._db.read(gone))
 
     async def _follow_for_ever(self) -> None:
         """Do to connections what the API, in whatever process, has written about their participants."""

@@ -171,7 +171,7 @@ class _Composer:
     def _reads(self, path: str, stream: str) -> bool:
         """Whether anything can be decoded from a file. One that is not there at all is an error."""
         if not Path(path).exists():
-            raise CompositionError(f"The recording {path} is missing.")
+            raise CompositionError(f"The file of a recording is missing: {Path(path).name}.")
         ended = ffmpeg_run.run(film.reading_trial(path, stream), self._folder.path)
         return ended.status == 0 and (ended.frames > 0 or ended.out_us > 0)
 

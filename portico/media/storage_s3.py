@@ -97,7 +97,10 @@ class S3Store:
 
     def link(self, key: str, filename: str, content_type: str, *, now: datetime) -> str:
         """See Store. Name and type are those that the object was put with; good from the real time on."""
-        return obstore.sign(self._links, "GET", key, links.GOOD_FOR)
+        try:
+            return obstore.sign(self._links, "GET", key, links.GOOD_FOR)
+        except (BaseError, OSError) as error:  # credentials may have to be fetched first
+            self._fail(error)
 
     async def check(self) -> str | None:
         if time.monotonic() < self._good_until:

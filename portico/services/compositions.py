@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Row, or_, select
 
-from portico.core import composition_request
+from portico.core import composition_request, objects
 from portico.core.composition_request import EVERYTHING
 from portico.core.errors import NotFound
 from portico.core.events import CompositionCompleted, megabytes, whole_seconds
@@ -25,6 +25,7 @@ COMPOSITIONS = schema.room_compositions
 RECORDINGS = schema.room_recordings
 PARTICIPANTS = schema.room_participants
 SESSIONS = schema.room_sessions
+ON_ITS_WAY = timedelta(minutes=10)
 ENQUEUED, PROCESSING, COMPLETED, FAILED = "enqueued", "processing", "completed", "failed"
 _MEMBERS = [COMPOSITIONS.c[name] for name in Composition.__dataclass_fields__]
 _SOURCE_MEMBERS = ("id", "type", "codec", "object_key", "started_at", "ended_at", "stream_key", "participant_id")
@@ -128,6 +129,10 @@ def delete(tx: Transaction, account_id: str, composition_id: str, *, now: dateti
     jobs.cancel(tx, jobs.COMPOSE, composition_id)
     if composition.object_key is not None:
         jobs.enqueue(tx, jobs.DELETE_OBJECT, composition.object_key, now=now)
+    elif composition.status == PROCESSING:
+        # Its film may be on its way into the store at this very moment; nobody can say when it stops being so.
+        key = objects.composition_key(composition_id)
+        jobs.enqueue(tx, jobs.DELETE_OBJECT, key, now=now, due_at=now + ON_ITS_WAY)
 
 
 def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | None:

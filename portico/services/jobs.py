@@ -20,6 +20,13 @@ COMPOSE = "compose"
 DELETE_OBJECT = "delete_object"
 """Its subject is a key in the store: nobody wants that object any more."""
 ERROR_LENGTH_MAX = 2000
+PLACE_LENGTH = 8
+
+
+def finish_recording_at(dump: str) -> str:
+    """The kind of the job for a dump. Of several servers only the one that has the files can do it: PLACE_NAME."""
+    place, found, _ = dump.partition("_")
+    return f"{FINISH_RECORDING}@{place[:PLACE_LENGTH]}" if found else FINISH_RECORDING
 
 
 def enqueue(tx: Transaction, kind: str, subject: str, *, now: datetime, due_at: datetime | None = None) -> None:

@@ -129,7 +129,7 @@ def complete(
         duration_secs=whole_seconds(finished.started_at, finished.ended_at),
     )
     events.record(tx, recording.account_id, event, now)
-    _hurry_compositions(tx, saved.session_id)
+    hurry_compositions(tx, saved.session_id)
     return True
 
 
@@ -140,7 +140,7 @@ def discard(tx: Transaction, recording_id: str) -> bool:
         return False
     if recording is not None:
         tx.execute(RECORDINGS.delete().where(RECORDINGS.c.id == recording_id))
-        _hurry_compositions(tx, recording.session_id)
+        hurry_compositions(tx, recording.session_id)
     return True
 
 
@@ -174,8 +174,8 @@ def delete(tx: Transaction, account_id: str, recording_id: str, *, now: datetime
     if recording is None:
         raise NotFound
     _delete(tx, [recording], now)
-    jobs.cancel(tx, jobs.FINISH_RECORDING, recording_id)
-    _hurry_compositions(tx, recording.session_id)
+    jobs.cancel(tx, jobs.finish_recording_at(recording.dump), recording_id)
+    hurry_compositions(tx, recording.session_id)
 
 
 def delete_page(
@@ -238,12 +238,14 @@ def _start(tx: Transaction, recording: Row[Any], *, started_at: datetime, now: d
 
 
 def _end(tx: Transaction, which: ColumnElement[bool], now: datetime) -> None:
-    going_on = select(RECORDINGS.c.id, RECORDINGS.c.shown).where(which, RECORDINGS.c.ended_at.is_(None))
+    going_on = select(RECORDINGS.c.id, RECORDINGS.c.shown, RECORDINGS.c.dump).where(
+        which, RECORDINGS.c.ended_at.is_(None)
+    )
     for recording in tx.execute(going_on.order_by(RECORDINGS.c.id)).all():
         shown = _closed(recording.shown, now)
         this = RECORDINGS.c.id == recording.id
         tx.execute(RECORDINGS.update().where(this).values(ended_at=now, shown=shown, updated_at=now))
-        jobs.enqueue(tx, jobs.FINISH_RECORDING, recording.id, now=now)
+        jobs.enqueue(tx, jobs.finish_recording_at(recording.dump), recording.id, now=now)
 
 
 def _closed(shown: Shown, now: datetime) -> list[list[int | None]]:
@@ -273,8 +275,8 @@ def _delete(tx: Transaction, recordings: Sequence[Row[Any]], now: datetime) -> N
     tx.execute(RECORDINGS.delete().where(RECORDINGS.c.id.in_([recording.id for recording in recordings])))
 
 
-def _hurry_compositions(tx: Transaction, session_id: str) -> None:
-    """A composition of the session may have waited for this recording."""
+def hurry_compositions(tx: Transaction, session_id: str) -> None:
+    """A composition of the session may have waited for what has just happened."""
     waiting = select(COMPOSITIONS.c.id).where(COMPOSITIONS.c.session_id == session_id)
     waiting = waiting.where(COMPOSITIONS.c.status == "enqueued")
     if ids := [row.id for row in tx.execute(waiting)]:

@@ -92,6 +92,7 @@ def end(tx: Transaction, session_id: str, *, ended_reason: str, left_reason: str
     )
     duration = whole_seconds(session.created_at, now)
     events.record(tx, session.account_id, SessionEnded(session_id, session.room_id, duration, ended_reason), now)
+    recordings.hurry_compositions(tx, session_id)
 
 
 def end_stale(tx: Transaction, *, now: datetime, grace: timedelta, limit: int = 100) -> list[str]:

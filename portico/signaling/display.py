@@ -114,6 +114,8 @@ def _stream(participant_id: str, members: object) -> StreamDisplay:
     key = members.get("key")
     if not isinstance(key, str) or not 1 <= len(key) <= STREAM_KEY_LENGTH_MAX:
         raise MalformedDisplay(f"stream.key must be a text of at most {STREAM_KEY_LENGTH_MAX} characters")
+    if "\0" in key:
+        raise MalformedDisplay("stream.key must not contain a NUL character")
     enabled = members.get("isAudioEnabled"), members.get("isVideoEnabled")
     match enabled:
         case (bool(audio), bool(video)):

@@ -18,7 +18,7 @@ from portico.core.model import file_name_of
 from portico.db.engine import Database, Transaction
 from portico.media.compose import Composed
 from portico.media.film import Preset
-from portico.media.storage import Store
+from portico.media.storage import StorageTrouble, Store
 from portico.services import compositions
 from portico.services.compositions import Film, Work
 from portico.worker import composer_process, film_plan
@@ -40,13 +40,21 @@ class Compose:
     """From recordings to film. Killed at any line it is run again and goes on with what was finished."""
 
     def __init__(
-        self, db: Database, store: Store, data_dir: Path, *, clock: Callable[[], datetime], preset: Preset
+        self,
+        db: Database,
+        store: Store,
+        data_dir: Path,
+        *,
+        clock: Callable[[], datetime],
+        preset: Preset,
+        least_free_bytes: int = 0,
     ) -> None:
         self._db = db
         self._store = store
         self._folder = data_dir / "work" / "compositions"
         self._clock = clock
         self._preset = preset
+        self._least_free = least_free_bytes
 
     def kind(self, at_once: int) -> Kind:
         """For the runner of jobs."""
@@ -54,7 +62,7 @@ class Compose:
 
     async def run(self, job: Job) -> None:
         """The job's subject is the composition's id."""
-        await self._sweep()
+        await self.sweep()
         try:
             work = await self._db.write(partial(compositions.begin, composition_id=job.subject, now=self._clock()))
         except NotFound:
@@ -72,7 +80,7 @@ class Compose:
             return
         finally:
             # Deleted, and then nothing may stay behind; or the server stops, and the finished parts stay for the next.
-            await asyncio.shield(asyncio.create_task(self._sweep()))
+            await asyncio.shield(asyncio.create_task(self.sweep()))
         await self._keep(work, composed, *during)
 
     async def give_up(self, job: Job, reason: str) -> None:
@@ -83,6 +91,7 @@ class Compose:
         began = time.monotonic()
         folder = self._folder / work.composition_id
         files = await self._fetch(work, folder)
+        await self._expect_room()
         plan = film_plan.make(work, files, self._preset)
         await asyncio.to_thread(_write, folder / "plan.json", msgspec.json.encode(plan))
         log.info(
@@ -95,6 +104,7 @@ class Compose:
             if time.monotonic() - written < PROGRESS_SECS:
                 return
             written = time.monotonic()
+            await self._expect_room()
             said = partial(compositions.set_progress, progress=progress, now=self._clock())
             if not await self._db.write(partial(said, composition_id=work.composition_id)):
                 raise _Unwanted
@@ -116,10 +126,17 @@ class Compose:
         for source in work.sources:
             path = self._store.local_path(source.object_key)
             if path is None:
+                await self._expect_room()
                 path = copies / f"{source.id}{Path(source.object_key).suffix}"
                 await self._store.fetch(source.object_key, path)
             files[source.id] = path
         return files
+
+    async def _expect_room(self) -> None:
+        """A film must not be what fills the disk, which calls and the database need: it waits for room."""
+        free = (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
+        if free < self._least_free:
+            raise StorageTrouble(f"The disk is nearly full: {free // 1_000_000} MB are free.")
 
     async def _keep(self, work: Work, composed: Composed, started_at: datetime, ended_at: datetime) -> None:
         composition_id, now = work.composition_id, self._clock()
@@ -145,7 +162,7 @@ class Compose:
             log.error("composition failed", composition_id=composition_id, why=reason)
         await asyncio.to_thread(self._clear, composition_id)
 
-    async def _sweep(self) -> None:
+    async def sweep(self) -> None:
         """Remove what is left of films that nobody wants any more."""
         names = await asyncio.to_thread(_names, self._folder)
         wanted = await self._db.read(_unfinished)

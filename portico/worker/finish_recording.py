@@ -101,7 +101,7 @@ class FinishRecording:
         """Janus' file: the final one, or after a while what there is."""
         found = _dumps(self._dumps, recording, ".mjr")
         if not found:
-            if self._clock() - recording.ended_at < FINAL_WITHIN:
+            if timedelta(0) <= self._clock() - recording.ended_at < FINAL_WITHIN:
                 raise NotYet("The media server still writes.", LOOK_AGAIN)
             found = _dumps(self._dumps, recording, ".mjr.tmp") or _dumps(self._failed, recording, "")
             if not found:
@@ -120,7 +120,8 @@ class FinishRecording:
             return made
         began = time.monotonic()
         await asyncio.to_thread(_make_room, folder, dump)
-        shown_from = recording.shown[0][0] - TOLD_LATE_MS if recording.shown else None
+        told_late_ms = TOLD_LATE_MS if recording.type == recordings.VIDEO else 0
+        shown_from = recording.shown[0][0] - told_late_ms if recording.shown else None
         result = await finisher_process.finish(dump, folder, not_before_ms=shown_from)
         key = objects.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:])
         made = Made(result, key)

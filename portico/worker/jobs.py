@@ -178,6 +178,7 @@ class Jobs:
             else:
                 await how.run(job)
         except NotYet as wait:
+            self._trouble_since.pop(job.id, None)
             await self._again(job, self._clock() + wait.pause)
             return
         except (StorageTrouble, OperationalError, InterfaceError, Busy) as trouble:

@@ -20,7 +20,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
 def _files(bucket: Bucket) -> list[str]:
     """What is kept there, but for what /readyz writes to see that it can."""
-    return [key for key in bucket.keys() if key.startswith(("calls/recordings/", "calls/compositions/"))]
+    kept = bucket.keys()
+    return [key for key in kept if key.startswith(("calls/recordings/", "calls/compositions/"))]
 
 
 async def test_everything_is_in_the_bucket(tmp_path: Path, loopback: str | None, browser: Browser, site: str) -> None:

@@ -30,7 +30,9 @@ class Studio:
         self.participant_id = participant_id
         self.orders: list[tuple[int, str | None]] = []
         self.now = datetime(2026, 3, 26, 12, tzinfo=UTC)
-        self.recorder = Recorder(db, participant_id, self.order, lambda: self.now, room_on_disk=room_on_disk)
+        self.recorder = Recorder(
+            db, participant_id, self.order, lambda: self.now, place="0a1b2c3d", room_on_disk=room_on_disk
+        )
 
     async def order(self, handle: int, dump: str | None) -> None:
         self.orders.append((handle, dump))

@@ -102,6 +102,18 @@ async def test_whoever_is_kicked_can_do_nothing_in_the_time_that_is_left(rooms: 
         assert not [event for event in anna.events if event.get("transaction") == "last"]
 
 
+async def test_a_fresh_token_does_not_put_off_the_end(rooms: Rooms) -> None:
+    room = rooms.create()
+    async with rooms.browser(room) as anna, rooms.browser(room) as ben:
+        await anna.join()
+        await ben.join()
+        act(rooms, room, "kick", [anna.participant_id])
+        await anna.hears("kicked")
+        anna.token = rooms.token(room)
+        await anna.ask("keepalive")
+        assert await closed(anna) == 1008
+
+
 async def test_kicking_frees_a_seat_at_once(rooms: Rooms) -> None:
     room = rooms.create(max_participants=2)
     async with rooms.browser(room) as anna, rooms.browser(room) as ben, rooms.browser(room) as cleo:

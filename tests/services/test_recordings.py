@@ -396,3 +396,17 @@ async def test_filters(database: Database, condition: Condition, expected: set[s
         assert {names[each] for each in listed(tx, condition)} == expected
 
     await database.write(check)
+
+
+async def test_a_dump_is_finished_where_its_files_are(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        joined = somebody(tx)
+        for dump in ("0a1b2c3d_first", "99999999_second", "nowhere"):
+            assert recordings.begin(tx, joined.participant_id, "self", dump, now=NOW)
+            recordings.end(tx, dump, now=NOW)
+        kinds = sorted(each.kind for each in rows(tx, schema.jobs))
+        assert kinds == sorted(2 * ["finish_recording@0a1b2c3d", "finish_recording@99999999", "finish_recording"])
+        here = jobs.finish_recording_at("0a1b2c3d_")
+        assert len(jobs.claim(tx, [here], now=NOW, lease=SECOND, limit=9)) == 2
+
+    await database.write(check)

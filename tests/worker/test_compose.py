@@ -43,6 +43,7 @@ class Cutting:
     account_id: str
     room_id: str
     session_id: str
+    least_free: int = 0
 
     @property
     def work(self) -> Path:
@@ -173,6 +174,16 @@ async def test_after_three_failures_it_says_why(cutting: Cutting) -> None:
     assert "missing" in failed.failure
     await cutting.workshop.idle()
     assert not any(cutting.work.iterdir())
+
+
+async def test_a_film_waits_for_room_on_the_disk(cutting: Cutting) -> None:
+    composition_id = await slow_film(cutting)
+    cutting.least_free = 2**60
+    await cutting.begin()
+    await cutting.has(composition_id, "processing")
+    job = await cutting.workshop.job(leased_until=None, attempts=0, last_error=None)
+    assert job.due_at > cutting.workshop.clock.now
+    assert not any((cutting.work / composition_id).rglob("film.mp4"))
 
 
 async def slow_film(cutting: Cutting) -> str:
