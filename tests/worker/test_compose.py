@@ -85,7 +85,14 @@ class Cutting:
 
     async def begin(self) -> None:
         """Start who makes films."""
-        composer = Compose(self.workshop.database, self.store, self.data_dir, clock=self.workshop.clock, preset="fast")
+        composer = Compose(
+            self.workshop.database,
+            self.store,
+            self.data_dir,
+            clock=self.workshop.clock,
+            preset="fast",
+            least_free_bytes=self.least_free,
+        )
         await self.workshop.runner({KIND: composer.kind(1)})
 
     async def has(self, composition_id: str, status: str) -> Row[Any]:
