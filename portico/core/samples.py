@@ -9,10 +9,16 @@ from portico.core.events import Event
 _KINDS: dict[str, type[Event]] = {kind.event_type: kind for kind in get_args(Event)}
 EVENT_TYPES = tuple(_KINDS)
 _VALUES: dict[str, Any] = {
+    "codec": "opus",
     "context": '{"username":"Alice"}',
+    "download_url": "https://example.com/recording.ogg",
     "duration_secs": 235,
     "ended_reason": "stale",
+    "format": "mp4",
     "left_reason": "left",
+    "resolution": "1280x720",
+    "size_mb": 5.6,
+    "type": "audio",
 }
 
 
