@@ -141,7 +141,7 @@ def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[Toke
         while gateways.reap(tx, unseen_since=datetime.max.replace(tzinfo=UTC)):
             pass
         webhooks.release_all(tx)
-        jobs.release_all(tx)
+        jobs.take_over(tx, dumps_in(settings.data_dir).place)
     room_id = meetings.first_room(tx, at)
     return keys, Welcome(new_key, f"{settings.base_url}/meet/{room_id}#{tokens.invite(keys, room_id)}")
 

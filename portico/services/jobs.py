@@ -95,6 +95,8 @@ def cancel(tx: Transaction, kind: str, subject: str) -> None:
     tx.execute(JOBS.delete().where(JOBS.c.kind == kind, JOBS.c.subject == subject))
 
 
-def release_all(tx: Transaction) -> None:
-    """For a process that knows to be the only one: whatever was leased, its holder is gone."""
+def take_over(tx: Transaction, place: str) -> None:
+    """For a process that knows to be the only one: whatever was leased, its holder is gone, and all dumps are here."""
     tx.execute(JOBS.update().where(JOBS.c.leased_until.is_not(None)).values(leased_until=None))
+    elsewhere = JOBS.c.kind.startswith(f"{FINISH_RECORDING}@", autoescape=True)
+    tx.execute(JOBS.update().where(elsewhere).values(kind=finish_recording_at(f"{place}_")))

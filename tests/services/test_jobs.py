@@ -139,7 +139,7 @@ async def test_the_only_process_takes_everything_over(database: Database) -> Non
     def check(tx: Transaction) -> None:
         jobs.enqueue(tx, COMPOSE, "a", now=NOW)
         (lost,) = claim(tx)
-        jobs.release_all(tx)
+        jobs.take_over(tx, "0a1b2c3d")
         (job,) = claim(tx)
         assert (job.id, job.attempts) == (lost.id, 2)
 
@@ -159,3 +159,16 @@ async def test_workers_at_the_same_time_get_different_jobs(database: Database) -
     while more := await database.write(claim):
         claimed += [job.id for job in more]
     assert len(claimed) == len(set(claimed)) == 40
+
+
+async def test_who_is_alone_takes_over_what_was_recorded_elsewhere(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        for dump in ("99999999_first", "0a1b2c3d_second"):
+            jobs.enqueue(tx, jobs.finish_recording_at(dump), dump, now=NOW)
+        jobs.enqueue(tx, COMPOSE, "a", now=NOW)
+        jobs.take_over(tx, "0a1b2c3d")
+        kinds = sorted((each.kind, each.subject) for each in rows(tx, JOBS))
+        here = "finish_recording@0a1b2c3d"
+        assert kinds == [(COMPOSE, "a"), (here, "0a1b2c3d_second"), (here, "99999999_first")]
+
+    await database.write(check)
