@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Any
 
 from portico.core.tokens import EVERYTHING, Permissions
-from portico.signaling import control, dead_offer, deaf, policy, rooms
+from portico.signaling import dead_offer, deaf, policy, rooms
 from portico.signaling.control import PLUGINS, TEXTROOM, MediaRoom
 from portico.signaling.effects import (
     Admit,
@@ -19,15 +19,12 @@ from portico.signaling.effects import (
     CloseCode,
     Effect,
     Message,
-    Published,
     ToClient,
     ToJanus,
     Trouble,
-    Unpublished,
 )
-from portico.signaling.own_streams import OwnStreams
+from portico.signaling.own_media import OwnMedia
 from portico.signaling.policy import Role
-from portico.signaling.presence import Presence
 from portico.signaling.wire import OWN_PREFIX, Pending, Wire
 
 HANDLES_MAX = 512
@@ -78,11 +75,9 @@ class Dialect:
         self._wire = Wire()
         self._handles: dict[int, _Handle] = {}
         self._kinds = rooms.TrackKinds()
-        self._presence = Presence()
+        self._own: OwnMedia | None = None  # with the room
         self._permissions = EVERYTHING
         self._kicked = False
-        self._streams = OwnStreams()
-        self._recorded: set[int] = set()  # handles whose streams are being dumped
 
     # What the browser says.
 
@@ -110,6 +105,7 @@ class Dialect:
     def token_accepted(self, token: str, room: MediaRoom, permissions: Permissions = EVERYTHING) -> list[Effect]:
         """The token that CheckToken asked about admits to the room with these numbers, and allows this much."""
         self._token, self._room, self._permissions = token, room, permissions
+        self._own = self._own or OwnMedia(self._wire, room, self._kinds)
         message, self._held = self._held, None
         return self._take(message) if message is not None else []
 
@@ -201,7 +197,8 @@ class Dialect:
                     return self._say_goodbye(message)
                 del self._handles[handle_id]
                 self._wire.forget(handle_id)
-        ended = self._gone(handle_id) if kind == "detach" else self._end_stream(handle_id)
+        assert self._own is not None
+        ended = self._own.forget(handle_id) if kind == "detach" else self._own.end(handle_id)
         return [self._wire.to_janus(message, Pending(kind, handle_id), handle_id=handle_id), *ended]
 
     def _trickle(self, message: Message, handle_id: int, handle: _Handle) -> list[Effect]:
@@ -214,12 +211,10 @@ class Dialect:
         return [self._wire.to_janus(message, Pending("trickle", handle_id), handle_id=handle_id, **kept)]
 
     def _message(self, message: Message, handle_id: int, handle: _Handle) -> list[Effect]:
-        assert self._room is not None
+        assert self._room is not None and self._own is not None
         if self._kicked:
             return self._close(CloseCode.REFUSED, "The participant was removed.")
-        sender = policy.Sender(
-            self.participant_id, self._room, self._presence.volume, self._permissions, self._presence.muted
-        )
+        sender = policy.Sender(self.participant_id, self._room, self._own.volume, self._permissions, self._own.muted)
         try:
             allowed = policy.allow(handle.plugin, handle.role, sender, message.get("body"))
             policy.jsep(message.get("jsep"), allowed)
@@ -230,10 +225,7 @@ class Dialect:
         if handle.role is None and self._has_its_only(allowed.role):
             return self._refuse(message, 403, f"This connection has a {allowed.role} already.")
         handle.role = allowed.role
-        if allowed.mic_off is not None:
-            self._presence.mic_off = allowed.mic_off
-        if allowed.publishes is not None:
-            self._streams.announce(handle_id, allowed.publishes)
+        self._own.asked(handle_id, allowed)
         if allowed.announces is not None:
             self._held, self._held_join = message, (handle_id, allowed)
             return [Admit(allowed.announces.participant_id, allowed.announces.external)]
@@ -316,7 +308,7 @@ class Dialect:
             return []  # the SDK would take it for its own wish to leave; the socket's close code tells it better
         if "error_code" in content:
             return self._failed(message, pending, content["error_code"], str(content.get("error", "unknown")))
-        assert self._room is not None
+        assert self._room is not None and self._own is not None
         rooms.translate(content, self._room, self._kinds)
         if "moderation" in content:
             return []  # of a stream that the browser has not heard of
@@ -324,8 +316,7 @@ class Dialect:
         if "audiobridge" in content:
             role = pending.role if pending is not None else None
             may_publish = self._permissions.can_publish
-            heard = self._presence.hear(self._room, content, role, message["sender"], may_publish=may_publish)
-            effects += self._wire.own_requests(heard)
+            effects += self._own.hear(content, role, message["sender"], may_publish=may_publish)
         if pending is not None:
             effects += self._finish(message, content, pending, self._room)
         return [*effects, ToClient(message)]
@@ -339,59 +330,28 @@ class Dialect:
         if pending.role is Role.MIXER and "jsep" in message and not self._permissions.can_subscribe:
             message["jsep"] = deaf.answer(message["jsep"])
         if pending.role is Role.PUBLISHER:
-            return self._learn_own_stream(message["sender"], content, negotiated="jsep" in message)
+            assert self._own is not None
+            return self._own.answered(message["sender"], content, negotiated="jsep" in message)
         if pending.paused is not None and content.get("videoroom") == "attached":
             # Janus ignores what a join says about tracks; nothing flows before `start`, so this is in time.
             return self._wire.own_requests([(message["sender"], {"request": "configure", **pending.paused})])
         return []
 
-    def _learn_own_stream(self, handle_id: int, content: dict[str, Any], *, negotiated: bool) -> list[Effect]:
-        was_on_air = self._streams.snapshot(handle_id) is not None
-        self._streams.hear(handle_id, content)
-        stream = self._streams.snapshot(handle_id)
-        if stream is None:
-            return self._taken_off(handle_id) if was_on_air else []
-        # Moderation is per stream: whoever is muted stays so in the next one, from before anything of it can flow.
-        return [*(self._muting(handle_id) if negotiated else []), Published(stream)]
-
-    def _muting(self, handle_id: int) -> list[Effect]:
-        assert self._room is not None
-        if not self._presence.muted:
-            return []
-        return self._wire.own_requests(self._streams.moderations(self._room, handle_id, mute=True))
-
-    def _end_stream(self, handle_id: int) -> list[Effect]:
-        return self._taken_off(handle_id) if self._streams.off_air(handle_id) else []
-
-    def _gone(self, handle_id: int) -> list[Effect]:
-        """There is no such handle any more."""
-        ended = self._end_stream(handle_id)
-        self._streams.detached(handle_id)
-        self._presence.forget(handle_id)
-        return ended
-
-    def _taken_off(self, handle_id: int) -> list[Effect]:
-        """A handle that publishes again later must not write into the files of this time."""
-        stop = self.record(handle_id, None) if handle_id in self._recorded else []
-        return [*stop, Unpublished(handle_id)]
-
     def _changed(self, change: str, message: Message, handle_id: int) -> list[Effect]:
         """Something happened to the media of a handle."""
-        if change == "hangup":
-            return self._hung_up(handle_id, message.get("reason"))
-        if change == "detached":
-            self._handles.pop(handle_id, None)
-            return self._gone(handle_id)
-        muting: list[Effect] = []
-        if change == "webrtcup":
-            # Only now do the others know of the stream, and Janus did not tell them that it is muted: say so again.
-            self._streams.connected(handle_id)
-            self._kinds.learn(self._streams.feed_of(handle_id), self._streams.tracks_of(handle_id))
-            muting = self._muting(handle_id)
+        if self._own is None:
+            return []
+        match change:
+            case "hangup":
+                return self._own.end(handle_id) + self._hung_up(handle_id, message.get("reason"))
+            case "detached":
+                self._handles.pop(handle_id, None)
+                return self._own.forget(handle_id)
+            case "webrtcup":
+                return self._own.connected(handle_id)
         if message.get("receiving") is True:
-            self._streams.media_came(handle_id, message.get("mid"))
-        stream = self._streams.snapshot(handle_id)
-        return [] if stream is None else [*muting, Published(stream)]
+            return self._own.came(handle_id, message.get("mid"))
+        return self._own.changed(handle_id)
 
     def _failed(self, message: Message, pending: Pending | None, code: int, reason: str) -> list[Effect]:
         if pending is None:
@@ -412,11 +372,10 @@ class Dialect:
 
     def _hung_up(self, handle_id: int, reason: object) -> list[Effect]:
         handle = self._handles.get(handle_id)
-        effects = self._end_stream(handle_id)
-        if handle is not None and handle.role in (Role.MIXER, Role.PUBLISHER) and reason == _ICE_FAILED:
-            # The SDK does not look at this: without an end of the connection it would believe to be heard.
-            effects += self._close(CloseCode.FAILED, "The media connection was lost.")
-        return effects
+        if handle is None or handle.role not in (Role.MIXER, Role.PUBLISHER) or reason != _ICE_FAILED:
+            return []
+        # The SDK does not look at this: without an end of the connection it would believe to be heard.
+        return self._close(CloseCode.FAILED, "The media connection was lost.")
 
     # Subscriptions to streams that were gone when they began. They settle, and carry nothing.
 
@@ -429,25 +388,16 @@ class Dialect:
 
     def mute(self, muted: bool) -> list[Effect]:
         """Mute the participant in every stream and in the mix, also in what it publishes later; or unmute it."""
-        if muted is self._presence.muted or self._room is None:
-            return []
-        streams = self._streams.all_moderations(self._room, mute=muted)
-        mixer = self._presence.mute(self._room, muted, may_publish=self._permissions.can_publish)
-        return self._wire.own_requests(streams + mixer)
+        return [] if self._own is None else self._own.mute(muted, may_publish=self._permissions.can_publish)
 
     def kick(self) -> list[Effect]:
         """Send the participant away: Janus tells everybody, also this browser, which then leaves by itself."""
         self._kicked = True
-        return [] if self._room is None else self._wire.own_requests(self._presence.kick(self._room))
+        return [] if self._own is None else self._own.kick()
 
     def record(self, handle_id: int, dump: str | None) -> list[Effect]:
         """Have Janus dump the stream of this handle under this name, or stop."""
-        self._recorded.discard(handle_id)
-        if self._room is None or handle_id not in self._handles:
-            return []
-        if dump is not None:
-            self._recorded.add(handle_id)
-        return self._wire.own_requests([(handle_id, control.record(self._room, dump))])
+        return [] if self._own is None or handle_id not in self._handles else self._own.record(handle_id, dump)
 
     def _refuse(self, message: Message, status: int, reason: str) -> list[Effect]:
         told: Message = {"status_code": status, "error_message": reason}
