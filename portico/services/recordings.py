@@ -115,7 +115,7 @@ def complete(
         return False
     if recording.started_at is None:
         _start(tx, recording, started_at=finished.started_at, now=now)
-    _save(tx, recording_id, finished, now)
+    _save(tx, recording, finished, now)
     saved = Recording(**tx.execute(select(*_MEMBERS).where(RECORDINGS.c.id == recording_id)).one()._mapping)
     event = RecordingCompleted(
         session_id=saved.session_id,
@@ -222,10 +222,23 @@ def _locked(tx: Transaction, which: ColumnElement[bool]) -> Row[Any] | None:
     return tx.execute(select(RECORDINGS).where(which).limit(1).with_for_update()).first()
 
 
-def _save(tx: Transaction, recording_id: str, finished: Finished, now: datetime) -> None:
+def _save(tx: Transaction, recording: Row[Any], finished: Finished, now: datetime) -> None:
     duration = whole_seconds(finished.started_at, finished.ended_at)
-    outcome = {"status": COMPLETED, "duration_secs": duration, "completed_at": now, "updated_at": now}
-    tx.execute(RECORDINGS.update().where(RECORDINGS.c.id == recording_id).values(**asdict(finished), **outcome))
+    shown = _to_the_end(recording, finished)
+    outcome = {"status": COMPLETED, "duration_secs": duration, "completed_at": now, "updated_at": now, "shown": shown}
+    tx.execute(RECORDINGS.update().where(RECORDINGS.c.id == recording.id).values(**asdict(finished), **outcome))
+
+
+def _to_the_end(recording: Row[Any], finished: Finished) -> Shown:
+    """After a crash people left when they were last seen, but their media went on: what was shown then still was."""
+    shown = _plain(recording.shown)
+    if shown and recording.ended_at is not None and shown[-1][1] == _milliseconds(recording.ended_at):
+        shown[-1][1] = max(_milliseconds(finished.ended_at), shown[-1][1] or 0)
+    return shown
+
+
+def _milliseconds(instant: datetime) -> int:
+    return int(instant.timestamp() * 1000)
 
 
 def _start(tx: Transaction, recording: Row[Any], *, started_at: datetime, now: datetime) -> None:
@@ -252,7 +265,7 @@ def _closed(shown: Shown, now: datetime) -> list[list[int | None]]:
     """The last interval ends now if it was open; never before it began, as clocks may be set back."""
     closed = _plain(shown)
     if closed and closed[-1][1] is None:
-        closed[-1][1] = max(int(now.timestamp() * 1000), closed[-1][0] or 0)
+        closed[-1][1] = max(_milliseconds(now), closed[-1][0] or 0)
     return closed
 
 

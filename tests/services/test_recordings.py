@@ -410,3 +410,21 @@ async def test_a_dump_is_finished_where_its_files_are(database: Database) -> Non
         assert len(jobs.claim(tx, [here], now=NOW, lease=SECOND, limit=9)) == 2
 
     await database.write(check)
+
+
+async def test_what_was_shown_goes_on_to_the_end_of_what_was_saved(database: Database) -> None:
+    """After a crash somebody left when they were last seen; their media went on for a while."""
+
+    def check(tx: Transaction) -> None:
+        joined = somebody(tx)
+        went_on, switched_off = (a_stream(tx, joined.participant_id, key=key) for key in ("self", "presentation"))
+        begun = milliseconds(NOW)
+        for dump, shown in ((went_on, [[begun, None]]), (switched_off, [[begun, begun + 500]])):
+            assert recordings.first_media(tx, dump, "video", shown, now=NOW)
+        gone(tx, joined.participant_id, now=NOW + SECOND)
+        for dump, until in ((went_on, begun + 4000), (switched_off, begun + 500)):
+            recording_id = recording_of(tx, dump, "video")
+            assert recordings.complete(tx, recording_id, finished(tx, recording_id, seconds=4), link, now=NOW)
+            assert row(tx, schema.room_recordings, recording_id).shown == [[begun, until]]
+
+    await database.write(check)
