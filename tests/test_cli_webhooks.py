@@ -30,6 +30,11 @@ WITHIN_SECS = 30.0
 URL = "http://127.0.0.1:1/hook"
 
 
+def _listen_to_ctrl_c() -> None:
+    """Shells have what they start in the background ignore it, a test run among them, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """A command that has ended."""
@@ -51,7 +56,10 @@ class Shell:
         environment |= {"PORTICO_DATA_DIR": str(self.data_dir), "COLUMNS": "300"}
         streams = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE} | how
         command = [sys.executable, "-m", "portico", *arguments]
-        return await asyncio.create_subprocess_exec(*command, cwd=self.data_dir.parent, env=environment, **streams)
+        folder = self.data_dir.parent
+        return await asyncio.create_subprocess_exec(
+            *command, cwd=folder, env=environment, preexec_fn=_listen_to_ctrl_c, **streams
+        )
 
     async def run(self, *arguments: str) -> Done:
         process = await self.start(*arguments)

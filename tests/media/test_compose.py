@@ -346,7 +346,7 @@ def test_a_recording_that_cannot_be_read_is_left_out(stage: Stage) -> None:
 
 def test_a_file_that_is_missing_is_an_error_that_names_it(stage: Stage) -> None:
     stage.sees("red", 0, 1, file="nowhere.webm")
-    with pytest.raises(CompositionError, match=r"nowhere\.webm is missing"):
+    with pytest.raises(CompositionError, match=r"missing: nowhere\.webm"):
         stage.film(stage.plan(secs=1))
     assert [path.name for path in stage.folder.iterdir()] == ["work"]
 

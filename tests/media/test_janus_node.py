@@ -155,6 +155,8 @@ async def test_a_hanging_janus_is_noticed_killed_and_replaced(node: JanusNode, l
 
 async def test_a_request_to_a_hanging_janus_ends_with_its_deadline(node: JanusNode) -> None:
     os.kill(pid_of(node), signal.SIGSTOP)
+    while Path(f"/proc/{pid_of(node)}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        await asyncio.sleep(0.01)  # its threads stop one after the other
     with pytest.raises(JanusUnavailable, match=r"within 0\.2 s"):
         await node.request(VIDEOROOM, {"request": "list"}, timeout=0.2)
     os.kill(pid_of(node), signal.SIGCONT)
