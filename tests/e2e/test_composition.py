@@ -44,7 +44,7 @@ class Cinema:
         return loudness(self.samples[first:last], tone) > HEARD
 
 
-async def completed(call: Call, composition_id: str) -> RoomComposition:
+async def completed(call: Call, composition_id: str, *, begun_again: bool = False) -> RoomComposition:
     progress = [0.0]
 
     async def is_completed() -> bool:
@@ -54,7 +54,7 @@ async def completed(call: Call, composition_id: str) -> RoomComposition:
         return row.status == "completed"
 
     await call.eventually("the film is ready", is_completed, READY_WITHIN_SECS)
-    assert progress[-1] == 1
+    assert progress[-1] == 1 and (begun_again or progress == sorted(progress))
     row = (await call.rest.room_compositions.retrieve(composition_id)).data
     assert row is not None
     return row
@@ -114,7 +114,10 @@ async def test_a_call_becomes_a_film(call: Call, tmp_path: Path) -> None:
 
 
 async def test_picture_and_sound_are_together(call: Call, tmp_path: Path) -> None:
-    """Somebody's screen turns blue when their tone begins: in the film both come within 80 ms."""
+    """Somebody's screen turns blue when their tone begins, as near as a page can change two tracks at once.
+
+    What the film itself adds is measured with synthetic sources, over ten minutes, in tests/media/test_compose.py.
+    """
     await call.create_room(enable_recording=True)
     anna = await call.join()
     await anna.publish(tone=300, gain=0.001, colour=RED)
@@ -166,7 +169,7 @@ async def test_a_film_outlives_the_server(fragile_call: Call, tmp_path: Path) ->
     await call.eventually("the film is being made", is_being_made, READY_WITHIN_SECS)
     call.server.kill9()
     call.server.restart()
-    row = await completed(call, composition_id)
+    row = await completed(call, composition_id, begun_again=True)
     assert row.download_url is not None
     film = Film(await archive.fetch(row.download_url, tmp_path / "film.mp4"))
     assert film.size == (1280, 720)

@@ -5,7 +5,8 @@ let context;
 
 /** The page's only audio clock, shared with everything that listens. */
 export function audio() {
-  context ??= new AudioContext({ sampleRate: 48_000 });
+  // A long buffer: with a short one a busy machine silences the tone that a test listens for.
+  context ??= new AudioContext({ sampleRate: 48_000, latencyHint: "playback" });
   return context;
 }
 
