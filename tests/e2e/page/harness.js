@@ -38,15 +38,20 @@ async function initialize(config, ms) {
   return room.getLocalParticipant().id;
 }
 
-/** The tracks to publish under `key`, and a way to stop those that they replace. */
+/** The tracks to publish under `key`, and a way to stop those that are no longer used. A tone that goes on keeps its microphone. */
 function exchange(key, { tone, gain, colour, rate, simulcast } = {}) {
-  const old = devices.get(key) ?? [];
-  const audio = tone ? microphone(tone, gain) : undefined;
+  const old = devices.get(key) ?? {};
+  const goesOn = old.tone === tone && (gain ?? old.gain) === old.gain;
+  const audio = goesOn ? old.audio : tone && microphone(tone, gain);
   const [width, height] = simulcast ? [640, 480] : [320, 240];
   const video = colour ? camera(colour, width, height, rate) : undefined;
-  devices.set(key, [audio, video].filter(Boolean));
+  devices.set(key, { tone, gain: goesOn ? old.gain : gain, audio, video });
   const tracks = { audio, video: simulcast && video ? { track: video, options: { enableSimulcast: true } } : video };
-  return [tracks, () => old.forEach((track) => track.stop())];
+  const stopOld = () => {
+    if (!goesOn) old.audio?.stop();
+    old.video?.stop();
+  };
+  return [tracks, stopOld];
 }
 
 async function publish(key, source) {

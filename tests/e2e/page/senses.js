@@ -1,5 +1,4 @@
 // Ears and eyes: recognise tones in an audio track, and count and colour the decoded frames of a video track.
-import { audio } from "/sources.js";
 
 const LOOK_EVERY_MS = 60;
 const SAME_TONE_HZ = 12; // one and a half bins of the spectrum below
@@ -8,6 +7,14 @@ const STRONG_WITHIN_DB = 18; // a peak this far under the loudest one is not cou
 const STEADY_LOOKS = 5;
 const SAME_COLOUR = 70; // per channel: the way through YUV and VP8 shifts plain colours
 const FRAMES_TO_SEE = 3; // a stream without a camera has one black frame a second
+
+let context;
+
+/** The page's one audio clock. */
+function audio() {
+  context ??= new AudioContext({ sampleRate: 48_000 });
+  return context;
+}
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
 

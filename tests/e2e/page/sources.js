@@ -1,24 +1,11 @@
 // Made-up devices: a microphone that is one pure tone, a camera that is one plain colour.
-const playing = new Set(); // what nothing refers to any more is collected, and falls silent
 
-let context;
-
-/** The page's only audio clock, shared with everything that listens. */
-export function audio() {
-  // A long buffer: with a short one a busy machine silences the tone that a test listens for.
-  context ??= new AudioContext({ sampleRate: 48_000, latencyHint: "playback" });
-  return context;
-}
-
-/** A track with a sine of `hertz`; gain 1 is full scale. */
+/** A track with a sine of `hertz`; gain 1 is full scale. Of what it says nothing is lost, however busy the machine is. */
 export function microphone(hertz, gain = 0.5) {
-  const oscillator = new OscillatorNode(audio(), { frequency: hertz });
-  const level = new GainNode(audio(), { gain });
-  const destination = new MediaStreamAudioDestinationNode(audio(), { channelCount: 1 });
-  oscillator.connect(level).connect(destination);
-  oscillator.start();
-  playing.add(oscillator);
-  return destination.stream.getAudioTracks()[0];
+  const track = new MediaStreamTrackGenerator({ kind: "audio" });
+  const { writable } = track;
+  new Worker("/tone.js").postMessage({ writable, hertz, gain }, [writable]);
+  return track;
 }
 
 /** A track that is all `colour`, but for a small counter in the corner that makes each of `rate` frames a second a new one. */
