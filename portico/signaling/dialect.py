@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Any
 
 from portico.core.tokens import EVERYTHING, Permissions
-from portico.signaling import dead_offer, deaf, policy, rooms
+from portico.signaling import deaf, policy, rooms, subscriptions
 from portico.signaling.control import PLUGINS, TEXTROOM, MediaRoom
 from portico.signaling.effects import (
     Admit,
@@ -55,7 +55,6 @@ class _Handle:
 
     plugin: str
     role: Role | None = None
-    dead: bool = False  # a subscription to a stream that had gone; we answer in Janus' stead
 
 
 class Dialect:
@@ -75,6 +74,7 @@ class Dialect:
         self._wire = Wire()
         self._handles: dict[int, _Handle] = {}
         self._kinds = rooms.TrackKinds()
+        self._subscriptions = subscriptions.Subscriptions()
         self._own: OwnMedia | None = None  # with the room
         self._permissions = EVERYTHING
         self._kicked = False
@@ -147,7 +147,8 @@ class Dialect:
             return self._refuse(message, 429, "Too many requests are waiting for an answer.")
         match kind:
             case "keepalive":
-                return [self._wire.to_janus(message, Pending("keepalive"))]
+                held = map(ToClient, self._subscriptions.release())
+                return [*held, self._wire.to_janus(message, Pending("keepalive"))]
             case "attach":
                 return self._attach(message)
             case "destroy":
@@ -199,11 +200,10 @@ class Dialect:
                 self._wire.forget(handle_id)
         assert self._own is not None
         ended = self._own.forget(handle_id) if kind == "detach" else self._own.end(handle_id)
-        return [self._wire.to_janus(message, Pending(kind, handle_id), handle_id=handle_id), *ended]
+        held = map(ToClient, self._subscriptions.settled(handle_id))
+        return [*held, self._wire.to_janus(message, Pending(kind, handle_id), handle_id=handle_id), *ended]
 
     def _trickle(self, message: Message, handle_id: int, handle: _Handle) -> list[Effect]:
-        if handle.dead:
-            return [self._wire.answer(message, "ack")]
         try:
             kept = policy.candidates(message)
         except policy.Refused as refused:
@@ -220,8 +220,6 @@ class Dialect:
             policy.jsep(message.get("jsep"), allowed)
         except policy.Refused as refused:
             return self._refuse(message, 403, str(refused))
-        if handle.dead:
-            return self._answer_for_the_dead(message, handle_id, allowed)
         if handle.role is None and self._has_its_only(allowed.role):
             return self._refuse(message, 403, f"This connection has a {allowed.role} already.")
         handle.role = allowed.role
@@ -245,6 +243,8 @@ class Dialect:
             allowed.body.get("feed"),
             allowed.paused,
         )
+        if allowed.role is Role.SUBSCRIBER and pending.feed is not None:
+            self._subscriptions.asked(handle_id, pending.feed)
         session_description = policy.jsep(message.get("jsep"), allowed)
         if session_description is not None and allowed.role is Role.MIXER and not self._permissions.can_subscribe:
             session_description = deaf.offer(session_description)
@@ -317,9 +317,11 @@ class Dialect:
             role = pending.role if pending is not None else None
             may_publish = self._permissions.can_publish
             effects += self._own.hear(content, role, message["sender"], may_publish=may_publish)
-        if pending is not None:
-            effects += self._finish(message, content, pending, self._room)
-        return [*effects, ToClient(message)]
+        if pending is None:
+            return [*effects, *map(ToClient, self._subscriptions.told(message, content))]
+        effects += self._finish(message, content, pending, self._room)
+        held = self._subscriptions.settled(message["sender"]) if "started" in content else []
+        return [*effects, ToClient(message), *map(ToClient, held)]
 
     def _finish(self, message: Message, content: dict[str, Any], pending: Pending, room: MediaRoom) -> list[Effect]:
         """Give the answer to a browser's request the form that the SDK expects; what it entails."""
@@ -332,6 +334,9 @@ class Dialect:
         if pending.role is Role.PUBLISHER:
             assert self._own is not None
             return self._own.answered(message["sender"], content, negotiated="jsep" in message)
+        if content.get("videoroom") == "attached" and not self._subscriptions.offered(message["sender"]):
+            message["jsep"] = subscriptions.NOTHING
+            return self._drop(message["sender"])
         if pending.paused is not None and content.get("videoroom") == "attached":
             # Janus ignores what a join says about tracks; nothing flows before `start`, so this is in time.
             return self._wire.own_requests([(message["sender"], {"request": "configure", **pending.paused})])
@@ -346,7 +351,8 @@ class Dialect:
                 return self._own.end(handle_id) + self._hung_up(handle_id, message.get("reason"))
             case "detached":
                 self._handles.pop(handle_id, None)
-                return self._own.forget(handle_id)
+                held = self._subscriptions.settled(handle_id)
+                return [*self._own.forget(handle_id), *map(ToClient, held)]
             case "webrtcup":
                 return self._own.connected(handle_id)
         if message.get("receiving") is True:
@@ -364,11 +370,18 @@ class Dialect:
                 return [self._wire.answer(transaction, "ack")]
         if pending.role is Role.SUBSCRIBER and pending.request == "join" and code in _NO_SUCH_FEED:
             assert pending.handle is not None and pending.feed is not None and self._room is not None
-            if (handle := self._handles.get(pending.handle)) is not None:
-                handle.dead = True
-            attached = dead_offer.attached(self._room.room_id, pending.feed)
-            return [self._wire.plugin_event(transaction, pending.handle, attached, dead_offer.OFFER)]
+            attached = subscriptions.attached(self._room.room_id, pending.feed)
+            told = self._wire.plugin_event(transaction, pending.handle, attached, subscriptions.NOTHING)
+            return [told, *self._drop(pending.handle)]
         return self._refuse(transaction, 503, f"The media server refused {pending.request or pending.kind}: {reason}")
+
+    def _drop(self, handle_id: int) -> list[Effect]:
+        """A subscription of which nothing comes. The SDK forgets its handle, and so do we and Janus."""
+        held = self._subscriptions.settled(handle_id)
+        if self._handles.pop(handle_id, None) is None:
+            return []
+        self._wire.forget(handle_id)
+        return [self._wire.own_request("detach", handle_id=handle_id), *map(ToClient, held)]
 
     def _hung_up(self, handle_id: int, reason: object) -> list[Effect]:
         handle = self._handles.get(handle_id)
@@ -376,13 +389,6 @@ class Dialect:
             return []
         # The SDK does not look at this: without an end of the connection it would believe to be heard.
         return self._close(CloseCode.FAILED, "The media connection was lost.")
-
-    # Subscriptions to streams that were gone when they began. They settle, and carry nothing.
-
-    def _answer_for_the_dead(self, message: Message, handle_id: int, allowed: policy.Allowed) -> list[Effect]:
-        assert self._room is not None
-        answer = dead_offer.answer(allowed.body["request"], self._room.room_id)
-        return [self._wire.answer(message, "ack"), self._wire.plugin_event(message, handle_id, answer, None)]
 
     # What the API does to this participant.
 

@@ -51,9 +51,7 @@ class Wire:
         """Our answer to a request of the browser."""
         return ToClient({"janus": kind, "session_id": self.session_id, "transaction": message["transaction"]})
 
-    def plugin_event(
-        self, message: Message, handle_id: int, content: dict[str, Any], jsep: dict[str, str] | None
-    ) -> ToClient:
+    def plugin_event(self, message: Message, handle_id: int, content: dict[str, Any], jsep: dict[str, str]) -> ToClient:
         """Our answer in the VideoRoom's stead."""
         event = {
             "janus": "event",
@@ -61,8 +59,9 @@ class Wire:
             "transaction": message["transaction"],
             "sender": handle_id,
             "plugindata": {"plugin": VIDEOROOM, "data": content},
+            "jsep": jsep,
         }
-        return ToClient(event if jsep is None else {**event, "jsep": jsep})
+        return ToClient(event)
 
     def forget(self, handle_id: int) -> None:
         """Nobody waits any more for what was asked on this handle."""

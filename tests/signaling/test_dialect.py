@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from portico.signaling import dead_offer
+from portico.signaling import subscriptions
 from portico.signaling.dialect import HANDLES_MAX, PENDING_MAX, Dialect
 from portico.signaling.effects import Admit, CheckToken, Close, CloseCode, ToClient, ToJanus
 from tests.signaling.conversation import (
@@ -327,20 +327,47 @@ class TestSubscribing:
         assert isinstance(told, ToClient)
         assert talk.hear(janus="event", transaction=own.message["transaction"], plugindata={"data": {}}) == []
 
-    def test_a_stream_that_is_gone_gives_a_subscription_that_carries_nothing(self) -> None:
+    def test_a_stream_that_is_gone_gives_an_offer_that_no_browser_takes(self) -> None:
         talk = Conversation().join()
         handle = talk.subscriber()
-        (heard,) = to_client(talk.reply(handle, {"videoroom": "event", "error_code": 428, "error": "No such feed"}))
+        effects = talk.reply(handle, {"videoroom": "event", "error_code": 428, "error": "No such feed"})
+        (heard,) = to_client(effects)
         assert heard["plugindata"]["data"]["videoroom"] == "attached"
-        assert heard["jsep"] == dead_offer.OFFER
-        answer = {"type": "answer", "sdp": "v=0"}
-        ack, started = to_client(talk.ask(handle, {"request": "start", "room": ROOM.room_id}, jsep=answer))
-        assert ack["janus"] == "ack"
-        assert started["plugindata"]["data"]["started"] == "ok"
+        assert heard["jsep"] == subscriptions.NOTHING
+        (detach,) = to_janus(effects)
+        assert detach["janus"] == "detach" and detach["handle_id"] == handle
         assert to_client(talk.say("trickle", handle_id=handle, candidate={"completed": True}))[0]["janus"] == "ack"
-        configured = to_client(talk.ask(handle, {"request": "configure", "audio": False}))[1]
-        assert configured["plugindata"]["data"]["configured"] == "ok"
-        assert to_janus(talk.say("detach", handle_id=handle))[0]["janus"] == "detach"
+
+    def test_an_offer_after_the_end_is_none(self) -> None:
+        talk = Conversation().join()
+        handle = talk.subscriber()
+        ended = {"videoroom": "event", "room": ROOM.video, "unpublished": 77}
+        assert len(to_client(talk.announce(1, ended))) == 1
+        offer = {"videoroom": "attached", "room": ROOM.video, "id": 77}
+        effects = talk.reply(handle, offer, jsep={"type": "offer", "sdp": "v=0"})
+        assert to_client(effects)[0]["jsep"] == subscriptions.NOTHING
+        assert [sent["janus"] for sent in to_janus(effects)] == ["detach"]
+
+    @pytest.mark.parametrize("settles", ["start", "detach", "keepalive", "detached"])
+    def test_an_end_after_the_offer_is_heard_after_the_start(self, settles: str) -> None:
+        talk = Conversation().join()
+        handle = talk.subscriber()
+        offered = {"videoroom": "attached", "room": ROOM.video, "id": 77}
+        talk.reply(handle, offered, jsep={"type": "offer", "sdp": "v=0"})
+        assert talk.announce(1, {"videoroom": "event", "room": ROOM.video, "unpublished": 77}) == []
+        match settles:
+            case "start":
+                talk.ask(handle, {"request": "start"}, jsep={"type": "answer", "sdp": "v=0"})
+                heard = to_client(talk.reply(handle, {"videoroom": "event", "started": "ok"}))
+                assert heard.pop(0)["plugindata"]["data"]["started"] == "ok"
+            case "detach":
+                heard = to_client(talk.say("detach", handle_id=handle))
+            case "keepalive":
+                heard = to_client(talk.say("keepalive"))
+            case "detached":
+                heard = to_client(talk.hear(janus="detached", sender=handle))
+                assert heard.pop(0)["janus"] == "detached"
+        assert [each["plugindata"]["data"]["unpublished"] for each in heard] == [77]
 
     @pytest.mark.parametrize("feed", [0, -1, 2**53, "77", 7.5, True, None])
     def test_feeds_are_numbers(self, feed: Any) -> None:
