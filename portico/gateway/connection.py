@@ -1,12 +1,11 @@
 """One browser's connection: its socket, its socket to Janus, and the dialect between them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, repeat
-from typing import Any, Literal
 
 import aiohttp
 import msgspec
@@ -15,15 +14,12 @@ import structlog
 from portico.core import tokens
 from portico.core.errors import Busy, JoinRefused
 from portico.core.tokens import Claims
-from portico.db.engine import Database
 from portico.gateway.recorder import Recorder
-from portico.gateway.registry import Registry
+from portico.gateway.surroundings import Receive, Send, Surroundings
 from portico.media.janus_errors import JanusUnavailable
-from portico.media.janus_node import JanusNode
 from portico.services import participants
 from portico.services import tokens as client_tokens
 from portico.services.participants import Joined
-from portico.services.tokens import TokenKeys
 from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
 from portico.signaling.effects import (
@@ -32,6 +28,7 @@ from portico.signaling.effects import (
     Close,
     CloseCode,
     Effect,
+    ExpectJoin,
     Message,
     Published,
     ToClient,
@@ -47,34 +44,19 @@ FIRST_MESSAGE_SECS = 10
 """A socket that says nothing by then is closed."""
 SLOW_BROWSER_SECS = 10
 """A browser that does not take a message for so long is lost: nobody waits for it, and Janus' queue for it must end."""
+TOLD_FIRST_SECS = 0.1
+"""How long the end of a call waits for its browser to take the news; one that takes nothing must not stay for that."""
 JANUS_SECS = 5
 ROW_FIRST_SECS = 2
 VERDICT_SECS = 5
 """How long a connection that lost Janus waits to hear whether all of Janus is gone."""
+JOIN_SECS = 30
+"""Until a browser with a data channel has to join: unseen, it may listen there. The SDK gives up after as long."""
 KICK_SECS = 0.8
 """What a kicked browser has to leave by itself."""
 TOKEN_LEEWAY = timedelta(seconds=5)
 JANUS_MESSAGE_MAX = 4 * 1024 * 1024
 _LEFT_REASONS = {CloseCode.TIMED_OUT: "timeout", CloseCode.FAILED: "timeout", CloseCode.SESSION_ENDED: "session_ended"}
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every connection of a gateway shares."""
-
-    db: Database
-    keys: TokenKeys
-    node: JanusNode
-    registry: Registry
-    janus: aiohttp.ClientSession
-    gateway_id: str
-    expiry_ends: Literal["join", "session"]
-    """What an expired token ends: joining only, or the running call too."""
-    clock: Callable[[], datetime]
-    grace: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +81,7 @@ class Connection:
         self._end: asyncio.Future[_End] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._expiry: asyncio.TimerHandle | None = None
+        self._expected: asyncio.TimerHandle | None = None  # what ends it unless its participant joins
         self._media: MediaRoom | None = None
         self._joining: asyncio.Future[Joined] | None = None  # set from the moment at which the participant may be in
         self._claims: Claims | None = None  # of the newest token that was accepted
@@ -116,8 +99,9 @@ class Connection:
         finally:
             for task in self._tasks:
                 task.cancel()
-            if self._expiry is not None:
-                self._expiry.cancel()
+            for timer in (self._expiry, self._expected):
+                if timer is not None:
+                    timer.cancel()
         await self._wind_up(end)
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -181,6 +165,8 @@ class Connection:
                     await self._perform(await self._check(token))
                 case Admit():
                     await self._perform(await self._admit(effect))
+                case ExpectJoin():
+                    self._expect_join()
                 case Published() | Unpublished():
                     self._note(effect)
                 case Trouble(text):
@@ -226,8 +212,8 @@ class Connection:
         if self._joining is None or (known is not None and known.family == claims.family):
             return
         joined = await asyncio.shield(self._joining)
-        note = partial(client_tokens.note_shown, participant_id=joined.participant_id, claims=claims)
-        await self._around.db.write(note)
+        show = partial(participants.show_token, participant_id=joined.participant_id, token=claims)
+        await self._around.db.write(partial(show, now=self._around.clock()))
 
     def _refuse(self, status: int, reason: str) -> list[Effect]:
         """The browser is told on its next request; one that sends none does not stay."""
@@ -252,6 +238,16 @@ class Connection:
         if self._expiry is not None:
             self._expiry.cancel()
         self._expiry = asyncio.get_running_loop().call_later(secs, end)
+
+    def _expect_join(self) -> None:
+        """From the first of these on, whatever else the browser does meanwhile."""
+
+        def end() -> None:
+            if self._joining is None:
+                self._finish(CloseCode.TIMED_OUT, "no participant joined", "timeout")
+
+        if self._expected is None:
+            self._expected = asyncio.get_running_loop().call_later(JOIN_SECS, end)
 
     def _expire_at(self, instant: datetime, now: datetime) -> None:
         """What the token's end ends: joining, which is over for whoever has not joined, or the running call too."""
@@ -344,15 +340,15 @@ class Connection:
 
     async def _leave(self, end: _End) -> None:
         written = asyncio.create_task(self._write_left(end, self._around.clock()))
-        if end.code is not None:
-            await self._close_browser(end.code, end.text)
+        told = asyncio.create_task(self._close_browser(end))
+        await asyncio.wait({told}, timeout=TOLD_FIRST_SECS)
         # The others hear of it from Janus, which frees everything of this browser as soon as its socket goes: so the
         # row comes first, unless the database takes too long for people to be heard who are not there.
         await asyncio.wait({written}, timeout=ROW_FIRST_SECS)
         if self._janus is not None:
             await self._janus.close()
         self._around.registry.leave(self._room_id, self, self._dialect.participant_id)
-        await written
+        await asyncio.gather(written, told)
 
     async def _write_left(self, end: _End, at: datetime) -> None:
         """Write that the participant left, however long the database does not take it."""
@@ -384,12 +380,14 @@ class Connection:
         except Exception:  # noqa: BLE001  the leave says the rest
             self._log.exception("timelines not written")
 
-    async def _close_browser(self, code: CloseCode, text: str) -> None:
+    async def _close_browser(self, end: _End) -> None:
+        if end.code is None:
+            return
         try:
             async with asyncio.timeout(SLOW_BROWSER_SECS):
-                await self._send({"type": "websocket.close", "code": int(code), "reason": text[:120]})
+                await self._send({"type": "websocket.close", "code": int(end.code), "reason": end.text[:120]})
         except (TimeoutError, OSError, RuntimeError):
-            self._log.info("the browser was gone before it was told", code=int(code))
+            self._log.info("the browser was gone before it was told", code=int(end.code))
 
 
 def _decode(text: str | None) -> object:

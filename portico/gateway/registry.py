@@ -129,6 +129,8 @@ class Registry:
         if occupied is None or member not in occupied.members:
             return
         occupied.members.remove(member)
+        if participant_id is not None and occupied.opening.done():
+            occupied.opening.result().streams.release(participant_id)  # who was admitted found the room open
         if not occupied.members:
             del self._rooms[room_id]
             self._spawn(self._destroy(occupied))

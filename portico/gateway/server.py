@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,8 +13,9 @@ import aiohttp
 import structlog
 
 from portico.db.engine import Database
-from portico.gateway.connection import SUBPROTOCOL, Connection, Surroundings
+from portico.gateway.connection import SUBPROTOCOL, Connection
 from portico.gateway.registry import Registry
+from portico.gateway.surroundings import Receive, Send, Surroundings
 from portico.media.dumps import Dumps
 from portico.media.janus_node import JanusNode
 from portico.services import gateways, sessions
@@ -25,14 +26,13 @@ log = structlog.get_logger()
 SWEEP_SECS = 1.0
 """How often empty sessions and dead gateways are looked for."""
 
-FOLLOW_SECS = 1.0
-"""How often at least the rows of connected participants are looked at; a commit of this process is seen at once."""
+FOLLOW_SECS = 0.15
+"""How often at least the rows of connected participants are looked at; a commit of this process is seen at once. With
+KICK_SECS it is less than the second within which whoever is kicked through another process is out."""
 FOLLOW_BACK = timedelta(seconds=60)
 """How far back a row's change is looked for: more than clocks differ, and than a write or a look may have to wait."""
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Gateway:
@@ -159,7 +159,8 @@ class Gateway:
             try:
                 await self._follow()
             except Exception:
-                log.exception("following failed")
+                log.exception("following failed", tried_again_in_secs=SWEEP_SECS)
+                await asyncio.sleep(SWEEP_SECS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FOLLOW_SECS):
                     await self._wake.wait()
@@ -167,6 +168,8 @@ class Gateway:
     async def _follow(self) -> None:
         assert self._around is not None
         self._wake.clear()
+        if not self.registry.connections:
+            return
         since = self._clock() - FOLLOW_BACK
         changed = partial(gateways.changes, gateway_id=self._around.gateway_id, since=since)
         self.registry.obey(await self._db.read(changed))

@@ -46,7 +46,7 @@ def set_muted(
     for participant in _meant(tx, session, targets):
         if participant.audio_muted is not muted:
             one = PARTICIPANTS.update().where(PARTICIPANTS.c.id == participant.id)
-            tx.execute(one.values(audio_muted=muted, updated_at=now))
+            tx.execute(one.values(audio_muted=muted, updated_at=max(now, participant.updated_at)))
     announce(tx, "participants")
 
 

@@ -54,6 +54,8 @@ def join(
     session = sessions.end_if_stale(tx, sessions.active_of(tx, room_id), now=now, grace=grace)
     if session is not None and _count(tx, session.id) >= room.max_participants:
         raise RoomFull(f"The room is full: {room.max_participants} participants are in it.")
+    if session is not None:
+        now = max(now, session.created_at)  # who began it looked at the clock later, and got the lock earlier
     session_id, recorded = sessions.open_or_continue(tx, room, now)
     label = token.permissions.participant if token is not None else None
     try:
@@ -111,6 +113,17 @@ def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime) -
     sessions.record_left(tx, participant, reason, now)
     sessions.note_if_empty(tx, participant.session_id, now)
     return True
+
+
+def show_token(tx: Transaction, participant_id: str, token: Claims, *, now: datetime) -> None:
+    """Note another token of a participant. One who was kicked with `revoke`, and is on the way out, loses it too."""
+    this = PARTICIPANTS.c.id == participant_id
+    room_id = tx.execute(select(PARTICIPANTS.c.room_id).where(this)).scalar_one()
+    sessions.lock_room(tx, room_id)
+    tokens.note_shown(tx, participant_id, token)
+    participant = tx.execute(select(PARTICIPANTS).where(this)).one()
+    if participant.left_reason == "kicked" and tokens.has_revoked(tx, participant_id):
+        tokens.revoke_those_of(tx, [participant], now)
 
 
 def _count(tx: Transaction, session_id: str) -> int:

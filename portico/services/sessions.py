@@ -83,7 +83,9 @@ def lock_active(tx: Transaction, session_id: str, account_id: str | None = None)
 def end(tx: Transaction, session_id: str, *, ended_reason: str, left_reason: str, now: datetime) -> None:
     """End an active session: everybody in it leaves. NotFound when unknown, SessionOver when it has ended."""
     session = lock_active(tx, session_id)
-    for participant in present(tx, session_id):
+    people = present(tx, session_id)
+    now = max(now, session.created_at, *(participant.joined_at for participant in people))  # as in record_left
+    for participant in people:
         record_left(tx, participant, left_reason, now)
     tx.execute(
         SESSIONS.update()
@@ -136,6 +138,8 @@ def stale_exist(tx: Transaction, *, now: datetime, grace: timedelta) -> bool:
 
 def record_left(tx: Transaction, participant: Row[Any], reason: str, now: datetime) -> None:
     """Write that a participant who is present leaves, and the event. The room is locked by the caller."""
+    # Whoever asked has looked at the clock before it got the lock; who joined meanwhile did not leave before that.
+    now = max(now, participant.joined_at)
     tx.execute(
         PARTICIPANTS.update()
         .where(PARTICIPANTS.c.id == participant.id)

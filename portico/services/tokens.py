@@ -140,6 +140,12 @@ def note_shown(tx: Transaction, participant_id: str, claims: Claims) -> None:
     insert_if_absent(tx, HELD, participant_id=participant_id, family=claims.family)
 
 
+def has_revoked(tx: Transaction, participant_id: str) -> bool:
+    """Whether any token that this participant has shown is revoked."""
+    both = select(HELD.c.family).join(REVOKED, REVOKED.c.family == HELD.c.family)
+    return tx.execute(both.where(HELD.c.participant_id == participant_id).limit(1)).first() is not None
+
+
 def revoke_those_of(tx: Transaction, participants: Iterable[Row[Any]], now: datetime) -> None:
     """Let nobody join any more with the tokens that these participants have, or with what is refreshed from them."""
     for participant in participants:

@@ -3,8 +3,10 @@
 Source: the pages of VideoRoom, AudioBridge and TextRoom in the Janus manual.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from portico.signaling.stream_ids import StreamIds
 
 VIDEOROOM = "janus.plugin.videoroom"
 AUDIOBRIDGE = "janus.plugin.audiobridge"
@@ -38,6 +40,7 @@ class MediaRoom:
     video: int
     text: int
     secret: str
+    streams: StreamIds = field(default_factory=StreamIds, compare=False, repr=False)
 
 
 def creations(room: MediaRoom, admin_key: str, dumps: str) -> list[tuple[str, dict[str, Any]]]:

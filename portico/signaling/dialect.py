@@ -18,6 +18,7 @@ from portico.signaling.effects import (
     Close,
     CloseCode,
     Effect,
+    ExpectJoin,
     Message,
     ToClient,
     ToJanus,
@@ -227,7 +228,8 @@ class Dialect:
         if allowed.announces is not None:
             self._held, self._held_join = message, (handle_id, allowed)
             return [Admit(allowed.announces.participant_id, allowed.announces.external)]
-        return self._forward(message, handle_id, allowed)
+        unseen = allowed.role is Role.TEXT and self.participant_id is None
+        return [*([ExpectJoin()] if unseen else []), *self._forward(message, handle_id, allowed)]
 
     def _has_its_only(self, role: Role) -> bool:
         unique = role in (Role.REGISTER, Role.MIXER, Role.LISTENER)
@@ -317,6 +319,8 @@ class Dialect:
             role = pending.role if pending is not None else None
             may_publish = self._permissions.can_publish
             effects += self._own.hear(content, role, message["sender"], may_publish=may_publish)
+            if self._kicked and role is Role.REGISTER:
+                effects += self._own.kick()  # it was too early for that: Janus did not know the participant yet
         if pending is None:
             return [*effects, *map(ToClient, self._subscriptions.told(message, content))]
         effects += self._finish(message, content, pending, self._room)

@@ -55,6 +55,11 @@ class Admit:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectJoin:
+    """The browser gets a data channel, over which it can listen and speak: it has to join soon, or go."""
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """End the connection. What was sent before arrives before."""
 
@@ -83,4 +88,4 @@ class Trouble:
     text: str
 
 
-Effect = ToJanus | ToClient | CheckToken | Admit | Close | Published | Unpublished | Trouble
+Effect = ToJanus | ToClient | CheckToken | Admit | ExpectJoin | Close | Published | Unpublished | Trouble

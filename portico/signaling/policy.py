@@ -178,6 +178,7 @@ def _join_publisher(sender: Sender, body: dict[str, Any]) -> Allowed:
         case StreamDisplay(key=key) if key != MIXER_KEY:
             if not sender.permissions.can_publish:
                 raise Refused("the token does not allow publishing")
+            _own_stream(sender, shown)
             return Allowed(Role.PUBLISHER, out, publishes=shown)
     raise Refused("display must name the participant or one of its streams")
 
@@ -200,6 +201,8 @@ def _join_subscriber(sender: Sender, body: dict[str, Any]) -> Allowed:
 
 def _configure_publisher(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
     shown = _stream_display(sender, body)
+    if shown is not None:
+        _own_stream(sender, shown)
     out: dict[str, Any] = {"request": "configure", **_dumped(shown), **_tracks(body)}
     if (bitrate := body.get("bitrate")) is not None:
         if isinstance(bitrate, bool) or not isinstance(bitrate, int) or bitrate < 0:
@@ -274,6 +277,13 @@ def _same(sender: Sender, participant_id: str) -> None:
         raise Refused("a participant must join first")
     if participant_id != sender.participant_id:
         raise Refused("display names another participant than the one that joined on this connection")
+
+
+def _own_stream(sender: Sender, shown: StreamDisplay) -> None:
+    if shown.key == MIXER_KEY:
+        raise Refused("display must not give a stream the key of the mixer")
+    if not sender.room.streams.claim(shown.stream_id, shown.participant_id):
+        raise Refused("display names a stream of another participant")
 
 
 def _tracks(body: dict[str, Any]) -> dict[str, bool]:

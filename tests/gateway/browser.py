@@ -1,6 +1,7 @@
 """A browser without media: speaks the dialect of the SDK over a real WebSocket, and remembers what it hears."""
 
 import asyncio
+import contextlib
 import json
 from types import TracebackType
 from typing import Any, Self
@@ -68,6 +69,17 @@ class SignalingBrowser:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.leave()
+
+    async def stuff(self) -> None:
+        """Read nothing any more, and ask until the server can tell us nothing any more."""
+        transport = self.socket._response.connection.transport  # type: ignore[union-attr]
+        assert transport is not None
+        transport.pause_reading()
+        request = {"janus": "detach", "handle_id": 1, "client_token": self.token}
+        with contextlib.suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(1):
+                    await self.say({**request, "transaction": "x" * 128})
 
     async def leave(self) -> None:
         """Close as a tab does."""

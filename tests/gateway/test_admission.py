@@ -8,10 +8,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from portico.gateway.connection import JOIN_SECS
 from tests.gateway.browser import Refused, SignalingBrowser
 from tests.gateway.conftest import Rooms, until
 from tests.servers import PorticoServer
-from tests.signaling.conversation import AUDIOBRIDGE, VIDEOROOM, participant_display, stream_display
+from tests.signaling.conversation import AUDIOBRIDGE, TEXTROOM, VIDEOROOM, participant_display, stream_display
 
 
 async def test_joins_and_leaves_are_facts_before_the_browser_hears_of_them(rooms: Rooms) -> None:
@@ -231,6 +232,25 @@ async def test_an_oversized_message_is_closed(rooms: Rooms) -> None:
         await browser.socket.send_str("x" * 300_000)
         await asyncio.wait_for(browser.closed.wait(), 5)
         assert browser.close_code == 1009
+
+
+async def test_nobody_stays_unseen_on_a_data_channel(rooms: Rooms) -> None:
+    room = rooms.create()
+    async with rooms.browser(room) as unseen, rooms.browser(room) as lobby, rooms.browser(room) as anna:
+        for browser in (unseen, lobby, anna):
+            await browser.create()
+        for browser in (unseen, anna):
+            handle = await browser.attach(TEXTROOM)
+            await browser.request(handle, {"request": "setup", "room": room})
+        register = await anna.attach(AUDIOBRIDGE)
+        body = {"request": "join", "display": participant_display(anna.participant_id, "Anna")}
+        await anna.request(register, body)
+        unseen.token = rooms.token(room)  # puts nothing off
+        await unseen.ask("keepalive")
+        await asyncio.wait_for(unseen.closed.wait(), JOIN_SECS + 3)  # time itself is what this test is about
+        assert unseen.close_code == 3999
+        for browser in (lobby, anna):
+            assert (await browser.ask("keepalive"))["janus"] == "ack"
 
 
 async def test_a_silent_socket_is_closed(rooms: Rooms) -> None:

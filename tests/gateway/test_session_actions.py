@@ -1,6 +1,10 @@
 """What the API does to people in a session, as their signaling sees it: end, kick, mute, unmute, revoked tokens."""
 
 import asyncio
+import random
+import time
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -9,6 +13,7 @@ from telnyx import PermissionDeniedError, UnprocessableEntityError
 from tests.gateway.browser import Refused, SignalingBrowser
 from tests.gateway.conftest import Rooms
 from tests.receiver import Receiver
+from tests.servers import PorticoServer
 from tests.signaling.conversation import AUDIOBRIDGE, VIDEOROOM, stream_display
 
 WITHIN = 2.0
@@ -85,6 +90,24 @@ async def test_a_kicked_participant_is_told_and_an_uncooperative_one_is_out_with
         await back.join()
 
 
+@pytest.mark.postgres
+async def test_a_kick_through_another_process_is_as_fast(postgres_url: str, tmp_path: Path) -> None:
+    settings = {"api_key": "KEY-of-two-processes", "database_url": postgres_url}
+    with PorticoServer(tmp_path / "a", **settings) as one, PorticoServer(tmp_path / "b", **settings) as other:
+        rooms, elsewhere = Rooms(one), Rooms(other)
+        room = rooms.create()
+        took: dict[Rooms, list[float]] = {rooms: [], elsewhere: []}
+        for asked in [*took] * 7:
+            async with rooms.browser(room) as anna:
+                await anna.join()
+                await asyncio.sleep(random.random() / 4)  # so that it hits any moment between two looks at the rows
+                act(asked, room, "kick", [anna.participant_id])
+                answered = time.monotonic()
+                assert await closed(anna) == 1008
+                took[asked].append(time.monotonic() - answered)
+        assert median(took[elsewhere]) < median(took[rooms]) + 0.3, took
+
+
 async def test_whoever_is_kicked_can_do_nothing_in_the_time_that_is_left(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna, rooms.browser(room) as ben:
@@ -100,6 +123,19 @@ async def test_whoever_is_kicked_can_do_nothing_in_the_time_that_is_left(rooms: 
         )
         assert await closed(anna) == 1008
         assert not [event for event in anna.events if event.get("transaction") == "last"]
+
+
+async def test_nobody_stays_by_not_listening(rooms: Rooms) -> None:
+    room = rooms.create()
+    async with rooms.browser(room) as anna, rooms.browser(room) as ben:
+        await anna.join()
+        await ben.join()
+        await mixer(ben)
+        _, joined = await mixer(anna)
+        await anna.stuff()
+        act(rooms, room, "kick", [anna.participant_id])
+        await ben.hears("leaving", joined["id"])
+        await anna.vanish()
 
 
 async def test_a_fresh_token_does_not_put_off_the_end(rooms: Rooms) -> None:
@@ -161,6 +197,22 @@ async def test_tokens_that_were_shown_during_the_call_are_revoked_as_well(rooms:
             await back.create()
             with pytest.raises(Refused, match="revoked"):
                 await back.attach(VIDEOROOM)
+
+
+async def test_a_token_that_is_shown_on_the_way_out_is_revoked_as_well(rooms: Rooms) -> None:
+    room = rooms.create()
+    first, second = rooms.token(room), rooms.token(room)
+    async with rooms.browser(room, token=first) as anna:
+        await anna.join()
+        act(rooms, room, "kick", "all", revoke=True)
+        await anna.hears("kicked")
+        anna.token = second
+        await anna.ask("keepalive")
+        await closed(anna)
+    async with rooms.browser(room, token=second) as back:
+        await back.create()
+        with pytest.raises(Refused, match="revoked"):
+            await back.attach(VIDEOROOM)
 
 
 async def test_mute_reaches_the_mix_and_survives_what_the_browser_tries(rooms: Rooms) -> None:

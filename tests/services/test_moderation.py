@@ -1,5 +1,7 @@
 """Ending, kicking and muting as facts, on both databases: whom it concerns, what is written, what is left alone."""
 
+import asyncio
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -110,6 +112,43 @@ async def test_a_kick_is_a_leave_with_its_own_reason(database: Database) -> None
         assert not participants.leave(tx, victim.participant_id, "timeout", now=LATER + SECOND)
 
     await database.write(kick)
+
+
+@pytest.mark.parametrize("action", ["kick", "mute", "end"])
+async def test_what_waited_for_the_lock_happens_after_what_it_waited_for(database: Database, action: str) -> None:
+    def act(tx: Transaction) -> None:
+        room_id = a_room(tx)
+        early = a_participant(tx, room_id)
+        session_id, account_id = early.session_id, an_account(tx)
+        late = a_participant(tx, room_id, now=NOW + SECOND)
+        then = NOW + SECOND / 2  # when the request came that gets the lock only now
+        match action:
+            case "kick":
+                moderation.kick(tx, account_id, session_id, some(late), now=then)
+            case "mute":
+                moderation.set_muted(tx, account_id, session_id, ALL, muted=True, now=then)
+            case "end":
+                moderation.end(tx, account_id, session_id, now=then)
+        found = row(tx, schema.room_participants, late.participant_id)
+        assert found.updated_at >= found.joined_at
+        assert found.left_at is None or found.left_at >= found.joined_at
+        session = row(tx, schema.room_sessions, session_id)
+        assert session.ended_at is None or session.ended_at >= found.left_at
+        times = [each.occurred_at for each in sorted(rows(tx, schema.events, room_id=room_id), key=lambda e: e.seq)]
+        assert times == sorted(times)
+
+    await database.write(act)
+
+
+async def test_nobody_joins_before_the_session_began(database: Database) -> None:
+    def act(tx: Transaction) -> None:
+        room_id = a_room(tx)
+        first, second = a_participant(tx, room_id, now=NOW + SECOND), a_participant(tx, room_id, now=NOW)
+        assert first.session_id == second.session_id
+        began = row(tx, schema.room_sessions, first.session_id).created_at
+        assert row(tx, schema.room_participants, second.participant_id).joined_at == began == NOW + SECOND
+
+    await database.write(act)
 
 
 async def test_a_kick_frees_a_seat_at_once(database: Database) -> None:
@@ -255,5 +294,42 @@ async def test_only_a_kick_that_says_so_revokes_and_only_what_the_kicked_have(da
         assert tokens.is_revoked(tx, hers) is revoke
         assert not tokens.is_revoked(tx, his)
         assert present(tx, [anna, ben]) == [False, True]
+
+    await database.write(kick)
+
+
+async def test_a_token_that_is_shown_while_its_holder_is_kicked_is_revoked_in_any_order(database: Database) -> None:
+    for _ in range(10):
+
+        def meet(tx: Transaction) -> tuple[str, Joined, Claims]:
+            room_id, account_id = a_room(tx), an_account(tx)
+            anna = join_with(tx, claims(room_id, account_id))
+            return account_id, anna, claims(room_id, account_id)
+
+        account_id, anna, second = await database.write(meet)
+        kick = partial(moderation.kick, account_id=account_id, session_id=anna.session_id, targets=ALL, revoke=True)
+        show = partial(participants.show_token, participant_id=anna.participant_id, token=second)
+        acts = [partial(kick, now=LATER), partial(show, now=LATER)]
+        random.shuffle(acts)
+        await asyncio.gather(*map(database.write, acts))
+        assert await database.read(partial(tokens.is_revoked, claims=second))
+
+
+async def test_whoever_stays_loses_no_token_by_the_kick_of_another_with_the_same(database: Database) -> None:
+    def kick(tx: Transaction) -> None:
+        room_id, account_id = a_room(tx), an_account(tx)
+        shared, own = claims(room_id, account_id), claims(room_id, account_id)
+        anna, ben = join_with(tx, shared), join_with(tx, shared)
+        moderation.kick(tx, account_id, anna.session_id, all_but(ben), revoke=True, now=LATER)
+        participants.show_token(tx, ben.participant_id, own, now=LATER)
+        assert tokens.is_revoked(tx, shared)
+        assert not tokens.is_revoked(tx, own)
+        moderation.kick(tx, account_id, anna.session_id, ALL, now=LATER)
+        other = claims(room_id, account_id)
+        cleo = join_with(tx, other)
+        moderation.kick(tx, account_id, cleo.session_id, ALL, now=LATER)
+        participants.show_token(tx, cleo.participant_id, own, now=LATER)
+        assert not tokens.is_revoked(tx, other)
+        assert not tokens.is_revoked(tx, own)
 
     await database.write(kick)

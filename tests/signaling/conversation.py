@@ -27,8 +27,18 @@ def participant_display(participant_id: str = PARTICIPANT, context: str = "Anna"
     return encode({"participantId": participant_id, "external": context, "canReceiveMessages": True})
 
 
-def stream_display(key: str = "self", participant_id: str = PARTICIPANT, audio: bool = True, video: bool = True) -> str:
-    stream = {"id": STREAM, "key": key, "isAudioEnabled": audio, "isVideoEnabled": video}
+Body = dict[str, Any]
+
+
+def stream_display(
+    key: str = "self",
+    participant_id: str = PARTICIPANT,
+    audio: bool = True,
+    video: bool = True,
+    *,
+    stream_id: str = STREAM,
+) -> str:
+    stream = {"id": stream_id, "key": key, "isAudioEnabled": audio, "isVideoEnabled": video}
     return encode({"participantId": participant_id, "stream": stream})
 
 

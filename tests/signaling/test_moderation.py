@@ -326,6 +326,17 @@ class TestKicking:
         assert isinstance(end, Close)
         assert talk.admitted == []
 
+    def test_whoever_is_kicked_while_joining_is_announced_and_then_kicked(self) -> None:
+        talk = Conversation()
+        talk.create()
+        register = talk.attach(AUDIOBRIDGE)
+        talk.ask(register, {"request": "join", "display": participant_display()})
+        assert talk.dialect.kick() == []
+        effects = talk.reply(register, {"audiobridge": "joined", "room": ROOM.video, "id": 11, "participants": []})
+        kick = {"request": "kick", "room": ROOM.video, "id": 11, "secret": ROOM.secret}
+        assert own(effects) == [(register, kick)]
+        assert [heard["plugindata"]["data"]["audiobridge"] for heard in to_client(effects)] == ["joined"]
+
 
 def test_the_session_of_our_own_orders_is_the_browsers() -> None:
     talk = joined()

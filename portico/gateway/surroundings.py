@@ -1,0 +1,32 @@
+"""What all connections of a gateway work with."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import aiohttp
+
+from portico.db.engine import Database
+from portico.gateway.registry import Registry
+from portico.media.janus_node import JanusNode
+from portico.services.tokens import TokenKeys
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every connection of a gateway shares."""
+
+    db: Database
+    keys: TokenKeys
+    node: JanusNode
+    registry: Registry
+    janus: aiohttp.ClientSession
+    gateway_id: str
+    expiry_ends: Literal["join", "session"]
+    """What an expired token ends: joining only, or the running call too."""
+    clock: Callable[[], datetime]
+    grace: timedelta
