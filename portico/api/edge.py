@@ -26,6 +26,8 @@ _FOR_PAGES_OF_ANY_ORIGIN = [
     (b"access-control-expose-headers", _EXPOSED.encode()),
 ]
 _PREFLIGHT_AGE_SECS = "86400"
+_INVITATION = re.compile(r"/meet/[^/]+/token")
+"""Where the holder of a meeting link asks for tokens: as much work as the API's own, for anybody who knocks."""
 
 
 class Edge:
@@ -43,7 +45,8 @@ class Edge:
         request_id = _request_id(headers.get("x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
         is_api = scope["path"].startswith("/v2/") or scope["path"] == "/v2"
-        exchange = _Exchange(send, request_id, self._rate_limit.look(_address(scope)) if is_api else None)
+        is_counted = is_api or _INVITATION.fullmatch(scope["path"]) is not None
+        exchange = _Exchange(send, request_id, self._rate_limit.look(_address(scope)) if is_counted else None)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
                 await _preflight(headers)(scope, receive, exchange.send)

@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document: each endpoint describes itself with operation(), document() puts it together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
@@ -27,6 +28,15 @@ _ERRORS = {
     500: "A fault of the server, written to its log under the request id.",
     503: "The server has more to do than it can; try again after Retry-After.",
 }
+_RATE_HEADERS = {
+    "x-ratelimit-limit": ("Requests that may be made at once when none was made for a while.", 0),
+    "x-ratelimit-remaining": ("Requests that are left of them.", 0),
+    "x-ratelimit-reset": ("Seconds until all of them are there again.", 1),
+}
+_RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}}
+}
+_TOLD_TO_WAIT = (429, 503)
 _FLAGS = {
     "include_sessions": "Embed each room's newest sessions, at most 250 of a room.",
     "include_participants": "Embed each session's latest participants, at most 250 of a session.",
@@ -76,8 +86,7 @@ def operation(
     if public:
         extra["security"] = []
     declared: dict[int | str, Any] = {status: _success(answer, is_list=filters is not None and status == 200)}
-    for code in _possible_errors("requestBody" in extra, bool(parameters), public):
-        declared[code] = {"description": _ERRORS[code], "content": _json({"$ref": "#/components/schemas/Errors"})}
+    declared |= {code: _error(code) for code in _possible_errors("requestBody" in extra, bool(parameters), public)}
     return {
         "operation_id": operation_id,
         "summary": summary,
@@ -110,6 +119,7 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
     _forget_validation_of_fastapi(described)
     components = described.setdefault("components", {})
     components["schemas"] = schemas.RESOURCES
+    components["headers"] = {name: _counter(*said) for name, said in _RATE_HEADERS.items()}
     components["securitySchemes"] = {
         "bearerAuth": {"type": "http", "scheme": "bearer", "description": "An API key of your account."}
     }
@@ -137,11 +147,25 @@ def _possible_errors(has_body: bool, has_query: bool, public: bool) -> list[int]
 
 def _success(answer: str | None, *, is_list: bool) -> dict[str, Any]:
     if answer is None:
-        return {"description": "Done; no content."}
-    response: dict[str, Any] = {"description": "Success.", "content": _json(schemas.ANSWERS[answer])}
-    if is_list:
-        response["headers"] = {"Total-Pages": {"description": "As in meta.", "schema": {"type": "integer"}}}
-    return response
+        return {"description": "Done; no content.", "headers": _headers()}
+    total_pages = {"Total-Pages": {"description": "As in meta.", "schema": {"type": "integer"}}}
+    headers = _headers(total_pages if is_list else {})
+    return {"description": "Success.", "headers": headers, "content": _json(schemas.ANSWERS[answer])}
+
+
+def _error(code: int) -> dict[str, Any]:
+    content = _json({"$ref": "#/components/schemas/Errors"})
+    headers = _headers(_RETRY_AFTER if code in _TOLD_TO_WAIT else {})
+    return {"description": _ERRORS[code], "headers": headers, "content": content}
+
+
+def _headers(own: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Those that an answer has of its own, beside those that every answer has."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in _RATE_HEADERS} | dict(own)
+
+
+def _counter(description: str, minimum: int) -> dict[str, Any]:
+    return {"description": description, "required": True, "schema": {"type": "integer", "minimum": minimum}}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from portico.core import filters, paging
-from portico.core.errors import Invalid
+from portico.core.errors import Fault, Invalid
 from portico.core.filters import Attribute, Condition
 from portico.core.paging import Page
 from portico.services import compositions
@@ -105,8 +105,20 @@ def read_list(request: Request, attributes: Sequence[Attribute], flags: Sequence
     chosen, wrong_flags = filters.parse_flags(parameters, flags)
     if faults := [*wrong_filters, *wrong_flags, *wrong_page]:
         raise Invalid(*faults)
-    names_page = any(name in ("page[number]", "page[size]") for name, _ in parameters)
+    names_page = any(name in paging.PARAMETERS for name, _ in parameters)
     return ListQuery(page, conditions, chosen, names_page)
+
+
+def expect_known(request: Request) -> None:
+    """Before many things are deleted, what looks like a filter or a page has to be one; read_list knows the filters.
+
+    Raises Invalid with every parameter in brackets that means nothing: a misspelt one would delete more than was meant.
+    """
+    names = [name for name, _ in request.query_params.multi_items() if "[" in name or "]" in name]
+    unknown = [name for name in names if name not in paging.PARAMETERS and "filter" not in name.lower()]
+    if unknown:
+        detail = "There is no such parameter here."
+        raise Invalid(*(Fault("10031", "Invalid request filter", detail, parameter=name) for name in unknown))
 
 
 def read_flags(request: Request, *names: str) -> frozenset[str]:

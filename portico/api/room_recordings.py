@@ -58,6 +58,7 @@ async def delete_many(request: Request, api: Api, account_id: AccountId) -> Resp
     """Every completed recording that matches all filters; without filters all of your account. With a page, those
     that the list shows on this page. What is not completed stays and is not counted.
     Filters that nobody knows are refused: a misspelt one would delete more than was meant."""
+    queries.expect_known(request)
     query = queries.read_list(request, queries.RECORDINGS)
     delete_them = _delete_page if query.names_page else _delete_all
     deleted = await delete_them(api, account_id, query)

@@ -10,7 +10,7 @@ from portico.api.bodies import Body
 from portico.api.context import AccountId, Api, Context
 from portico.api.openapi import operation
 from portico.api.paths import RoomSessionId
-from portico.core import targets
+from portico.core import casting, targets
 from portico.services import listing, moderation
 
 router = APIRouter(prefix="/v2", tags=["Room Sessions"])
@@ -90,6 +90,7 @@ _DONE = {"data": {"result": "ok"}}
 )
 async def end(api: Api, account_id: AccountId, room_session_id: RoomSessionId, body: Body) -> Response:
     """Everybody in it is disconnected. Whoever joins the room afterwards begins its next session."""
+    casting.cast((), body)
     act = partial(moderation.end, account_id=account_id, session_id=room_session_id, now=api.clock())
     await api.db.write(act)
     return JSONResponse(_DONE)

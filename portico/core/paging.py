@@ -8,6 +8,7 @@ from portico.core.errors import Fault
 
 SIZE_DEFAULT = 20
 SIZE_MAX = 250
+PARAMETERS = ("page[number]", "page[size]")
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 

@@ -2,13 +2,16 @@
 
 import http.client
 import json
+import re
 import socket
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.api import bodies
+from portico.api.app import document
 from tests.api.serving import Served
 from tests.api.world import World
 
@@ -63,6 +66,16 @@ async def test_other_content_types_are_refused_unless_the_body_is_empty(sqlite_w
     answer = await sqlite_world.k1.post("/v2/rooms", content=b"a=b", headers=form)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (415, "10014")
     assert (await sqlite_world.k1.post("/v2/rooms", headers=form)).status_code == 201
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"x"', b"7", b"null"])
+async def test_every_operation_with_a_body_wants_an_object(sqlite_world: World, body: bytes) -> None:
+    items = document()["paths"].items()
+    asked = [(method, path) for path, item in items for method in item if "requestBody" in item[method]]
+    assert len(asked) == 10
+    for method, path in asked:
+        answer = await sqlite_world.k1.request(method, re.sub(r"\{\w+\}", str(uuid4()), path), content=body)
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "10027"), path
 
 
 async def test_get_and_delete_never_look_at_bodies(sqlite_world: World) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 from jsonschema import Draft202012Validator
 
@@ -76,6 +77,18 @@ def test_bodies_are_described_with_limits_and_defaults() -> None:
     assert (limit["minimum"], limit["maximum"], limit["default"]) == (2, 50, 10)
     theirs = official()["components"]["schemas"]["CreateRoomRequest"]["properties"]
     assert set(properties) == set(theirs)
+
+
+def test_every_answer_of_every_operation_tells_of_the_rate_limit() -> None:
+    names = {f"x-ratelimit-{name}" for name in ("limit", "remaining", "reset")}
+    assert set(document()["components"]["headers"]) == names
+    for operation in operations().values():
+        answers: dict[str, dict[str, Any]] = operation["responses"]  # type: ignore[assignment]
+        assert {"429", "500", "503"} <= set(answers)
+        for status, answer in answers.items():
+            declared = answer["headers"]
+            assert all(declared[name] == {"$ref": f"#/components/headers/{name}"} for name in names)
+            assert ("Retry-After" in declared) is (status in ("429", "503"))
 
 
 def test_only_refreshing_needs_no_key() -> None:

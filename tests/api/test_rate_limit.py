@@ -12,6 +12,8 @@ from portico.api.rate_limit import RateLimit, network
 from portico.core.errors import Busy
 from portico.core.rate import SECOND_NS, Limit
 from portico.db.connect import open_database
+from portico.services import tokens
+from portico.web import invitations
 from tests.api.world import World, world_on
 
 THREE = Limit(3, 3600)
@@ -87,12 +89,29 @@ async def test_callers_without_a_key_share_their_address(limited: World) -> None
         assert (await elsewhere.get("/v2/rooms")).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/v20", "/meet/x"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/v20", "/meet/x", "/meet/x/token/"]
+)
 async def test_other_paths_are_never_limited(limited: World, path: str) -> None:
     limited.app.include_router(operations.router({}, CollectorRegistry()))
     answers = [await limited.nobody.get(path) for _ in range(5)]
     assert {answer.status_code for answer in answers} <= {200, 404}
     assert not any("x-ratelimit-limit" in answer.headers for answer in answers)
+
+
+async def test_holders_of_meeting_links_share_the_limit_of_their_address(limited: World) -> None:
+    limited.app.include_router(invitations.router(limited.db, limited.keys, limited.clock))
+    room = await limited.room()
+    path, invite = f"/meet/{room['id']}/token", tokens.invite(limited.keys, room["id"])
+    good = await limited.nobody.post(path, json={"invite": invite})
+    assert (good.status_code, told(good)[:2]) == (201, (3, 2))
+    assert told(await limited.nobody.post(path, json={"invite": "guessed"}))[1] == 1
+    assert told(await limited.nobody.get("/v2/rooms"))[1] == 0
+    refused = await limited.nobody.post(path, json={"invite": invite})
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (429, "10011")
+    assert int(refused.headers["retry-after"]) > 1100
+    async with from_address(limited, "192.0.2.7") as elsewhere:
+        assert (await elsewhere.post(path, json={"invite": invite})).status_code == 201
 
 
 async def test_preflights_are_never_limited_and_count_nothing(limited: World) -> None:

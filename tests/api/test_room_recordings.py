@@ -143,6 +143,17 @@ async def test_wrong_filters_are_named_and_delete_nothing(sqlite_world: World, q
     assert await ids(sqlite_world) == [recording_id]
 
 
+@pytest.mark.parametrize(
+    "name", ["fliter[session_id]", "session_id[eq]", "page[nubmer]", "page[]", "page[size", " filter[session_id]"]
+)
+async def test_a_misspelt_parameter_deletes_nothing(sqlite_world: World, name: str) -> None:
+    recording_id = await recorded(sqlite_world, await someone(sqlite_world))
+    answer = await sqlite_world.k1.delete(PATH, params={name: recording_id, "unknown": "but plain"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["source"] == {"parameter": name}
+    assert await ids(sqlite_world) == [recording_id]
+
+
 async def test_deleting_one(world: World) -> None:
     recording_id = await recorded(world, await someone(world))
     running = await going_on(world, await someone(world))

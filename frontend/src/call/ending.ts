@@ -63,5 +63,6 @@ function endingOfRefusal({ status, sentence }: { status: number; sentence: strin
 export function endingOfGrant(error: unknown): Ending {
   if (!(error instanceof GrantRefused)) throw error;
   if (error.status === 404) return ending("gone");
+  if (error.status === 429) return ending("busy");
   return error.status >= 400 && error.status < 500 ? ending("refused") : ending("unreachable");
 }
