@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -22,6 +21,7 @@ from tests.factories import NOW, row, rows
 from tests.recorded import a_recording, a_stream, link, over, somebody
 from tests.test_cli_webhooks import WITHIN_SECS, Shell, shell
 
+NOBODYS = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
 __all__ = ["shell"]
 
 SECONDS = 83
@@ -158,11 +158,11 @@ async def test_a_film_that_is_deleted_meanwhile(shell: Shell) -> None:
     [
         (["recordings", "list", "--session", "x"], "There is no session x"),
         (["recordings", "list", "--limit", "0"], "--limit"),
-        (["compositions", "list", "--session", str(uuid4())], "There is no session"),
-        (["compositions", "watch", str(uuid4())], "There is no composition"),
+        (["compositions", "list", "--session", NOBODYS], "There is no session"),
+        (["compositions", "watch", NOBODYS], "There is no composition"),
         (["compositions", "watch", "\x1b"], "There is no composition \\x1b"),
         (["compositions", "watch"], "ID"),
-        (["compositions", "create", str(uuid4())], "There is no session"),
+        (["compositions", "create", NOBODYS], "There is no session"),
         (["compositions", "create"], "SESSION_ID"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

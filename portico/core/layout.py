@@ -43,12 +43,13 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class _Stay:
-    """A time for which a source wants a cell. `rank` says who is served first."""
+    """A time for which a source wants a cell, and when its picture is seen in it. `rank` says who is served first."""
 
     rank: int
-    source: Source
+    recording_id: str
     from_ms: int
     until_ms: int
+    pictures: tuple[tuple[int, int], ...]
 
 
 Cell = tuple[int, int, int, int]
@@ -74,8 +75,8 @@ def plan(
     # A stable sort: of two regions with one z_pos, the later member is on top.
     for z, region in enumerate(sorted(regions or (everywhere,), key=lambda region: region.z_pos)):
         for stay, cell, from_ms in _seated(region, sources, placeholders):
-            whole = Placement(stay.source.recording_id, from_ms, stay.until_ms, *cell, z)
-            placements += _pieces(whole, stay.source, started_ms, ended_ms)
+            whole = Placement(stay.recording_id, from_ms, stay.until_ms, *cell, z)
+            placements += _pieces(whole, stay.pictures, started_ms, ended_ms)
     return tuple(sorted(placements, key=lambda one: (one.z, one.from_ms, one.y, one.x)))
 
 
@@ -122,12 +123,14 @@ def _wanted(region: Region, sources: Sequence[Source]) -> list[Source]:
 
 
 def _stays(sources: Sequence[Source], placeholders: bool) -> list[_Stay]:
-    return [
-        _Stay(rank, source, from_ms, until_ms)
-        for rank, source in enumerate(sources)
-        for from_ms, until_ms in ([(source.started_ms, source.ended_ms)] if placeholders else _shown(source))
-        if from_ms < until_ms
-    ]
+    stays = []
+    for rank, source in enumerate(sources):
+        pictures = _shown(source)
+        if not placeholders:
+            stays += [_Stay(rank, source.recording_id, *picture, (picture,)) for picture in pictures]
+        elif source.started_ms < source.ended_ms:
+            stays.append(_Stay(rank, source.recording_id, source.started_ms, source.ended_ms, tuple(pictures)))
+    return stays
 
 
 def _shown(source: Source) -> list[tuple[int, int]]:
@@ -179,10 +182,10 @@ def _assigned(stays: Sequence[_Stay], places: int) -> list[tuple[_Stay, int, int
     return result
 
 
-def _pieces(whole: Placement, source: Source, started_ms: int, ended_ms: int) -> list[Placement]:
+def _pieces(whole: Placement, shown: Sequence[tuple[int, int]], started_ms: int, ended_ms: int) -> list[Placement]:
     """The placement, cut to the film and counted from its beginning, in turns of picture and placeholder."""
     begin, end = max(whole.from_ms, started_ms), min(whole.until_ms, ended_ms)
-    pictures = [(max(a, begin), min(b, end)) for a, b in _shown(source) if max(a, begin) < min(b, end)]
+    pictures = [(max(a, begin), min(b, end)) for a, b in shown if max(a, begin) < min(b, end)]
     pieces, at = [], begin
     for from_ms, until_ms in [*pictures, (end, end)]:
         pieces += [(at, from_ms, True), (from_ms, until_ms, False)]

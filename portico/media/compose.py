@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -20,7 +20,7 @@ import msgspec
 
 from portico.media import ffmpeg_run, film
 from portico.media.ffmpeg_run import Ended, Running
-from portico.media.film import FilmPlan, Segment, Stretch
+from portico.media.film import FilmPlan, Input, Segment, Stretch
 from portico.media.film_work import Step, WorkFolder, settle, size_and_sha256
 
 NICENESS = 19
@@ -45,7 +45,7 @@ class Composed:
     sha256: str
     duration_ms: int
     left_out: tuple[str, ...]
-    """Recordings in whose files ffmpeg finds not one frame or sample."""
+    """Recordings in whose files ffmpeg found not one frame or sample, at least from where a part of the film begins."""
 
 
 def compose(
@@ -95,7 +95,8 @@ class _Composer:
         self._progress = progress
         self._threads = threads
         self._lettering = False
-        self._left_out: list[str] = []
+        self._unreadable: set[str] = set()
+        self._left_out: dict[str, None] = {}
 
     def compose(self, out: Path) -> Composed:
         self._write_names()
@@ -118,16 +119,14 @@ class _Composer:
 
     def _picture(self, number: int, segment: Segment) -> tuple[str, int]:
         file = f"picture-{number:05}.mp4"
-        paths = {video.recording_id: video.path for video in self._plan.videos}
-        shown = {tile.recording_id: paths[tile.recording_id] for tile in segment.tiles if not tile.placeholder}
 
-        def step() -> Step:
-            tiles = tuple(tile for tile in segment.tiles if tile.placeholder or tile.recording_id not in self._left_out)
+        def step(without: Container[str]) -> Step:
+            tiles = tuple(tile for tile in segment.tiles if tile.placeholder or tile.recording_id not in without)
             left = replace(segment, tiles=tiles)
             command = film.segment_command(self._plan, left, threads=self._threads, lettering=self._lettering)
             return Step(file, tuple(command), segment.frames * film.FRAME_MS * 1000, segment.frames)
 
-        self._make(step, 1.0, shown, "0:v:0")
+        self._make(step, 1.0, film.seen(self._plan, segment))
         return file, segment.frames
 
     def _sound(self, number: int, stretch: Stretch) -> tuple[str, int]:
@@ -141,38 +140,44 @@ class _Composer:
             for part, group in zip(parts, groups, strict=True):
                 self._sum(part, group, cost)
             whole = Step(file, tuple(film.sums_command(stretch, parts)), _length_us(stretch))
-            self._make(lambda: whole, cost, {}, "0:a:0")
+            self._make(lambda _: whole, cost, {})
         return file, stretch.frames
 
     def _sum(self, file: str, stretch: Stretch, cost: float) -> None:
-        def step() -> Step:
-            audios = tuple(audio for audio in stretch.audios if audio.recording_id not in self._left_out)
+        def step(without: Container[str]) -> Step:
+            audios = tuple(audio for audio in stretch.audios if audio.recording_id not in without)
             command = film.stretch_command(self._plan, replace(stretch, audios=audios))
             return Step(file, tuple(command), _length_us(stretch))
 
-        self._make(step, cost, {audio.recording_id: audio.path for audio in stretch.audios}, "0:a:0")
+        self._make(step, cost, film.heard(self._plan, stretch))
 
-    def _make(self, next_step: Callable[[], Step], cost: float, inputs: dict[str, str], stream: str) -> None:
-        """Makes one part, unless it is there. Inputs that prove to be unreadable are left out from then on."""
-        step = next_step()
+    def _make(self, step_of: Callable[[Container[str]], Step], cost: float, inputs: Mapping[str, Input]) -> None:
+        """Makes one part, unless it is there: `step_of` tells how, without some recordings.
+
+        Those that prove to be unreadable where it begins are left out; those that are so at all, from then on.
+        """
+        without = set(self._unreadable)
+        step = step_of(without)
         while not self._folder.has(step):
             made = self._folder.path / f"{step.file}.part"
             ended = self._run([*step.arguments, str(made)], cost)
             if _complete(step, ended):
                 self._folder.keep(step, made)
                 break
-            broken = [each for each in inputs if each not in self._left_out and not self._reads(inputs[each], stream)]
+            broken = [each for each in inputs if each not in without and not self._reads(inputs[each])]
             if not broken:
                 raise CompositionError(_why(step, ended))
-            self._left_out += broken
-            step = next_step()
+            self._unreadable |= {each for each in broken if not self._reads(replace(inputs[each], position_ms=0))}
+            self._left_out |= dict.fromkeys(broken)
+            without |= set(broken)
+            step = step_of(without)
         self._progress.past(step.length_us, cost)
 
-    def _reads(self, path: str, stream: str) -> bool:
-        """Whether anything can be decoded from a file. One that is not there at all is an error."""
-        if not Path(path).exists():
-            raise CompositionError(f"The file of a recording is missing: {Path(path).name}.")
-        ended = ffmpeg_run.run(film.reading_trial(path, stream), self._folder.path)
+    def _reads(self, each: Input) -> bool:
+        """Whether anything can be decoded of what is read. A file that is not there at all is an error."""
+        if not Path(each.path).exists():
+            raise CompositionError(f"The file of a recording is missing: {Path(each.path).name}.")
+        ended = ffmpeg_run.run(film.reading_trial(each), self._folder.path)
         return ended.status == 0 and (ended.frames > 0 or ended.out_us > 0)
 
     def _join(self, pictures: Sequence[tuple[str, int]], sounds: Sequence[tuple[str, int]], out: Path) -> None:

@@ -20,6 +20,8 @@ SAMPLE_RATE = 48_000
 SEGMENT_FRAMES = 5 * 60 * FPS
 INPUTS_AT_ONCE = 32
 """Recordings that one command sums; more are summed in groups first."""
+PIXELS_MAX = 8192 * 4320
+"""Of a recorded picture. One that says that it is larger is not decoded: a few kilobytes can ask for gigabytes."""
 
 Preset = Literal["fast", "default", "small"]
 
@@ -99,6 +101,23 @@ class Stretch:
         return self.frames * SAMPLE_RATE // FPS
 
 
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A stream of a recording's file, such as "0:v:0", and from which of its timestamps on it is read."""
+
+    path: str
+    stream: str
+    position_ms: int
+
+    @property
+    def arguments(self) -> list[str]:
+        """What has ffmpeg read it so that its timestamp `position_ms` becomes 0, whatever its first timestamp is."""
+        where = ["-seek_timestamp", "1", "-ss", f"{max(0, self.position_ms) / 1000:.3f}"]
+        if self.position_ms < 0:
+            where += ["-itsoffset", f"{-self.position_ms / 1000:.3f}"]
+        return ["-threads", "1", "-protocol_whitelist", "file", *where, "-i", f"file:{self.path}"]
+
+
 def segments(plan: FilmPlan) -> tuple[Segment, ...]:
     """The film's picture in order: together they have each of its frames once."""
     cuts = {plan.frames, *range(0, plan.frames, SEGMENT_FRAMES)}
@@ -140,22 +159,14 @@ def groups(stretch: Stretch) -> tuple[Stretch, ...]:
 
 def segment_command(plan: FilmPlan, segment: Segment, *, threads: int, lettering: bool) -> list[str]:
     """Arguments, without the output's name, that encode one segment's picture into an MP4 of exactly its frames."""
-    inputs: list[str] = []
-    at_ms = plan.started_ms + segment.first_frame * FRAME_MS
-    files = {video.recording_id: video for video in plan.videos}
-    seen = dict.fromkeys(tile.recording_id for tile in segment.tiles if not tile.placeholder)
-    for recording_id in seen:
-        video = files[recording_id]
-        # A change of resolution must not tear the graph down: that would lose what its filters hold and what the
-        # other inputs show. Its filters take frames of any size. The frames since the last keyframe come along, so
-        # that a still picture is there from the first frame on.
-        inputs += ["-reinit_filter", "0", "-noaccurate_seek", *_input(video.path, at_ms - video.started_ms)]
-    graph = film_picture.graph(
-        even(plan.width), even(plan.height), segment.tiles, tuple(seen), _names(plan) if lettering else {}
-    )
+    inputs = seen(plan, segment)
+    # The last keyframe may be as far back as the beginning.
+    stays = {name: segment.frames + max(0, each.position_ms) // FRAME_MS + FPS for name, each in inputs.items()}
+    names = _names(plan) if lettering else {}
+    graph = film_picture.graph(even(plan.width), even(plan.height), segment.tiles, stays, names)
     x264_preset, quality, more = _QUALITY[plan.preset]
     return [
-        *inputs,
+        *(argument for each in inputs.values() for argument in _seen(each)),
         *("-filter_complex_threads", "1", "-filter_complex", graph, "-map", "[film]"),
         *("-frames:v", str(segment.frames), "-c:v", "libx264", "-preset", x264_preset, "-crf", str(quality)),
         # Whoever joins the segments has one header for all of them: x264 must not fit it to the content.
@@ -165,15 +176,28 @@ def segment_command(plan: FilmPlan, segment: Segment, *, threads: int, lettering
     ]
 
 
+def seen(plan: FilmPlan, segment: Segment) -> dict[str, Input]:
+    """What `segment_command` reads, in order, by recording."""
+    at_ms = plan.started_ms + segment.first_frame * FRAME_MS
+    files = {video.recording_id: video for video in plan.videos}
+    shown = dict.fromkeys(tile.recording_id for tile in segment.tiles if not tile.placeholder)
+    return {each: Input(files[each].path, "0:v:0", at_ms - files[each].started_ms) for each in shown}
+
+
+def heard(plan: FilmPlan, stretch: Stretch) -> dict[str, Input]:
+    """What `stretch_command` reads, in order, by recording."""
+    at_ms = plan.started_ms + stretch.first_frame * FRAME_MS
+    return {each.recording_id: Input(each.path, "0:a:0", at_ms - each.started_ms) for each in stretch.audios}
+
+
 def stretch_command(plan: FilmPlan, stretch: Stretch) -> list[str]:
     """Arguments, without the output's name, that sum what is heard into a FLAC of exactly the stretch's samples."""
     inputs, chains = [], []
     at_ms = plan.started_ms + stretch.first_frame * FRAME_MS
-    for number, audio in enumerate(stretch.audios):
-        position_ms = at_ms - audio.started_ms
-        run_up_ms = min(_RUN_UP_MS, max(0, position_ms))
-        inputs += _input(audio.path, max(0, position_ms) - run_up_ms)
-        chains.append(_sound(number, position_ms, run_up_ms, audio.ended_ms - at_ms, stretch.samples))
+    for number, (audio, read) in enumerate(zip(stretch.audios, heard(plan, stretch).values(), strict=True)):
+        run_up_ms = min(_RUN_UP_MS, max(0, read.position_ms))
+        inputs += replace(read, position_ms=max(0, read.position_ms) - run_up_ms).arguments
+        chains.append(_sound(number, read.position_ms, run_up_ms, audio.ended_ms - at_ms, stretch.samples))
     return [*inputs, *_sum(chains, stretch.samples, 1 / _HEADROOM)]
 
 
@@ -205,9 +229,9 @@ def lettering_trial() -> list[str]:
     return ["-filter_complex", letter, "-map", "[film]", "-f", "null", "-"]
 
 
-def reading_trial(path: str, stream: str) -> list[str]:
-    """A whole command that decodes the first frame of a stream, such as "0:v:0", if there is one."""
-    return [*_input(path, 0), "-map", stream, "-frames", "1", "-f", "null", "-"]
+def reading_trial(of: Input) -> list[str]:
+    """A whole command that decodes the first frame of an input, if there is one."""
+    return [*_seen(of), "-map", of.stream, "-frames", "1", "-f", "null", "-"]
 
 
 def concat_list(parts: Sequence[tuple[str, int]]) -> str:
@@ -240,12 +264,12 @@ def _frame_at(ms: int) -> int:
     return -(-ms // FRAME_MS)
 
 
-def _input(path: str, position_ms: int) -> list[str]:
-    """Arguments that read a file so that its timestamp `position_ms` becomes 0, whatever its first timestamp is."""
-    where = ["-seek_timestamp", "1", "-ss", f"{max(0, position_ms) / 1000:.3f}"]
-    if position_ms < 0:
-        where += ["-itsoffset", f"{-position_ms / 1000:.3f}"]
-    return ["-threads", "1", "-protocol_whitelist", "file", *where, "-i", f"file:{path}"]
+def _seen(each: Input) -> list[str]:
+    """Arguments that read a picture."""
+    # A change of resolution must not tear the graph down: that would lose what its filters hold and what the other
+    # inputs show. Its filters take frames of any size. The frames since the last keyframe come along, so that a still
+    # picture is there from the first frame on.
+    return ["-reinit_filter", "0", "-noaccurate_seek", "-max_pixels", str(PIXELS_MAX), *each.arguments]
 
 
 def _sound(number: int, position_ms: int, run_up_ms: int, left_ms: int, samples: int) -> str:

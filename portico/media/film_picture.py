@@ -10,9 +10,8 @@ FPS = 25
 NAME_LETTERS_MAX = 40
 
 _TILE_COLOUR = "0x28323c"
-# The frame for each twenty-fifth of a second from 0 on: frames before 0 count only if none comes at 0, the first is
-# there from 0 on, and the last stays for ever: how many frames are wanted is said elsewhere.
-_STEADY = f"fps={FPS},tpad=stop=-1:stop_mode=clone,fps={FPS}:start_time=0"
+_SMALLEST = 2
+"""Pixels: what a side of a fitted picture has at least, which of a very narrow one would be nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +45,13 @@ def tiles(placements: Sequence[Placement], width: int, height: int) -> tuple[Til
 
 
 def graph(
-    width: int, height: int, tiles: Sequence[Tile], inputs: Sequence[str], names: Mapping[str, tuple[str, int]]
+    width: int, height: int, tiles: Sequence[Tile], inputs: Mapping[str, int], names: Mapping[str, tuple[str, int]]
 ) -> str:
     """A filter graph with the output [film].
 
-    `inputs` are the recordings that ffmpeg reads, in order; `names` has for each recording the file of its name and
-    how many letters wide that is. Tiles that overlap nothing below them are stacked, which only copies; the others
-    are laid over, which mixes every pixel.
+    `inputs` are the recordings that ffmpeg reads, in order, and for how many frames the last picture of each may have
+    to stay; `names` has for each recording the file of its name and how many letters wide that is. Tiles that overlap
+    nothing below them are stacked, which only copies; the others are laid over, which mixes every pixel.
     """
     if not tiles:
         return f"color=c=black:s={width}x{height}:r={FPS},format=yuv420p[film]"
@@ -94,25 +93,40 @@ def _overlap(one: Tile, other: Tile) -> bool:
     return not beside and one.y < other.y + other.height and other.y < one.y + one.height
 
 
-def _sources(tiles: Sequence[Tile], inputs: Sequence[str]) -> list[str]:
+def _sources(tiles: Sequence[Tile], inputs: Mapping[str, int]) -> list[str]:
     """Every input made steady and handed to each of its tiles: a recording in two regions is decoded once."""
     chains = []
-    for number, recording_id in enumerate(inputs):
+    for number, (recording_id, stays) in enumerate(inputs.items()):
         users = [
             index for index, tile in enumerate(tiles) if tile.recording_id == recording_id and not tile.placeholder
         ]
         share = f",split={len(users)}" if len(users) > 1 else ""
-        chains.append(f"[{number}:v]{_STEADY}{share}" + "".join(f"[s{index}]" for index in users))
+        chains.append(f"[{number}:v]{_steady(stays)}{share}" + "".join(f"[s{index}]" for index in users))
     return chains
 
 
+def _steady(stays: int) -> str:
+    """The frame for each twenty-fifth of a second from 0 on.
+
+    Frames before 0 count only if none comes at 0, the first is there from 0 on, and the last stays. Not for ever:
+    ffmpeg would wait for ever for the first frame of an input that has none.
+    """
+    return f"fps={FPS},tpad=stop={stays}:stop_mode=clone,fps={FPS}:start_time=0"
+
+
 def _fitted(number: int, tile: Tile) -> str:
+    width, height = _side(tile.width, f"{tile.height}*iw/ih"), _side(tile.height, f"{tile.width}*ih/iw")
     # eval=frame: the size of the frames may change in the middle of a file.
     return (
-        f"[s{number}]scale={tile.width}:{tile.height}:force_original_aspect_ratio=decrease:force_divisible_by=2:"
-        f"eval=frame,pad={tile.width}:{tile.height}:(ow-iw)/2:(oh-ih)/2:black:eval=frame,"
+        f"[s{number}]scale=w='{width}':h='{height}':eval=frame,"
+        f"pad={tile.width}:{tile.height}:(ow-iw)/2:(oh-ih)/2:black:eval=frame,"
         f"setsar=1,format=yuv420p[t{number}]"
     )
+
+
+def _side(pixels: int, fitting: str) -> str:
+    """The even length of a side that has so many pixels, or as many as fit beside the other one."""
+    return f"max({_SMALLEST},2*trunc(round(min({pixels},{fitting}))/2))"
 
 
 def _named(number: int, tile: Tile, names: Mapping[str, tuple[str, int]]) -> str:

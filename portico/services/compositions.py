@@ -130,6 +130,9 @@ def delete(tx: Transaction, account_id: str, composition_id: str, *, now: dateti
     if composition.object_key is not None:
         jobs.enqueue(tx, jobs.DELETE_OBJECT, composition.object_key, now=now)
     elif composition.status == PROCESSING:
+        # Whoever comes to make it finds that it is gone, and clears away what is there of it: parts of a film outlast
+        # an attempt, and nobody may be at it just now.
+        jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now)
         # Its film may be on its way into the store at this very moment; nobody can say when it stops being so.
         key = objects.composition_key(composition_id)
         jobs.enqueue(tx, jobs.DELETE_OBJECT, key, now=now, due_at=now + ON_ITS_WAY)

@@ -22,7 +22,7 @@ from portico.media.storage import StorageTrouble, Store
 from portico.services import compositions
 from portico.services.compositions import Film, Work
 from portico.worker import composer_process, film_plan
-from portico.worker.jobs import Job, Kind, NotYet
+from portico.worker.jobs import Job, JobFailed, Kind, NotYet
 
 log = structlog.get_logger()
 
@@ -75,13 +75,12 @@ class Compose:
             await self._fail(job.subject, "Nothing of this session was recorded.")
             return
         try:
-            composed = await self._make(work)
+            await self._keep(work, await self._make(work), *during)
         except _Unwanted:
             return
         finally:
             # Deleted, and then nothing may stay behind; or the server stops, and the finished parts stay for the next.
             await asyncio.shield(asyncio.create_task(self.sweep()))
-        await self._keep(work, composed, *during)
 
     async def give_up(self, job: Job, reason: str) -> None:
         """The composition has failed, and says why."""
@@ -92,7 +91,8 @@ class Compose:
         folder = self._folder / work.composition_id
         files = await self._fetch(work, folder)
         await self._expect_room()
-        plan = film_plan.make(work, files, self._preset)
+        # Of many who switched their cameras often, this takes seconds.
+        plan = await asyncio.to_thread(film_plan.make, work, files, self._preset)
         await asyncio.to_thread(_write, folder / "plan.json", msgspec.json.encode(plan))
         log.info(
             "composing", composition_id=work.composition_id, sources=len(work.sources), secs=plan.duration_ms / 1e3
@@ -128,7 +128,10 @@ class Compose:
             if path is None:
                 await self._expect_room()
                 path = copies / f"{source.id}{Path(source.object_key).suffix}"
-                await self._store.fetch(source.object_key, path)
+                try:
+                    await self._store.fetch(source.object_key, path)
+                except FileNotFoundError as error:
+                    raise JobFailed(f"The file of a recording is missing: {path.name}.") from error
             files[source.id] = path
         return files
 

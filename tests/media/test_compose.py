@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -342,6 +343,41 @@ def test_a_recording_that_cannot_be_read_is_left_out(stage: Stage) -> None:
     assert corners(made, 0.2) == [RED, BLACK, BLACK, BLACK]
     assert set(stage.composed.left_out) == {"01-noise", "02-stump", "1"}
     assert loudness(made.sound()[5000:43000], 400) > 0.2
+
+
+@pytest.mark.parametrize("size", ["20x1280", "1280x20"])
+def test_a_very_narrow_picture_is_seen_in_a_small_cell(stage: Stage, size: str) -> None:
+    """Fitted and made even, its other side would have no pixel at all: 0.7 of 80x45."""
+    video(stage.tape / f"{size}.webm", GREEN, 1, size)
+    for _ in range(16):
+        stage.sees("narrow", 0, 1, file=f"{size}.webm")
+    made = stage.film(stage.plan(secs=0.4))
+    assert stage.composed.left_out == ()
+    assert made.frame(5)[:44, :80, 1].max() > 100
+
+
+def test_a_recording_that_is_broken_in_the_middle_is_left_out_there(stage: Stage) -> None:
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x180:r=15:d=20", "-g", "15", "-c:v", "libvpx", stage.tape / "whole.webm")
+    content = bytearray((stage.tape / "whole.webm").read_bytes())
+    middle, index = len(content) // 2, len(content) - 3000
+    content[middle:index] = random.Random(6).randbytes(index - middle)
+    (stage.tape / "broken.webm").write_bytes(content)
+    stage.sees("broken", 0, 16, (0, 2), (15, 15.4), (15.6, 16))
+    stage.sees("red", 0, 16)
+    made = stage.film(stage.plan(secs=16))
+    assert stage.composed.left_out == ("00-broken",)
+    assert corners(made, 15.2)[:2] == [BLACK, RED]
+    assert made.frame(20)[45, 20:140].std() > 20, "where it can be read it is seen"
+
+
+def test_a_picture_that_would_take_gigabytes_is_left_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.sees("red", 0, 1)
+    video(stage.tape / "huge.webm", GREEN, 1, "640x480")
+    stage.sees("huge", 0, 1, file="huge.webm")
+    monkeypatch.setattr(film, "PIXELS_MAX", 640 * 480 - 1)
+    made = stage.film(stage.plan(secs=0.4))
+    assert stage.composed.left_out == ("01-huge",)
+    assert corners(made, 0.2)[:2] == [RED, BLACK]
 
 
 def test_a_file_that_is_missing_is_an_error_that_names_it(stage: Stage) -> None:

@@ -115,10 +115,10 @@ def test_tiles_stand_on_even_pixels_within_the_picture_and_vanishing_ones_are_no
 def test_tiles_apart_are_stacked_and_only_those_on_top_of_others_are_laid_over() -> None:
     apart = (Tile("a", 0, 0, 320, 360), Tile("b", 320, 0, 320, 360))
     over = Tile("c", 160, 0, 320, 100)
-    graph = film_picture.graph(640, 360, (*apart, over), ("a", "b", "c"), {})
+    graph = film_picture.graph(640, 360, (*apart, over), dict.fromkeys("abc", 250), {})
     assert "[t0][t1]xstack=inputs=2:layout=0_0|320_0" in graph
     assert graph.count("overlay=") == 1 and "[stack][t2]overlay=x=160:y=0" in graph
-    assert "overlay" not in film_picture.graph(640, 360, apart, ("a", "b"), {})
+    assert "overlay" not in film_picture.graph(640, 360, apart, dict.fromkeys("ab", 250), {})
 
 
 def test_fifty_people_for_two_hours_make_commands_of_bounded_size() -> None:

@@ -321,6 +321,9 @@ async def test_deleting_stops_the_making(database: Database) -> None:
         with pytest.raises(NotFound):
             compositions.delete(tx, an_account(tx), made.id, now=LATER)
         assert fact_names(tx, made.room_id) == before
+        # Parts of it may lie in a folder, which nobody else would look into.
+        (clearing,) = jobs.claim(tx, [jobs.COMPOSE], now=LATER, lease=SECOND, limit=1)
+        assert clearing.subject == made.id
         # The film may have been on its way into the store.
         (late,) = rows(tx, JOBS, kind=jobs.DELETE_OBJECT)
         assert (late.subject, late.due_at) == (composition_key(made.id), LATER + compositions.ON_ITS_WAY)

@@ -208,6 +208,22 @@ async def test_what_happens_meanwhile_appears(browser: Browser, server: PorticoS
     await page.context.close()
 
 
+async def test_an_answer_that_is_not_the_servers_is_told_and_asked_for_again(
+    browser: Browser, server: PorticoServer, sources: dict[str, Path]
+) -> None:
+    await a_session(server, "Behind-a-proxy", {"audio": sources["audio"]}, ago=timedelta(minutes=1))
+    page = await visit(browser, server, server.api_key)
+    session = page.get_by_role("heading", name="Behind-a-proxy")
+    await expect(session).to_be_visible(timeout=SEES_WITHIN)
+    lists = "**/v2/room_sessions?*"
+    await page.route(lists, lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Please log in"))
+    await expect(page.get_by_test_id("trouble")).to_contain_text("Trying again", timeout=SEES_WITHIN)
+    await expect(session).to_be_visible()
+    await page.unroute(lists)
+    await expect(page.get_by_test_id("trouble")).to_have_count(0, timeout=SEES_WITHIN)
+    await page.context.close()
+
+
 async def test_the_key_stays_in_the_tab(browser: Browser, server: PorticoServer) -> None:
     page = await visit(browser, server, server.api_key)
     await expect(page.get_by_test_id("close")).to_be_visible()
@@ -223,8 +239,9 @@ async def test_the_key_stays_in_the_tab(browser: Browser, server: PorticoServer)
     await page.context.close()
 
 
-async def test_a_wrong_key_is_refused_in_one_sentence(browser: Browser, server: PorticoServer) -> None:
-    page = await visit(browser, server, "wrong")
+@pytest.mark.parametrize("key", ["wrong", "ключ…"])
+async def test_a_wrong_key_is_refused_in_one_sentence(browser: Browser, server: PorticoServer, key: str) -> None:
+    page = await visit(browser, server, key)
     await expect(page.get_by_test_id("notice")).to_contain_text("This API key is not valid.", timeout=SEES_WITHIN)
     await expect(page.get_by_test_id("key")).to_be_focused()
     await page.context.close()

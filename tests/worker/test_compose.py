@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -17,16 +18,17 @@ from portico.core.errors import NotFound
 from portico.core.objects import recording_key
 from portico.db import schema
 from portico.db.engine import Database, Transaction
-from portico.media.storage import Store, open_store
+from portico.media.storage import LocalStore, Store, open_store
 from portico.services import compositions, jobs, recordings, sessions
 from portico.worker.compose import Compose
 from portico.worker.jobs import PAUSES
 from tests.factories import NOW, facts, row
 from tests.media import pictures
+from tests.media.buckets import BUCKET, a_bucket
 from tests.media.pictures import BLUE, RED, Film
 from tests.recorded import finished, recording_of, somebody, started
 from tests.worker.outbox import WITHIN
-from tests.worker.workshop import Workshop
+from tests.worker.workshop import Workshop, happens
 
 SECRET = bytes(range(32))
 KIND = jobs.COMPOSE
@@ -183,6 +185,21 @@ async def test_after_three_failures_it_says_why(cutting: Cutting) -> None:
     assert not any(cutting.work.iterdir())
 
 
+async def test_what_is_missing_in_a_bucket_is_named(cutting: Cutting, tmp_path: Path) -> None:
+    await cutting.end()
+    bucket = a_bucket()
+    cutting.store = open_store(f"s3://{BUCKET}", tmp_path, secret=SECRET, base_url="", s3=bucket.access)
+    with bucket.up():
+        composition_id = await cutting.wish()
+        await cutting.begin()
+        for attempt, pause in enumerate(PAUSES, 1):
+            await cutting.workshop.job(attempts=attempt, leased_until=None)
+            await cutting.workshop.move(pause)
+        failed = await cutting.has(composition_id, "failed")
+    assert re.fullmatch(r"The file of a recording is missing: [0-9a-f-]+\.(webm|ogg)\.", failed.failure)
+    assert not any(cutting.work.iterdir())
+
+
 async def test_a_film_waits_for_room_on_the_disk(cutting: Cutting) -> None:
     composition_id = await slow_film(cutting)
     cutting.least_free = 2**60
@@ -223,6 +240,39 @@ async def test_what_is_deleted_in_the_middle_stops_and_leaves_nothing(cutting: C
         await cutting.workshop.database.read(
             partial(compositions.retrieve, account_id=cutting.account_id, composition_id=composition_id)
         )
+
+
+async def test_what_is_deleted_while_it_waits_leaves_nothing(cutting: Cutting) -> None:
+    composition_id = await slow_film(cutting)
+    cutting.least_free = 2**60
+    await cutting.begin()
+    await cutting.has(composition_id, "processing")
+    await cutting.workshop.job(leased_until=None)
+    assert any(cutting.work.iterdir())
+    await cutting.do(compositions.delete, account_id=cutting.account_id, composition_id=composition_id, now=NOW)
+    await happens(lambda: not any(cutting.work.iterdir()))
+
+
+class FarAway(LocalStore):
+    """A store to which a film is on its way for ever."""
+
+    is_asked = False
+
+    async def put(self, path: Path, key: str, content_type: str, sha256: str, *, filename: str | None = None) -> None:
+        if key.startswith("compositions/"):
+            self.is_asked = True
+            await asyncio.Event().wait()
+        await super().put(path, key, content_type, sha256, filename=filename)
+
+
+async def test_what_is_deleted_while_it_is_stored_leaves_nothing(cutting: Cutting) -> None:
+    await cutting.end()
+    composition_id = await cutting.wish()
+    store = cutting.store = FarAway(cutting.data_dir / "files", SECRET, "http://127.0.0.1:8080")
+    await cutting.begin()
+    await happens(lambda: store.is_asked)
+    await cutting.do(compositions.delete, account_id=cutting.account_id, composition_id=composition_id, now=NOW)
+    await happens(lambda: not any(cutting.work.iterdir()))
 
 
 async def test_a_stopped_server_leaves_no_process_and_keeps_what_is_finished(cutting: Cutting) -> None:

@@ -60,6 +60,8 @@ const REQUEST_MILLIS = 10_000;
 const PAGE_SIZE = 250;
 /** Of each list, at most so many pages are read. */
 const PAGES_MAX = 4;
+/** No header takes other characters, so that the server is not even asked. */
+const SENDABLE = /^[\x21-\x7e]+$/;
 
 export class Rest {
   constructor(private readonly key: string) {}
@@ -108,29 +110,36 @@ export class Rest {
   }
 
   async #ask<T>(method: string, path: string, body?: object): Promise<T> {
+    if (!SENDABLE.test(this.key)) throw new Refused(401, "This is no API key.");
     const headers: Record<string, string> = { authorization: `Bearer ${this.key}` };
     if (body) headers["content-type"] = "application/json";
     const request = fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
-    let response: Response;
+    // The whole answer by the deadline: a line may also break in the middle of it.
+    const whole = request.then(async (response) => ({ ok: response.ok, status: response.status, text: await response.text() }));
+    let answer: { ok: boolean; status: number; text: string };
     try {
-      response = await within(REQUEST_MILLIS, "the request", request);
+      answer = await within(REQUEST_MILLIS, "the request", whole);
     } catch {
       throw new Refused(0, "The server does not answer.");
     }
-    if (!response.ok) throw new Refused(response.status, await reasonOf(response));
-    return (await response.json()) as T;
+    if (!answer.ok) throw new Refused(answer.status, reasonOf(answer.status, answer.text));
+    try {
+      return JSON.parse(answer.text) as T;
+    } catch {
+      throw new Refused(0, "Something else than the server answers.");
+    }
   }
 }
 
-async function reasonOf(response: Response): Promise<string> {
+function reasonOf(status: number, text: string): string {
   try {
-    const { errors } = (await response.json()) as { errors: { detail?: string; title?: string }[] };
+    const { errors } = JSON.parse(text) as { errors: { detail?: string; title?: string }[] };
     const said = errors.map((error) => error.detail ?? error.title ?? "").join(" ");
     if (said) return said;
   } catch {
     // Not one of the API's own answers, perhaps a proxy's.
   }
-  return `The server answered ${response.status}.`;
+  return `The server answered ${status}.`;
 }
 
 function dayOf(instant: string): string {
