@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -26,6 +25,7 @@ from tests.factories import a_participant, a_room, rows
 from tests.receiver import Receiver, status
 from tests.servers import PorticoServer
 
+NOBODYS = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
 WITHIN_SECS = 30.0
 URL = "http://127.0.0.1:1/hook"
 
@@ -184,7 +184,7 @@ async def test_the_key_and_its_successor(shell: Shell) -> None:
     ("arguments", "named"),
     [
         (["webhooks", "show", "x"], "There is no delivery x"),
-        (["webhooks", "replay", str(uuid4())], "There is no delivery"),
+        (["webhooks", "replay", NOBODYS], "There is no delivery"),
         (["webhooks", "replay"], "--failed"),
         (["webhooks", "replay", "x", "--failed"], "--failed"),
         (["webhooks", "replay", "x", "--since", "2h"], "--since"),
@@ -193,7 +193,7 @@ async def test_the_key_and_its_successor(shell: Shell) -> None:
         (["webhooks", "list", "--room", "x"], "a UUID"),
         (["webhooks", "list", "--limit", "0"], "--limit"),
         (["listen", "--room", "x"], "There is no room x"),
-        (["listen", "--room", str(uuid4())], "There is no room"),
+        (["listen", "--room", NOBODYS], "There is no room"),
         (["listen", "--forward", "localhost:3000"], "http://"),
         (["trigger", "video.room.recording.ended"], "video.room.participant.joined, video.room.participant.left"),
         (["trigger", EVENT_TYPES[0], "--to", ""], "required"),

@@ -383,7 +383,7 @@ async def test_only_what_matches_and_is_completed_is_deleted(database: Database)
         (Condition("ended_at", "le", NOW + 10 * SECOND), {"short"}),
         (Condition("started_at", "ge", NOW + SECOND), {"going on"}),
     ],
-    ids=str,
+    ids=lambda each: str(each) if isinstance(each, Condition) else ",".join(sorted(each)),
 )
 async def test_filters(database: Database, condition: Condition, expected: set[str]) -> None:
     def check(tx: Transaction) -> None:
