@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from portico.media.storage import sync
+
 _LENGTH = 8
 
 
@@ -20,8 +22,10 @@ def dumps_in(data_dir: Path) -> Dumps:
     """The folder within this one; its name is made at the first start and stays."""
     folder, named = data_dir / "dumps", data_dir / "place"
     folder.mkdir(parents=True, exist_ok=True)
-    if not named.exists():
+    if not named.exists() or not named.read_text().strip():
         temporary = data_dir / f"place.{os.getpid()}"
         temporary.write_text(secrets.token_hex(_LENGTH // 2))
+        sync(temporary)  # with another name after a crash of the machine, nobody would finish what is in the folder
         temporary.replace(named)
+        sync(data_dir)
     return Dumps(folder, named.read_text().strip()[:_LENGTH])

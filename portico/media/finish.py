@@ -1,11 +1,12 @@
 """Turns one dump of Janus into one media file: `python -m portico.media.finish DUMP OUT_DIR`.
 
-Prints one line of JSON: the members of `Finished`, or {"error": ...} with exit status 3 for a dump without media and
-1 for everything else. Nothing is encoded anew; ffmpeg only writes the container.
+Prints one line of JSON: the members of `Finished`, or {"error": ...} with exit status 3 for a dump without media, 4 for
+a disk that is full and 1 for everything else. Nothing is encoded anew; ffmpeg only writes the container.
 """
 
 import argparse
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 from portico.media import tracks
 from portico.media.mjr import Header, NotADump, Packet, packets, read_header
@@ -25,9 +27,12 @@ from portico.media.mjr import Header, NotADump, Packet, packets, read_header
 LARGEST_ERROR_MS = 100
 """A file whose duration differs by more from what was written into it is not taken for finished."""
 _NO_MEDIA_STATUS = 3
-_PROBE_SECS = 60
-_LEAST_SECS = 120
-_LEAST_BYTES_PER_SEC = 1 << 20
+_NO_ROOM_STATUS = 4
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_PROBE_SECS = 300
+_WORDS_BYTES = 1000
+_LEAST_SECS = 300
+_LEAST_BYTES_PER_SEC = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,10 @@ class CannotFinish(Exception):
     """No file came of the dump; the text says why in a sentence."""
 
 
+class NoRoom(CannotFinish):
+    """The disk is full, which may change."""
+
+
 @dataclass(frozen=True)
 class Finished:
     """A file that is complete, checked and on the disk."""
@@ -77,15 +86,18 @@ class Finished:
     """RTP packets received, each counted once."""
     lost: int
     """RTP packets that never came."""
+    complaint: str | None
+    """Why the file is less than was recorded, if it is; only where that was asked for."""
 
 
-def finish(dump: Path, out_dir: Path, *, not_before_ms: int | None = None) -> Finished:
+def finish(dump: Path, out_dir: Path, *, not_before_ms: int | None = None, salvage: bool = False) -> Finished:
     """Writes OUT_DIR/<name of the dump>.<ogg|webm|mp4>; the same dump always gives the same bytes.
 
     `not_before_ms` (Unix time) leaves out what came before; a video then begins with the first keyframe after it, or
     with the last one before it if none comes in time. The folder must exist; a file of that name is replaced. A
-    process that is killed leaves a folder `.finish-*` in it.
-    Raises NoMedia or CannotFinish; either leaves no file.
+    process that is killed leaves a folder `.finish-*` in it. `salvage` takes a file that plays, but not for as long as
+    was written into it: then `complaint` says so, and `ended_at` is the end of what plays.
+    Raises NoMedia or CannotFinish (NoRoom is one of them); either leaves no file.
     """
     with dump.open("rb") as file:
         try:
@@ -111,9 +123,11 @@ def finish(dump: Path, out_dir: Path, *, not_before_ms: int | None = None) -> Fi
         with tempfile.TemporaryDirectory(prefix=".finish-", dir=out_dir) as folder:
             unchecked = Path(folder) / path.name
             _mux(stream, container, unchecked, _deadline_secs(dump))
-            _check(unchecked, header.codec, span)
+            complaint = _check(unchecked, header.codec, span)
+            if complaint is not None and not salvage:
+                raise CannotFinish(complaint)
             sha256 = _settle(unchecked, path)
-    return _finished(path, header, container, span, sha256)
+    return _finished(path, header, container, span, sha256, complaint)
 
 
 def _container(header: Header) -> _Container:
@@ -157,10 +171,24 @@ def _mux(stream: Iterator[bytes], container: _Container, path: Path, deadline_se
             raise
         finally:
             killer.cancel()
-        if status:
-            words.seek(0)
-            said = words.read(2000).decode(errors="replace").strip().replace("\n", "; ")
-            raise CannotFinish(f"ffmpeg wrote no {path.name} (status {status}): {said or 'it took too long'}.")
+        _judge(status, _said(words), path.name)
+
+
+def _said(words: IO[bytes]) -> str:
+    """The beginning and the end of what ffmpeg said: a flood of it is nobody's help."""
+    length = words.seek(0, os.SEEK_END)
+    words.seek(0)
+    beginning = words.read(_WORDS_BYTES)
+    words.seek(max(length - _WORDS_BYTES, len(beginning)))
+    return (beginning + words.read()).decode(errors="replace").strip().replace("\n", "; ")
+
+
+def _judge(status: int, said: str, name: str) -> None:
+    # It exits with 0 all the same if only the end of the file had no room.
+    if any(os.strerror(number) in said for number in _FULL):
+        raise NoRoom(f"There is no room on the disk for {name}: {said}.")
+    if status:
+        raise CannotFinish(f"ffmpeg wrote no {name} (status {status}): {said or 'it took too long'}.")
 
 
 def _started(command: list[str], words: int) -> subprocess.Popen[bytes]:
@@ -170,8 +198,11 @@ def _started(command: list[str], words: int) -> subprocess.Popen[bytes]:
         raise CannotFinish("ffmpeg is not installed: run script/setup, or install Debian's package ffmpeg.") from error
 
 
-def _check(path: Path, codec: str, span: tracks.Span) -> None:
-    """The file has one track of this codec, and lasts as long as the media."""
+def _check(path: Path, codec: str, span: tracks.Span) -> str | None:
+    """The file has one track of this codec; if it does not last as long as the media, what is wrong in a sentence.
+
+    Then the span ends with the file.
+    """
     command = ["ffprobe", "-v", "error", "-of", "json", "-show_entries", "format=duration:stream=codec_name", str(path)]
     try:
         probe = subprocess.run(command, capture_output=True, check=True, timeout=_PROBE_SECS)
@@ -181,10 +212,13 @@ def _check(path: Path, codec: str, span: tracks.Span) -> None:
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
         raise CannotFinish(f"ffprobe could not read the finished {path.name}: {error}") from error
     expected_ms = span.end_ms - span.start_ms
-    if codecs != [codec] or abs(duration_ms - expected_ms) > LARGEST_ERROR_MS:
-        raise CannotFinish(
-            f"{path.name} has {codecs} of {duration_ms:.0f} ms, where {codec} of {expected_ms:.0f} ms was written."
-        )
+    difference = f"{codecs} of {duration_ms:.0f} ms, where {codec} of {expected_ms:.0f} ms was written"
+    if codecs != [codec]:
+        raise CannotFinish(f"{path.name} has {difference}.")
+    if abs(duration_ms - expected_ms) <= LARGEST_ERROR_MS:
+        return None
+    span.end_ms = span.start_ms + duration_ms
+    return f"{path.name} has {difference}."
 
 
 def _settle(unchecked: Path, path: Path) -> str:
@@ -201,7 +235,9 @@ def _settle(unchecked: Path, path: Path) -> str:
     return sha256
 
 
-def _finished(path: Path, header: Header, container: _Container, span: tracks.Span, sha256: str) -> Finished:
+def _finished(
+    path: Path, header: Header, container: _Container, span: tracks.Span, sha256: str, complaint: str | None
+) -> Finished:
     first_packet_at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=header.first_packet_us)
     return Finished(
         path=path,
@@ -213,6 +249,7 @@ def _finished(path: Path, header: Header, container: _Container, span: tracks.Sp
         sha256=sha256,
         packets=span.tally.packets,
         lost=span.tally.lost,
+        complaint=complaint,
     )
 
 
@@ -221,13 +258,17 @@ def main() -> int:
     parser.add_argument("dump", type=Path)
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--not-before-ms", type=int, metavar="UNIX_MS", help="leave out what came before")
+    parser.add_argument("--salvage", action="store_true", help="take a file that does not last as long as it should")
     arguments = parser.parse_args()
     try:
-        finished = finish(arguments.dump, arguments.out_dir, not_before_ms=arguments.not_before_ms)
+        finished = finish(
+            arguments.dump, arguments.out_dir, not_before_ms=arguments.not_before_ms, salvage=arguments.salvage
+        )
     except NoMedia:
         return _say({"error": "no media"}, _NO_MEDIA_STATUS)
     except (CannotFinish, OSError) as error:
-        return _say({"error": str(error)}, 1)
+        full = isinstance(error, NoRoom) or getattr(error, "errno", None) in _FULL
+        return _say({"error": str(error)}, _NO_ROOM_STATUS if full else 1)
     return _say({**asdict(finished), **_in_words(finished)}, 0)
 
 

@@ -22,6 +22,8 @@ PARTS_AT_ONCE = 3
 CONNECT_WITHIN = timedelta(seconds=5)
 PART_WITHIN = timedelta(seconds=120)
 """Each request ends by then; a part may take so long on a line of 0.6 Mbit/s."""
+SIGN_WITHIN = timedelta(seconds=2)
+"""A signature may need credentials of the machine's role first, and whoever asks for a link holds up others."""
 CHECK_AGAIN_SECS = 10.0
 """A good answer counts for this long, so that whoever asks often does not write often."""
 _PROBE = ".portico-writable"
@@ -35,8 +37,8 @@ class S3Store:
 
     def __init__(self, bucket: str, prefix: str, access: S3Access) -> None:
         self._store = _connect(bucket, prefix, access, access.endpoint)
-        public = access.public_endpoint
-        self._links = _connect(bucket, prefix, access, public) if public else self._store
+        public = access.public_endpoint or access.endpoint
+        self._links = _connect(bucket, prefix, access, public, within=SIGN_WITHIN, retries=0)
         self._place = f"s3://{bucket}/{prefix}".rstrip("/")
         self._good_until = 0.0
 
@@ -119,7 +121,15 @@ class S3Store:
         raise StorageTrouble(f"{self._place} cannot be used: {_sentence(error)}") from error
 
 
-def _connect(bucket: str, prefix: str, access: S3Access, endpoint: str | None) -> obstore.store.S3Store:
+def _connect(
+    bucket: str,
+    prefix: str,
+    access: S3Access,
+    endpoint: str | None,
+    *,
+    within: timedelta = PART_WITHIN,
+    retries: int = 3,
+) -> obstore.store.S3Store:
     config: S3Config = {
         # One request for one object is what every store knows that speaks as S3 does.
         "disable_bulk_delete": True,
@@ -133,8 +143,8 @@ def _connect(bucket: str, prefix: str, access: S3Access, endpoint: str | None) -
     if access.secret_access_key is not None:
         config["secret_access_key"] = access.secret_access_key
     client: ClientConfig = {
-        "connect_timeout": CONNECT_WITHIN,
-        "timeout": PART_WITHIN,
+        "connect_timeout": min(CONNECT_WITHIN, within),
+        "timeout": within,
         "allow_http": (endpoint or "").startswith("http://"),
     }
     return obstore.store.S3Store(
@@ -143,7 +153,7 @@ def _connect(bucket: str, prefix: str, access: S3Access, endpoint: str | None) -
         config=config,
         client_options=client,
         # For a part that was lost; what lasts longer is for the job, which comes again.
-        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=30)},
+        retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=30)},
     )
 
 

@@ -100,9 +100,10 @@ def video(packets: Packets, codec: str, not_before_ms: float, span: Span) -> Ite
             writer = Writer(_video_track(codec, frame))
             yield writer.head()
         else:
-            yield from writer.block(at, held.picture.frame, keyframe=held.picture.keyframe, duration=0)
             # Two frames never have the same time, even if a hostile clock says so.
             interval = max(1, round(time_ms - span.start_ms) - at)
+            # Said of every frame: ffmpeg would guess it from the first seconds, and let the file end too late.
+            yield from writer.block(at, held.picture.frame, keyframe=held.picture.keyframe, duration=interval)
             at += interval
         held = frame
     if writer is None or held is None:

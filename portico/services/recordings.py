@@ -150,6 +150,12 @@ def unfinished_dumps(tx: Transaction) -> set[str]:
     return {row.dump for row in tx.execute(wanted)}
 
 
+def tracks_of(tx: Transaction, dumps: Sequence[str]) -> set[tuple[str, str]]:
+    """Of these dumps, the tracks of which there is a recording, whatever its status: (dump, type)."""
+    found = select(RECORDINGS.c.dump, RECORDINGS.c.type).where(RECORDINGS.c.dump.in_(dumps))
+    return {(row.dump, row.type) for row in tx.execute(found)}
+
+
 def list_recordings(
     tx: Transaction, account_id: str, page: Page, conditions: Sequence[Condition] = ()
 ) -> Listed[Recording]:

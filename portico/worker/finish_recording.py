@@ -1,6 +1,7 @@
 """The job that makes a file of what Janus dumped of one track, stores it, and tells of it."""
 
 import asyncio
+import errno
 import glob
 import shutil
 import time
@@ -22,7 +23,7 @@ from portico.services import files, recordings
 from portico.services.recordings import Finished
 from portico.worker import finisher_process
 from portico.worker.finisher_process import FinishFailed, NoMedia, Result
-from portico.worker.jobs import Job, Kind, NotYet
+from portico.worker.jobs import Job, Kind, NotYet, is_last_try
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ TOLD_LATE_MS = 500
 """Browsers send a camera's first picture, a keyframe, before they say that it is on."""
 CONTAINER_BYTES = 1_000_000
 """More than a finished file has beyond what its dump has."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 RESULT = "result.json"
 """In a recording's working folder: the finished file is whole and on disk, and where it goes in the store."""
 
@@ -51,9 +53,10 @@ class FinishRecording:
         self._db = db
         self._store = store
         self._dumps = data_dir / "dumps"
-        self._failed = self._dumps / "failed"
+        self._failed = failed_folder(self._dumps)
         self._work = working_folder(data_dir)
         self._clock = clock
+        self._needed: dict[str, int] = {}  # bytes of the files that are being made, in the order in which they began
 
     def kind(self, at_once: int) -> Kind:
         """For the runner of jobs."""
@@ -66,7 +69,7 @@ class FinishRecording:
             return
         dump = await asyncio.to_thread(self._find, recording)
         try:
-            made = await self._make(recording, dump)
+            made = await self._make(recording, dump, salvage=is_last_try(job))
         except NoMedia as nothing:
             await self._complete_without(recording, str(nothing))
             return
@@ -112,31 +115,42 @@ class FinishRecording:
             self._put_aside(others)
         return found[0]
 
-    async def _make(self, recording: Row[Any], dump: Path) -> Made:
+    async def _make(self, recording: Row[Any], dump: Path, *, salvage: bool) -> Made:
         """The finished file; the one of an earlier try, where only the store was missing."""
         folder = self._work / recording.id
         made = await asyncio.to_thread(read_made, folder)
         if made is not None:
             return made
         began = time.monotonic()
-        await asyncio.to_thread(_make_room, folder, dump)
+        self._needed[recording.id] = await asyncio.to_thread(_size, dump) + CONTAINER_BYTES
+        try:
+            made = await self._convert(recording, dump, folder, salvage=salvage)
+        except OSError as error:
+            if error.errno in FULL:
+                raise StorageTrouble(f"{folder.parent} cannot be used: {error.strerror}.") from error
+            raise
+        finally:
+            self._needed.pop(recording.id, None)
+        result = made.result
+        _log_step("recording converted", recording, began, result.size_bytes, packets=result.packets, lost=result.lost)
+        return made
+
+    async def _convert(self, recording: Row[Any], dump: Path, folder: Path, *, salvage: bool) -> Made:
+        # What others are making takes its room too; who came later waits, not both.
+        before = list(self._needed).index(recording.id) + 1
+        await asyncio.to_thread(_make_room, folder, sum(list(self._needed.values())[:before]))
         told_late_ms = TOLD_LATE_MS if recording.type == recordings.VIDEO else 0
         shown_from = recording.shown[0][0] - told_late_ms if recording.shown else None
-        result = await finisher_process.finish(dump, folder, not_before_ms=shown_from)
-        key = objects.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:])
-        made = Made(result, key)
+        result = await finisher_process.finish(dump, folder, not_before_ms=shown_from, salvage=salvage)
+        made = Made(result, objects.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:]))
         await asyncio.to_thread(_write_made, folder, made)
-        _log_step("recording converted", recording, began, result.size_bytes, packets=result.packets, lost=result.lost)
         return made
 
     async def _keep(self, recording: Row[Any], made: Made) -> None:
         began = time.monotonic()
         result = made.result
-        told = {name: getattr(recording, name) for name in Recording.__dataclass_fields__}
-        told |= {"object_key": made.object_key, "started_at": result.started_at}
-        await self._store.put(
-            Path(result.path), made.object_key, result.content_type, result.sha256, filename=Recording(**told).file_name
-        )
+        name = _file_name(recording, made.object_key, result.started_at)
+        await self._store.put(Path(result.path), made.object_key, result.content_type, result.sha256, filename=name)
         _log_step("recording stored", recording, began, result.size_bytes)
 
     async def _complete(self, recording: Row[Any], made: Made) -> None:
@@ -148,7 +162,7 @@ class FinishRecording:
             object_key=made.object_key,
             started_at=result.started_at,
             ended_at=result.ended_at,
-            failure=None,
+            failure=result.complaint,
         )
         if not await self._told(recording, finished, now) and not await self._is_kept(made.object_key):
             await self._store.delete(made.object_key)  # the recording was deleted while we were at it
@@ -173,10 +187,10 @@ class FinishRecording:
         log.error("recording has no file", recording_id=recording.id, why=reason, dumps=str(self._failed))
 
     async def _told(self, recording: Row[Any], finished: Finished, now: datetime) -> bool:
-        def link(key: str, filename: str) -> str:
-            return self._store.link(key, filename, objects.content_type(key), now=now)
-
-        complete = partial(recordings.complete, recording_id=recording.id, finished=finished, link=link, now=now)
+        link = await asyncio.to_thread(self._link, recording, finished, now)
+        complete = partial(
+            recordings.complete, recording_id=recording.id, finished=finished, link=lambda *_: link, now=now
+        )
         told = await self._db.write(complete)
         if told:
             waited = (now - recording.ended_at).total_seconds()
@@ -188,6 +202,14 @@ class FinishRecording:
                 after_end_secs=round(waited, 3),
             )
         return told
+
+    def _link(self, recording: Row[Any], finished: Finished, now: datetime) -> str:
+        """Made before the row is written: a store may have to ask for credentials, and all who write would wait."""
+        key = finished.object_key
+        if key is None:
+            return ""
+        name = _file_name(recording, key, finished.started_at)
+        return self._store.link(key, name, objects.content_type(key), now=now)
 
     async def _is_kept(self, key: str) -> bool:
         return await self._db.read(partial(files.is_kept, object_key=key))
@@ -211,6 +233,11 @@ def working_folder(data_dir: Path) -> Path:
     return data_dir / "work" / "recordings"
 
 
+def failed_folder(dumps: Path) -> Path:
+    """Where dumps are kept that no file came of, until somebody deletes their recordings."""
+    return dumps / "failed"
+
+
 def read_made(folder: Path) -> Made | None:
     """What an earlier try left in a recording's working folder, if it came to its end."""
     try:
@@ -230,13 +257,13 @@ def _write_made(folder: Path, made: Made) -> None:
     sync(folder)
 
 
-def _make_room(folder: Path, dump: Path) -> None:
-    """An empty folder; StorageTrouble when a file as large as the dump would not fit, which may change."""
+def _make_room(folder: Path, needed: int) -> None:
+    """An empty folder; StorageTrouble when so many bytes would not fit, which may change."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    needed, free = _size(dump) + CONTAINER_BYTES, shutil.disk_usage(folder).free
+    free = shutil.disk_usage(folder).free
     if free < needed:
-        raise StorageTrouble(f"{folder.parent} has {free} bytes left, and {needed} are needed to finish a recording.")
+        raise StorageTrouble(f"{folder.parent} has {free} bytes left, and {needed} are needed to finish recordings.")
 
 
 def _dumps(folder: Path, recording: Row[Any], ending: str) -> list[Path]:
@@ -251,6 +278,11 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0  # just renamed
+
+
+def _file_name(recording: Row[Any], object_key: str, started_at: datetime) -> str:
+    members = {name: getattr(recording, name) for name in Recording.__dataclass_fields__}
+    return Recording(**members | {"object_key": object_key, "started_at": started_at}).file_name
 
 
 def _row(tx: Transaction, recording_id: str) -> Row[Any] | None:

@@ -1,7 +1,7 @@
 """Works off durable jobs: claims what is due, keeps the lease while it runs, and decides what a failure means."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -113,12 +113,12 @@ class Jobs:
     async def _pause(self) -> float:
         """Seconds until a job may be due; what is due and was not claimed waits for one that runs, which wakes us."""
         now = self._clock()
-        due_at = await self._db.read(partial(_next_due_at, now=now))
+        due_at = await self._db.read(partial(_next_due_at, kinds=list(self._kinds), now=now))
         return POLL_SECS if due_at is None or due_at <= now else min(POLL_SECS, (due_at - now).total_seconds())
 
     async def _claim(self) -> bool:
         """Start what may be started; whether there was anything."""
-        due_at = await self._db.read(partial(_next_due_at, now=self._clock()))
+        due_at = await self._db.read(partial(_next_due_at, kinds=list(self._kinds), now=self._clock()))
         if due_at is None or due_at > self._clock():
             return False
         claimed: list[Job] = []
@@ -208,8 +208,7 @@ class Jobs:
         unexpected = None if isinstance(failure, JobFailed) else failure
         tried = {"kind": job.kind, "subject": job.subject, "attempt": job.attempts}
         log.error("job failed", **tried, why=_sentence(failure), exc_info=unexpected)
-        # Attempts whose process was killed count too, and should not cost the others their second chance.
-        if job.attempts >= TRIES and job.last_error is not None:
+        if is_last_try(job):
             return True
         pause = PAUSES[min(job.attempts, len(PAUSES)) - 1]
         await self._again(job, self._clock() + pause, _sentence(failure))
@@ -229,11 +228,17 @@ class Jobs:
         await self._db.write(conclude)
 
 
-def _next_due_at(tx: Transaction, now: datetime) -> datetime | None:
-    """When the next job that nobody is at wants to be done."""
+def is_last_try(job: Job) -> bool:
+    """Whether it is given up if it fails once more."""
+    # Attempts whose process was killed count too, and should not cost the others their second chance.
+    return job.attempts >= TRIES and job.last_error is not None
+
+
+def _next_due_at(tx: Transaction, kinds: Sequence[str], now: datetime) -> datetime | None:
+    """When the next job of these kinds that nobody is at wants to be done."""
     rows = jobs.JOBS.c
     free = or_(rows.leased_until.is_(None), rows.leased_until <= now)
-    due: datetime | None = tx.execute(select(func.min(rows.due_at)).where(free)).scalar_one()
+    due: datetime | None = tx.execute(select(func.min(rows.due_at)).where(rows.kind.in_(kinds), free)).scalar_one()
     return due
 
 

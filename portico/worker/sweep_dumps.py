@@ -13,7 +13,7 @@ from sqlalchemy import select
 from portico.db.engine import Database, Transaction
 from portico.media.storage import StorageTrouble, Store, sync
 from portico.services import files, recordings
-from portico.worker.finish_recording import read_made, working_folder
+from portico.worker.finish_recording import failed_folder, read_made, working_folder
 
 log = structlog.get_logger()
 
@@ -22,7 +22,9 @@ SYNC_SECS = 1.0
 SWEEP_SECS = 60.0
 UNTOUCHED_SECS = 60.0
 """A file that was changed since is left alone: whoever writes it may not be done."""
-_DUMP = re.compile(r"(.+)-(?:audio|video|data)-\d+\.mjr(?:\.tmp)?")
+KEPT_ASIDE_AT_ONCE = 500
+"""In one query; there are as many as the disk has had troubles."""
+_DUMP = re.compile(r"(.+)-(audio|video|data)-\d+\.mjr(?:\.tmp)?")
 
 
 class DumpCare:
@@ -51,7 +53,7 @@ class DumpCare:
         return await asyncio.to_thread(self._sync_growing)
 
     async def sweep(self) -> None:
-        """Delete the dumps and the working files that no unfinished recording needs."""
+        """Delete the dumps and the working files that no recording needs any more."""
         names = await asyncio.to_thread(_untouched, self._dumps)
         wanted = await self._db.read(recordings.unfinished_dumps) if names else set()
         for path in names:
@@ -59,9 +61,22 @@ class DumpCare:
             if match is not None and match[1] not in wanted:
                 log.info("dump swept", dump=path.name)
                 await asyncio.to_thread(path.unlink, missing_ok=True)
+        await self._sweep_failed()
         for folder in await asyncio.to_thread(_untouched, self._work):
             if not await self._db.read(partial(_is_unfinished, recording_id=folder.name)):
                 await self._sweep_work(folder)
+
+    async def _sweep_failed(self) -> None:
+        """What was kept aside goes with its recording, when somebody deletes that or it gets too old."""
+        kept = await asyncio.to_thread(_untouched, failed_folder(self._dumps))
+        tracks = [(path, match[1], match[2]) for path in kept if (match := _DUMP.fullmatch(path.name))]
+        for begin in range(0, len(tracks), KEPT_ASIDE_AT_ONCE):
+            some = tracks[begin : begin + KEPT_ASIDE_AT_ONCE]
+            there = await self._db.read(partial(recordings.tracks_of, dumps=[dump for _, dump, _ in some]))
+            for path, dump, kind in some:
+                if (dump, kind) not in there:
+                    log.info("dump of a deleted recording swept", dump=path.name)
+                    await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _sweep_work(self, folder: Path) -> None:
         """Whoever was at this recording was killed or stopped, and may have stored its file already."""

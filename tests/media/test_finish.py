@@ -303,6 +303,16 @@ def test_pauses_and_the_last_picture_last(tmp_path: Path, film: Encoded) -> None
 # Files
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_pictures_that_come_slowly_at_first_end_when_they_do(tmp_path: Path, codec: str) -> None:
+    """A screen on which nothing happens for eight seconds, and then a lot."""
+    times = [*every(250, 32), *(8000 + at for at in every(INTERVAL_MS, 60))]
+    dump = write_dump(tmp_path / "v-video-1.mjr", video_units(encode(codec, range(92)), times), codec)
+    finished = finish(dump, tmp_path)
+    assert seen(finished.path).numbers == list(range(92))
+    assert_lasts(finished, 0, 10_000, 5)
+
+
 def test_the_same_dump_gives_the_same_bytes(tmp_path: Path, film: Encoded, speech: list[Unit]) -> None:
     for units, codec in ((video_units(film, every(INTERVAL_MS, 300)), film.codec), (speech, "opus")):
         dump = write_dump(tmp_path / "x.mjr", units, codec)
@@ -374,6 +384,34 @@ def test_a_disk_that_is_full_is_told_in_a_sentence_and_leaves_nothing(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["x.mjr"]
 
 
+def test_a_file_that_does_not_last_as_long_as_it_should_is_taken_only_to_save_it(
+    tmp_path: Path, speech: list[Unit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump = write_dump(tmp_path / "x.mjr", speech, "opus")
+    monkeypatch.setattr("portico.media.finish.LARGEST_ERROR_MS", -1)
+    with pytest.raises(CannotFinish, match="where opus of 20000 ms was written"):
+        finish(dump, tmp_path)
+    finished = finish(dump, tmp_path, salvage=True)
+    assert "where opus of 20000 ms was written" in (finished.complaint or "")
+    assert_lasts(finished, 0, 20_000, 1)
+
+
+@pytest.mark.parametrize("codec", ["opus", *CODECS])
+def test_a_disk_that_is_full_is_told_from_a_dump_that_is_bad(tmp_path: Path, codec: str, speech: list[Unit]) -> None:
+    """A file system of its own, which only the child sees and which has less room with each try."""
+    units = speech if codec == "opus" else video_units(encode(codec, range(600)), every(INTERVAL_MS, 600))
+    dump = write_dump(tmp_path / "x.mjr", units, codec)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    program = f"mount -t tmpfs -o size={{}} none {disk} && exec {' '.join(command(dump, disk))}; exit 99"
+    whole = finish(dump, tmp_path).size_bytes
+    for size in (whole - 4096, whole // 2):
+        limited = ["unshare", "--mount", "-r", "sh", "-c", program.format(size)]
+        process = subprocess.run(limited, capture_output=True, timeout=60, check=False)
+        assert process.returncode == 4, process.stdout
+        assert json.loads(process.stdout)["error"].startswith("There is no room on the disk for x.")
+
+
 def command(dump: Path, out_dir: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "portico.media.finish", str(dump), str(out_dir), *options]
 
@@ -394,6 +432,7 @@ def test_the_command_prints_what_was_finished(tmp_path: Path, speech: list[Unit]
         "sha256": finished.sha256,
         "packets": finished.packets,
         "lost": 0,
+        "complaint": None,
     }
     assert process.stderr == b""
 

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import hmac
 import os
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -304,6 +306,23 @@ def test_the_usual_environment_is_heard(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setenv(name, value)
     link = remote(bucket, tmp_path, S3Access()).link(KEY, "a.ogg", "audio/ogg", now=NOW)
     assert link.startswith(bucket.endpoint) and "FROMTHEENVIRONMENT" in link
+
+
+def test_a_link_does_not_wait_long_for_the_credentials_of_a_role(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answers where the machine has them from, and all requests would wait with the one that asks."""
+    (tmp_path / "token").write_text("x")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        store = remote(a_bucket(), tmp_path, S3Access(region=REGION))
+        began = time.monotonic()
+        with pytest.raises(StorageTrouble):
+            store.link(KEY, "a.ogg", "audio/ogg", now=NOW)
+        assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("url", ["", "bucket", "s3:bucket", "s3://", "s3:///prefix", "https://s3.example.com/bucket"])

@@ -3,10 +3,13 @@
 import asyncio
 import hashlib
 import os
+import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,15 +19,18 @@ from sqlalchemy import Row
 from portico.core import links
 from portico.db import schema
 from portico.db.connect import open_database
-from portico.db.engine import Database
+from portico.db.engine import Database, Transaction
 from portico.media.storage import Store, open_store
 from portico.services import jobs, recordings
-from portico.worker.finish_recording import FINAL_WITHIN, LOOK_AGAIN
-from portico.worker.jobs import PAUSES
+from portico.worker import finisher_process
+from portico.worker.finish_recording import CONTAINER_BYTES, FINAL_WITHIN, LOOK_AGAIN
+from portico.worker.finisher_process import FinishFailed, Result, finish
+from portico.worker.jobs import PAUSES, TROUBLE_PAUSE_MIN
 from tests.factories import an_account, rows
 from tests.media.buckets import BUCKET, a_bucket
 from tests.media.dumps import ffprobe, opus_units, write_dump
 from tests.recorded import milliseconds
+from tests.worker.outbox import WITHIN
 from tests.worker.studio import BEGAN, KIND, SECOND, SECRET, Studio, a_studio
 from tests.worker.workshop import happens
 
@@ -219,6 +225,30 @@ async def test_a_store_that_is_down_is_waited_for_and_nothing_is_done_twice(sqli
     await database.close()
 
 
+async def test_two_that_would_not_fit_together_are_made_one_after_the_other(
+    small_studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = small_studio
+    await studio.media("audio", "video")
+    sizes = [studio.sound().stat().st_size, studio.pictures().stat().st_size]
+    await studio.end()
+    free = sum(sizes) + CONTAINER_BYTES
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    await studio.work()
+
+    def one_waits(tx: Transaction) -> bool:
+        waiting = rows(tx, schema.jobs, leased_until=None, attempts=0)
+        return len(waiting) == 1 and waiting[0].due_at > studio.workshop.clock.now
+
+    await studio.workshop.until(one_waits)
+    await studio.workshop.until(lambda tx: rows(tx, schema.room_recordings, status=recordings.COMPLETED))
+    await studio.workshop.move(TROUBLE_PAUSE_MIN)
+    for kind in ("audio", "video"):
+        assert (await studio.completed(kind)).failure is None
+    await studio.workshop.idle()
+    assert studio.names() == []
+
+
 class Meanwhile:
     """A real store, while whose `put` something else happens."""
 
@@ -253,6 +283,52 @@ async def test_a_recording_that_is_deleted_meanwhile_leaves_nothing(small_studio
     assert await studio.store.size(f"recordings/{recording.session_id}/{recording.id}.ogg") is None
     assert await studio.told() == []
     assert studio.names() == [] and studio.names("work/recordings") == []
+
+
+async def test_what_can_be_saved_is_taken_by_the_last_try(
+    small_studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def strict(*args: Any, salvage: bool, **kwargs: Any) -> Result:
+        if not salvage:
+            raise FinishFailed("It is too short.")
+        return replace(await finish(*args, salvage=salvage, **kwargs), complaint="It is too short.")
+
+    monkeypatch.setattr(finisher_process, "finish", strict)
+    await small_studio.media("audio")
+    small_studio.sound()
+    await small_studio.end()
+    await small_studio.do(recordings.discard, recording_id=(await small_studio.recording("video")).id)
+    await small_studio.work()
+    recording = await failed(small_studio)
+    assert recording.failure == "It is too short."
+    assert await small_studio.store.size(recording.object_key) == recording.size_bytes > 0
+
+
+class Slow:
+    """A real store that gives a link only when the database has written something else meanwhile."""
+
+    def __init__(self, store: Store, database: Database) -> None:
+        self._store = store
+        self._database = database
+        self._loop = asyncio.get_running_loop()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def link(self, *args: Any, **kwargs: Any) -> str:
+        write = self._database.write(lambda tx: None)
+        asyncio.run_coroutine_threadsafe(write, self._loop).result(WITHIN)
+        return self._store.link(*args, **kwargs)
+
+
+async def test_nobody_who_writes_waits_for_a_link(small_studio: Studio) -> None:
+    studio = small_studio
+    await studio.media("audio")
+    studio.sound()
+    await studio.end()
+    studio.store = Slow(studio.store, studio.workshop.database)
+    await studio.work()
+    assert (await studio.completed("audio")).failure is None
 
 
 async def test_more_dumps_than_one_of_a_track_are_kept(small_studio: Studio) -> None:

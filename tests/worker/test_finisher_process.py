@@ -49,9 +49,46 @@ async def test_nothing_and_rubbish_are_told_apart(tmp_path: Path) -> None:
         await finish(rubbish, tmp_path, not_before_ms=None)
 
 
+WITHOUT_ROOM = """
+import asyncio, pathlib, sys
+from portico.media.storage import StorageTrouble
+from portico.worker.finisher_process import finish
+try:
+    asyncio.run(finish(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), not_before_ms=None))
+except StorageTrouble as trouble:
+    print(trouble)
+"""
+
+
+def test_a_disk_without_room_is_no_failure_but_trouble_that_may_pass(tmp_path: Path) -> None:
+    """On a file system of its own, which only the child sees."""
+    dump = write_dump(tmp_path / "d-audio-0.mjr", opus_units(10_000), "opus")
+    (disk := tmp_path / "disk").mkdir()
+    program = f'mount -t tmpfs -o size=20k none {disk} && exec "$0" -c "$1" {dump} {disk}'
+    command = ["unshare", "--mount", "-r", "sh", "-c", program, sys.executable, WITHOUT_ROOM]
+    child = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert child.stdout.startswith("There is no room on the disk for d-audio-0.ogg"), child.stderr
+
+
 async def test_calls_come_first(tmp_path: Path) -> None:
     status, output, _ = await run(python("import os; print(os.nice(0))"), 30)
     assert (status, int(output)) == (0, os.nice(0) + NICENESS)
+
+
+UNTIL_NICE = """
+import pathlib, time
+group = pathlib.Path("/proc/self/autogroup")
+while group.exists() and " nice 10" not in group.read_text():
+    time.sleep(0.01)
+print("nice")
+"""
+
+
+async def test_calls_come_first_also_where_linux_shares_out_time_by_sessions(tmp_path: Path) -> None:
+    """Several at once: the kernel takes only one wish in a tenth of a second."""
+    assert [output for _, output, _ in await asyncio.gather(*(run(python(UNTIL_NICE), 30) for _ in range(3)))] == [
+        b"nice\n"
+    ] * 3
 
 
 async def test_our_keys_stay_with_us(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from portico.worker.jobs import (
     TROUBLE_PAUSE_MIN,
     Job,
     NotYet,
+    _next_due_at,
 )
 from tests.factories import rows
 from tests.worker.outbox import WITHIN
@@ -123,6 +124,11 @@ async def test_kinds_that_a_runner_does_not_know_are_left_to_others(workshop: Wo
     job = await workshop.job(kind=jobs.COMPOSE)
     await happens(lambda: bench.begun)
     assert (bench.begun, job.attempts, job.leased_until) == (["a"], 0, None)
+    later = workshop.clock.now + SECOND
+    await workshop.until(lambda tx: not rows(tx, schema.jobs, kind=KIND))
+    assert await workshop.database.read(partial(_next_due_at, kinds=[KIND], now=later)) is None, (
+        "nothing to wake up for"
+    )
 
 
 async def test_a_failure_is_tried_three_times_with_pauses_and_then_given_up(workshop: Workshop) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -14,11 +15,13 @@ import pytest
 from portico.db.engine import Database
 from portico.media.storage import LocalStore, open_store
 from portico.services import recordings
+from portico.worker import sweep_dumps
 from portico.worker.finish_recording import Made, working_folder
 from portico.worker.finisher_process import Result
+from portico.worker.retention import forget
 from portico.worker.sweep_dumps import UNTOUCHED_SECS, DumpCare
-from tests.factories import NOW
-from tests.recorded import a_recording, a_stream, recording_of, somebody
+from tests.factories import NOW, an_account, row
+from tests.recorded import SECOND, a_recording, a_stream, link, nothing_of, recording_of, somebody, started
 from tests.worker.workshop import happens
 
 
@@ -52,7 +55,6 @@ async def test_only_dumps_that_nobody_needs_are_swept(care: DumpCare, database: 
         lying(dumps / f"{needed}-audio-0.mjr"),
         lying(dumps / f"{needed}-video-1.mjr.tmp"),
         lying(dumps / "orphan-audio-0.mjr.tmp", since=UNTOUCHED_SECS - 10),
-        lying(dumps / "failed" / "old-audio-0.mjr"),
         lying(dumps / "not-one-of-ours.txt"),
     ]
     swept = [lying(dumps / "orphan-audio-0.mjr"), lying(dumps / "orphan-video-1.mjr.tmp")]
@@ -63,6 +65,35 @@ async def test_only_dumps_that_nobody_needs_are_swept(care: DumpCare, database: 
         assert await database.write(partial(recordings.discard, recording_id=recording_id))
     await care.sweep()
     assert [path for path in kept[:2] if path.exists()] == []
+
+
+async def test_what_was_kept_aside_goes_with_its_recording(
+    care: DumpCare, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_dumps, "KEPT_ASIDE_AT_ONCE", 2)
+    failed = tmp_path / "dumps" / "failed"
+    joined = await database.write(somebody)
+    ids, dumps = [], []
+    for _ in range(3):
+        recording_id = await database.write(partial(started, participant_id=joined.participant_id, kind="audio"))
+        nothing = await database.read(partial(nothing_of, recording_id=recording_id))
+        saved = partial(recordings.complete, recording_id=recording_id, finished=nothing, link=link, now=NOW)
+        assert await database.write(saved)
+        dump = (await database.read(partial(row, table=recordings.RECORDINGS, row_id=recording_id))).dump
+        ids.append(recording_id)
+        dumps.append([lying(failed / f"{dump}-audio-0.mjr.tmp"), lying(failed / f"{dump}-audio-2.mjr")])
+    others = [lying(failed / "notes.txt"), lying(failed / "gone-audio-0.mjr", since=0)]
+    await care.sweep()
+    assert all(path.exists() for path in (*others, *chain(*dumps)))
+    account = await database.write(an_account)
+    delete = partial(recordings.delete, account_id=account, recording_id=ids[0], now=NOW)
+    await database.write(delete)
+    assert await forget(database, before=NOW - SECOND, now=NOW) == 0
+    await care.sweep()
+    assert [path.exists() for path in (*others, *chain(*dumps))] == [True, True, False, False, *[True] * 4]
+    assert await forget(database, before=NOW, now=NOW) == 2
+    await care.sweep()
+    assert sorted(path for path in failed.iterdir()) == sorted(others)
 
 
 def worked_on(tmp_path: Path, recording_id: str, key: str) -> Path:
