@@ -61,6 +61,7 @@ def creations(room: MediaRoom, admin_key: str, dumps: str) -> list[tuple[str, di
         "fir_freq": KEYFRAME_EVERY_SECS,
         "audiocodec": "opus",
         "videocodec": "vp8,h264",
+        "videoorient_ext": False,  # or phones leave it to every viewer, recordings included, to turn their pictures
         "notify_joining": False,
         "record": False,
         "lock_record": True,

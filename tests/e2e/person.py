@@ -179,6 +179,10 @@ class Person:
         count = await self._do("traffic")
         return count["sent"], count["received"]
 
+    async def descriptions(self) -> list[tuple[str, str]]:
+        """The SDP of each connection: what the browser said, and what the server."""
+        return [(ours, theirs) for ours, theirs in await self._do("descriptions")]
+
     async def expect_only(self, kind: str, of: "Person", key: str = "self") -> None:
         """Waits until a good many packets of `kind` have come on end without a single one of the other kind."""
         other = "audio" if kind == "video" else "video"

@@ -126,6 +126,15 @@ async def test_publisher_leaves_after_a_removed_subscription(call: Call) -> None
     await ben.wait_for("participant_left", anna.id)
 
 
+async def test_browsers_turn_their_pictures_themselves(call: Call) -> None:
+    """A phone would leave it to whoever looks, and recordings and films would lie on their side."""
+    anna = await call.join()
+    await anna.publish(colour=RED)
+    orientation = "urn:3gpp:video-orientation"
+    videos = [(ours, theirs) for ours, theirs in await anna.descriptions() if "m=video" in ours]
+    assert videos and all(orientation in ours and orientation not in theirs for ours, theirs in videos)
+
+
 async def test_latecomer_finds_what_is_there(call: Call) -> None:
     anna, ben = await _publisher_and_viewer(call)
     await ben.publish(tone=1000)

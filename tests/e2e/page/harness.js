@@ -108,6 +108,10 @@ async function traffic() {
   return { sent: count["outbound-rtp"], received: count["inbound-rtp"] };
 }
 
+/** What both sides have said of each connection, ours first. */
+const descriptions = () =>
+  connections.map(({ localDescription, remoteDescription }) => [localDescription?.sdp ?? "", remoteDescription?.sdp ?? ""]);
+
 globalThis.person = {
   initialize,
   connect: (ms) => within(room.connect(), "connect", ms),
@@ -124,6 +128,7 @@ globalThis.person = {
   packets,
   smuggle,
   traffic,
+  descriptions,
   /** The mixed audio of the room, as the SDK hands it to applications. */
   mix: (expected, ms) => organ(listeners, Listener, room.getState().mixedAudioTrack).hears(expected, ms),
   tones: (id, key, expected, ms) => organ(listeners, Listener, trackOf(id, key, "audio")).hears(expected, ms),
