@@ -10,9 +10,10 @@ from typing import Protocol
 
 from portico.config import Settings
 from portico.core import objects
+from portico.core.errors import Busy
 from portico.db.engine import Database
 from portico.media.dumps import dumps_in
-from portico.media.storage import S3Access, Store, open_store
+from portico.media.storage import S3Access, StorageTrouble, Store, open_store
 from portico.services import files, jobs
 from portico.worker import delete_object
 from portico.worker.compose import Compose
@@ -34,8 +35,14 @@ class Storage:
     clock: Callable[[], datetime]
 
     def link(self, key: str, filename: str) -> str:
-        """A URL under which anybody can download the object for an hour."""
-        return self.store.link(key, filename, objects.content_type(key), now=self.clock())
+        """A URL under which anybody can download the object for an hour; Busy when the store does not sign it in time.
+
+        It may take as long as the store needs for credentials: 2 s at most.
+        """
+        try:
+            return self.store.link(key, filename, objects.content_type(key), now=self.clock())
+        except StorageTrouble as trouble:
+            raise Busy("The store of files does not answer; try again in a moment.") from trouble
 
 
 class _Service(Protocol):

@@ -1,9 +1,10 @@
 """Resources as the API shows them: every member present, null when it has no value."""
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Row
 
@@ -12,6 +13,7 @@ from portico.core.model import VIDEO_CODECS, Composition, Participant, Recording
 from portico.services.tokens import ClientToken
 from portico.services.webhook_log import Logged
 
+T = TypeVar("T")
 NO_ANSWER = 0
 """The error code of an attempt that ended without a status; its `error` says why."""
 
@@ -76,6 +78,11 @@ def participant(row: Participant) -> dict[str, Any]:
 
 Link = Callable[[str, str], str]
 """Object key and file name into a URL that is good for an hour."""
+
+
+async def with_links(show: Callable[[T, Link], dict[str, Any]], rows: Sequence[T], link: Link) -> list[dict[str, Any]]:
+    """What `show` makes of each, in a thread: a store may ask for credentials before it signs, and calls would wait."""
+    return await asyncio.to_thread(lambda: [show(row, link) for row in rows])
 
 
 def recording(row: Recording, link: Link) -> dict[str, Any]:

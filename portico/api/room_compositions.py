@@ -51,7 +51,7 @@ async def list_compositions(request: Request, api: Api, account_id: AccountId) -
     listed = await api.db.read(
         partial(compositions.list_compositions, account_id=account_id, page=query.page, conditions=query.conditions)
     )
-    shown = [render.composition(each, api.link) for each in listed.items]
+    shown = await render.with_links(render.composition, listed.items, api.link)
     return queries.list_answer(shown, query.page, listed.total_results)
 
 
@@ -62,7 +62,8 @@ async def list_compositions(request: Request, api: Api, account_id: AccountId) -
 async def retrieve(api: Api, account_id: AccountId, room_composition_id: RoomCompositionId) -> Response:
     """One composition of your account, with a fresh download link once its file is there."""
     read = partial(compositions.retrieve, account_id=account_id, composition_id=room_composition_id)
-    return JSONResponse({"data": render.composition(await api.db.read(read), api.link)})
+    (shown,) = await render.with_links(render.composition, [await api.db.read(read)], api.link)
+    return JSONResponse({"data": shown})
 
 
 @router.delete(

@@ -25,7 +25,7 @@ async def list_recordings(request: Request, api: Api, account_id: AccountId) -> 
     listed = await api.db.read(
         partial(recordings.list_recordings, account_id=account_id, page=query.page, conditions=query.conditions)
     )
-    shown = [render.recording(each, api.link) for each in listed.items]
+    shown = await render.with_links(render.recording, listed.items, api.link)
     return queries.list_answer(shown, query.page, listed.total_results)
 
 
@@ -36,7 +36,8 @@ async def list_recordings(request: Request, api: Api, account_id: AccountId) -> 
 async def retrieve(api: Api, account_id: AccountId, room_recording_id: RoomRecordingId) -> Response:
     """One recording of your account, with a fresh download link once its file is there."""
     read = partial(recordings.retrieve, account_id=account_id, recording_id=room_recording_id)
-    return JSONResponse({"data": render.recording(await api.db.read(read), api.link)})
+    (shown,) = await render.with_links(render.recording, [await api.db.read(read)], api.link)
+    return JSONResponse({"data": shown})
 
 
 @router.delete("/room_recordings/{room_recording_id}", **operation("DeleteRoomRecording", "Delete a recording", 204))

@@ -149,10 +149,11 @@ class Compose:
         await self._store.put(path, key, objects.content_type(key), composed.sha256, filename=name)
         film = Film(composed.size_bytes, composed.sha256, key, started_at, ended_at)
 
-        def link(key: str, filename: str) -> str:
-            return self._store.link(key, filename, objects.content_type(key), now=now)
-
-        complete = partial(compositions.complete, composition_id=composition_id, film=film, link=link, now=now)
+        # Before the row is written: a store may have to ask for credentials, and all who write would wait.
+        link = await asyncio.to_thread(self._store.link, key, name, objects.content_type(key), now=now)
+        complete = partial(
+            compositions.complete, composition_id=composition_id, film=film, link=lambda *_: link, now=now
+        )
         if await self._db.write(complete):
             log.info("composition completed", composition_id=composition_id, bytes=composed.size_bytes)
         elif not await self._db.read(partial(_is_completed, composition_id=composition_id)):

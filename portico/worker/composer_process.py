@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from portico.media.compose import Composed
+from portico.worker.finisher_process import step_back
 
 STALLED_SECS = 900.0
 """A program that gets no further for so long will not."""
@@ -49,7 +50,7 @@ async def compose(plan: Path, out: Path, work: Path, on_progress: Callable[[floa
         limit=LINE_BYTES_MAX,
     )
     try:
-        last = await _listen(process, on_progress)
+        last, _ = await asyncio.gather(_listen(process, on_progress), step_back(process.pid))
         status = await process.wait()
     finally:
         await asyncio.shield(asyncio.create_task(_end(process)))

@@ -1,5 +1,9 @@
 """Recordings over HTTP: what is shown, found and deleted, and whose they are."""
 
+import asyncio
+import socket
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -7,6 +11,8 @@ import pytest
 
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.finishing import Storage
+from portico.media.storage import S3Access, open_store
 from portico.services import recordings
 from portico.services.participants import Joined
 from tests.api.world import World
@@ -95,6 +101,28 @@ async def test_what_could_not_be_saved_has_no_link(world: World) -> None:
     await world.db.write(lose)
     shown = (await world.k1.get(f"{PATH}/{recording_id}")).json()["data"]
     assert (shown["status"], shown["size_mb"], shown["download_url"]) == ("completed", 0.0, None)
+
+
+async def test_a_store_that_signs_nothing_delays_nobody_else(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answers where this machine has its credentials for the bucket from."""
+    recording_id = await recorded(world, await someone(world), seconds=5)
+    (tmp_path / "token").write_text("x")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        store = open_store("s3://bucket", tmp_path, secret=b"", base_url="", s3=S3Access(region="eu-central-1"))
+        api = world.app.state.api
+        world.app.state.api = replace(api, link=Storage(store, b"", world.clock).link)
+        waiting = [asyncio.create_task(world.k1.get(path)) for path in (f"{PATH}/{recording_id}", PATH)]
+        for _ in range(10):
+            assert (await world.k1.get("/v2/rooms")).status_code == 200
+        assert not any(each.done() for each in waiting)
+        for answer in await asyncio.gather(*waiting):
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), answer.text
 
 
 async def test_recordings_by_every_filter(world: World) -> None:
