@@ -15,6 +15,8 @@ from portico.worker.finisher_process import step_back
 
 STALLED_SECS = 900.0
 """A program that gets no further for so long will not."""
+NICENESS = 10
+"""Of a film beside everything else where Linux groups processes by session; elsewhere, that of compose.py counts."""
 ENDS_WITHIN_SECS = 1.5
 """After SIGTERM; then it is killed with all its children."""
 LINE_BYTES_MAX = 64 * 1024
@@ -50,7 +52,7 @@ async def compose(plan: Path, out: Path, work: Path, on_progress: Callable[[floa
         limit=LINE_BYTES_MAX,
     )
     try:
-        last, _ = await asyncio.gather(_listen(process, on_progress), step_back(process.pid))
+        last, _ = await asyncio.gather(_listen(process, on_progress), step_back(process.pid, NICENESS))
         status = await process.wait()
     finally:
         await asyncio.shield(asyncio.create_task(_end(process)))

@@ -16,8 +16,8 @@ import msgspec
 from portico.media.storage import StorageTrouble
 from portico.worker.jobs import JobFailed
 
-NICENESS = 10
-"""Calls that go on come first."""
+NICENESS = 5
+"""Calls that go on come first; but somebody waits for this, and it is short."""
 DEADLINE_SECS, DEADLINE_SECS_PER_MB = 600.0, 10.0
 """Only for what would never end: next to calls that take the whole machine, an hour of sound may need minutes."""
 OUTPUT_BYTES_MAX = 64 * 1024
@@ -103,7 +103,7 @@ async def run(command: Sequence[str], deadline_secs: float) -> tuple[int, bytes,
             output, errors, _ = await asyncio.gather(
                 _end_of(process.stdout, OUTPUT_BYTES_MAX),
                 _end_of(process.stderr, ERRORS_BYTES_MAX),
-                step_back(process.pid),
+                step_back(process.pid, NICENESS),
             )
             return await process.wait(), output, errors
     except TimeoutError:
@@ -125,11 +125,11 @@ def _wrapped(command: Sequence[str]) -> list[str]:
     return [*wrapped, *command]
 
 
-async def step_back(pid: int) -> None:
+async def step_back(pid: int, niceness: int) -> None:
     """Its niceness counts only within its session, where Linux groups processes so (sched(7), autogroup)."""
     for _ in range(50):
         try:
-            Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS))  # noqa: ASYNC240  no file, but the kernel
+            Path(f"/proc/{pid}/autogroup").write_text(str(niceness))  # noqa: ASYNC240  no file, but the kernel
         except BlockingIOError:  # it takes one such wish in a tenth of a second
             await asyncio.sleep(0.1)
         except OSError:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from portico.worker import composer_process
-from portico.worker.finisher_process import NICENESS
+from portico.worker.composer_process import NICENESS
 
 HAPPENS_WITHIN_SECS = 20.0
 

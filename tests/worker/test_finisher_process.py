@@ -78,7 +78,7 @@ async def test_calls_come_first(tmp_path: Path) -> None:
 UNTIL_NICE = """
 import pathlib, time
 group = pathlib.Path("/proc/self/autogroup")
-while group.exists() and " nice 10" not in group.read_text():
+while group.exists() and " nice 5" not in group.read_text():
     time.sleep(0.01)
 print("nice")
 """
