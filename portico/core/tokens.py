@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
 from cryptography.exceptions import InvalidSignature
@@ -95,9 +96,10 @@ def issue(
         "sub": "null",
         "typ": kind,
     }
-    if special := {name: value for name, value in asdict(permissions).items() if value != getattr(EVERYTHING, name)}:
-        claims[_OURS] = special
-    signed = f"{_base64url(_json(_HEADER))}.{_base64url(_json(claims))}"
+    if permissions != EVERYTHING:
+        said = asdict(permissions).items()
+        claims[_OURS] = {name: value for name, value in said if value != getattr(EVERYTHING, name)}
+    signed = f"{_header()}.{_base64url(_json(claims))}"
     token = f"{signed}.{_base64url(key.sign(signed.encode()))}"
     return token, datetime.fromtimestamp(issued + ttl_secs, UTC)
 
@@ -176,6 +178,11 @@ def _parsed(part: str) -> dict[str, Any]:
     if not isinstance(members, dict):
         raise TokenRefused("The token is malformed.")
     return members
+
+
+@cache
+def _header() -> str:
+    return _base64url(_json(_HEADER))
 
 
 def _resource(room_id: str) -> str:

@@ -18,12 +18,13 @@ from portico.core.model import Room, RoomSettings
 from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.db.statements import Prepared
 from portico.services import listing, room_counts, sessions
 from portico.services.listing import Listed
 
 ROOMS = schema.rooms
 SESSIONS = schema.room_sessions
-_INSERT = ROOMS.insert()
+_INSERT = Prepared(ROOMS.insert())
 _NOT_ROOM_MEMBERS = {"account_id", "deleted_at"}
 # Spelled as in the partial unique index: SQLite uses that index only for the very same expression.
 _ACTIVE_SESSION = (SESSIONS.c.room_id == ROOMS.c.id) & literal_column("room_sessions.active")
@@ -33,7 +34,7 @@ def create(tx: Transaction, account_id: str, settings: RoomSettings, *, now: dat
     """A new room. Raises Invalid when another room of the account has its name."""
     room = {"id": str(uuid4()), "created_at": now, "updated_at": now, **asdict(settings)}
     with _name_may_be_taken():
-        tx.execute(_INSERT, {"account_id": account_id, **room})
+        _INSERT.run(tx, {"account_id": account_id, **room})
     room_counts.add(tx, account_id, room["id"], 1)
     return Room(**room)
 

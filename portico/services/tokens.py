@@ -19,7 +19,7 @@ from portico.core.errors import Forbidden, NotFound
 from portico.core.tokens import EVERYTHING, Claims, Permissions
 from portico.db import schema
 from portico.db.engine import Transaction
-from portico.db.statements import insert_if_absent
+from portico.db.statements import Prepared, insert_if_absent
 
 TOKEN_TTL_SECS = 600
 REFRESH_TOKEN_TTL_SECS = 3600
@@ -31,7 +31,7 @@ HELD = schema.participant_tokens
 REVOKED = schema.revoked_tokens
 _TOKEN, _INVITE = "token", "invite"
 _ROOM = schema.rooms.c
-_OWNER = select(_ROOM.account_id).where(_ROOM.id == bindparam("room"), _ROOM.deleted_at.is_(None))
+_OWNER = Prepared(select(_ROOM.account_id).where(_ROOM.id == bindparam("room"), _ROOM.deleted_at.is_(None)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +177,7 @@ def redeem(tx: Transaction, keys: TokenKeys, room_id: str, invitation: str, *, n
 
 
 def _owner(tx: Transaction, room_id: str) -> str | None:
-    row = tx.execute(_OWNER, {"room": room_id}).first()
-    return row.account_id if row else None
+    return next((account_id for (account_id,) in _OWNER.run(tx, {"room": room_id})), None)
 
 
 def _ensure(tx: Transaction, purpose: str, now: datetime) -> None:
