@@ -26,8 +26,7 @@ from tests.servers import PorticoServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
-READY_WITHIN_SECS = 30.0
-"""On a machine that is busy with something else, too; what it takes is measured by `script/bench recording`."""
+READY_WITHIN_SECS = 10.0
 MARGIN_SECS = 0.7
 """Around a change: commands take their time to reach the page, and pages theirs."""
 NEAR = 80
