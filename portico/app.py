@@ -35,6 +35,9 @@ from portico.worker.deliveries import Deliveries
 from portico.worker.jobs import Jobs
 from portico.worker.sender import Sender
 
+IDLE_SECS = 75
+"""How long a connection may wait for its next request: longer than clients keep one (httpx, in the official SDK, 5 s),
+or a request would now and then meet a connection that is just being closed."""
 WEBSOCKET_MESSAGE_MAX = 256 * 1024
 """Bytes of one signaling message; the largest that an SDK sends, an offer with simulcast, has about 10,000."""
 PING_SECS = 10
@@ -236,6 +239,7 @@ async def serve(settings: Settings, listening: socket.socket, on_ready: Callable
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=IDLE_SECS,
                 timeout_graceful_shutdown=3,
             )
         )

@@ -1,14 +1,17 @@
 """The command line as people use it: the first screen, keys, and one sentence for everything that is wrong."""
 
+import http.client
 import os
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,6 +23,9 @@ import pytest
 from portico import __version__, cli
 from tests.db.processes import ANSWERS_WITHIN_SECS, others
 from tests.servers import PorticoServer, free_port
+
+HTTPX_KEEPS_SECS = 5.0
+"""How long the official SDK keeps a connection that it does not need (httpx.Limits.keepalive_expiry)."""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,16 @@ def test_what_the_first_screen_links_to_is_there(server: PorticoServer) -> None:
     for address in (meeting.partition("#")[0], f"{server.base_url}/connect.js"):
         with urllib.request.urlopen(address, timeout=10) as answer:
             assert answer.status == 200
+
+
+def test_a_connection_outlasts_the_pauses_of_clients(server: PorticoServer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    with closing(connection):
+        for pause_secs in (HTTPX_KEEPS_SECS + 1, 0):
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+            connection.auto_open = False
+            time.sleep(pause_secs)
 
 
 def test_keys_are_made_while_the_server_runs_and_are_at_once_good(server: PorticoServer) -> None:
