@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.databases import *  # noqa: F403
+
+# What an example takes on a machine that is busy with others, which may also stop in the middle of one, is no promise.
+settings.register_profile("portico", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("portico")
 
 _MARKS = {"e2e": "e2e", "media": "janus", "gateway": "janus"}
 
