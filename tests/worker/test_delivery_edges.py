@@ -9,7 +9,7 @@ from portico.db import schema
 from portico.services import webhooks
 from portico.worker.deliveries import PER_URL_MAX
 from tests.receiver import Receiver, hang, held, retry_after, status
-from tests.worker.outbox import SECOND, Outbox
+from tests.worker.outbox import SECOND, WITHIN, Outbox
 
 
 async def test_the_primarys_wish_for_a_pause_counts_behind_a_failover_too(outbox: Outbox) -> None:
@@ -27,7 +27,7 @@ async def test_a_replay_of_what_is_just_being_sent_comes_after_it(outbox: Outbox
         room_id = await outbox.room(old.url)
         await outbox.worker()
         await outbox.event(room_id)
-        await old.wait_for(1, 5)
+        await old.wait_for(1, WITHIN)
         delivery = await outbox.delivery(room_id)
         mended = schema.rooms.update().values(webhook_event_url=new.url)
         await outbox.database.write(lambda tx: tx.execute(mended))
@@ -35,17 +35,17 @@ async def test_a_replay_of_what_is_just_being_sent_comes_after_it(outbox: Outbox
         await outbox.database.write(again)
         go.set()
         await outbox.move_to(outbox.clock.now + 2 * SECOND)
-        await new.wait_for(1, 5)
+        await new.wait_for(1, WITHIN)
 
 
 async def test_a_worker_whose_clock_leaps_does_not_send_twice_at_once(outbox: Outbox) -> None:
     async with Receiver(otherwise=hang()) as receiver, Receiver() as other:
         await outbox.worker()
         await outbox.event(await outbox.room(receiver.url))
-        await receiver.wait_for(1, 5)
+        await receiver.wait_for(1, WITHIN)
         await outbox.move_to(outbox.clock.now + timedelta(seconds=31))
         await outbox.event(await outbox.room(other.url))
-        await other.wait_for(1, 5)
+        await other.wait_for(1, WITHIN)
         assert len(receiver.requests) == 1
 
 
@@ -57,6 +57,6 @@ async def test_many_hanging_receivers_leave_room_for_one_that_answers(outbox: Ou
             await outbox.event(room_id)
         await outbox.worker()
         for one in hanging:
-            await one.wait_for(5, 20)
+            await one.wait_for(5, WITHIN)
         await outbox.event(await outbox.room(quick.url))
-        await quick.wait_for(1, 5)
+        await quick.wait_for(1, WITHIN)

@@ -3,14 +3,18 @@
 import asyncio
 import gc
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from portico.worker import sender as sending
 from portico.worker.sender import Sender
 from tests import receiver as nasty
+from tests.pace import Pace
 from tests.receiver import Behaviour, Receiver, raw, reset, unfinished
 from tests.worker.conftest import QUICKLY, sent
+from tests.worker.outbox import WITHIN
 
 FAILED: dict[str, tuple[Behaviour, str]] = {
     "hangs": (nasty.hang(), "timed out after 0.4 s"),
@@ -58,11 +62,10 @@ DELIVERED: dict[str, Behaviour] = {
 @pytest.mark.parametrize("kind", FAILED)
 async def test_it_is_recorded_as_what_it_was(sender: Sender, kind: str) -> None:
     behaviour, error = FAILED[kind]
-    clock = asyncio.get_running_loop().time
     async with Receiver(behaviour) as receiver:
-        began = clock()
-        outcome = await sent(sender, receiver.url, timeout_secs=limit_for(error))
-        assert clock() - began < 5
+        async with Pace() as pace:
+            outcome = await sent(sender, receiver.url, timeout_secs=limit_for(error))
+        assert pace.secs < 5
         await gone(receiver)
         assert (await sent(sender, receiver.url)).delivered  # the next one gets a connection of its own
     assert outcome.error is not None and outcome.error.startswith(error)
@@ -73,24 +76,23 @@ async def test_it_is_recorded_as_what_it_was(sender: Sender, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", DELIVERED)
 async def test_a_2xx_counts_whatever_follows(sender: Sender, kind: str) -> None:
-    clock = asyncio.get_running_loop().time
     async with Receiver(DELIVERED[kind]) as receiver:
-        began = clock()
-        outcome = await sent(sender, receiver.url)
-        assert clock() - began < 5  # not the ten seconds
+        async with Pace() as pace:
+            outcome = await sent(sender, receiver.url)
+        assert pace.secs < 5  # not the ten seconds
         await gone(receiver)
         assert (await sent(sender, receiver.url)).delivered
     assert outcome.delivered and outcome.error is None
     assert len(outcome.response_body) <= 2000
 
 
-async def test_the_body_has_what_is_left_of_the_time(sender: Sender) -> None:
-    clock = asyncio.get_running_loop().time
+async def test_the_body_has_what_is_left_of_the_time(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_BODY_SECS", 30.0)  # far from the limit, which a busy machine may nearly use up
     late = nasty.slow(0.7, unfinished(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"))
     async with Receiver(late) as receiver:
-        began = clock()
-        outcome = await sent(sender, receiver.url, timeout_secs=1)
-        assert clock() - began < 1.6  # and not the whole second that it would have had
+        async with Pace() as pace:
+            outcome = await sent(sender, receiver.url, timeout_secs=3)
+        assert pace.secs < 3.6  # and not the 30 s that it would have had, nor 3 s more
     assert (outcome.delivered, outcome.response_body) == (True, "abc")
 
 
@@ -116,19 +118,21 @@ async def test_fifty_floods_take_little_memory_and_leave_nothing(sender: Sender,
         grown = resident() - memory
         await gone(receiver)
         assert grown < 40_000_000  # the flooding servers' own buffers are in it: they run in this process
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WITHIN):
             while open_descriptors() > descriptors + 2:
                 await asyncio.sleep(0.01)
 
 
 async def test_a_flood_leaves_time_for_others(sender: Sender) -> None:
     async with Receiver(otherwise=nasty.endless_informational()) as flooding, Receiver() as fast:
-        flood = asyncio.create_task(sent(sender, flooding.url, timeout_secs=2))
-        await flooding.wait_for(1, within=5)
-        delivered = 0
-        while not flood.done():
-            delivered += (await sent(sender, fast.url, timeout_secs=2)).delivered
-        assert delivered >= 10
+        flood = asyncio.create_task(sent(sender, flooding.url, timeout_secs=60))
+        await flooding.wait_for(1, WITHIN)
+        computed = time.process_time()  # how much of a second a busy machine leaves us says nothing about floods
+        for _ in range(10):
+            assert (await sent(sender, fast.url)).delivered
+        assert time.process_time() - computed < 2
+        assert not flood.done()
+        flood.cancel()
 
 
 def limit_for(error: str | None) -> float:
@@ -137,9 +141,10 @@ def limit_for(error: str | None) -> float:
 
 async def gone(receiver: Receiver) -> None:
     """The nasty connection is dropped, not drained: the receiver notices at once."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN), Pace() as pace:
         while receiver.open_connections:
             await asyncio.sleep(0.01)
+            assert pace.secs < 5
 
 
 def resident() -> int:

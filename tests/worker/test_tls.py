@@ -7,6 +7,7 @@ import pytest
 
 from portico.worker.sender import Sender
 from tests import receiver as nasty
+from tests.pace import Pace
 from tests.receiver import Behaviour, Receiver, raw, unfinished
 from tests.worker.certificates import a_server, an_authority
 from tests.worker.conftest import PUBLIC, QUICKLY, a_sender, sent
@@ -83,12 +84,11 @@ async def test_a_server_that_hangs_up_in_the_handshake(sender: Sender) -> None:
     ],
 )
 async def test_nastiness_inside_tls(tmp_path: Path, behaviour: Behaviour, error: str | None) -> None:
-    clock = asyncio.get_running_loop().time
     tls = a_server(tmp_path, AUTHORITY)
     async with Receiver(behaviour, tls=tls) as receiver, a_sender(tls=AUTHORITY.trusted()) as sender:
-        began = clock()
-        outcome = await sent(sender, receiver.url, timeout_secs=limit_for(error))
-        assert clock() - began < 5
+        async with Pace() as pace:
+            outcome = await sent(sender, receiver.url, timeout_secs=limit_for(error))
+        assert pace.secs < 5
         await gone(receiver)  # at once, and not after a polite good-bye of 30 s
     if error is None:
         assert outcome.delivered
