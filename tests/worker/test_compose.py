@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import re
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,12 +19,13 @@ from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.media.storage import LocalStore, Store, open_store
 from portico.services import compositions, jobs, recordings, sessions
-from portico.worker.compose import Compose
+from portico.worker.compose import LOOK_AGAIN, Compose
 from portico.worker.jobs import PAUSES
 from tests.factories import NOW, facts, row
 from tests.media import pictures
 from tests.media.buckets import BUCKET, a_bucket
 from tests.media.pictures import BLUE, RED, Film
+from tests.pace import Pace
 from tests.recorded import finished, recording_of, somebody, started
 from tests.worker.outbox import WITHIN
 from tests.worker.workshop import Workshop, happens
@@ -102,8 +102,7 @@ class Cutting:
             each = row(tx, schema.room_compositions, composition_id)
             return each if each.status == status else None
 
-        async with asyncio.timeout(60):
-            return await self.workshop.until(found)
+        return await self.workshop.until(found)
 
 
 def link(key: str, name: str) -> str:
@@ -136,10 +135,11 @@ async def cutting(database: Database, tmp_path: Path, sources: dict[str, Path]) 
 async def test_a_film_waits_for_the_session_and_is_made_and_told(cutting: Cutting) -> None:
     composition_id = await cutting.wish()
     await cutting.begin()
-    await cutting.workshop.job(leased_until=None, attempts=0)
+    # It was looked at, and the session goes on.
+    await cutting.workshop.job(leased_until=None, attempts=0, due_at=NOW + LOOK_AGAIN)
     assert (await cutting.has(composition_id, "enqueued")).progress == 0
     await cutting.end()
-    await cutting.workshop.move(timedelta(seconds=30))
+    await cutting.workshop.move(LOOK_AGAIN)
     film = await cutting.has(composition_id, "completed")
     path = cutting.store.local_path(film.object_key)
     assert path is not None and path.stat().st_size == film.size_bytes
@@ -196,6 +196,7 @@ async def test_what_is_missing_in_a_bucket_is_named(cutting: Cutting, tmp_path: 
             await cutting.workshop.job(attempts=attempt, leased_until=None)
             await cutting.workshop.move(pause)
         failed = await cutting.has(composition_id, "failed")
+        await cutting.workshop.idle()
     assert re.fullmatch(r"The file of a recording is missing: [0-9a-f-]+\.(webm|ogg)\.", failed.failure)
     assert not any(cutting.work.iterdir())
 
@@ -232,10 +233,10 @@ async def test_what_is_deleted_in_the_middle_stops_and_leaves_nothing(cutting: C
     await cutting.has(composition_id, "processing")
     await running(cutting)
     await cutting.do(compositions.delete, account_id=cutting.account_id, composition_id=composition_id, now=NOW)
-    deleted = time.monotonic()
-    while composers(cutting) or any(cutting.work.iterdir()):
-        assert time.monotonic() - deleted < 2.0, "still there"
-        await asyncio.sleep(0.02)
+    async with Pace() as pace:
+        while composers(cutting) or any(cutting.work.iterdir()):
+            assert pace.secs < 2.0, "still there"
+            await asyncio.sleep(0.02)
     with pytest.raises(NotFound):
         await cutting.workshop.database.read(
             partial(compositions.retrieve, account_id=cutting.account_id, composition_id=composition_id)

@@ -9,6 +9,7 @@ from pathlib import Path
 from portico.db.connect import open_database
 from portico.services import jobs, recordings
 from portico.worker.jobs import LEASE
+from tests.worker.outbox import WITHIN
 from tests.worker.studio import KIND, a_studio
 
 CHILD = """
@@ -19,7 +20,7 @@ from portico.db.connect import open_database
 from portico.media.storage import open_store
 from portico.services import jobs
 from portico.worker import finish_recording
-from portico.worker.jobs import Jobs
+from portico.worker import jobs as runners
 
 url, folder, now, fatal = sys.argv[1], Path(sys.argv[2]), datetime.fromisoformat(sys.argv[3]), int(sys.argv[4])
 count = 0
@@ -42,7 +43,9 @@ async def main():
     database = open_database(url)
     store = open_store(None, folder, secret=bytes(32), base_url="http://127.0.0.1:8080")
     finish = finish_recording.FinishRecording(database, store, folder, clock=lambda: now)
-    runner = Jobs(database, {"finish_recording": finish.kind(1)}, clock=lambda: now)
+    # How many lines there are must not depend on how long it takes.
+    runners.POLL_SECS = runners.RENEW_SECS = 3600.0
+    runner = runners.Jobs(database, {"finish_recording": finish.kind(1)}, clock=lambda: now)
     await runner.start()
     while await database.read(lambda tx: tx.execute(jobs.JOBS.select()).first()):
         await asyncio.sleep(0.01)
@@ -78,7 +81,9 @@ async def ended_after(line: int, url: str, folder: Path) -> tuple[int, int]:
     await database.close()  # a file has one process
 
     command = [sys.executable, "-c", CHILD, url, str(folder), studio.workshop.clock.now.isoformat(), str(line)]
-    child = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=60)
+    child = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, check=False, timeout=WITHIN
+    )
 
     database = studio.workshop.database = open_database(url)
     try:

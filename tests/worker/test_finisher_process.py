@@ -23,7 +23,7 @@ def is_gone(pid: int) -> bool:
     """Dead, if not waited for yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it ended before or while this was read
         return True
 
 
@@ -104,16 +104,13 @@ async def test_whatever_it_says_is_bounded(tmp_path: Path) -> None:
     assert len(errors) == ERRORS_BYTES_MAX and errors.endswith(b"the end")
 
 
-PARENT = """
-import os, pathlib, subprocess, sys, time
-child = subprocess.Popen(["sleep", "1000"])
-pathlib.Path(sys.argv[1]).write_text(f"{os.getpid()} {child.pid}\\n")
-time.sleep(1000)
-"""
+def a_parent(pids: Path) -> list[str]:
+    """A program that says who it and its child are; at once, for Python may take seconds to begin."""
+    return ["sh", "-c", 'sleep 1000 & echo "$$ $!" > "$0"; wait', str(pids)]
 
 
 async def test_what_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
-    command = [*python(PARENT), str(tmp_path / "pids")]
+    command = a_parent(tmp_path / "pids")
     with pytest.raises(FinishFailed, match="took longer than 3 s"):
         await run(command, 3)
     for pid in await pids_in(tmp_path / "pids"):
@@ -121,7 +118,7 @@ async def test_what_takes_too_long_is_ended_with_its_children(tmp_path: Path) ->
 
 
 async def test_what_nobody_wants_any_more_is_ended_with_its_children(tmp_path: Path) -> None:
-    running = asyncio.create_task(run([*python(PARENT), str(tmp_path / "pids")], 100))
+    running = asyncio.create_task(run(a_parent(tmp_path / "pids"), 100))
     pids = await pids_in(tmp_path / "pids")
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -130,7 +127,7 @@ async def test_what_nobody_wants_any_more_is_ended_with_its_children(tmp_path: P
 
 
 async def test_it_does_not_outlive_us(tmp_path: Path) -> None:
-    grandchild = [*python(PARENT), str(tmp_path / "pids")]
+    grandchild = a_parent(tmp_path / "pids")
     program = f"import asyncio; from portico.worker.finisher_process import run; asyncio.run(run({grandchild!r}, 100))"
     with subprocess.Popen(python(program)) as server:
         pid, child = await pids_in(tmp_path / "pids")
