@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ class Bucket:
     """Where the server is, whether it runs or not."""
 
     port: int
+    kept: socket.socket
+    """Bound and not listening: nobody else gets the port while the server is away, and nobody answers there."""
 
     @property
     def endpoint(self) -> str:
@@ -64,6 +67,8 @@ class Bucket:
 
 def a_bucket() -> Bucket:
     """A bucket on a port of its own, where nothing answers yet."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Bucket(probe.getsockname()[1])
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server, which so may listen beside it
+    kept.bind(("127.0.0.1", 0))
+    weakref.finalize(bucket := Bucket(kept.getsockname()[1], kept), kept.close)
+    return bucket

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from portico.media.janus_node import JanusNode, JanusSettings
+from tests.pace import Pace
 
 _BUILT = Path(__file__).parents[2] / ".janus" / "bin" / "janus"
 FOUND = [Path(path) for path in (shutil.which("janus"), shutil.which(_BUILT)) if path]
@@ -61,11 +62,12 @@ async def node(make_node: MakeNode, binary: Path) -> JanusNode:
 
 @pytest.fixture
 def until() -> Until:
-    """Waits for a condition, at most so many seconds."""
+    """Waits for a condition, at most so many seconds that the machine let us run."""
 
     async def wait(condition: Callable[[], bool], secs: float) -> None:
-        async with asyncio.timeout(secs):
+        async with Pace() as pace:
             while not condition():
                 await asyncio.sleep(0.01)
+                assert pace.secs < secs, "it did not happen in time"
 
     return wait

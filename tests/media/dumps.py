@@ -348,12 +348,12 @@ def numbers_in(path: Path, before: Sequence[str] = (), after: Sequence[str] = ()
 def ffmpeg(arguments: Sequence[str], given: bytes = b"") -> bytes:
     command = ["ffmpeg", "-v", "error", "-nostdin", *arguments]
     command.remove("-nostdin")
-    return subprocess.run(command, input=given, capture_output=True, check=True, timeout=120).stdout
+    return subprocess.run(command, input=given, capture_output=True, check=True, timeout=500).stdout
 
 
 def ffprobe(path: Path, entries: str) -> Any:
     command = ["ffprobe", "-v", "error", "-of", "json", "-show_entries", entries, str(path)]
-    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
+    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=500).stdout)
 
 
 def duration_ms(path: Path) -> float:

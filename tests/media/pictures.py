@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 RATE = 48_000
+BUSY_SECS = 500
+"""What ffmpeg has on a machine that is busy with others."""
 
 Colour = tuple[int, int, int]
 
@@ -19,7 +21,7 @@ Colour = tuple[int, int, int]
 def ffmpeg(*arguments: str | Path, stdin: bytes = b"") -> bytes:
     """What the command writes to its output."""
     command = ["ffmpeg", "-v", "error", "-y", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, input=stdin, timeout=120).stdout
+    return subprocess.run(command, check=True, capture_output=True, input=stdin, timeout=BUSY_SECS).stdout
 
 
 def video(path: Path, colour: Colour, secs: float, size: str = "160x120", rate: float = 30) -> Path:
@@ -100,7 +102,9 @@ class Film:
         """What ffprobe says of the container and of its streams, packets counted."""
         what = ("-show_format", "-show_streams", "-count_packets")
         command: list[str | Path] = ["ffprobe", "-v", "error", *what, "-of", "json", self.path]
-        facts: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
+        facts: dict[str, Any] = json.loads(
+            subprocess.run(command, check=True, capture_output=True, timeout=BUSY_SECS).stdout
+        )
         return facts
 
 

@@ -3,12 +3,13 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,8 @@ from tests.media.pictures import (
     tone,
     video,
 )
+
+pytestmark = pytest.mark.timeout(600)  # on a busy machine, which gives films what is left
 
 T0 = 1_700_000_000_000
 COLOURS = {"red": RED, "green": GREEN, "blue": BLUE, "yellow": YELLOW}
@@ -489,14 +492,52 @@ class Command:
         found = []
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
-                if str(self.work).encode() in entry.read_bytes() and entry.parent.name != str(self.process.pid):
+                ours = str(self.work).encode() in entry.read_bytes() and entry.parent.name != str(self.process.pid)
+                if ours and not is_killed(entry.parent):
                     found.append(int(entry.parent.name))
             except OSError:
                 continue
         return found
 
 
-def wait_for(condition: Callable[[], object], secs: float = 30) -> None:
+def is_killed(process: Path) -> bool:
+    """Whether it only waits for a core to end on: at the lowest priority that may last."""
+    pending = re.findall(r"^(?:Sig|Shd)Pnd:\s+([0-9a-f]+)$", (process / "status").read_text(), re.MULTILINE)
+    return any(int(each, 16) & 1 << signal.SIGKILL - 1 for each in pending)
+
+
+def priorities(pids: list[int]) -> set[int]:
+    """Of those of them that are still there."""
+    found = set()
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            found.add(os.getpriority(os.PRIO_PROCESS, pid))
+    return found
+
+
+def secs_to_end(process: subprocess.Popen[str], children: list[int]) -> float:
+    """Without the time for which it, or a child that it waits for, could run and had no core, or we did not look."""
+    secs, looked_at = 0.0, time.monotonic()
+    before: dict[Path, tuple[bool, int]] = {}
+    while process.poll() is None:
+        time.sleep(0.01)
+        now, after = time.monotonic(), dict(each for pid in (process.pid, *children) for each in threads(pid))
+        if not any(is_ready and before.get(thread) == (True, ran) for thread, (is_ready, ran) in after.items()):
+            secs += min(now - looked_at, 0.05)
+        looked_at, before = now, after
+    return secs
+
+
+def threads(pid: int) -> Iterator[tuple[Path, tuple[bool, int]]]:
+    """Of each, whether it could run, and for how many nanoseconds it did."""
+    for thread in Path(f"/proc/{pid}/task").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state = (thread / "stat").read_text().rpartition(")")[2].split()[0]
+            yield thread, (state == "R", int((thread / "schedstat").read_text().split()[0]))
+
+
+def wait_for(condition: Callable[[], object], secs: float = 150) -> None:
+    """Long, unless a time is promised: the composer comes last on a busy machine."""
     deadline = time.monotonic() + secs
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -532,7 +573,7 @@ def test_after_a_kill_it_goes_on_with_what_is_not_finished(long_film: FilmPlan, 
     assert len(before) >= 3 and not command.out.exists()
     short = replace(long_film, duration_ms=2_600)
     with running(short, tmp_path) as again:
-        output, _ = again.process.communicate(timeout=60)
+        output, _ = again.process.communicate(timeout=150)
     lines = [json.loads(line) for line in output.splitlines()]
     after = made_parts(command.work)
     assert again.process.returncode == 0
@@ -547,10 +588,10 @@ def test_after_a_kill_it_goes_on_with_what_is_not_finished(long_film: FilmPlan, 
 def test_sigterm_ends_it_at_once_and_leaves_no_ffmpeg_and_no_film(long_film: FilmPlan, tmp_path: Path) -> None:
     with running(long_film, tmp_path) as command:
         wait_for(lambda: command.finished_parts() >= 1 and command.ffmpegs())
-        begun = time.monotonic()
+        children = command.ffmpegs()
         command.process.terminate()
-        assert command.process.wait(timeout=10) == 143
-        assert time.monotonic() - begun < 2
+        assert secs_to_end(command.process, children) < 2
+        assert command.process.returncode == 143
         assert command.ffmpegs() == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4.work", "plan.json"]
 
@@ -559,7 +600,9 @@ def test_it_works_at_the_lowest_priority(long_film: FilmPlan, tmp_path: Path) ->
     with running(long_film, tmp_path) as command:
         wait_for(command.ffmpegs)
         assert os.getpriority(os.PRIO_PROCESS, command.process.pid) == 19
-        assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in command.ffmpegs()} == {19}
+        seen: set[int] = set()
+        wait_for(lambda: seen.update(priorities(command.ffmpegs())) or seen)  # one ends, and the next begins
+        assert seen == {19}
 
 
 def test_it_ends_with_the_process_that_started_it(long_film: FilmPlan, tmp_path: Path) -> None:
@@ -583,7 +626,8 @@ def test_it_ends_with_the_process_that_started_it(long_film: FilmPlan, tmp_path:
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    wait_for(lambda: not ours(), 2)
+    wait_for(lambda: not ours())
+    assert not (tmp_path / "film.mp4").exists(), "it did not go on to the end of the film"
 
 
 def test_a_plan_that_is_none_is_an_error(tmp_path: Path) -> None:

@@ -378,7 +378,7 @@ def test_a_codec_that_is_not_ours_is_refused_in_a_sentence(tmp_path: Path, codec
 def test_a_disk_that_is_full_is_told_in_a_sentence_and_leaves_nothing(tmp_path: Path, speech: list[Unit]) -> None:
     dump = write_dump(tmp_path / "x.mjr", speech, "opus")
     limit = ["bash", "-c", 'ulimit -f 40; exec "$@"', "limited"]
-    process = subprocess.run([*limit, *command(dump, tmp_path)], capture_output=True, timeout=60, check=False)
+    process = subprocess.run([*limit, *command(dump, tmp_path)], capture_output=True, timeout=150, check=False)
     assert process.returncode == 1
     assert json.loads(process.stdout)["error"].startswith("ffmpeg wrote no x.ogg")
     assert [path.name for path in tmp_path.iterdir()] == ["x.mjr"]
@@ -407,7 +407,7 @@ def test_a_disk_that_is_full_is_told_from_a_dump_that_is_bad(tmp_path: Path, cod
     whole = finish(dump, tmp_path).size_bytes
     for size in (whole - 4096, whole // 2):
         limited = ["unshare", "--mount", "-r", "sh", "-c", program.format(size)]
-        process = subprocess.run(limited, capture_output=True, timeout=60, check=False)
+        process = subprocess.run(limited, capture_output=True, timeout=150, check=False)
         assert process.returncode == 4, process.stdout
         assert json.loads(process.stdout)["error"].startswith("There is no room on the disk for x.")
 
@@ -419,7 +419,7 @@ def command(dump: Path, out_dir: Path, *options: str) -> list[str]:
 def test_the_command_prints_what_was_finished(tmp_path: Path, speech: list[Unit]) -> None:
     dump = write_dump(tmp_path / "x.mjr", speech, "opus")
     wished = ["--not-before-ms", str(int(FIRST_PACKET_MS) + 5000)]
-    process = subprocess.run(command(dump, tmp_path, *wished), capture_output=True, timeout=60, check=True)
+    process = subprocess.run(command(dump, tmp_path, *wished), capture_output=True, timeout=150, check=True)
     finished = finish(dump, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5000)
     members = json.loads(process.stdout)
     assert members == {
@@ -442,7 +442,7 @@ def test_the_command_says_why_there_is_no_file(tmp_path: Path, content: bytes | 
     dump = tmp_path / "x.mjr"
     if content is not None:
         dump.write_bytes(content)
-    process = subprocess.run(command(dump, tmp_path), capture_output=True, timeout=60, check=False)
+    process = subprocess.run(command(dump, tmp_path), capture_output=True, timeout=150, check=False)
     assert process.returncode == status
     error = json.loads(process.stdout)["error"]
     assert (error == "no media") == (status == 3)
