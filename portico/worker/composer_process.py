@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from portico.media.compose import Composed
-from portico.worker.finisher_process import step_back
+from portico.worker.finisher_process import start, step_back
 
 STALLED_SECS = 900.0
 """A program that gets no further for so long will not."""
@@ -23,8 +23,6 @@ ENDS_WITHIN_SECS = 0.5
 A runner of jobs hears within a second that a film is deleted, and nothing of it may be left after two. On a busy
 machine the composer, which comes last there, does not end by itself in that time.
 """
-GONE_WITHIN_SECS = 5.0
-"""The kernel needs a moment to end what was killed, and longer where others come first."""
 LINE_BYTES_MAX = 64 * 1024
 
 
@@ -48,13 +46,12 @@ async def compose(plan: Path, out: Path, work: Path, on_progress: Callable[[floa
     # Not our own settings, which hold keys; and a group of its own, so that ffmpeg ends with it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
     command = [sys.executable, "-m", "portico.media.compose", str(plan), str(out), "--work", str(work)]
-    process = await asyncio.create_subprocess_exec(
+    process = await start(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env=environment,
-        start_new_session=True,
         limit=LINE_BYTES_MAX,
     )
     try:
@@ -103,13 +100,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-        await _until_gone(process.pid)
-
-
-async def _until_gone(group: int) -> None:
-    """Waits for the composer's children, which are not ours: the group is there as long as one of them is."""
-    with contextlib.suppress(ProcessLookupError, TimeoutError):
-        async with asyncio.timeout(GONE_WITHIN_SECS):
-            while True:  # nothing tells of the end of a process that is not our child
-                os.killpg(group, 0)
-                await asyncio.sleep(0.01)

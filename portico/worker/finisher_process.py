@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -89,13 +90,12 @@ async def run(command: Sequence[str], deadline_secs: float) -> tuple[int, bytes,
     """Exit status and the ends of both outputs; killed with all its children when it is late, or we are cancelled."""
     # Not our own settings, which hold keys; and a group of its own, so that ffmpeg ends with it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
-    process = await asyncio.create_subprocess_exec(
+    process = await start(
         *_wrapped(command),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment,
-        start_new_session=True,
     )
     assert process.stdout is not None and process.stderr is not None
     try:
@@ -113,6 +113,22 @@ async def run(command: Sequence[str], deadline_secs: float) -> tuple[int, bytes,
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+
+
+async def start(*command: str, **how: Any) -> asyncio.subprocess.Process:
+    """A child in a session of its own. If we are cancelled before it has begun, nothing of it is left.
+
+    Cancelled itself, asyncio would wait for ever for the end of pipes that it has not connected yet.
+    """
+    starting = asyncio.create_task(asyncio.create_subprocess_exec(*command, start_new_session=True, **how))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
 
 
 def _wrapped(command: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from portico.worker.finisher_process import ERRORS_BYTES_MAX, NICENESS, FinishFailed, NoMedia, finish, run
 from tests.media.dumps import opus_units, write_dump
+from tests.worker.outbox import WITHIN
 from tests.worker.workshop import happens
 
 
@@ -124,6 +126,21 @@ async def test_what_nobody_wants_any_more_is_ended_with_its_children(tmp_path: P
     await asyncio.gather(running, return_exceptions=True)
     for pid in pids:
         await happens(partial(is_gone, pid))
+
+
+async def test_it_may_be_unwanted_before_it_has_begun(tmp_path: Path) -> None:
+    """On a machine that stops at every step: its child is there before we know that itself is."""
+    for steps in range(6):
+        pids = tmp_path / f"{steps}"
+        running = asyncio.create_task(run(a_parent(pids), 100))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+            time.sleep(0.1)
+        running.cancel()
+        async with asyncio.timeout(WITHIN):
+            await asyncio.gather(running, return_exceptions=True)
+        for pid in await pids_in(pids) if pids.exists() and pids.read_text() else ():
+            await happens(partial(is_gone, pid))
 
 
 async def test_it_does_not_outlive_us(tmp_path: Path) -> None:
