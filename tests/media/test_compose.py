@@ -600,9 +600,15 @@ def test_it_works_at_the_lowest_priority(long_film: FilmPlan, tmp_path: Path) ->
     with running(long_film, tmp_path) as command:
         wait_for(command.ffmpegs)
         assert os.getpriority(os.PRIO_PROCESS, command.process.pid) == 19
-        seen: set[int] = set()
-        wait_for(lambda: seen.update(priorities(command.ffmpegs())) or seen)  # one ends, and the next begins
-        assert seen == {19}
+        seen: list[set[int]] = []
+
+        def is_seen() -> bool:
+            """Not between two, of which one has ended and the next not begun."""
+            seen.append(priorities(command.ffmpegs()))
+            return bool(seen[-1])
+
+        wait_for(is_seen)
+        assert seen[-1] == {19}
 
 
 def test_it_ends_with_the_process_that_started_it(long_film: FilmPlan, tmp_path: Path) -> None:
