@@ -34,9 +34,10 @@ class KeyRing:
         if time.monotonic() < until:
             return account_id
         self._known.pop(key, None)
+        asked = time.monotonic()  # the answer is as old as the question: it may be revoked while that is on its way
         found = await self._db.read(partial(api_keys.account_of, key=key))
         if found is not None:
             if len(self._known) >= _REMEMBERED_KEYS:
                 self._known.clear()
-            self._known[key] = (found, time.monotonic() + REMEMBERED_SECS)
+            self._known[key] = (found, asked + REMEMBERED_SECS)
         return found
