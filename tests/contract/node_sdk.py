@@ -1,5 +1,6 @@
 """The official Node SDK as a process of its own, that Python tells what to call."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -13,12 +14,13 @@ from typing import IO, Any
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = Path(__file__).parent / "node"
+# npm writes the file that is looked for when everything else is there.
 _INSTALL = """
 set -euo pipefail
 . script/lib/apt.sh
 . script/lib/node.sh
 find_node >&2
-[ -d "$1/node_modules/telnyx" ] || "${npm[@]}" --prefix "$1" ci --no-audit --no-fund >&2
+[ -e "$1/node_modules/.package-lock.json" ] || "${npm[@]}" --prefix "$1" ci --no-audit --no-fund >&2
 command -v node
 """
 
@@ -62,16 +64,23 @@ class NodeSdk:
         return outcome["value"]
 
 
-def installed(cache: Path) -> tuple[str, Path]:
-    """Node, and the program beside the installed SDK, which is kept in this folder for the next run."""
-    folder = cache / hashlib.sha256((PACKAGES / "package-lock.json").read_bytes()).hexdigest()[:12]
+def installed(cache: Path, packages: Path = PACKAGES, program: Path = PACKAGES / "call.mjs") -> tuple[str, Path]:
+    """Node, and the program beside the installed packages, which are kept in this folder for the next run.
+
+    One process at a time: those of a test run share the folder. What is there already others may be reading.
+    """
+    folder = cache / hashlib.sha256((packages / "package-lock.json").read_bytes()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", "call.mjs"):
-        shutil.copy(PACKAGES / name, folder)
-    done = subprocess.run(
-        ["bash", "-c", _INSTALL, "install", folder], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True
-    )
-    return done.stdout.splitlines()[-1], folder / "call.mjs"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for file in (packages / "package.json", packages / "package-lock.json", program):
+            copy = folder / file.name
+            if not copy.exists() or copy.read_bytes() != file.read_bytes():
+                shutil.copy(file, copy)
+        done = subprocess.run(
+            ["bash", "-c", _INSTALL, "install", folder], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True
+        )
+    return done.stdout.splitlines()[-1], folder / program.name
 
 
 @contextmanager

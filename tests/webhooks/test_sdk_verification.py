@@ -1,10 +1,7 @@
 """The official SDKs verify what we send, in the programs of examples/, and refuse what was altered."""
 
 import asyncio
-import hashlib
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,34 +16,20 @@ import pytest
 from portico.core import samples, webhook
 from portico.worker.sender import Sender
 from tests.api.world import World
+from tests.contract.node_sdk import installed
 
-REPOSITORY = Path(__file__).parents[2]
-EXAMPLES = REPOSITORY / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 NODE_PACKAGES = Path(__file__).parent / "node"
 STARTS_WITHIN_SECS = 60
-_INSTALL = """
-set -euo pipefail
-. script/lib/apt.sh
-. script/lib/node.sh
-find_node >&2
-[ -d "$1/node_modules/telnyx" ] || "${npm[@]}" --prefix "$1" ci --no-audit --no-fund >&2
-command -v node
-"""
 Command = list[str]
 
 
 @pytest.fixture(scope="module")
 def node_example(request: pytest.FixtureRequest) -> Command:
     """The example beside an installed SDK; the installation is kept for the next run."""
-    lock = (NODE_PACKAGES / "package-lock.json").read_bytes()
     assert request.config.cache is not None
-    folder = request.config.cache.mkdir(f"node-sdk-{hashlib.sha256(lock).hexdigest()[:12]}")
-    for file in (NODE_PACKAGES / "package.json", NODE_PACKAGES / "package-lock.json", EXAMPLES / "verify_webhook.mjs"):
-        shutil.copy(file, folder)
-    done = subprocess.run(
-        ["bash", "-c", _INSTALL, "install", folder], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True
-    )
-    return [done.stdout.splitlines()[-1], str(folder / "verify_webhook.mjs")]
+    node, program = installed(request.config.cache.mkdir("node-sdk"), NODE_PACKAGES, EXAMPLES / "verify_webhook.mjs")
+    return [node, str(program)]
 
 
 @pytest.fixture(params=["python", "node"])
@@ -106,7 +89,10 @@ async def test_what_was_altered_is_not(sqlite_world: World, example: Command) ->
     keys, now = sqlite_world.webhook_keys, datetime.now(UTC)
     key = keys.current(now)
     data = some_event("video.room.session.ended")
-    async with running(example, await published(sqlite_world)) as url, httpx.AsyncClient() as client:
+    async with (
+        running(example, await published(sqlite_world)) as url,
+        httpx.AsyncClient(timeout=STARTS_WITHIN_SECS) as client,
+    ):
         body = webhook.body(data, attempt=1, delivered_to=url)
         headers = webhook.headers(key, body, now=now)
         later = str(int(headers["telnyx-timestamp"]) + 1)
