@@ -29,8 +29,8 @@ __all__ = [
     "sqlite_url",
 ]
 
-STARTS_WITHIN_SECS = 20.0
-STOPS_WITHIN_SECS = 20.0
+STARTS_WITHIN_SECS = 60.0
+STOPS_WITHIN_SECS = 60.0
 _TEMPLATE = "portico_template"
 _DIES_WITH_US = ["setpriv", "--pdeathsig=INT"]  # also when the test run is killed
 _FAST_AND_UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -136,7 +136,7 @@ async def test_whatever_a_function_raises_everybody_gets_an_answer(
     after = asyncio.create_task(database.write(partial(insert, name="after")))
     await asyncio.sleep(0)
     gate.opened.set()
-    done, hanging = await asyncio.wait([*held, before, crashing, after], timeout=3)
+    done, hanging = await asyncio.wait([*held, before, crashing, after], timeout=SECS)
     for task in hanging:
         task.cancel()
     assert crashing in done, "the caller of the function that raised waits for ever"
@@ -265,7 +265,7 @@ async def test_a_closed_database_refuses_instead_of_hanging(database: Database, 
     await database.write(partial(insert, name="a"))
     await database.close()
     task = asyncio.create_task(getattr(database, operation)(_nothing))
-    await asyncio.wait([task], timeout=3)
+    await asyncio.wait([task], timeout=SECS)
     hangs = not task.done()
     task.cancel()
     assert not hangs
