@@ -11,23 +11,34 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.contract.answers import check
+from tests.contract.answers import ANSWERS_WITHIN_SECS, check
 
 READY_WITHIN_SECS = 60.0
 STOPS_WITHIN_SECS = 20.0
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
+    """A TCP port of the loopback address that nobody listens on now; soon it may be somebody else's."""
+    with kept_port() as kept:
+        port: int = kept.getsockname()[1]
         return port
+
+
+def kept_port() -> socket.socket:
+    """Holds a port that nobody listens on: as long as it is open nobody is given that port, who asks for it gets it.
+
+    That is what SO_REUSEADDR on both sides means while neither listens (socket(7)).
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
 
 
 class PorticoServer:
@@ -41,7 +52,9 @@ class PorticoServer:
         self, data_dir: Path, *, api_key: str | None = None, media_interface: str | None = None, **settings: str
     ) -> None:
         self.data_dir = data_dir
-        self.port = free_port()
+        kept = kept_port()  # while it starts, and while it is down
+        weakref.finalize(self, kept.close)
+        self.port = kept.getsockname()[1]
         self.api_key = api_key or f"KEY{secrets.token_hex(16)}"
         self.settings = {"PORT": str(self.port), "DATA_DIR": str(data_dir), "API_KEY": self.api_key} | settings
         if media_interface is not None:
@@ -123,7 +136,7 @@ class PorticoServer:
     def get(self, path: str) -> Any:
         """The parsed JSON answer of an authorised GET, checked; for what the official SDKs do not offer."""
         request = urllib.request.Request(self.base_url + path, headers={"Authorization": f"Bearer {self.api_key}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN_SECS) as answer:
             body = answer.read()
             check("GET", path.partition("?")[0], answer.status, answer.headers, body)
         return json.loads(body)
@@ -150,20 +163,27 @@ class PorticoServer:
         return self._process
 
     def _wait_until_ready(self) -> None:
-        process, deadline, said = self._running(), time.monotonic() + READY_WITHIN_SECS, "no answer"
+        process, deadline = self._running(), time.monotonic() + READY_WITHIN_SECS
+        said: str | None = "no answer"
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise AssertionError(f"portico serve ended with code {process.returncode} at start:\n{self.log}")
-            try:
-                with urllib.request.urlopen(f"{self.base_url}/readyz", timeout=2):
-                    self.descendants()
-                    return
-            except urllib.error.HTTPError as refusal:
-                said = refusal.read().decode(errors="replace")
-            except (urllib.error.URLError, ConnectionError, TimeoutError) as silence:
-                said = str(silence)
+            said = self._why_not_ready()
+            if said is None:
+                self.descendants()
+                return
             time.sleep(0.02)
         raise AssertionError(f"portico serve was not ready after {READY_WITHIN_SECS} s ({said}):\n{self.log}")
+
+    def _why_not_ready(self) -> str | None:
+        try:
+            try:
+                with urllib.request.urlopen(f"{self.base_url}/readyz", timeout=2):
+                    return None
+            except urllib.error.HTTPError as refusal:
+                return refusal.read().decode(errors="replace")
+        except (urllib.error.URLError, ConnectionError, TimeoutError) as silence:
+            return str(silence)
 
     def _end_everything(self) -> None:
         """Leaves no process of this server behind, whatever the test did."""

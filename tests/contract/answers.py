@@ -11,6 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from portico.api.app import document
 from tests.contract.schemas import Contract, official
 
+ANSWERS_WITHIN_SECS = 30.0
+"""When to give up: no answer is promised within that time."""
+
 
 @cache
 def contracts() -> tuple[Contract, Contract]:
@@ -46,7 +49,7 @@ def checking_client(**options: Any) -> httpx.Client:
         request = response.request
         check(request.method, request.url.path, response.status_code, response.headers, response.read())
 
-    return _Client(event_hooks={"response": [heard]}, **options)
+    return _Client(event_hooks={"response": [heard]}, timeout=ANSWERS_WITHIN_SECS, **options)
 
 
 class Checked:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.contract.answers import checking_client
+from tests.contract.answers import ANSWERS_WITHIN_SECS, checking_client
 from tests.gateway.browser import Refused, SignalingBrowser
 from tests.gateway.conftest import Rooms
 from tests.receiver import Receiver
@@ -36,7 +36,7 @@ def rooms(server: PorticoServer) -> Iterator[Rooms]:
 def k1(server: PorticoServer) -> Iterator[httpx.Client]:
     """A caller with the key, whose answers are held against the official specification and against ours."""
     headers = {"Authorization": f"Bearer {server.api_key}"}
-    with checking_client(base_url=server.base_url, headers=headers, timeout=10) as client:
+    with checking_client(base_url=server.base_url, headers=headers) as client:
         yield client
 
 
@@ -136,7 +136,7 @@ async def test_31_the_end_comes_once(rooms: Rooms, server: PorticoServer, k1: ht
     async with rooms.browser(room) as anna:
         await anna.join()
         path = f"/v2/room_sessions/{data_of(k1, f'/v2/rooms/{room}')['active_session_id']}/actions/end"
-        assert httpx.post(f"{server.base_url}{path}").status_code == 401
+        assert httpx.post(f"{server.base_url}{path}", timeout=ANSWERS_WITHIN_SECS).status_code == 401
         assert not anna.closed.is_set()
         answer = k1.post(path)
         assert (answer.status_code, answer.json()) == (200, {"data": {"result": "ok"}})
@@ -150,7 +150,7 @@ async def test_31_the_end_comes_once(rooms: Rooms, server: PorticoServer, k1: ht
 
 async def test_32_after_the_end_everything_says_so(rooms: Rooms, k1: httpx.Client) -> None:
     async with Receiver() as receiver:
-        room = rooms.create(webhook_event_url=receiver.url)
+        room = rooms.create(webhook_event_url=receiver.url, webhook_timeout_secs=30)
         async with rooms.browser(room) as anna, rooms.browser(room) as ben:
             await anna.join("a")
             await ben.join("b")

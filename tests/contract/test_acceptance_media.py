@@ -19,7 +19,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.media.storage import open_store
 from portico.services import recordings
-from tests.contract.answers import checking_client
+from tests.contract.answers import ANSWERS_WITHIN_SECS, checking_client
 from tests.factories import NOW, row
 from tests.media import pictures
 from tests.media.dumps import ffprobe
@@ -64,7 +64,7 @@ class Archive:
 
     def film(self, composition: dict[str, Any], folder: Path) -> Film:
         path = folder / f"{composition['id']}.mp4"
-        answer = httpx.get(composition["download_url"])
+        answer = httpx.get(composition["download_url"], timeout=ANSWERS_WITHIN_SECS)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
         path.write_bytes(answer.content)
         return Film(path)
@@ -75,7 +75,7 @@ async def archive(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("archive")
     with PorticoServer(folder / "data", composition_regions="2") as server:
         headers = {"Authorization": f"Bearer {server.api_key}"}
-        with checking_client(base_url=server.base_url, headers=headers, timeout=10) as client:
+        with checking_client(base_url=server.base_url, headers=headers) as client:
             db = open_database(f"sqlite:///{folder}/data/portico.db")
             try:
                 session_id, ids = await _record(db, folder)
@@ -121,15 +121,15 @@ def _sha256(file: Path) -> str:
 async def test_34_downloads_need_the_link_and_nothing_else(archive: Archive, tmp_path: Path) -> None:
     recording = archive.k1.get(f"/v2/room_recordings/{archive.ids['red']}").json()["data"]
     url = recording["download_url"]
-    whole = httpx.get(url)
+    whole = httpx.get(url, timeout=ANSWERS_WITHIN_SECS)
     assert (whole.status_code, whole.headers["content-type"]) == (200, "video/webm")
     assert int(whole.headers["content-length"]) == len(whole.content) and whole.headers["etag"]
-    part = httpx.get(url, headers={"Range": "bytes=10-19"})
+    part = httpx.get(url, headers={"Range": "bytes=10-19"}, timeout=ANSWERS_WITHIN_SECS)
     assert (part.status_code, part.content) == (206, whole.content[10:20])
     assert part.headers["content-range"] == f"bytes 10-19/{len(whole.content)}"
     altered = url.replace("expires=", "expires=1")
-    assert httpx.get(altered).status_code == 403
-    assert httpx.get(url[:-1] + ("A" if url[-1] != "A" else "B")).status_code == 403
+    assert httpx.get(altered, timeout=ANSWERS_WITHIN_SECS).status_code == 403
+    assert httpx.get(url[:-1] + ("A" if url[-1] != "A" else "B"), timeout=ANSWERS_WITHIN_SECS).status_code == 403
     path = tmp_path / "red.webm"
     path.write_bytes(whole.content)
     assert ffprobe(path, "stream=codec_name")["streams"][0]["codec_name"] == recording["codec"] == "vp8"
