@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from telnyx import Telnyx
 
-from tests.contract.answers import checking_client
+from tests.contract.answers import ANSWERS_WITHIN_SECS, checking_client
 from tests.gateway.browser import SignalingBrowser
 from tests.servers import PorticoServer
 
@@ -18,7 +19,7 @@ class Rooms:
 
     def __init__(self, server: PorticoServer) -> None:
         self.server = server
-        base_url, checked = f"{server.base_url}/v2", checking_client(timeout=10)
+        base_url, checked = f"{server.base_url}/v2", checking_client()
         self.rest = Telnyx(api_key=server.api_key, base_url=base_url, max_retries=0, http_client=checked)
 
     def create(self, **settings: Any) -> str:
@@ -39,6 +40,12 @@ class Rooms:
         found: list[dict[str, Any]] = self.server.get(f"/v2/room_sessions?filter[room_id]={room_id}")["data"]
         return found
 
+    def figure(self, name: str) -> float:
+        """One of those at /metrics."""
+        with urllib.request.urlopen(f"{self.server.base_url}/metrics", timeout=ANSWERS_WITHIN_SECS) as answer:
+            (line,) = [line for line in answer.read().decode().splitlines() if line.startswith(f"{name} ")]
+        return float(line.split()[1])
+
     def participants(self, room_id: str) -> list[dict[str, Any]]:
         path = "/v2/room_sessions/{}/participants?page[size]=250"
         return [
@@ -46,16 +53,13 @@ class Rooms:
         ]
 
 
-async def until(true: Callable[[], bool], within: float) -> float:
-    """Seconds until it was so; fails after the deadline."""
-    start = time.monotonic()
+async def until(true: Callable[[], bool], within: float) -> None:
+    """Waits; fails when it is still not so for somebody who asks after the deadline, however long the answers take."""
+    start = asked = time.monotonic()
     while not await asyncio.to_thread(true):
-        assert time.monotonic() - start < within, f"not so within {within} s"
+        assert asked - start < within, f"not so within {within} s"
         await asyncio.sleep(0.02)
-    return time.monotonic() - start
-
-
-Until = Callable[[Callable[[], bool], float], Awaitable[float]]
+        asked = time.monotonic()
 
 
 @pytest.fixture(scope="module")

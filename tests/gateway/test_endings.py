@@ -74,7 +74,7 @@ async def test_a_hanging_janus_is_noticed_and_the_next_call_works(own: Rooms) ->
         assert anna.close_code == 4000
     (session,) = own.sessions(room)
     assert not session["active"]
-    await until(lambda: b"portico_janus_up 1.0" in _metrics(own.server), 5)
+    await until(lambda: own.figure("portico_janus_up") == 1, 5)
     async with own.browser(room) as ben:
         await ben.join()
 
@@ -117,11 +117,3 @@ async def test_ctrl_c_closes_calls_and_writes_that_their_people_left(own: Rooms)
         assert anna.close_code == 4000
     own.server.start()
     assert own.participants(room)[0]["left_at"] is not None
-
-
-def _metrics(server: PorticoServer) -> bytes:
-    import urllib.request
-
-    with urllib.request.urlopen(f"{server.base_url}/metrics", timeout=5) as answer:
-        text: bytes = answer.read()
-    return text
