@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
-from telnyx import AsyncTelnyx
+from telnyx import AsyncTelnyx, DefaultAsyncHttpxClient
 from telnyx.types import RoomParticipant
 from telnyx.types.room_session import RoomSession
 
@@ -131,7 +132,11 @@ def own_server(tmp_path: Path, loopback: str | None) -> Iterator[PorticoServer]:
 
 async def calls(server: PorticoServer, browser: Browser, site: str) -> AsyncGenerator[Call]:
     """One call on this server, and its end."""
-    rest = AsyncTelnyx(api_key=server.api_key, base_url=f"{server.base_url}/v2", max_retries=0, timeout=10)
+    # Without retries: so a connection must not be used again that the server closes at this very moment, as idle.
+    http = DefaultAsyncHttpxClient(limits=httpx.Limits(keepalive_expiry=1.0))
+    rest = AsyncTelnyx(
+        api_key=server.api_key, base_url=f"{server.base_url}/v2", max_retries=0, timeout=10, http_client=http
+    )
     call = Call(server, browser, site, rest)
     try:
         yield call
