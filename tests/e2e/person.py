@@ -131,6 +131,11 @@ class Person:
         source = {"tone": tone, "gain": gain, "colour": css, "rate": rate, "simulcast": simulcast}
         await self._do("publish", key, source)
 
+    async def clap(self, tone: int, colours: tuple[Colour, Colour], *, every_ms: int, times: int) -> None:
+        """Starts a stream whose tone begins and ends at the very instants at which its camera changes its colour."""
+        css = [f"rgb{colour}" for colour in colours]
+        await self._do("clap", "self", {"hertz": tone, "colours": css, "every": every_ms, "times": times})
+
     async def update(self, key: str = "self", *, tone: int | None = None, colour: Colour | None = None) -> None:
         """Replaces the tracks of a stream; what is not named is dropped."""
         await self._do("update", key, {"tone": tone, "colour": None if colour is None else f"rgb{colour}"})
@@ -152,6 +157,19 @@ class Person:
 
     async def unsubscribe(self, to: "Person", key: str = "self") -> None:
         await self._do("unsubscribe", to.id, key)
+
+    async def perceive(
+        self, of: "Person", *, colour: Colour | None = None, tone: int | None = None, key: str = "self"
+    ) -> None:
+        """Subscribes; returns once that colour is seen and that tone heard: by then they have long been on the air."""
+        # The SDK fires no event for a stream that was there before, nor for one's media.
+        if key not in (await self.roster())[of.id]["streams"]:
+            await self.wait_for("stream_published", of.id, key)
+        await self.subscribe(of, key)
+        if colour is not None:
+            await self.expect_sight(of, colour, key)
+        if tone is not None:
+            await self.expect_tones(of, tone, key=key)
 
     # Perceiving.
 

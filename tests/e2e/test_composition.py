@@ -13,9 +13,10 @@ from tests.e2e.conftest import Call
 from tests.e2e.person import BLACK, BLUE, GREEN, RED, Colour
 from tests.media.pictures import RATE, Film, loudness
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(360)]
 
-READY_WITHIN_SECS = 60.0
+READY_WITHIN_SECS = 150.0
+"""Films step back behind everything else: on a busy machine they take as long as that is busy."""
 MARGIN_SECS = 0.7
 FPS = 25
 WIDTH, HEIGHT = 640, 360
@@ -65,27 +66,38 @@ def near(seen: Colour, colour: Colour) -> bool:
 
 
 async def test_a_call_becomes_a_film(call: Call, tmp_path: Path) -> None:
+    """Every change is bracketed: it came after it was asked for, and before the other had perceived it."""
     await call.create_room(enable_recording=True)
     anna, ben = await call.gather(2)
+    began = time.time()
     await anna.publish(tone=440, colour=RED)
+    await ben.perceive(anna, colour=RED, tone=440)
     red = time.time()
     await asyncio.sleep(3)
+    adding = time.time()
     await ben.publish(tone=1000, colour=GREEN)
+    await anna.perceive(ben, colour=GREEN, tone=1000)
     green = time.time()
     await asyncio.sleep(3)
-    off = time.time()
+    dropping = time.time()
     await anna.update(tone=440)
+    await ben.expect_sight(anna, BLACK)
+    dropped = time.time()
     (session,) = await call.sessions()
     wanted = await call.rest.room_compositions.create(
         session_id=session.id or "", resolution=f"{WIDTH}x{HEIGHT}", format="mp4"
     )
     assert wanted.data is not None and wanted.data.id is not None and wanted.data.status == "enqueued"
-    await asyncio.sleep(3)
-    gone = time.time()
-    await ben.leave()
     await asyncio.sleep(2)
-    end = time.time()
+    leaving = time.time()
+    await ben.leave()
+    await anna.wait_for("participant_left", ben.id)
+    gone = time.time()
+    await asyncio.sleep(2)
+    ending = time.time()
     await anna.leave()
+    await call.eventually("Anna has left in the API", lambda: call.has_left(anna))
+    ended = time.time()
 
     row = await completed(call, wanted.data.id)
     assert row.download_url is not None and row.ended_at is not None and row.started_at is not None
@@ -95,39 +107,42 @@ async def test_a_call_becomes_a_film(call: Call, tmp_path: Path) -> None:
     assert [film.streams(kind)[0]["codec_name"] for kind in ("video", "audio")] == ["h264", "aac"]
     secs = (row.ended_at - row.started_at).total_seconds()
     assert abs(float(film.facts()["format"]["duration"]) - secs) < 0.1
-    assert row.duration_secs == int(secs) and abs(secs - (end - red)) < 1.5
+    assert row.duration_secs == int(secs)
+    assert began - 0.1 <= row.started_at.timestamp() <= red
+    assert ending - MARGIN_SECS <= row.ended_at.timestamp() <= ended + MARGIN_SECS
 
     seen = Cinema(path, row)
     left, right = (WIDTH // 4, HEIGHT // 2), (3 * WIDTH // 4, HEIGHT // 2)
     for at, places in (
-        ((red + green) / 2, {left: RED, right: BLACK}),
-        ((green + off) / 2, {left: RED, right: GREEN}),
-        (off + 1.5, {left: BLACK, right: GREEN}),
-        ((gone + end) / 2 + 0.3, {left: BLACK, right: BLACK}),
+        ((red + adding) / 2, {left: RED, right: BLACK}),
+        ((green + dropping) / 2, {left: RED, right: GREEN}),
+        ((dropped + leaving) / 2, {left: BLACK, right: GREEN}),
+        ((gone + ending) / 2, {left: BLACK, right: BLACK}),
     ):
         for place, colour in places.items():
             assert near(seen.colour(at, *place), colour), (at - red, place, colour, seen.colour(at, *place))
-    assert seen.hears(440, red + MARGIN_SECS, end - MARGIN_SECS)
-    assert not seen.hears(1000, red + MARGIN_SECS, green - MARGIN_SECS)
-    assert seen.hears(1000, green + MARGIN_SECS, gone - MARGIN_SECS)
-    assert not seen.hears(1000, gone + MARGIN_SECS, end - MARGIN_SECS)
+    assert seen.hears(440, red + MARGIN_SECS, ending - MARGIN_SECS)
+    assert not seen.hears(1000, red + MARGIN_SECS, adding)
+    assert seen.hears(1000, green + MARGIN_SECS, leaving - MARGIN_SECS)
+    assert not seen.hears(1000, gone + MARGIN_SECS, ending - MARGIN_SECS)
 
 
 async def test_picture_and_sound_are_together(call: Call, tmp_path: Path) -> None:
-    """Somebody's screen turns blue when their tone begins, as near as a page can change two tracks at once.
+    """Somebody's screen turns blue when their tone begins: both come from one clock, whatever holds up the page.
 
     What the film itself adds is measured with synthetic sources, over ten minutes, in tests/media/test_compose.py.
     """
     await call.create_room(enable_recording=True)
     anna = await call.join()
-    await anna.publish(tone=300, gain=0.001, colour=RED)
-    await asyncio.sleep(2)
-    for _ in range(3):
-        await anna.update(tone=1000, colour=BLUE)
-        await asyncio.sleep(1.5)
-        await anna.update(colour=RED)
-        await asyncio.sleep(1.5)
+    await anna.clap(1000, (RED, BLUE), every_ms=1500, times=3)
     (session,) = await call.sessions()
+
+    async def is_recorded() -> bool:
+        rows = [row async for row in call.rest.room_recordings.list(filter={"session_id": session.id or ""})]
+        return len(rows) == 2
+
+    await call.eventually("both tracks are recorded", is_recorded)
+    await asyncio.sleep(9.5)  # the last clap begins 7.5 s after the first media
     await anna.leave()
     wanted = await call.rest.room_compositions.create(session_id=session.id or "", resolution=f"{WIDTH}x{HEIGHT}")
     assert wanted.data is not None and wanted.data.id is not None
@@ -146,7 +161,6 @@ async def test_picture_and_sound_are_together(call: Call, tmp_path: Path) -> Non
     sounds = [(place + 1) / 100 + 0.02 for place in np.flatnonzero(~loud[:-1] & loud[1:])]
     assert len(sights) == 3, sights
     offsets = [min(abs(sight - sound) for sound in sounds) for sight in sights]
-    # What the page itself needs between its two track changes is part of this.
     assert sorted(offsets)[1] <= 0.25, (sights, sounds)
 
 
@@ -173,4 +187,9 @@ async def test_a_film_outlives_the_server(fragile_call: Call, tmp_path: Path) ->
     assert row.download_url is not None
     film = Film(await archive.fetch(row.download_url, tmp_path / "film.mp4"))
     assert film.size == (1280, 720)
-    assert not list((call.server.data_dir / "work" / "compositions").iterdir())
+    work = call.server.data_dir / "work" / "compositions"
+
+    async def is_cleared() -> bool:
+        return not list(work.iterdir())
+
+    await call.eventually("nothing is left of its making", is_cleared)  # which comes after the film is told of

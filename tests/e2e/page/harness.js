@@ -1,6 +1,6 @@
 // What a test can make one person do and perceive: drives the unmodified SDK and looks at the media it delivers.
 import * as Telnyx from "/telnyx-video.mjs";
-import { camera, microphone } from "/sources.js";
+import { camera, clapperboard, microphone } from "/sources.js";
 import { Listener, Watcher } from "/senses.js";
 
 const EVENTS = [
@@ -57,6 +57,12 @@ function exchange(key, { tone, gain, colour, rate, simulcast } = {}) {
 async function publish(key, source) {
   const [tracks] = exchange(key, source);
   await within(room.addStream(key, tracks), "addStream");
+}
+
+async function clap(key, board) {
+  const [audio, video] = clapperboard(board);
+  devices.set(key, { audio, video });
+  await within(room.addStream(key, { audio, video }), "addStream");
 }
 
 async function update(key, source) {
@@ -117,6 +123,7 @@ globalThis.person = {
   connect: (ms) => within(room.connect(), "connect", ms),
   startConnecting: () => void room.connect().catch((error) => tell("connect_failed", String(error))),
   publish,
+  clap,
   update,
   removeStream,
   subscribe: (id, key, kinds) => within(room.addSubscription(id, key, kinds), "addSubscription"),

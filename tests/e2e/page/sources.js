@@ -23,3 +23,11 @@ export function camera(colour, width = 320, height = 240, rate = 10) {
   setInterval(draw, 1000 / rate);
   return canvas.captureStream(rate).getVideoTracks()[0];
 }
+
+/** A microphone and a camera that change together: every `every` ms, so many `times`, a tone and the second colour begin, or end. */
+export function clapperboard({ hertz, colours, every, times }) {
+  const tracks = ["audio", "video"].map((kind) => new MediaStreamTrackGenerator({ kind }));
+  const writables = tracks.map(({ writable }) => writable);
+  new Worker("/clapper.js").postMessage({ writables, hertz, colours, every, times }, writables);
+  return tracks;
+}
