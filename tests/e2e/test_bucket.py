@@ -15,7 +15,10 @@ from tests.media.dumps import duration_ms
 from tests.media.pictures import Film
 from tests.servers import PorticoServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(360)]
+
+READY_WITHIN_SECS = 150.0
+"""Films step back behind everything else: on a busy machine they take as long as that is busy."""
 
 
 def _files(bucket: Bucket) -> list[str]:
@@ -39,6 +42,11 @@ async def test_everything_is_in_the_bucket(tmp_path: Path, loopback: str | None,
             await call.create_room(enable_recording=True)
             anna = await call.join()
             await anna.publish(tone=440, colour=RED)
+
+            async def is_on_air() -> bool:
+                return len([row async for row in call.rest.room_recordings.list()]) == 2
+
+            await call.eventually("both tracks are on the air", is_on_air)
             await asyncio.sleep(4)
             (session,) = await call.sessions()
             await anna.leave()
@@ -50,7 +58,7 @@ async def test_everything_is_in_the_bucket(tmp_path: Path, loopback: str | None,
                 film = (await call.rest.room_compositions.retrieve(composition_id)).data
                 return film is not None and film.status == "completed"
 
-            await call.eventually("the film is ready", is_ready, 60)
+            await call.eventually("the film is ready", is_ready, READY_WITHIN_SECS)
             recorded = await archive.recordings(call.rest, tmp_path)
             assert all(abs(duration_ms(one.path) - one.secs * 1000) < 100 for one in recorded)
             film = (await call.rest.room_compositions.retrieve(composition_id)).data
