@@ -1,11 +1,11 @@
 """Jobs: work that outlasts a request, as rows that are made with the facts and worked off later by whoever is free."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, case, literal, or_, select
 
 from portico.db import schema
 from portico.db.engine import Transaction
@@ -20,6 +20,8 @@ COMPOSE = "compose"
 DELETE_OBJECT = "delete_object"
 """Its subject is a key in the store: nobody wants that object any more."""
 ERROR_LENGTH_MAX = 2000
+HURRIED = datetime(2000, 1, 1, tzinfo=UTC)
+"""When a leased job is due that was hurried meanwhile: whoever gives it back to wait has looked too early."""
 PLACE_LENGTH = 8
 
 
@@ -54,7 +56,9 @@ def claim(tx: Transaction, kinds: Sequence[str], *, now: datetime, lease: timede
     # By nothing else: the index has this order, and a hundred thousand may be due at the same instant.
     due = due.order_by(JOBS.c.due_at).limit(limit).with_for_update(skip_locked=True)
     chosen = JOBS.c.id.in_([row.id for row in tx.execute(due)])
-    tx.execute(JOBS.update().where(chosen).values(leased_until=now + lease, attempts=JOBS.c.attempts + 1))
+    due_at = case((JOBS.c.due_at == HURRIED, JOBS.c.created_at), else_=JOBS.c.due_at)
+    taken = {"leased_until": now + lease, "attempts": JOBS.c.attempts + 1, "due_at": due_at}
+    tx.execute(JOBS.update().where(chosen).values(taken))
     return list(tx.execute(select(JOBS).where(chosen).order_by(JOBS.c.due_at, JOBS.c.id)))
 
 
@@ -72,21 +76,25 @@ def done(tx: Transaction, job_id: str) -> None:
 def again(tx: Transaction, job_id: str, error: str | None, *, due_at: datetime) -> None:
     """Give the lease back, to be claimed again from `due_at` on. Only for who holds the lease.
 
-    Without an error the job only has to wait for something: the claim does not count as an attempt.
+    Without an error the job only has to wait for something: the claim does not count as an attempt, and if what it
+    waits for has happened meanwhile (`hurry`), it is due at once.
     """
     job = JOBS.c.id == job_id
+    told: dict[str, Any]
     if error is None:
-        told: dict[str, Any] = {"attempts": JOBS.c.attempts - 1}
+        wanted = case((JOBS.c.due_at == HURRIED, JOBS.c.due_at), else_=literal(due_at, JOBS.c.due_at.type))
+        told = {"attempts": JOBS.c.attempts - 1, "due_at": wanted}
     else:
-        told = {"last_error": error[:ERROR_LENGTH_MAX]}
-    tx.execute(JOBS.update().where(job).values(leased_until=None, due_at=due_at, **told))
+        told = {"last_error": error[:ERROR_LENGTH_MAX], "due_at": due_at}
+    tx.execute(JOBS.update().where(job).values(leased_until=None, **told))
     announce(tx, "jobs")
 
 
 def hurry(tx: Transaction, kind: str, subjects: Iterable[str]) -> None:
-    """What these jobs may have waited for has happened; those that nobody is at become due."""
-    waiting = JOBS.c.subject.in_(list(subjects)) & (JOBS.c.kind == kind) & JOBS.c.leased_until.is_(None)
-    tx.execute(JOBS.update().where(waiting).values(due_at=JOBS.c.created_at))
+    """What these jobs may have waited for has happened: they are due, those that somebody is at when given back."""
+    these = JOBS.c.subject.in_(list(subjects)) & (JOBS.c.kind == kind)
+    due_at = case((JOBS.c.leased_until.is_(None), JOBS.c.created_at), else_=literal(HURRIED, JOBS.c.due_at.type))
+    tx.execute(JOBS.update().where(these).values(due_at=due_at))
     announce(tx, "jobs")
 
 

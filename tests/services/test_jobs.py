@@ -135,6 +135,26 @@ async def test_what_waits_can_be_hurried(database: Database) -> None:
     await database.write(check)
 
 
+async def test_what_happens_while_somebody_looks_is_not_missed(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        jobs.enqueue(tx, COMPOSE, "a", now=NOW)
+        (looking,) = claim(tx)
+        jobs.hurry(tx, COMPOSE, ["a"])
+        assert claim(tx) == [], "somebody is at it"
+        jobs.again(tx, looking.id, None, due_at=NOW + LEASE)
+        (job,) = claim(tx)
+        assert job.attempts == 1
+        jobs.again(tx, job.id, None, due_at=NOW + LEASE)
+        assert claim(tx) == [], "it is hurried once, not for ever"
+        (job,) = claim(tx, after=LEASE)
+        jobs.hurry(tx, COMPOSE, ["a"])
+        jobs.again(tx, job.id, "it failed", due_at=NOW + 3 * LEASE)
+        assert claim(tx, after=2 * LEASE) == [], "what failed has its pause all the same"
+        assert len(claim(tx, after=3 * LEASE)) == 1
+
+    await database.write(check)
+
+
 async def test_the_only_process_takes_everything_over(database: Database) -> None:
     def check(tx: Transaction) -> None:
         jobs.enqueue(tx, COMPOSE, "a", now=NOW)
