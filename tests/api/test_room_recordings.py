@@ -1,7 +1,6 @@
 """Recordings over HTTP: what is shown, found and deleted, and whose they are."""
 
 import asyncio
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from portico.services import recordings
 from portico.services.participants import Joined
 from tests.api.world import World
 from tests.factories import rows
+from tests.media.buckets import credentials_from_nobody
 from tests.recorded import a_recording, nothing_of, over, started
 
 PATH = "/v2/room_recordings"
@@ -108,12 +108,7 @@ async def test_a_store_that_signs_nothing_delays_nobody_else(
 ) -> None:
     """Nobody answers where this machine has its credentials for the bucket from."""
     recording_id = await recorded(world, await someone(world), seconds=5)
-    (tmp_path / "token").write_text("x")
-    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
-        monkeypatch.delenv(name, raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+    with credentials_from_nobody(tmp_path, monkeypatch):
         store = open_store("s3://bucket", tmp_path, secret=b"", base_url="", s3=S3Access(region="eu-central-1"))
         api = world.app.state.api
         world.app.state.api = replace(api, link=Storage(store, b"", world.clock).link)

@@ -6,9 +6,11 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
+import pytest
 from moto.server import ThreadedMotoServer
 
 from portico.media.storage import S3Access
@@ -72,3 +74,15 @@ def a_bucket() -> Bucket:
     kept.bind(("127.0.0.1", 0))
     weakref.finalize(bucket := Bucket(kept.getsockname()[1], kept), kept.close)
     return bucket
+
+
+@contextmanager
+def credentials_from_nobody(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine has its credentials from a server that takes the question and never answers."""
+    (folder / "token").write_text("x")
+    environment.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(folder / "token"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
+        environment.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        yield

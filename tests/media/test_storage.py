@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,15 @@ from portico.core import links
 from portico.media import storage_s3
 from portico.media.storage import LocalStore, S3Access, StorageTrouble, Store, open_store
 from tests.factories import NOW
-from tests.media.buckets import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Bucket, a_bucket
+from tests.media.buckets import (
+    ACCESS_KEY,
+    BUCKET,
+    REGION,
+    SECRET_KEY,
+    Bucket,
+    a_bucket,
+    credentials_from_nobody,
+)
 
 KEY = "recordings/7b61621f-62e0-4aad-ab11-9fd19e272e73/1ccc7b54-4df3-4bca-a65a-35a1ecc777f0.ogg"
 SECRET = bytes(range(32))
@@ -312,12 +319,7 @@ def test_a_link_does_not_wait_long_for_the_credentials_of_a_role(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody answers where the machine has them from, and all requests would wait with the one that asks."""
-    (tmp_path / "token").write_text("x")
-    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(tmp_path / "token"))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
-        monkeypatch.delenv(name, raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+    with credentials_from_nobody(tmp_path, monkeypatch):
         store = remote(a_bucket(), tmp_path, S3Access(region=REGION))
         began = time.monotonic()
         with pytest.raises(StorageTrouble):
