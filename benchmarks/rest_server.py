@@ -27,6 +27,7 @@ from portico.api.app import add_api
 from portico.api.bodies import Body
 from portico.api.context import AccountId, Api
 from portico.api.dispatch import Operations
+from portico.app import leave_out_of_collections
 from portico.core.model import RoomSettings
 from portico.db.connect import open_database
 from portico.db.engine import Transaction
@@ -63,6 +64,7 @@ async def serve(folder: Path) -> None:
     config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listening]))
+    leave_out_of_collections()
     print(json.dumps({"port": listening.getsockname()[1], "key": key, "room_id": room["id"]}), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.should_exit = True
