@@ -1,7 +1,7 @@
 """Deliveries of events to developers' webhooks: an outbox whose rows are made with the facts and worked off later."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -140,6 +140,11 @@ def claim(tx: Transaction, load: Load, *, now: datetime, limit: int) -> list[Row
     for lease, ids in by_lease.items():
         tx.execute(DELIVERIES.update().where(DELIVERIES.c.id.in_(ids)).values(leased_until=now + lease))
     return claimed
+
+
+def release(tx: Transaction, ids: Sequence[str]) -> None:
+    """Nobody is at these claimed deliveries after all."""
+    tx.execute(DELIVERIES.update().where(DELIVERIES.c.id.in_(ids)).values(leased_until=None))
 
 
 def release_all(tx: Transaction) -> None:

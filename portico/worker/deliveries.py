@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -99,7 +99,14 @@ class Deliveries:
             return False
         share = max(1, room // FREE_SHARE)
         self._at.url_max, self._at.origin_max = min(PER_URL_MAX, share), min(PER_ORIGIN_MAX, 4 * share)
-        claimed = await self._db.write(partial(webhooks.claim, load=self._at, now=now, limit=room))
+        claiming = asyncio.create_task(self._db.write(partial(webhooks.claim, load=self._at, now=now, limit=room)))
+        try:
+            claimed = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await asyncio.wait([claiming])  # what it takes would wait for the end of its lease, and nobody be at it
+            if claiming.exception() is None:
+                await self._give_back(claiming.result())
+            raise
         for delivery in claimed:
             self._at.urls[delivery.url] += 1
             self._at.origins[delivery.origin] += 1
@@ -108,6 +115,13 @@ class Deliveries:
             self._running.add(task)
             task.add_done_callback(partial(self._done, delivery))
         return bool(claimed)
+
+    async def _give_back(self, unwanted: Sequence[Row[Any]]) -> None:
+        """Whoever comes next may send them at once."""
+        try:
+            await self._db.write(partial(webhooks.release, ids=[delivery.id for delivery in unwanted]))
+        except Exception:
+            log.exception("deliveries were left to their lease")
 
     def _done(self, delivery: Row[Any], task: asyncio.Task[None]) -> None:
         self._running.discard(task)

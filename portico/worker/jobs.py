@@ -1,7 +1,7 @@
 """Works off durable jobs: claims what is due, keeps the lease while it runs, and decides what a failure means."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -88,11 +88,7 @@ class Jobs:
         for task in (self._loop, *under_way):
             task.cancel()
         await asyncio.gather(self._loop, *under_way, return_exceptions=True)
-        for job in under_way.values():
-            try:
-                await self._again(job, self._clock())
-            except Exception:
-                log.exception("job was left to its lease", kind=job.kind, subject=job.subject)
+        await self._give_back(under_way.values())
 
     async def _work_for_ever(self) -> None:
         while True:
@@ -121,17 +117,36 @@ class Jobs:
         due_at = await self._db.read(partial(_next_due_at, kinds=list(self._kinds), now=self._clock()))
         if due_at is None or due_at > self._clock():
             return False
+        claiming = asyncio.create_task(self._claim_due())
+        try:
+            claimed = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await asyncio.wait([claiming])  # what it takes would wait for the end of its lease, and nobody be at it
+            if claiming.exception() is None:
+                await self._give_back(claiming.result())
+            raise
+        for job in claimed:
+            task = asyncio.create_task(self._work(job))
+            self._running[task] = job
+            task.add_done_callback(self._done)
+        return bool(claimed)
+
+    async def _claim_due(self) -> list[Job]:
         claimed: list[Job] = []
         for kind, how in self._kinds.items():
             free = how.at_once - sum(job.kind == kind for job in self._running.values())
             if free > 0:
                 claim = partial(jobs.claim, kinds=[kind], now=self._clock(), lease=LEASE, limit=free)
                 claimed += await self._db.write(claim)
-        for job in claimed:
-            task = asyncio.create_task(self._work(job))
-            self._running[task] = job
-            task.add_done_callback(self._done)
-        return bool(claimed)
+        return claimed
+
+    async def _give_back(self, unwanted: Iterable[Job]) -> None:
+        """Whoever comes next may begin with them at once."""
+        for job in unwanted:
+            try:
+                await self._again(job, self._clock())
+            except Exception:
+                log.exception("job was left to its lease", kind=job.kind, subject=job.subject)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]

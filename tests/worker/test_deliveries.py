@@ -23,6 +23,7 @@ from portico.worker.sender import BODY_BYTES
 from tests.factories import a_participant, rows
 from tests.receiver import Behaviour, Receiver, hang, held, redirect, retry_after, status
 from tests.worker.conftest import PUBLIC
+from tests.worker.late import LateAnswer
 from tests.worker.outbox import DAY, SECOND, WITHIN, Outbox, sessions_of, taking
 
 
@@ -342,6 +343,22 @@ async def test_the_only_worker_need_not_wait_for_the_lease_of_the_one_before(out
         await receiver.wait_for(1, WITHIN)
         await stopped.stop()
         await outbox.database.write(webhooks.release_all)
+        await outbox.worker()
+        await outbox.delivery(room_id, status=DELIVERED)
+
+
+async def test_what_is_claimed_while_a_worker_stops_waits_for_no_lease(outbox: Outbox) -> None:
+    late = LateAnswer(outbox.database, webhooks.claim)
+    async with Receiver() as receiver:
+        room_id = await outbox.room(receiver.url)
+        stopped = await outbox.worker(database=late)
+        await outbox.event(room_id)
+        await asyncio.wait_for(late.done.wait(), WITHIN)
+        stopping = asyncio.create_task(stopped.stop())
+        await asyncio.sleep(0)
+        late.let_go.set()
+        await asyncio.wait_for(stopping, WITHIN)
+        assert receiver.requests == []
         await outbox.worker()
         await outbox.delivery(room_id, status=DELIVERED)
 

@@ -27,11 +27,13 @@ from portico.worker.jobs import (
     TROUBLE_PAUSE_MAX,
     TROUBLE_PAUSE_MIN,
     Job,
+    Jobs,
     NotYet,
     _next_due_at,
 )
 from tests.factories import rows
 from tests.pace import Pace
+from tests.worker.late import LateAnswer
 from tests.worker.outbox import WITHIN
 from tests.worker.workshop import Workshop, a_kind, happens
 
@@ -256,6 +258,24 @@ async def test_stopping_gives_the_work_back(workshop: Workshop) -> None:
     assert bench.stopped == ["a"]
     job = await workshop.job()
     assert (job.attempts, job.leased_until, job.due_at) == (0, None, workshop.clock.now)
+    await workshop.runner({KIND: a_kind(next_one.run)})
+    await workshop.idle()
+    assert next_one.begun == ["a"]
+
+
+async def test_what_is_claimed_while_a_runner_stops_is_given_back_too(workshop: Workshop) -> None:
+    bench, next_one = Bench(), Bench(None)
+    late = LateAnswer(workshop.database, jobs.claim)
+    stopped = Jobs(late, {KIND: a_kind(bench.run)}, clock=workshop.clock)
+    await stopped.start()
+    await workshop.enqueue(KIND, "a")
+    await asyncio.wait_for(late.done.wait(), WITHIN)
+    stopping = asyncio.create_task(stopped.stop())
+    await asyncio.sleep(0)
+    late.let_go.set()
+    await asyncio.wait_for(stopping, WITHIN)
+    job = await workshop.job()
+    assert (bench.begun, job.attempts, job.leased_until) == ([], 0, None)
     await workshop.runner({KIND: a_kind(next_one.run)})
     await workshop.idle()
     assert next_one.begun == ["a"]
