@@ -38,6 +38,8 @@ from typing import Any, Self, TextIO
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 _HEAD_MOST = 64 * 1024
+_ACCEPTED_AFTER = 5
+"""Rounds of the event loop between accepting a connection and knowing it."""
 _BODY_MOST = 16 * 1024 * 1024
 _CHUNK = bytes(64 * 1024)
 
@@ -298,6 +300,11 @@ class Receiver:
         """Stops listening and resets every connection."""
         if self._server is None:
             return
+        # What was accepted last becomes a connection of ours first: a server that is closed meanwhile leaves it open.
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_ACCEPTED_AFTER):
+            await asyncio.sleep(0)
         self._server.close()
         self._server = None
         for writer in self._open.values():
