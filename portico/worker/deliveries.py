@@ -17,6 +17,7 @@ from portico.db.engine import Database, Transaction
 from portico.services import webhooks
 from portico.services.webhooks import Load
 from portico.worker.sender import Outcome, Sender
+from portico.worker.taking import take
 
 log = structlog.get_logger()
 
@@ -99,14 +100,8 @@ class Deliveries:
             return False
         share = max(1, room // FREE_SHARE)
         self._at.url_max, self._at.origin_max = min(PER_URL_MAX, share), min(PER_ORIGIN_MAX, 4 * share)
-        claiming = asyncio.create_task(self._db.write(partial(webhooks.claim, load=self._at, now=now, limit=room)))
-        try:
-            claimed = await asyncio.shield(claiming)
-        except asyncio.CancelledError:
-            await asyncio.wait([claiming])  # what it takes would wait for the end of its lease, and nobody be at it
-            if claiming.exception() is None:
-                await self._give_back(claiming.result())
-            raise
+        claim = partial(webhooks.claim, load=self._at, now=now, limit=room)
+        claimed = await take(self._db.write(claim), self._give_back)
         for delivery in claimed:
             self._at.urls[delivery.url] += 1
             self._at.origins[delivery.origin] += 1

@@ -16,6 +16,7 @@ import msgspec
 
 from portico.media.storage import StorageTrouble
 from portico.worker.jobs import JobFailed
+from portico.worker.taking import take
 
 NICENESS = 5
 """Calls that go on come first; but somebody waits for this, and it is short."""
@@ -110,9 +111,7 @@ async def run(command: Sequence[str], deadline_secs: float) -> tuple[int, bytes,
         raise FinishFailed(f"The finisher took longer than {deadline_secs:.0f} s.") from None
     finally:
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await _kill(process)
 
 
 async def start(*command: str, **how: Any) -> asyncio.subprocess.Process:
@@ -120,15 +119,13 @@ async def start(*command: str, **how: Any) -> asyncio.subprocess.Process:
 
     Cancelled itself, asyncio would wait for ever for the end of pipes that it has not connected yet.
     """
-    starting = asyncio.create_task(asyncio.create_subprocess_exec(*command, start_new_session=True, **how))
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        process = await starting
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        raise
+    return await take(asyncio.create_subprocess_exec(*command, start_new_session=True, **how), _kill)
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 def _wrapped(command: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from portico.core.errors import Busy
 from portico.db.engine import Database, Transaction
 from portico.media.storage import StorageTrouble
 from portico.services import jobs
+from portico.worker.taking import take
 
 log = structlog.get_logger()
 
@@ -117,14 +118,7 @@ class Jobs:
         due_at = await self._db.read(partial(_next_due_at, kinds=list(self._kinds), now=self._clock()))
         if due_at is None or due_at > self._clock():
             return False
-        claiming = asyncio.create_task(self._claim_due())
-        try:
-            claimed = await asyncio.shield(claiming)
-        except asyncio.CancelledError:
-            await asyncio.wait([claiming])  # what it takes would wait for the end of its lease, and nobody be at it
-            if claiming.exception() is None:
-                await self._give_back(claiming.result())
-            raise
+        claimed = await take(self._claim_due(), self._give_back)
         for job in claimed:
             task = asyncio.create_task(self._work(job))
             self._running[task] = job

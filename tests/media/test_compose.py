@@ -515,13 +515,13 @@ def priorities(pids: list[int]) -> set[int]:
     return found
 
 
-def secs_to_end(process: subprocess.Popen[str], children: list[int]) -> float:
-    """Without the time for which it, or a child that it waits for, could run and had no core, or we did not look."""
+def secs_until(over: Callable[[], bool], pids: list[int]) -> float:
+    """Without the time for which one of these processes could run and had no core, or we did not look."""
     secs, looked_at = 0.0, time.monotonic()
     before: dict[Path, tuple[bool, int]] = {}
-    while process.poll() is None:
+    while not over():
         time.sleep(0.01)
-        now, after = time.monotonic(), dict(each for pid in (process.pid, *children) for each in threads(pid))
+        now, after = time.monotonic(), dict(each for pid in pids for each in threads(pid))
         if not any(is_ready and before.get(thread) == (True, ran) for thread, (is_ready, ran) in after.items()):
             secs += min(now - looked_at, 0.05)
         looked_at, before = now, after
@@ -588,9 +588,9 @@ def test_after_a_kill_it_goes_on_with_what_is_not_finished(long_film: FilmPlan, 
 def test_sigterm_ends_it_at_once_and_leaves_no_ffmpeg_and_no_film(long_film: FilmPlan, tmp_path: Path) -> None:
     with running(long_film, tmp_path) as command:
         wait_for(lambda: command.finished_parts() >= 1 and command.ffmpegs())
-        children = command.ffmpegs()
+        pids = [command.process.pid, *command.ffmpegs()]
         command.process.terminate()
-        assert secs_to_end(command.process, children) < 2
+        assert secs_until(lambda: command.process.poll() is not None, pids) < 2
         assert command.process.returncode == 143
         assert command.ffmpegs() == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4.work", "plan.json"]
@@ -629,10 +629,11 @@ def test_it_ends_with_the_process_that_started_it(long_film: FilmPlan, tmp_path:
 
     try:
         wait_for(lambda: len(ours()) >= 2)  # the composer and its ffmpeg
+        pids = [int(pid) for pid in ours()]
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    wait_for(lambda: not ours())
+    assert secs_until(lambda: not ours(), pids) < 2
     assert not (tmp_path / "film.mp4").exists(), "it did not go on to the end of the film"
 
 
