@@ -14,8 +14,9 @@ import structlog
 from portico.core import tokens
 from portico.core.errors import Busy, JoinRefused
 from portico.core.tokens import Claims
+from portico.gateway.browser import Browser, Closed, Gone, Receive, Send, Silent
 from portico.gateway.recorder import Recorder
-from portico.gateway.surroundings import Receive, Send, Surroundings
+from portico.gateway.surroundings import Surroundings
 from portico.media.janus_errors import JanusUnavailable
 from portico.services import participants
 from portico.services import tokens as client_tokens
@@ -42,8 +43,6 @@ log = structlog.get_logger()
 SUBPROTOCOL = "janus-protocol"
 FIRST_MESSAGE_SECS = 10
 """A socket that says nothing by then is closed."""
-SLOW_BROWSER_SECS = 10
-"""A browser that does not take a message for so long is lost: nobody waits for it, and Janus' queue for it must end."""
 TOLD_FIRST_SECS = 0.1
 """How long the end of a call waits for its browser to take the news; one that takes nothing must not stay for that."""
 JANUS_SECS = 5
@@ -73,8 +72,7 @@ class Connection:
 
     def __init__(self, room_id: str, receive: Receive, send: Send, around: Surroundings) -> None:
         self._room_id = room_id
-        self._receive = receive
-        self._send = send
+        self._browser = Browser(receive, send)
         self._around = around
         self._dialect = Dialect()
         self._janus: aiohttp.ClientWebSocketResponse | None = None
@@ -142,37 +140,43 @@ class Connection:
     # From the browser.
 
     async def _from_browser(self) -> None:
+        within: float | None = FIRST_MESSAGE_SECS
         try:
-            async with asyncio.timeout(FIRST_MESSAGE_SECS):
-                event = await self._receive()
-        except TimeoutError:
+            while True:
+                message = await self._browser.hear(within)
+                within = None
+                await self._perform(self._dialect.from_client(message))
+        except Silent:
             self._finish(CloseCode.TIMED_OUT, "no request came", "timeout")
-            return
-        while event["type"] == "websocket.receive":
-            await self._perform(self._dialect.from_client(_decode(event.get("text"))))
-            event = await self._receive()
-        gone_by_choice = self._dialect.said_goodbye or event.get("code") in (1000, 1001, 1005)
-        self._finish(None, f"closed with {event.get('code')}", "left" if gone_by_choice else "timeout")
+        except Closed as closed:
+            by_choice = self._dialect.said_goodbye or closed.by_choice
+            self._finish(None, str(closed), "left" if by_choice else "timeout")
 
     async def _perform(self, effects: list[Effect]) -> None:
+        self._browser.queue(effect.message for effect in effects if isinstance(effect, ToClient))
         for effect in effects:
             match effect:
-                case ToClient(message):
-                    await self._to_browser(message)
+                case ToClient():
+                    await self._tell_browser()
                 case ToJanus(message):
                     await self._to_janus(message)
                 case CheckToken(token):
                     await self._perform(await self._check(token))
                 case Admit():
                     await self._perform(await self._admit(effect))
-                case ExpectJoin():
-                    self._expect_join()
-                case Published() | Unpublished():
-                    self._note(effect)
-                case Trouble(text):
-                    self._log.warning(text)
-                case Close(code, reason):
-                    self._finish(code, reason, _LEFT_REASONS.get(code, "left"))
+                case _:
+                    self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case ExpectJoin():
+                self._expect_join()
+            case Published() | Unpublished():
+                self._note(effect)
+            case Trouble(text):
+                self._log.warning(text)
+            case Close(code, reason):
+                self._finish(code, reason, _LEFT_REASONS.get(code, "left"))
 
     def _note(self, change: Published | Unpublished) -> None:
         if self._recorder is None:
@@ -301,15 +305,11 @@ class Connection:
         )
         self._start(self._recorder.run())
 
-    async def _to_browser(self, message: Message) -> None:
-        text = msgspec.json.encode(message).decode()
+    async def _tell_browser(self) -> None:
         try:
-            async with asyncio.timeout(SLOW_BROWSER_SECS):
-                await self._send({"type": "websocket.send", "text": text})
-        except TimeoutError:
-            self._finish(None, "the browser is too slow", "timeout")
-        except (OSError, RuntimeError):
-            self._finish(None, "the browser is gone", "timeout")
+            await self._browser.tell()
+        except Gone as gone:
+            self._finish(None, str(gone), "timeout")
 
     # From Janus.
 
@@ -381,18 +381,5 @@ class Connection:
             self._log.exception("timelines not written")
 
     async def _close_browser(self, end: _End) -> None:
-        if end.code is None:
-            return
-        try:
-            async with asyncio.timeout(SLOW_BROWSER_SECS):
-                await self._send({"type": "websocket.close", "code": int(end.code), "reason": end.text[:120]})
-        except (TimeoutError, OSError, RuntimeError):
-            self._log.info("the browser was gone before it was told", code=int(end.code))
-
-
-def _decode(text: str | None) -> object:
-    """The message, or None for what is not JSON (and for binary frames, which nobody sends)."""
-    try:
-        return msgspec.json.decode(text) if text is not None else None
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
+        if end.code is not None:
+            await self._browser.close(end.code, end.text)

@@ -13,9 +13,10 @@ import aiohttp
 import structlog
 
 from portico.db.engine import Database
+from portico.gateway.browser import Receive, Send
 from portico.gateway.connection import SUBPROTOCOL, Connection
 from portico.gateway.registry import Registry
-from portico.gateway.surroundings import Receive, Send, Surroundings
+from portico.gateway.surroundings import Surroundings
 from portico.media.dumps import Dumps
 from portico.media.janus_node import JanusNode
 from portico.services import gateways, sessions

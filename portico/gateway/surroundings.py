@@ -1,9 +1,9 @@
 """What all connections of a gateway work with."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import aiohttp
 
@@ -11,9 +11,6 @@ from portico.db.engine import Database
 from portico.gateway.registry import Registry
 from portico.media.janus_node import JanusNode
 from portico.services.tokens import TokenKeys
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

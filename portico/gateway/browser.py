@@ -1,0 +1,90 @@
+"""The socket to one browser: what it says, decoded, and what it is told, in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from portico.signaling.effects import Message
+
+log = structlog.get_logger()
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+SLOW_BROWSER_SECS = 10
+"""A browser that does not take a message for so long is lost: nobody waits for it, and Janus' queue for it must end."""
+CLOSE_REASON_MAX = 120
+"""Characters, fewer than the bytes of RFC 6455, section 5.5: reasons are ours, and ASCII."""
+
+
+class Gone(Exception):
+    """The browser takes nothing any more; str() says why."""
+
+
+class Silent(Exception):
+    """The browser has said nothing for too long."""
+
+
+class Closed(Exception):
+    """The browser has closed the socket, or lost it."""
+
+    def __init__(self, code: int | None) -> None:
+        super().__init__(f"closed with {code}")
+        self.by_choice = code in (1000, 1001, 1005)
+
+
+class Browser:
+    """An accepted ASGI WebSocket."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._outgoing: deque[Message] = deque()
+        self._sending = asyncio.Lock()
+
+    async def hear(self, within: float | None) -> object:
+        """The next message, None for what is not JSON (and for binary frames, which nobody sends).
+
+        Raises Closed, or Silent when none comes within so many seconds.
+        """
+        try:
+            async with asyncio.timeout(within):
+                event = await self._receive()
+        except TimeoutError:
+            raise Silent from None
+        if event["type"] != "websocket.receive":
+            raise Closed(event.get("code"))
+        text = event.get("text")
+        try:
+            return msgspec.json.decode(text) if text is not None else None
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+
+    def queue(self, messages: Iterable[Message]) -> None:
+        """To be told by the next `tell`, whoever calls it: in this order, and after what was queued before."""
+        self._outgoing.extend(messages)
+
+    async def tell(self) -> None:
+        """Send all that is queued. Raises Gone."""
+        async with self._sending:
+            while self._outgoing:
+                text = msgspec.json.encode(self._outgoing.popleft()).decode()
+                try:
+                    async with asyncio.timeout(SLOW_BROWSER_SECS):
+                        await self._send({"type": "websocket.send", "text": text})
+                except TimeoutError:
+                    raise Gone("the browser is too slow") from None
+                except (OSError, RuntimeError):
+                    raise Gone("the browser is gone") from None
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket; a browser that is gone is no error any more."""
+        try:
+            async with asyncio.timeout(SLOW_BROWSER_SECS):
+                await self._send({"type": "websocket.close", "code": code, "reason": reason[:CLOSE_REASON_MAX]})
+        except (TimeoutError, OSError, RuntimeError):
+            log.info("the browser was gone before it was told", code=code)
