@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -74,6 +75,7 @@ class SignalingBrowser:
         """Read nothing any more, and ask until the server can tell us nothing any more."""
         transport = self.socket._response.connection.transport  # type: ignore[union-attr]
         assert transport is not None
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         transport.pause_reading()
         request = {"janus": "detach", "handle_id": 1, "client_token": self.token}
         with contextlib.suppress(TimeoutError):
