@@ -30,6 +30,7 @@ from portico.signaling.effects import (
     CloseCode,
     Effect,
     ExpectJoin,
+    Later,
     Message,
     Published,
     ToClient,
@@ -80,6 +81,7 @@ class Connection:
         self._tasks: list[asyncio.Task[None]] = []
         self._expiry: asyncio.TimerHandle | None = None
         self._expected: asyncio.TimerHandle | None = None  # what ends it unless its participant joins
+        self._due: dict[int, asyncio.TimerHandle] = {}  # by handle
         self._media: MediaRoom | None = None
         self._joining: asyncio.Future[Joined] | None = None  # set from the moment at which the participant may be in
         self._claims: Claims | None = None  # of the newest token that was accepted
@@ -97,7 +99,7 @@ class Connection:
         finally:
             for task in self._tasks:
                 task.cancel()
-            for timer in (self._expiry, self._expected):
+            for timer in (self._expiry, self._expected, *self._due.values()):
                 if timer is not None:
                     timer.cancel()
         await self._wind_up(end)
@@ -111,7 +113,7 @@ class Connection:
         if not self._kicked:
             self._end_in(KICK_SECS, lambda: self._finish(CloseCode.REFUSED, "The participant was removed.", "kicked"))
             self._kicked = True
-            self._start(self._perform(self._dialect.kick()))
+            self._start(self._perform_now(self._dialect.kick))
 
     def set_muted(self, muted: bool) -> None:
         """Whether the API has muted its participant."""
@@ -167,10 +169,16 @@ class Connection:
                 case _:
                     self._carry_out(effect)
 
+    async def _perform_now(self, ask: Callable[[], list[Effect]]) -> None:
+        """The dialect is asked only when what it says is performed at once: words to the browser keep their order."""
+        await self._perform(ask())
+
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case ExpectJoin():
                 self._expect_join()
+            case Later(handle, secs):
+                self._say_due(handle, secs)
             case Published() | Unpublished():
                 self._note(effect)
             case Trouble(text):
@@ -252,6 +260,15 @@ class Connection:
 
         if self._expected is None:
             self._expected = asyncio.get_running_loop().call_later(JOIN_SECS, end)
+
+    def _say_due(self, handle: int, secs: float) -> None:
+        def due() -> None:
+            del self._due[handle]
+            self._start(self._perform_now(partial(self._dialect.due, handle)))
+
+        if (earlier := self._due.get(handle)) is not None:
+            earlier.cancel()
+        self._due[handle] = asyncio.get_running_loop().call_later(secs, due)
 
     def _expire_at(self, instant: datetime, now: datetime) -> None:
         """What the token's end ends: joining, which is over for whoever has not joined, or the running call too."""

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Any
 
 from portico.core.tokens import EVERYTHING, Permissions
-from portico.signaling import deaf, policy, rooms, subscriptions
+from portico.signaling import deaf, order, policy, rooms
 from portico.signaling.control import PLUGINS, TEXTROOM, MediaRoom
 from portico.signaling.effects import (
     Admit,
@@ -75,7 +75,7 @@ class Dialect:
         self._wire = Wire()
         self._handles: dict[int, _Handle] = {}
         self._kinds = rooms.TrackKinds()
-        self._subscriptions = subscriptions.Subscriptions()
+        self._order = order.Order()
         self._own: OwnMedia | None = None  # with the room
         self._permissions = EVERYTHING
         self._kicked = False
@@ -122,6 +122,10 @@ class Dialect:
         """The installation ends calls whose token has expired, and this one's has."""
         return [] if self._stage is _Stage.CLOSED else self._refuse({}, 401, "The token has expired.")
 
+    def due(self, handle_id: int) -> list[Effect]:
+        """The time has come that Later asked for."""
+        return [] if self._stage is _Stage.CLOSED else self._order.due(handle_id)
+
     def admitted(self) -> list[Effect]:
         """The participant that Admit named is in the database; Janus may hear of it."""
         held, self._held_join, message, self._held = self._held_join, None, self._held, None
@@ -148,8 +152,7 @@ class Dialect:
             return self._refuse(message, 429, "Too many requests are waiting for an answer.")
         match kind:
             case "keepalive":
-                held = map(ToClient, self._subscriptions.release())
-                return [*held, self._wire.to_janus(message, Pending("keepalive"))]
+                return [self._wire.to_janus(message, Pending("keepalive"))]
             case "attach":
                 return self._attach(message)
             case "destroy":
@@ -201,8 +204,8 @@ class Dialect:
                 self._wire.forget(handle_id)
         assert self._own is not None
         ended = self._own.forget(handle_id) if kind == "detach" else self._own.end(handle_id)
-        held = map(ToClient, self._subscriptions.settled(handle_id))
-        return [*held, self._wire.to_janus(message, Pending(kind, handle_id), handle_id=handle_id), *ended]
+        waited = self._order.settled(handle_id)
+        return [*waited, self._wire.to_janus(message, Pending(kind, handle_id), handle_id=handle_id), *ended]
 
     def _trickle(self, message: Message, handle_id: int, handle: _Handle) -> list[Effect]:
         try:
@@ -246,7 +249,9 @@ class Dialect:
             allowed.paused,
         )
         if allowed.role is Role.SUBSCRIBER and pending.feed is not None:
-            self._subscriptions.asked(handle_id, pending.feed)
+            self._order.asked(handle_id, pending.feed)
+        if pending.role is Role.SUBSCRIBER and pending.request == "start" and not self._order.starts(handle_id):
+            return [self._wire.answer(message, "ack"), *self._reject_start(message, handle_id)]
         session_description = policy.jsep(message.get("jsep"), allowed)
         if session_description is not None and allowed.role is Role.MIXER and not self._permissions.can_subscribe:
             session_description = deaf.offer(session_description)
@@ -322,10 +327,13 @@ class Dialect:
             if self._kicked and role is Role.REGISTER:
                 effects += self._own.kick()  # it was too early for that: Janus did not know the participant yet
         if pending is None:
-            return [*effects, *map(ToClient, self._subscriptions.told(message, content))]
-        effects += self._finish(message, content, pending, self._room)
-        held = self._subscriptions.settled(message["sender"]) if "started" in content else []
-        return [*effects, ToClient(message), *map(ToClient, held)]
+            return [*effects, *self._order.told(message)]
+        if pending.role is Role.SUBSCRIBER:
+            return [*effects, *self._to_subscriber(message, content, pending)]
+        effects += [*self._finish(message, content, pending, self._room), ToClient(message)]
+        if pending.role in (Role.REGISTER, Role.LISTENER) and pending.request == "join":
+            effects.append(self._order.joined(message["sender"]))
+        return effects
 
     def _finish(self, message: Message, content: dict[str, Any], pending: Pending, room: MediaRoom) -> list[Effect]:
         """Give the answer to a browser's request the form that the SDK expects; what it entails."""
@@ -338,13 +346,24 @@ class Dialect:
         if pending.role is Role.PUBLISHER:
             assert self._own is not None
             return self._own.answered(message["sender"], content, negotiated="jsep" in message)
-        if content.get("videoroom") == "attached" and not self._subscriptions.offered(message["sender"]):
-            message["jsep"] = subscriptions.NOTHING
-            return self._drop(message["sender"])
-        if pending.paused is not None and content.get("videoroom") == "attached":
-            # Janus ignores what a join says about tracks; nothing flows before `start`, so this is in time.
-            return self._wire.own_requests([(message["sender"], {"request": "configure", **pending.paused})])
         return []
+
+    def _to_subscriber(self, message: Message, content: dict[str, Any], pending: Pending) -> list[Effect]:
+        """An answer to a subscription: it goes on only for as long as the browser has not heard of the stream's end."""
+        handle_id = message["sender"]
+        if content.get("videoroom") == "attached":
+            if (taken_in := self._order.offered(handle_id)) is None:
+                message["jsep"] = order.NOTHING
+                return [ToClient(message), *self._drop(handle_id)]
+            # Janus ignores what a join says about tracks; nothing flows before `start`, so this is in time.
+            pause = {"request": "configure", **pending.paused} if pending.paused is not None else None
+            paused = self._wire.own_requests([(handle_id, pause)]) if pause is not None else []
+            return [*paused, ToClient(message), taken_in]
+        if "started" in content:
+            if (taken_in := self._order.started(handle_id)) is None:
+                return self._reject_start(message, handle_id)
+            return [ToClient(message), taken_in]
+        return [ToClient(message)]
 
     def _changed(self, change: str, message: Message, handle_id: int) -> list[Effect]:
         """Something happened to the media of a handle."""
@@ -355,8 +374,7 @@ class Dialect:
                 return self._own.end(handle_id) + self._hung_up(handle_id, message.get("reason"))
             case "detached":
                 self._handles.pop(handle_id, None)
-                held = self._subscriptions.settled(handle_id)
-                return [*self._own.forget(handle_id), *map(ToClient, held)]
+                return [*self._own.forget(handle_id), *self._order.settled(handle_id)]
             case "webrtcup":
                 return self._own.connected(handle_id)
         if message.get("receiving") is True:
@@ -374,18 +392,25 @@ class Dialect:
                 return [self._wire.answer(transaction, "ack")]
         if pending.role is Role.SUBSCRIBER and pending.request == "join" and code in _NO_SUCH_FEED:
             assert pending.handle is not None and pending.feed is not None and self._room is not None
-            attached = subscriptions.attached(self._room.room_id, pending.feed)
-            told = self._wire.plugin_event(transaction, pending.handle, attached, subscriptions.NOTHING)
+            attached = order.attached(self._room.room_id, pending.feed)
+            told = self._wire.plugin_event(transaction, pending.handle, attached, order.NOTHING)
             return [told, *self._drop(pending.handle)]
+        if pending.role is Role.SUBSCRIBER and pending.request == "start":
+            assert pending.handle is not None
+            return self._reject_start(transaction, pending.handle)
         return self._refuse(transaction, 503, f"The media server refused {pending.request or pending.kind}: {reason}")
+
+    def _reject_start(self, message: Message, handle_id: int) -> list[Effect]:
+        """The stream has gone after its offer: the SDK stumbles over an event without content, and rejects."""
+        return [self._wire.plugin_event(message, handle_id), *self._drop(handle_id)]
 
     def _drop(self, handle_id: int) -> list[Effect]:
         """A subscription of which nothing comes. The SDK forgets its handle, and so do we and Janus."""
-        held = self._subscriptions.settled(handle_id)
+        waited = self._order.settled(handle_id)
         if self._handles.pop(handle_id, None) is None:
-            return []
+            return waited
         self._wire.forget(handle_id)
-        return [self._wire.own_request("detach", handle_id=handle_id), *map(ToClient, held)]
+        return [self._wire.own_request("detach", handle_id=handle_id), *waited]
 
     def _hung_up(self, handle_id: int, reason: object) -> list[Effect]:
         handle = self._handles.get(handle_id)
@@ -403,7 +428,7 @@ class Dialect:
     def kick(self) -> list[Effect]:
         """Send the participant away: Janus tells everybody, also this browser, which then leaves by itself."""
         self._kicked = True
-        return [] if self._own is None else self._own.kick()
+        return [] if self._own is None else [*self._order.hurry(), *self._own.kick()]
 
     def record(self, handle_id: int, dump: str | None) -> list[Effect]:
         """Have Janus dump the stream of this handle under this name, or stop."""

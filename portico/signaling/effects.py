@@ -60,6 +60,14 @@ class ExpectJoin:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """Say `due` of this handle after so long. A later one of the same handle takes the place of an earlier one."""
+
+    handle: int
+    secs: float
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """End the connection. What was sent before arrives before."""
 
@@ -88,4 +96,4 @@ class Trouble:
     text: str
 
 
-Effect = ToJanus | ToClient | CheckToken | Admit | ExpectJoin | Close | Published | Unpublished | Trouble
+Effect = ToJanus | ToClient | CheckToken | Admit | ExpectJoin | Later | Close | Published | Unpublished | Trouble

@@ -51,17 +51,22 @@ class Wire:
         """Our answer to a request of the browser."""
         return ToClient({"janus": kind, "session_id": self.session_id, "transaction": message["transaction"]})
 
-    def plugin_event(self, message: Message, handle_id: int, content: dict[str, Any], jsep: dict[str, str]) -> ToClient:
+    def plugin_event(
+        self,
+        message: Message,
+        handle_id: int,
+        content: dict[str, Any] | None = None,
+        jsep: dict[str, str] | None = None,
+    ) -> ToClient:
         """Our answer in the VideoRoom's stead."""
         event = {
             "janus": "event",
             "session_id": self.session_id,
             "transaction": message["transaction"],
             "sender": handle_id,
-            "plugindata": {"plugin": VIDEOROOM, "data": content},
-            "jsep": jsep,
+            "plugindata": {"plugin": VIDEOROOM, **({} if content is None else {"data": content})},
         }
-        return ToClient(event)
+        return ToClient(event if jsep is None else {**event, "jsep": jsep})
 
     def forget(self, handle_id: int) -> None:
         """Nobody waits any more for what was asked on this handle."""

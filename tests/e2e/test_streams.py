@@ -147,16 +147,25 @@ async def test_latecomer_finds_what_is_there(call: Call) -> None:
 
 
 async def test_subscribing_to_a_stream_that_has_just_gone_settles(call: Call) -> None:
-    """Whichever of the two is first: the promise settles, and Ben can go on using the room."""
+    """Wherever the two meet: the promise settles, Ben hears of the end, and can go on using the room."""
     anna, ben = await call.gather(2, messages=False)
-    for _ in range(4):
+
+    async def remove_after(secs: float) -> None:
+        await asyncio.sleep(secs)
+        await anna.remove_stream()
+
+    for pause in (0, 0, 0.02, 0.04, 0.06, 0.1):
         mark = len(ben.events)
         await anna.publish(colour=RED)
         await ben.wait_for("stream_published", anna.id, "self", since=mark)
-        gone, subscribed = await asyncio.gather(anna.remove_stream(), ben.subscribe(anna), return_exceptions=True)
+        gone, subscribed = await asyncio.gather(remove_after(pause), ben.subscribe(anna), return_exceptions=True)
         assert gone is None, gone
         assert "had not settled" not in str(subscribed), ben.diary()
         await ben.wait_for("stream_unpublished", anna.id, "self", since=mark)
+        started = len(ben.happened("subscription_started", anna.id, "self", since=mark))
+        assert started == (subscribed is None), f"{subscribed}\n{ben.diary()}"
+        assert len(ben.happened("subscription_ended", anna.id, "self", since=mark)) == started, ben.diary()
+    assert not ben.happened("console_error") + ben.happened("page_error"), ben.diary()
     mark = len(ben.events)
     await anna.publish(tone=440, colour=GREEN)
     await ben.wait_for("stream_published", anna.id, "self", since=mark)

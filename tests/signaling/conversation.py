@@ -8,7 +8,7 @@ from typing import Any
 from portico.core.tokens import EVERYTHING, Permissions
 from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
-from portico.signaling.effects import Admit, CheckToken, Close, Effect, ToClient, ToJanus
+from portico.signaling.effects import Admit, CheckToken, Close, Effect, Later, ToClient, ToJanus
 
 ROOM = MediaRoom("7d949cff-e29e-4439-9c81-2fab619422a1", 1157178870889012, 2959755765929613, "operator-secret")
 PARTICIPANT = "f809daa1-9f5b-438b-9139-1a589456bb50"
@@ -56,6 +56,7 @@ class Conversation:
     room: MediaRoom = ROOM
     permissions: Permissions = EVERYTHING
     admitted: list[Admit] = field(default_factory=list)
+    later: dict[int, float] = field(default_factory=dict)  # seconds, by handle
     _transactions: int = 0
     _handles: int = 0
 
@@ -98,9 +99,21 @@ class Conversation:
                     self.admitted.append(effect)
                     verdict = self.dialect.refused(*self.refuse_join) if self.refuse_join else None
                     done += self.settle(self.dialect.admitted() if verdict is None else verdict)
+                case Later(handle, secs):
+                    self.later[handle] = secs
                 case _:
                     done.append(effect)
         return done
+
+    @property
+    def newest(self) -> str:
+        """The transaction of the newest request."""
+        return f"t{self._transactions}"
+
+    def time_passes(self) -> list[Effect]:
+        """As much as was asked for."""
+        handles, self.later = list(self.later), {}
+        return [effect for handle in handles for effect in self.settle(self.dialect.due(handle))]
 
     # Steps of the SDK.
 
@@ -125,6 +138,7 @@ class Conversation:
         body = {"request": "join", "room": ROOM.room_id, "display": participant_display(), "muted": True}
         self.ask(register, body)
         self.reply(register, {"audiobridge": "joined", "room": self.room.video, "id": 11, "participants": []})
+        assert self.time_passes() == []
         return self
 
     def mixer(self) -> int:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from portico.signaling import subscriptions
 from portico.signaling.dialect import HANDLES_MAX, PENDING_MAX, Dialect
 from portico.signaling.effects import Admit, CheckToken, Close, CloseCode, ToClient, ToJanus
+from portico.signaling.order import NOTHING, SETTLES_SECS
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
     PARTICIPANT,
@@ -23,6 +23,24 @@ from tests.signaling.conversation import (
     to_client,
     to_janus,
 )
+
+START, ANSWER = {"request": "start"}, {"type": "answer", "sdp": "v=0"}
+END_OF_77 = {"videoroom": "event", "room": ROOM.video, "unpublished": 77}
+
+
+def offered_stream() -> tuple[Conversation, int]:
+    """A browser that was offered stream 77, on this handle."""
+    talk = Conversation().join()
+    handle = talk.subscriber()
+    offer = {"videoroom": "attached", "room": ROOM.video, "id": 77}
+    assert len(to_client(talk.reply(handle, offer, jsep={"type": "offer", "sdp": "v=0"}))) == 1
+    return talk, handle
+
+
+def check_rejection(message: dict[str, Any], handle: int, transaction: str) -> None:
+    """An event in which the SDK looks for the content that is not there, and throws."""
+    assert message["janus"] == "event" and message["sender"] == handle and message["transaction"] == transaction
+    assert message["plugindata"] == {"plugin": VIDEOROOM}
 
 
 class TestTokens:
@@ -333,7 +351,7 @@ class TestSubscribing:
         effects = talk.reply(handle, {"videoroom": "event", "error_code": 428, "error": "No such feed"})
         (heard,) = to_client(effects)
         assert heard["plugindata"]["data"]["videoroom"] == "attached"
-        assert heard["jsep"] == subscriptions.NOTHING
+        assert heard["jsep"] == NOTHING
         (detach,) = to_janus(effects)
         assert detach["janus"] == "detach" and detach["handle_id"] == handle
         assert to_client(talk.say("trickle", handle_id=handle, candidate={"completed": True}))[0]["janus"] == "ack"
@@ -345,29 +363,59 @@ class TestSubscribing:
         assert len(to_client(talk.announce(1, ended))) == 1
         offer = {"videoroom": "attached", "room": ROOM.video, "id": 77}
         effects = talk.reply(handle, offer, jsep={"type": "offer", "sdp": "v=0"})
-        assert to_client(effects)[0]["jsep"] == subscriptions.NOTHING
+        assert to_client(effects)[0]["jsep"] == NOTHING
         assert [sent["janus"] for sent in to_janus(effects)] == ["detach"]
 
-    @pytest.mark.parametrize("settles", ["start", "detach", "keepalive", "detached"])
-    def test_an_end_after_the_offer_is_heard_after_the_start(self, settles: str) -> None:
-        talk = Conversation().join()
-        handle = talk.subscriber()
-        offered = {"videoroom": "attached", "room": ROOM.video, "id": 77}
-        talk.reply(handle, offered, jsep={"type": "offer", "sdp": "v=0"})
-        assert talk.announce(1, {"videoroom": "event", "room": ROOM.video, "unpublished": 77}) == []
+    @pytest.mark.parametrize("settles", ["detach", "detached", "time"])
+    def test_an_end_after_the_offer_waits_until_it_is_taken_in(self, settles: str) -> None:
+        talk, handle = offered_stream()
+        assert talk.announce(1, END_OF_77) == []
         match settles:
-            case "start":
-                talk.ask(handle, {"request": "start"}, jsep={"type": "answer", "sdp": "v=0"})
-                heard = to_client(talk.reply(handle, {"videoroom": "event", "started": "ok"}))
-                assert heard.pop(0)["plugindata"]["data"]["started"] == "ok"
             case "detach":
                 heard = to_client(talk.say("detach", handle_id=handle))
-            case "keepalive":
-                heard = to_client(talk.say("keepalive"))
             case "detached":
                 heard = to_client(talk.hear(janus="detached", sender=handle))
                 assert heard.pop(0)["janus"] == "detached"
+            case "time":
+                heard = to_client(talk.time_passes())
         assert [each["plugindata"]["data"]["unpublished"] for each in heard] == [77]
+
+    def test_a_start_after_the_end_is_rejected(self) -> None:
+        talk, handle = offered_stream()
+        talk.announce(1, END_OF_77)
+        effects = talk.ask(handle, START, jsep=ANSWER)
+        ack, rejection, end = to_client(effects)
+        assert ack["janus"] == "ack"
+        check_rejection(rejection, handle, talk.newest)
+        assert end["plugindata"]["data"]["unpublished"] == 77
+        assert [sent["janus"] for sent in to_janus(effects)] == ["detach"]
+        assert to_client(talk.say("trickle", handle_id=handle, candidate={"completed": True}))[0]["janus"] == "ack"
+
+    @pytest.mark.parametrize("answer", [{"started": "ok"}, {"error_code": 499, "error": "unknown"}])
+    def test_a_start_that_meets_the_end_in_janus_is_rejected(self, answer: dict[str, Any]) -> None:
+        talk, handle = offered_stream()
+        assert len(to_janus(talk.ask(handle, START, jsep=ANSWER))) == 1
+        assert len(to_client(talk.announce(1, END_OF_77))) == 1
+        effects = talk.reply(handle, {"videoroom": "event", **answer})
+        (rejection,) = to_client(effects)
+        check_rejection(rejection, handle, talk.newest)
+        assert [sent["janus"] for sent in to_janus(effects)] == ["detach"]
+
+    def test_an_end_after_the_start_waits_until_it_is_taken_in(self) -> None:
+        talk, handle = offered_stream()
+        talk.ask(handle, START, jsep=ANSWER)
+        (started,) = to_client(talk.reply(handle, {"videoroom": "event", "started": "ok"}))
+        assert started["plugindata"]["data"]["started"] == "ok"
+        assert talk.announce(1, END_OF_77) == []
+        assert talk.later == {handle: SETTLES_SECS}
+        (end,) = to_client(talk.time_passes())
+        assert end["plugindata"]["data"]["unpublished"] == 77
+
+    def test_who_is_kicked_hears_all_of_it_at_once(self) -> None:
+        talk, _ = offered_stream()
+        assert talk.announce(1, END_OF_77) == []
+        (end,) = to_client(talk.settle(talk.dialect.kick()))
+        assert end["plugindata"]["data"]["unpublished"] == 77
 
     @pytest.mark.parametrize("feed", [0, -1, 2**53, "77", 7.5, True, None])
     def test_feeds_are_numbers(self, feed: Any) -> None:

@@ -71,11 +71,12 @@ def replay(path: Path) -> tuple[dict[int, Lines], dict[int, Lines], Lines]:
         if line["t"] >= goodbyes.get(connection, math.inf):
             continue
         dialect = talks[connection].dialect
+        effects = talks[connection].time_passes()  # between any two messages: the words are compared, not their pauses
         if line["d"] == "C>S":
             asked[connection].add(message["transaction"])
-            effects = talks[connection].settle(dialect.from_client(message))
+            effects += talks[connection].settle(dialect.from_client(message))
         elif line["d"] == "J>P" and message.get("transaction", "") in asked[connection] | {""}:
-            effects = dialect.from_janus(message)
+            effects += talks[connection].settle(dialect.from_janus(message))
         else:
             continue  # including answers to requests that the recording relay made for itself
         heard[connection] += to_client(effects)
