@@ -5,12 +5,11 @@ by Janus, or by us in Janus' shape where Janus would leave it hanging, or by a `
 its connection and tells the application.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from portico.core.tokens import EVERYTHING, Permissions
-from portico.signaling import deaf, order, policy, rooms
+from portico.signaling import deaf, policy, rooms
 from portico.signaling.control import PLUGINS, TEXTROOM, MediaRoom
 from portico.signaling.effects import (
     Admit,
@@ -24,9 +23,11 @@ from portico.signaling.effects import (
     ToJanus,
     Trouble,
 )
+from portico.signaling.order import Order
 from portico.signaling.own_media import OwnMedia
 from portico.signaling.policy import Role
-from portico.signaling.wire import OWN_PREFIX, Pending, Wire
+from portico.signaling.subscribing import Subscribing
+from portico.signaling.wire import OWN_PREFIX, Handle, Pending, Wire
 
 HANDLES_MAX = 512
 """Handles of one browser at once: 4, one per published stream, one per subscription."""
@@ -35,10 +36,6 @@ PENDING_MAX = 256
 TRANSACTION_LENGTH_MAX = 128
 NO_TEXT_ROOM = 1
 """What a browser hears that may not send messages: its data channel opens and leads nowhere."""
-_NO_SUCH_FEED = {
-    424,
-    428,
-}  # VideoRoom: unauthorized or unknown feed, what a subscriber hears of a stream that just went
 _ICE_FAILED = "ICE failed"
 
 
@@ -48,14 +45,6 @@ class _Stage(Enum):
     READY = auto()
     REFUSED = auto()  # `create` was answered as if; the next request hears why
     CLOSED = auto()
-
-
-@dataclass(slots=True)
-class _Handle:
-    """A handle of this browser. The role is None until its first request says what it is for."""
-
-    plugin: str
-    role: Role | None = None
 
 
 class Dialect:
@@ -73,9 +62,9 @@ class Dialect:
         self._held_join: tuple[int, policy.Allowed] | None = None
         self._refusal: tuple[int, str] = (0, "")
         self._wire = Wire()
-        self._handles: dict[int, _Handle] = {}
         self._kinds = rooms.TrackKinds()
-        self._order = order.Order()
+        self._order = Order()
+        self._subscribing: Subscribing | None = None  # with the room
         self._own: OwnMedia | None = None  # with the room
         self._permissions = EVERYTHING
         self._kicked = False
@@ -107,6 +96,7 @@ class Dialect:
         """The token that CheckToken asked about admits to the room with these numbers, and allows this much."""
         self._token, self._room, self._permissions = token, room, permissions
         self._own = self._own or OwnMedia(self._wire, room, self._kinds)
+        self._subscribing = self._subscribing or Subscribing(self._wire, self._order, room.room_id)
         message, self._held = self._held, None
         return self._take(message) if message is not None else []
 
@@ -180,13 +170,13 @@ class Dialect:
         plugin = message.get("plugin")
         if not isinstance(plugin, str) or plugin not in PLUGINS:
             return self._refuse(message, 403, "This plugin is not for browsers.")
-        if len(self._handles) >= HANDLES_MAX:
+        if len(self._wire.handles) >= HANDLES_MAX:
             return self._refuse(message, 429, "Too many handles are attached.")
         return [self._wire.to_janus(message, Pending("attach", plugin=plugin), plugin=plugin)]
 
     def _to_handle(self, kind: str, message: Message) -> list[Effect]:
         handle_id = message.get("handle_id")
-        handle = self._handles.get(handle_id) if isinstance(handle_id, int) else None
+        handle = self._wire.handles.get(handle_id) if isinstance(handle_id, int) else None
         if handle is None or handle_id is None:
             # The SDK detaches twice, and trickles to what it has detached; it waits for these very answers.
             if kind == "message":
@@ -200,21 +190,20 @@ class Dialect:
             case "detach":
                 if handle.role is Role.REGISTER:
                     return self._say_goodbye(message)
-                del self._handles[handle_id]
                 self._wire.forget(handle_id)
         assert self._own is not None
         ended = self._own.forget(handle_id) if kind == "detach" else self._own.end(handle_id)
         waited = self._order.settled(handle_id)
         return [*waited, self._wire.to_janus(message, Pending(kind, handle_id), handle_id=handle_id), *ended]
 
-    def _trickle(self, message: Message, handle_id: int, handle: _Handle) -> list[Effect]:
+    def _trickle(self, message: Message, handle_id: int, handle: Handle) -> list[Effect]:
         try:
             kept = policy.candidates(message)
         except policy.Refused as refused:
             return self._refuse(message, 400, str(refused))
         return [self._wire.to_janus(message, Pending("trickle", handle_id), handle_id=handle_id, **kept)]
 
-    def _message(self, message: Message, handle_id: int, handle: _Handle) -> list[Effect]:
+    def _message(self, message: Message, handle_id: int, handle: Handle) -> list[Effect]:
         assert self._room is not None and self._own is not None
         if self._kicked:
             return self._close(CloseCode.REFUSED, "The participant was removed.")
@@ -236,22 +225,22 @@ class Dialect:
 
     def _has_its_only(self, role: Role) -> bool:
         unique = role in (Role.REGISTER, Role.MIXER, Role.LISTENER)
-        return unique and any(handle.role is role for handle in self._handles.values())
+        return unique and any(handle.role is role for handle in self._wire.handles.values())
 
     def _forward(self, message: Message, handle_id: int, allowed: policy.Allowed) -> list[Effect]:
         pending = Pending(
             "message",
             handle_id,
-            self._handles[handle_id].plugin,
+            self._wire.handles[handle_id].plugin,
             allowed.role,
             allowed.body["request"],
             allowed.body.get("feed"),
             allowed.paused,
         )
-        if allowed.role is Role.SUBSCRIBER and pending.feed is not None:
-            self._order.asked(handle_id, pending.feed)
-        if pending.role is Role.SUBSCRIBER and pending.request == "start" and not self._order.starts(handle_id):
-            return [self._wire.answer(message, "ack"), *self._reject_start(message, handle_id)]
+        if allowed.role is Role.SUBSCRIBER:
+            assert self._subscribing is not None
+            if told := self._subscribing.asked(message, pending):
+                return told
         session_description = policy.jsep(message.get("jsep"), allowed)
         if session_description is not None and allowed.role is Role.MIXER and not self._permissions.can_subscribe:
             session_description = deaf.offer(session_description)
@@ -300,7 +289,7 @@ class Dialect:
                 self._wire.session_id, self._stage = number, _Stage.READY
             else:
                 assert pending.plugin is not None
-                self._handles[number] = _Handle(pending.plugin)
+                self._wire.handles[number] = Handle(pending.plugin)
         return [ToClient(message)]
 
     def _acknowledged(self, message: Message, transaction: str) -> list[Effect]:
@@ -329,7 +318,8 @@ class Dialect:
         if pending is None:
             return [*effects, *self._order.told(message)]
         if pending.role is Role.SUBSCRIBER:
-            return [*effects, *self._to_subscriber(message, content, pending)]
+            assert self._subscribing is not None
+            return [*effects, *self._subscribing.answered(message, content, pending)]
         effects += [*self._finish(message, content, pending, self._room), ToClient(message)]
         if pending.role in (Role.REGISTER, Role.LISTENER) and pending.request == "join":
             effects.append(self._order.joined(message["sender"]))
@@ -348,23 +338,6 @@ class Dialect:
             return self._own.answered(message["sender"], content, negotiated="jsep" in message)
         return []
 
-    def _to_subscriber(self, message: Message, content: dict[str, Any], pending: Pending) -> list[Effect]:
-        """An answer to a subscription: it goes on only for as long as the browser has not heard of the stream's end."""
-        handle_id = message["sender"]
-        if content.get("videoroom") == "attached":
-            if (taken_in := self._order.offered(handle_id)) is None:
-                message["jsep"] = order.NOTHING
-                return [ToClient(message), *self._drop(handle_id)]
-            # Janus ignores what a join says about tracks; nothing flows before `start`, so this is in time.
-            pause = {"request": "configure", **pending.paused} if pending.paused is not None else None
-            paused = self._wire.own_requests([(handle_id, pause)]) if pause is not None else []
-            return [*paused, ToClient(message), taken_in]
-        if "started" in content:
-            if (taken_in := self._order.started(handle_id)) is None:
-                return self._reject_start(message, handle_id)
-            return [ToClient(message), taken_in]
-        return [ToClient(message)]
-
     def _changed(self, change: str, message: Message, handle_id: int) -> list[Effect]:
         """Something happened to the media of a handle."""
         if self._own is None:
@@ -373,7 +346,7 @@ class Dialect:
             case "hangup":
                 return self._own.end(handle_id) + self._hung_up(handle_id, message.get("reason"))
             case "detached":
-                self._handles.pop(handle_id, None)
+                self._wire.handles.pop(handle_id, None)
                 return [*self._own.forget(handle_id), *self._order.settled(handle_id)]
             case "webrtcup":
                 return self._own.connected(handle_id)
@@ -390,30 +363,14 @@ class Dialect:
                 return [self._wire.answer(transaction, "success")]
             case "trickle":
                 return [self._wire.answer(transaction, "ack")]
-        if pending.role is Role.SUBSCRIBER and pending.request == "join" and code in _NO_SUCH_FEED:
-            assert pending.handle is not None and pending.feed is not None and self._room is not None
-            attached = order.attached(self._room.room_id, pending.feed)
-            told = self._wire.plugin_event(transaction, pending.handle, attached, order.NOTHING)
-            return [told, *self._drop(pending.handle)]
-        if pending.role is Role.SUBSCRIBER and pending.request == "start":
-            assert pending.handle is not None
-            return self._reject_start(transaction, pending.handle)
+        if pending.role is Role.SUBSCRIBER:
+            assert self._subscribing is not None
+            if told := self._subscribing.failed(transaction, pending, code):
+                return told
         return self._refuse(transaction, 503, f"The media server refused {pending.request or pending.kind}: {reason}")
 
-    def _reject_start(self, message: Message, handle_id: int) -> list[Effect]:
-        """The stream has gone after its offer: the SDK stumbles over an event without content, and rejects."""
-        return [self._wire.plugin_event(message, handle_id), *self._drop(handle_id)]
-
-    def _drop(self, handle_id: int) -> list[Effect]:
-        """A subscription of which nothing comes. The SDK forgets its handle, and so do we and Janus."""
-        waited = self._order.settled(handle_id)
-        if self._handles.pop(handle_id, None) is None:
-            return waited
-        self._wire.forget(handle_id)
-        return [self._wire.own_request("detach", handle_id=handle_id), *waited]
-
     def _hung_up(self, handle_id: int, reason: object) -> list[Effect]:
-        handle = self._handles.get(handle_id)
+        handle = self._wire.handles.get(handle_id)
         if handle is None or handle.role not in (Role.MIXER, Role.PUBLISHER) or reason != _ICE_FAILED:
             return []
         # The SDK does not look at this: without an end of the connection it would believe to be heard.
@@ -432,7 +389,7 @@ class Dialect:
 
     def record(self, handle_id: int, dump: str | None) -> list[Effect]:
         """Have Janus dump the stream of this handle under this name, or stop."""
-        return [] if self._own is None or handle_id not in self._handles else self._own.record(handle_id, dump)
+        return [] if self._own is None or handle_id not in self._wire.handles else self._own.record(handle_id, dump)
 
     def _refuse(self, message: Message, status: int, reason: str) -> list[Effect]:
         told: Message = {"status_code": status, "error_message": reason}

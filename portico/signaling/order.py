@@ -19,16 +19,8 @@ STARTS_SECS = 10.0
 """What a browser has from the offer of a stream to `start`, before the end of the stream waits no longer."""
 HELD_MAX = 256
 """Messages that wait; with one more, none waits any longer."""
-NOTHING = {"type": "offer", "sdp": "The stream has gone.\r\n"}
-"""An offer that no browser takes. For an error of Janus the SDK has no branch, and the application's promise would
-never settle; so it is rejected, with these words in its reason."""
 _CHANGES = {"unpublished", "kicked", "leaving", "audio-moderation", "video-moderation", "display"}
 """Members of events that are about somebody or something which an earlier message brought."""
-
-
-def attached(room_id: str, feed: int) -> dict[str, Any]:
-    """What comes with such an offer, in VideoRoom's shape."""
-    return {"videoroom": "attached", "room": room_id, "id": feed, "streams": []}
 
 
 class _Stage(Enum):

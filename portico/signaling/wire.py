@@ -1,4 +1,4 @@
-"""Messages in Janus' form, and the requests that Janus has not answered yet."""
+"""Messages in Janus' form, the handles they are about, and the requests that Janus has not answered yet."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +25,21 @@ class Pending:
     paused: dict[str, bool] | None = None
 
 
+@dataclass(slots=True)
+class Handle:
+    """A handle of this browser. The role is None until its first request says what it is for."""
+
+    plugin: str
+    role: Role | None = None
+
+
 class Wire:
     """Both directions of one browser's conversation, once Janus has given it a session."""
 
     def __init__(self) -> None:
         self.session_id = 0
         self.pending: dict[str, Pending] = {}
+        self.handles: dict[int, Handle] = {}
         self._own = 0
 
     def to_janus(self, message: Message, pending: Pending, **members: Any) -> ToJanus:
@@ -68,9 +77,10 @@ class Wire:
         }
         return ToClient(event if jsep is None else {**event, "jsep": jsep})
 
-    def forget(self, handle_id: int) -> None:
-        """Nobody waits any more for what was asked on this handle."""
+    def forget(self, handle_id: int) -> bool:
+        """There is no such handle any more, and nobody waits for what was asked on it; False if there was none."""
         self.pending = {key: one for key, one in self.pending.items() if one.handle != handle_id}
+        return self.handles.pop(handle_id, None) is not None
 
     def _request(self, kind: str, transaction: str, members: dict[str, Any]) -> ToJanus:
         return ToJanus({"janus": kind, "session_id": self.session_id, "transaction": transaction, **members})

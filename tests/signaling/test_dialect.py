@@ -6,7 +6,8 @@ import pytest
 
 from portico.signaling.dialect import HANDLES_MAX, PENDING_MAX, Dialect
 from portico.signaling.effects import Admit, CheckToken, Close, CloseCode, ToClient, ToJanus
-from portico.signaling.order import NOTHING, SETTLES_SECS
+from portico.signaling.order import SETTLES_SECS
+from portico.signaling.subscribing import NOTHING
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
     PARTICIPANT,

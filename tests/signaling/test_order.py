@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from portico.signaling.effects import Effect, Later, ToClient, ToJanus
-from portico.signaling.order import HELD_MAX, NOTHING, SETTLES_SECS, STARTS_SECS, Order
+from portico.signaling.order import HELD_MAX, SETTLES_SECS, STARTS_SECS, Order
+from portico.signaling.subscribing import NOTHING
 from tests.signaling.conversation import ROOM, VIDEOROOM, Conversation, listener_display, to_client
 
 LISTENER, REGISTER = 11, 12  # handles on which a browser hears of a room
