@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 SEES_WITHIN = 20_000
 """Milliseconds."""
 MADE_WITHIN = 90_000
+LOOKS_EVERY = 10_000
 SECONDS = 40.0
 """Of the recordings: long enough for a film of them to be seen on its way."""
 WATCH = """() => {
@@ -131,11 +132,17 @@ async def visit(browser: Browser, server: PorticoServer, key: str, *, width: int
     """Somebody who has typed this key."""
     context = await browser.new_context(viewport={"width": width, "height": 800})
     page = await context.new_page()
+    await page.clock.install()
     await page.goto(f"{server.base_url}/console")
     await expect(page.get_by_test_id("key")).to_be_focused()
     await page.keyboard.type(key)
     await page.keyboard.press("Enter")
     return page
+
+
+async def nearly_next_look(page: Page) -> None:
+    """The page's clock jumps to a second before it would look again: so an answer that is under way is not late yet."""
+    await page.clock.fast_forward(LOOKS_EVERY - 1_000)
 
 
 async def test_a_film_is_made_and_its_progress_is_seen(
@@ -195,9 +202,11 @@ async def test_what_happens_meanwhile_appears(browser: Browser, server: PorticoS
     async with database_of(server) as db:
         joined = await db.write(somebody_who_stays)
         session = page.locator(f'[data-testid=session][data-id="{joined.session_id}"]')
+        await nearly_next_look(page)
         await expect(session).to_contain_text("Live", timeout=SEES_WITHIN)
         await expect(session.get_by_test_id("make")).to_have_count(0)
         await page.context.set_offline(True)
+        await nearly_next_look(page)
         await expect(page.get_by_test_id("trouble")).to_contain_text("does not answer", timeout=SEES_WITHIN)
         await expect(session).to_contain_text("Live")
         end = partial(sessions.end, session_id=joined.session_id, ended_reason="Ended from API", left_reason="left")
@@ -217,9 +226,13 @@ async def test_an_answer_that_is_not_the_servers_is_told_and_asked_for_again(
     await expect(session).to_be_visible(timeout=SEES_WITHIN)
     lists = "**/v2/room_sessions?*"
     await page.route(lists, lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Please log in"))
-    await expect(page.get_by_test_id("trouble")).to_contain_text("Trying again", timeout=SEES_WITHIN)
+    await nearly_next_look(page)
+    await expect(page.get_by_test_id("trouble")).to_contain_text(
+        "Something else than the server answers. Trying again.", timeout=SEES_WITHIN
+    )
     await expect(session).to_be_visible()
     await page.unroute(lists)
+    await nearly_next_look(page)
     await expect(page.get_by_test_id("trouble")).to_have_count(0, timeout=SEES_WITHIN)
     await page.context.close()
 
