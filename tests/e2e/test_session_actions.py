@@ -129,6 +129,7 @@ async def test_a_kick_with_revocation_keeps_the_victim_out(call: Call) -> None:
     again = await call.newcomer()
     await again.knock(call.room_id, token, messages=False)
     await again.wait_for("disconnected", "unknown")
+    await ben.wait_for("participant_left", anna.id)
     assert list(await ben.roster()) == [ben.id]
     assert len(await call.participants()) == 2
 
@@ -211,6 +212,7 @@ async def test_no_muted_person_escapes_by_publishing_again(call: Call) -> None:
 async def test_who_joins_later_finds_the_mute(call: Call) -> None:
     anna, ben = await call.gather(2, messages=False)
     await asyncio.gather(anna.publish(tone=440, colour=RED), ben.publish(tone=1000))
+    await anna.wait_for("stream_published", ben.id, "self")  # which is there for newcomers from then on
     await act(call, "mute", [anna.id])
     await ben.wait_for("track_censored", anna.id, "self", "audio")
     cleo = await call.join(messages=False)

@@ -138,6 +138,7 @@ async def test_browsers_turn_their_pictures_themselves(call: Call) -> None:
 async def test_latecomer_finds_what_is_there(call: Call) -> None:
     anna, ben = await _publisher_and_viewer(call)
     await ben.publish(tone=1000)
+    await anna.wait_for("stream_published", ben.id, "self")  # which is there for newcomers from then on
     cleo = await call.join(messages=False)
     roster = await cleo.roster()  # the SDK fires no event for what was there at its own arrival
     assert roster[anna.id]["streams"] == roster[ben.id]["streams"] == ["self"]
