@@ -144,7 +144,10 @@ class Person:
         await self._do("removeStream", key)
 
     async def smuggle(self, tone: int) -> None:
-        """Sends a tone past the SDK, on whatever carries audio to the server: into the mix and into every stream."""
+        """Sends a tone past the SDK, on whatever carries audio to the server: into the mix and into every stream.
+
+        Returns when it is on its way.
+        """
         assert await self._do("smuggle", tone) > 0, f"nothing of {self.name} carries audio"
 
     # Subscribing.

@@ -9,6 +9,7 @@ const EVENTS = [
   "subscription_started", "subscription_reconfigured", "subscription_ended", "message_received",
 ];
 const SETTLES_WITHIN_MS = 15_000;
+const PACKETS_TO_SEND = 10; // a fifth of a second
 
 let room;
 const tell = (name, ...args) => globalThis.tellTest(name, args);
@@ -94,6 +95,13 @@ async function packets(participantId, key) {
   return { audio: count("audio"), video: count("video") };
 }
 
+/** Resolves once a good many more packets have left: what is to be sent is on its way, and not only wanted. */
+async function sends(sender) {
+  const sent = async () => [...(await sender.getStats()).values()].find(({ type }) => type === "outbound-rtp")?.packetsSent ?? 0;
+  const before = await sent();
+  while ((await sent()) < before + PACKETS_TO_SEND) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 /** Past the SDK, which keeps a censored microphone to itself: `tone` into everything that carries audio to the server. */
 async function smuggle(tone) {
   const senders = connections
@@ -102,6 +110,7 @@ async function smuggle(tone) {
     .filter(({ receiver, direction }) => receiver.track.kind === "audio" && direction.startsWith("send"))
     .map(({ sender }) => sender);
   await Promise.all(senders.map((sender) => sender.replaceTrack(microphone(tone))));
+  await Promise.all(senders.map((sender) => within(sends(sender), "smuggling")));
   return senders.length;
 }
 
