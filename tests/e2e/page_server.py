@@ -15,6 +15,8 @@ SDK = Path(__file__).parents[2] / "frontend/node_modules/@telnyx/video/lib/index
 class _Site(ThreadingHTTPServer):
     """Holds its files in memory, so that nothing that happens to the folders disturbs a test run."""
 
+    request_queue_size = 128  # five, the default, are too few for five tabs: who finds no place tries again in a second
+
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Request)
         self.page = (PAGE / "index.html").read_text()
