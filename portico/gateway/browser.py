@@ -21,8 +21,8 @@ CLOSE_REASON_MAX = 120
 """Characters, fewer than the bytes of RFC 6455, section 5.5: reasons are ours, and ASCII."""
 
 
-class Gone(Exception):
-    """The browser takes nothing any more; str() says why."""
+class TooSlow(Exception):
+    """The browser has not taken a message for SLOW_BROWSER_SECS."""
 
 
 class Silent(Exception):
@@ -30,11 +30,13 @@ class Silent(Exception):
 
 
 class Closed(Exception):
-    """The browser has closed the socket, or lost it."""
+    """The browser has closed the socket, or was lost."""
 
-    def __init__(self, code: int | None) -> None:
+    def __init__(self, event: MutableMapping[str, Any]) -> None:
+        code = event.get("code")
         super().__init__(f"closed with {code}")
-        self.by_choice = code in (1000, 1001, 1005)
+        # Without a close frame, which comes with a reason if only an empty one, uvicorn says 1005 as well.
+        self.by_choice = "reason" in event and code in (1000, 1001, 1005)
 
 
 class Browser:
@@ -57,7 +59,7 @@ class Browser:
         except TimeoutError:
             raise Silent from None
         if event["type"] != "websocket.receive":
-            raise Closed(event.get("code"))
+            raise Closed(event)
         text = event.get("text")
         try:
             return msgspec.json.decode(text) if text is not None else None
@@ -69,7 +71,10 @@ class Browser:
         self._outgoing.extend(messages)
 
     async def tell(self) -> None:
-        """Send all that is queued. Raises Gone."""
+        """Send all that is queued. Raises TooSlow.
+
+        A browser that is gone is none of its business: what it said last, and how it went, is still to be heard.
+        """
         async with self._sending:
             while self._outgoing:
                 text = msgspec.json.encode(self._outgoing.popleft()).decode()
@@ -77,9 +82,9 @@ class Browser:
                     async with asyncio.timeout(SLOW_BROWSER_SECS):
                         await self._send({"type": "websocket.send", "text": text})
                 except TimeoutError:
-                    raise Gone("the browser is too slow") from None
+                    raise TooSlow from None
                 except (OSError, RuntimeError):
-                    raise Gone("the browser is gone") from None
+                    return
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; a browser that is gone is no error any more."""

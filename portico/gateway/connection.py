@@ -14,7 +14,7 @@ import structlog
 from portico.core import tokens
 from portico.core.errors import Busy, JoinRefused
 from portico.core.tokens import Claims
-from portico.gateway.browser import Browser, Closed, Gone, Receive, Send, Silent
+from portico.gateway.browser import Browser, Closed, Receive, Send, Silent, TooSlow
 from portico.gateway.recorder import Recorder
 from portico.gateway.surroundings import Surroundings
 from portico.media.janus_errors import JanusUnavailable
@@ -52,7 +52,7 @@ VERDICT_SECS = 5
 """How long a connection that lost Janus waits to hear whether all of Janus is gone."""
 JOIN_SECS = 30
 """Until a browser with a data channel has to join: unseen, it may listen there. The SDK gives up after as long."""
-KICK_SECS = 0.8
+KICK_SECS = 0.6
 """What a kicked browser has to leave by itself."""
 TOKEN_LEEWAY = timedelta(seconds=5)
 JANUS_MESSAGE_MAX = 4 * 1024 * 1024
@@ -325,8 +325,8 @@ class Connection:
     async def _tell_browser(self) -> None:
         try:
             await self._browser.tell()
-        except Gone as gone:
-            self._finish(None, str(gone), "timeout")
+        except TooSlow:
+            self._finish(None, "the browser is too slow", "timeout")
 
     # From Janus.
 

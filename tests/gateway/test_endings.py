@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import WSMsgType
 
+from tests.gateway.browser import SignalingBrowser
 from tests.gateway.conftest import Rooms, until
+from tests.receiver import Receiver
 from tests.servers import PorticoServer
 
 
@@ -30,6 +33,34 @@ async def test_deleting_the_room_ends_the_call_with_its_facts(rooms: Rooms) -> N
         ended = rooms.server.get(f"/v2/room_sessions/{session['id']}?include_participants=true")["data"]
         assert not ended["active"]
         assert ended["participants"][0]["left_at"] == ended["ended_at"]
+
+
+async def disconnect(browser: SignalingBrowser, server: PorticoServer) -> None:
+    """As the SDK does: says goodbye and closes in one breath. The server hears both at once."""
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        await browser.say({"janus": "destroy", "transaction": "goodbye", "client_token": browser.token})
+        await browser.socket.send_frame((1000).to_bytes(2), WSMsgType.CLOSE)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize(("how", "reason"), [("leaves", "left"), ("closes the tab", "left"), ("is lost", "timeout")])
+async def test_the_reason_for_leaving_is_how_somebody_left(rooms: Rooms, how: str, reason: str) -> None:
+    async with Receiver() as receiver:
+        room = rooms.create(webhook_event_url=receiver.url, webhook_timeout_secs=30)
+        async with rooms.browser(room) as anna:
+            await anna.join()
+            match how:
+                case "leaves":
+                    await disconnect(anna, rooms.server)
+                case "closes the tab":
+                    await anna.leave()
+                case "is lost":
+                    await anna.vanish()
+            received = await receiver.wait_for(3, within=10)
+    told = [request.json["data"]["payload"] for request in received]
+    assert [payload["left_reason"] for payload in told if "left_reason" in payload] == [reason]
 
 
 async def test_an_expired_token_ends_no_running_call(rooms: Rooms) -> None:
