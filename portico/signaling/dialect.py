@@ -144,7 +144,7 @@ class Dialect:
             case "keepalive":
                 return [self._wire.to_janus(message, Pending("keepalive"))]
             case "attach":
-                return self._attach(message)
+                return [*self._order.went_on(), *self._attach(message)]
             case "destroy":
                 return self._say_goodbye(message)
             case "message" | "trickle" | "detach" | "hangup":

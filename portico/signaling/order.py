@@ -15,8 +15,8 @@ from portico.signaling.effects import Effect, Later, Message, ToClient
 
 SETTLES_SECS = 1.0
 """From an answer to the moment at which the browser has surely taken it in, even if it stood still meanwhile."""
-STARTS_SECS = 10.0
-"""What a browser has from the offer of a stream to `start`, before the end of the stream waits no longer."""
+GOES_ON_SECS = 10.0
+"""What a browser has from an offer to `start`, or from a roster to its next step, before changes wait no longer."""
 HELD_MAX = 256
 """Messages that wait; with one more, none waits any longer."""
 _CHANGES = {"unpublished", "kicked", "leaving", "audio-moderation", "video-moderation", "display"}
@@ -44,14 +44,19 @@ class Order:
 
     def __init__(self) -> None:
         self._subscriptions: dict[int, _Subscription] = {}  # by handle, until they are taken in
-        self._rosters: set[int] = set()  # handles whose join was answered a moment ago
+        self._rosters: set[int] = set()  # handles whose join was answered, and nothing was asked since
         self._held: dict[int, list[Message]] = {}  # by handle; never an empty list
         self._hurried = False
 
     def joined(self, handle: int) -> Later:
         """The browser is told who, or what, is there."""
         self._rosters.add(handle)
-        return Later(handle, SETTLES_SECS)
+        return Later(handle, GOES_ON_SECS)
+
+    def went_on(self) -> list[Effect]:
+        """The browser takes its next step, and so has taken in the rosters; what it may hear now."""
+        self._rosters.clear()
+        return self._again()
 
     def asked(self, handle: int, feed: int) -> None:
         """The browser wants to subscribe on this handle."""
@@ -59,7 +64,7 @@ class Order:
 
     def offered(self, handle: int) -> Later | None:
         """Janus offers the stream; None if the browser has heard of its end, so that nothing may come of this."""
-        return Later(handle, STARTS_SECS) if self._advances(handle, _Stage.OFFERED) else None
+        return Later(handle, GOES_ON_SECS) if self._advances(handle, _Stage.OFFERED) else None
 
     def starts(self, handle: int) -> bool:
         """The browser has taken in the offer and wants to start; False if there is nothing any more."""

@@ -1,12 +1,13 @@
 """People leave in every way there is, and the others and the API know at once."""
 
+import asyncio
 import time
 from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Route
 
 from tests.e2e.conftest import Call, calls
 from tests.e2e.person import RED
@@ -45,6 +46,60 @@ async def test_lost_tab_is_a_left_participant(call: Call, way: str) -> None:
     assert left.at - lost_at < NOTICED_WITHIN_SECS
     await call.eventually("Anna has left in the API", lambda: call.has_left(anna), within=NOTICED_WITHIN_SECS)
     await ben.expect_mix()
+
+
+HOLD_UP = """(mark) => {
+    const Native = WebSocket;
+    globalThis.WebSocket = new Proxy(Native, { construct(Socket, args) {
+        const socket = new Socket(...args);
+        socket.addEventListener("message", function hold({ data }) {
+            if (!data.includes(mark)) return;
+            socket.removeEventListener("message", hold);
+            const request = new XMLHttpRequest();
+            request.open("GET", `/held-up?${encodeURIComponent(mark)}`, false);
+            request.send();
+        });
+        return socket;
+    }});
+}"""
+
+
+async def test_nobody_and_nothing_stays_that_went_while_a_page_took_in_who_is_there(call: Call) -> None:
+    """The page stands still at each of the two rosters; what the server says meanwhile comes in one burst with it."""
+    anna, ben = await call.gather(2, messages=False)
+    await ben.publish(tone=440)
+    await anna.wait_for("stream_published", ben.id, "self")
+    cleo = await call.newcomer()
+    went = []
+
+    async def meanwhile(route: Route) -> None:
+        if "audiobridge" in route.request.url:
+            await anna.leave()
+            await ben.wait_for("participant_left", anna.id)
+            await asyncio.sleep(1.5)  # however long a page stands still
+        else:
+            await ben.remove_stream()
+            await call.eventually("the stream has gone", stream_has_gone)
+        went.append(route.request.url)
+        await route.fulfill(body="")
+
+    async def stream_has_gone() -> bool:
+        return bool(dora.happened("stream_unpublished", ben.id, "self"))
+
+    dora = await call.join(messages=False)
+    await cleo.page.route("**/held-up*", meanwhile)
+    for mark in ('"audiobridge":"joined"', '"videoroom":"joined"'):
+        await cleo.page.evaluate(HOLD_UP, mark)
+    await cleo.join(call.room_id, await call.token(), messages=False)
+    assert len(went) == 2
+
+    async def sees_what_is_there() -> bool:
+        roster = await cleo.roster()
+        return set(roster) == {ben.id, cleo.id, dora.id} and not roster[ben.id]["streams"]
+
+    await call.eventually("Cleo sees what is there", sees_what_is_there)
+    await ben.leave()
+    await cleo.wait_for("participant_left", ben.id)
 
 
 async def test_session_ends_some_seconds_after_the_last_has_left(call: Call) -> None:

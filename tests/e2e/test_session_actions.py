@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from playwright.async_api import Route
 
-from portico.signaling.order import SETTLES_SECS
 from tests.e2e.conftest import Call
 from tests.e2e.person import GREEN, RED, Person
 from tests.gateway.browser import SignalingBrowser
@@ -48,7 +47,6 @@ async def witness(call: Call) -> AsyncIterator[SignalingBrowser]:
     """Somebody in the room without a page: hears at once what the server says, however busy the browser is."""
     async with SignalingBrowser(call.server, call.room_id, await call.token()) as browser:
         await browser.join()
-        await asyncio.sleep(SETTLES_SECS)  # until then the server keeps changes from whoever joins
         yield browser
 
 

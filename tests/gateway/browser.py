@@ -134,7 +134,7 @@ class SignalingBrowser:
         return content
 
     async def join(self, context: str = "Anna") -> dict[str, Any]:
-        """Everything that the SDK does to be in the room, but for the media."""
+        """Everything that the SDK does to be in the room, but for the media, up to its step after the rosters."""
         await self.create()
         text = await self.attach(TEXTROOM)
         self.text_room = (await self.request(text, {"request": "setup", "room": self.room_id}))["janus_room_id"]
@@ -148,6 +148,7 @@ class SignalingBrowser:
         await self.request(
             listener, {"request": "join", "room": self.room_id, "ptype": "publisher", "display": display}
         )
+        await self.attach(AUDIOBRIDGE)  # by which the server sees that the rosters are taken in
         return joined
 
     async def hears(self, word: str, value: str | None = None, within: float = 5.0) -> dict[str, Any]:

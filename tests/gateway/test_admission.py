@@ -279,12 +279,12 @@ async def test_a_context_of_any_text_comes_back_byte_for_byte(rooms: Rooms) -> N
 
 async def test_the_number_of_the_text_room_leads_nowhere_else(rooms: Rooms) -> None:
     room = rooms.create()
-    numbers = set()
-    for _ in range(2):
-        async with rooms.browser(room) as anna:
-            await anna.join()
-            numbers.add(anna.text_room)
-    assert len(numbers) == 2
+    numbers: set[int] = set()
+    async with asyncio.timeout(10):
+        while len(numbers) < 2:  # whoever comes before the server has seen the last one out finds the same rooms
+            async with rooms.browser(room) as anna:
+                await anna.join()
+                numbers.add(anna.text_room)
 
 
 def test_participant_display_is_what_the_suite_thinks() -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from portico.signaling.effects import Effect, Later, ToClient, ToJanus
-from portico.signaling.order import HELD_MAX, SETTLES_SECS, STARTS_SECS, Order
+from portico.signaling.order import GOES_ON_SECS, HELD_MAX, SETTLES_SECS, Order
 from portico.signaling.subscribing import NOTHING
-from tests.signaling.conversation import ROOM, VIDEOROOM, Conversation, listener_display, to_client
+from tests.signaling.conversation import AUDIOBRIDGE, ROOM, VIDEOROOM, Conversation, listener_display, to_client
 
 LISTENER, REGISTER = 11, 12  # handles on which a browser hears of a room
 FIRST, SECOND = 21, 22  # handles on which it subscribes
@@ -30,7 +30,7 @@ def heard(effects: list[Effect]) -> list[dict[str, Any]]:
 def offered(handle: int = FIRST, feed: int = ANNA) -> Order:
     order = Order()
     order.asked(handle, feed)
-    assert order.offered(handle) == Later(handle, STARTS_SECS)
+    assert order.offered(handle) == Later(handle, GOES_ON_SECS)
     return order
 
 
@@ -123,11 +123,18 @@ class TestRosters:
     )
     def test_a_change_waits_until_the_roster_is_taken_in(self, change: dict[str, Any]) -> None:
         order = Order()
-        assert order.joined(LISTENER) == Later(LISTENER, SETTLES_SECS)
+        order.joined(LISTENER)
         message = said(**change)
         assert order.told(message) == []
-        assert heard(order.due(LISTENER)) == [message]
+        assert heard(order.went_on()) == [message]
         assert heard(order.told(message)) == [message]
+
+    def test_a_browser_that_does_not_go_on_hears_it_all_the_same(self) -> None:
+        order = Order()
+        assert order.joined(LISTENER) == Later(LISTENER, GOES_ON_SECS)
+        message = said(unpublished=ANNA)
+        assert order.told(message) == []
+        assert heard(order.due(LISTENER)) == [message]
 
     @pytest.mark.parametrize("how", ["leaving", "kicked"])
     def test_so_does_a_leave(self, how: str) -> None:
@@ -169,8 +176,8 @@ def test_what_waits_is_bounded_and_a_stream_is_gone_all_the_same(ends_first: boo
 class Sdk(RuleBasedStateMachine):
     """A browser with the SDK's habits and a VideoRoom, and the dialect between them.
 
-    Events are taken in as they come; answers by a timer, in any order with them. What was asked to be said Later comes
-    when the answer has been taken in, because that is what it waits for.
+    Events are taken in as they come; answers by a timer, in any order with them. When the roster is taken in, the SDK
+    takes its next step. What was asked to be said Later comes when the answer has been taken in: it waits for that.
     """
 
     def __init__(self) -> None:
@@ -184,6 +191,7 @@ class Sdk(RuleBasedStateMachine):
         self.subscribed: dict[int, int] = {}  # feed by handle, in the SDK's state
         self.wanted: dict[int, int] = {}  # feed by handle, of promises that have not settled
         self.next_feed = 100
+        self.connected = False
 
     @initialize(there=st.integers(0, 3))
     def join_the_videoroom(self, there: int) -> None:
@@ -233,7 +241,7 @@ class Sdk(RuleBasedStateMachine):
         self.alive.remove(feed)
         self.take(self.talk.announce(self.listener, {"videoroom": "event", "unpublished": feed}))
 
-    @precondition(lambda self: self.streams - self.ending)
+    @precondition(lambda self: self.connected and self.streams - self.ending)
     @rule(data=st.data())
     def subscribe(self, data: st.DataObject) -> None:
         feed = data.draw(st.sampled_from(sorted(self.streams - self.ending)))
@@ -266,6 +274,8 @@ class Sdk(RuleBasedStateMachine):
         handle, content = message["sender"], message["plugindata"].get("data")
         if handle == self.listener:
             self.streams |= {each["id"] for each in content["publishers"]}
+            self.take(self.talk.say("attach", plugin=AUDIOBRIDGE))
+            self.connected = True
         elif content is None or message.get("jsep") == NOTHING:
             del self.wanted[handle]
         else:
