@@ -185,7 +185,9 @@ class _Composer:
         self._folder.write("sounds.ffconcat", film.concat_list(sounds))
         unfinished = out.with_name(f"{out.name}.part")
         try:
-            command = film.join_command("pictures.ffconcat", "sounds.ffconcat" if self._plan.sound else None)
+            command = film.join_command(
+                "pictures.ffconcat", "sounds.ffconcat" if self._plan.sound else None, self._plan.preset
+            )
             ended = self._run([*command, str(unfinished)], _JOIN_COST)
             if ended.status != 0 or ended.frames != self._plan.frames:
                 raise CompositionError(f"The parts of the film could not be joined: {_how(ended)}")

@@ -32,6 +32,8 @@ _QUALITY: dict[Preset, tuple[str, int, str]] = {
     "default": ("superfast", 23, ":mbtree=1:rc-lookahead=10"),
     "small": ("fast", 26, ""),
 }
+_REORDERED: dict[Preset, int] = {"fast": 0, "default": 2, "small": 2}
+"""Pictures that x264 with this preset decodes before the first is shown: with B-frames that others refer to, two."""
 _KEYFRAME_EVERY = 4 * FPS
 _HEADROOM = 8
 """Sums are kept this many times softer than they are, in 24 bits, until the limiter sees them."""
@@ -208,16 +210,17 @@ def sums_command(stretch: Stretch, parts: Sequence[str]) -> list[str]:
     return [*inputs, *_sum(chains, stretch.samples, 1)]
 
 
-def join_command(pictures: str, sounds: str | None) -> list[str]:
+def join_command(pictures: str, sounds: str | None, preset: Preset) -> list[str]:
     """Arguments that join listed segments, untouched, and listed stretches, limited and encoded, into the film."""
     picture = ["-f", "concat", "-i", pictures]
+    copied = ["-c:v", "copy", "-bsf:v", _times(preset)]
     if sounds is None:
-        return [*picture, "-map", "0:v", "-c:v", "copy", *_CONTAINER]
+        return [*picture, "-map", "0:v", *copied, *_CONTAINER]
     limited = f"volume={_HEADROOM},alimiter=limit=0.95:level=0:attack=5:release=80"
     # The coder "fast" costs half and makes loud tones a third softer.
     return [
         *picture,
-        *("-f", "concat", "-i", sounds, "-map", "0:v", "-map", "1:a", "-c:v", "copy"),
+        *("-f", "concat", "-i", sounds, "-map", "0:v", "-map", "1:a", *copied),
         *("-af", limited, "-c:a", "aac", "-aac_coder", "twoloop", "-b:a", "128k", "-ar", str(SAMPLE_RATE), "-ac", "2"),
         *_CONTAINER,
     ]
@@ -254,6 +257,15 @@ def _names(plan: FilmPlan) -> dict[str, tuple[str, int]]:
         for number, video in enumerate(plan.videos)
         if video.recording_id in named and film_picture.letters(video.name)
     }
+
+
+def _times(preset: Preset) -> str:
+    """A bitstream filter that gives every picture of the joined segments its time to be decoded, one frame apart.
+
+    A segment of one or two pictures has other decoding times than a long one. Where it ends they would run backwards,
+    and ffmpeg would squeeze those that follow.
+    """
+    return f"setts=pts=round(PTS*TB*{FPS})/{FPS}/TB:dts=(N-{_REORDERED[preset]})/{FPS}/TB"
 
 
 _CONTAINER = ("-movflags", "+faststart", "-map_metadata", "-1", "-f", "mp4")

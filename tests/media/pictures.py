@@ -90,6 +90,21 @@ class Film:
         raw = ffmpeg("-i", self.path, "-map", "0:a", "-f", "f32le", "-ar", str(RATE), "-")
         return np.frombuffer(raw, np.float32).reshape(-1, 2)[:, 0]
 
+    def times(self) -> list[float]:
+        """Seconds from the beginning at which each picture is shown, in order."""
+        return sorted(self._packets("pts_time"))
+
+    def decoding_times(self) -> list[float]:
+        """Seconds from the first picture's decoding to that of each, in the file's order."""
+        times = self._packets("dts_time")
+        return [at - times[0] for at in times]
+
+    def _packets(self, member: str) -> list[float]:
+        chosen = ("-select_streams", "v", "-show_entries", f"packet={member}")
+        command: list[str | Path] = ["ffprobe", "-v", "error", *chosen, "-of", "csv=p=0", self.path]
+        words = subprocess.run(command, check=True, capture_output=True, timeout=BUSY_SECS, text=True).stdout.split()
+        return [float(word.strip(",")) for word in words]
+
     @property
     def size(self) -> tuple[int, int]:
         stream = self.streams("video")[0]

@@ -269,6 +269,38 @@ def test_segments_join_without_a_frame_too_many_or_too_few(stage: Stage) -> None
     assert made.streams("video")[0]["nb_read_packets"] == "200"
 
 
+@pytest.mark.parametrize("preset", ["fast", "default", "small"])
+@pytest.mark.parametrize("with_sound", [True, False])
+def test_pictures_are_decoded_forty_milliseconds_apart(stage: Stage, preset: film.Preset, with_sound: bool) -> None:
+    """Also where the arrangement changes after one or two pictures, at the beginning and at the end."""
+    stage.sees("counter", 0, 4)
+    stage.sees("green", 0, 4, (0.04, 0.08), (0.5, 0.54), (0.62, 0.7), (1, 1.12), (2.2, 2.24), (2.28, 3.16))
+    stage.sees("blue", 0, 4, (0.08, 1.04), (1.08, 2.24), (3.2, 3.24))
+    stage.hears(400, 0, 4)
+    of = replace(stage.plan(secs=3.24, sound=with_sound), preset=preset)
+    lengths = {segment.frames for segment in film.segments(of)}
+    assert {1, 2} <= lengths
+    made = stage.film(of)
+    assert made.decoding_times() == pytest.approx([number * 0.04 for number in range(81)], abs=0.0005)
+    (picture,) = made.streams("video")
+    assert (picture["avg_frame_rate"], picture["r_frame_rate"], picture["nb_frames"]) == ("25/1", "25/1", "81")
+    for each in made.facts()["streams"]:
+        assert float(each["start_time"]) == 0
+        assert float(each["duration"]) == pytest.approx(3.24, abs=0.04)
+    assert made.times() == pytest.approx([number * 0.04 for number in range(81)], abs=0.0005)
+    assert numbers(made, 0, 160, 45) == list(range(81))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_composition_of_a_few_pictures_is_as_long_as_they_are(stage: Stage, frames: int) -> None:
+    stage.sees("red", 0, 4)
+    made = stage.film(replace(stage.plan(secs=frames * 0.04), preset="default"))
+    (picture,) = made.streams("video")
+    assert (picture["avg_frame_rate"], picture["nb_frames"]) == ("25/1", str(frames))
+    assert float(picture["duration"]) == pytest.approx(frames * 0.04, abs=0.001)
+    assert made.times() == pytest.approx([number * 0.04 for number in range(frames)], abs=0.0005)
+
+
 def test_stretches_of_sound_join_without_a_click(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(film, "SEGMENT_FRAMES", 33)
     monkeypatch.setattr(film, "INPUTS_AT_ONCE", 2)
