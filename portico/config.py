@@ -6,10 +6,13 @@ from typing import Annotated, Literal
 from urllib.parse import quote, unquote
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import EnvSettingsSource
 
+from portico import secret_settings
 from portico.core import rate
 from portico.core.rate import Limit
+from portico.secret_settings import HOLDS_PASSWORD, SECRET, SecretFileError, SecretFiles
 
 
 class SettingsError(Exception):
@@ -55,9 +58,18 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=1, le=65535, description="Port of REST, signaling and pages.")
     data_dir: Path = Field(Path("portico-data"), description="Where the database and Janus' files live.")
-    api_key: str | None = Field(None, min_length=8, description="An API key to accept from the first start on.")
+    api_key: str | None = Field(
+        None,
+        min_length=8,
+        repr=False,
+        json_schema_extra=SECRET,
+        description="An API key of the default account; replacing it makes the former one void.",
+    )
     database_url: Annotated[str | None, AfterValidator(_database_url)] = Field(
-        None, description="postgresql://...; an SQLite file in DATA_DIR when unset."
+        None,
+        repr=False,
+        json_schema_extra=HOLDS_PASSWORD,
+        description="postgresql://...; an SQLite file in DATA_DIR when unset.",
     )
     public_url: Annotated[str | None, AfterValidator(_http_url)] = Field(
         None, description="How browsers and developers reach this server; http://HOST:PORT when unset."
@@ -76,6 +88,7 @@ class Settings(BaseSettings):
     webhook_private_key: str | None = Field(
         None,
         repr=False,
+        json_schema_extra=SECRET,
         description="Ed25519 key that signs webhooks (base64 of 32 bytes); a file in DATA_DIR if unset.",
     )
     webhook_retry_hours: float = Field(
@@ -99,7 +112,7 @@ class Settings(BaseSettings):
         None, description="Access key; AWS_ACCESS_KEY_ID or the machine's role if unset."
     )
     s3_secret_access_key: str | None = Field(
-        None, repr=False, description="Its secret; AWS_SECRET_ACCESS_KEY if unset."
+        None, repr=False, json_schema_extra=SECRET, description="Its secret; AWS_SECRET_ACCESS_KEY if unset."
     )
     recording_days: float = Field(
         0, ge=0, le=36500, description="How long recordings and compositions are kept; 0 for ever."
@@ -123,6 +136,22 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines look.")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options, then the environment, then .env; the latter two with the files that their variables name."""
+        sources = [init_settings]
+        for variables in (env_settings, dotenv_settings):
+            assert isinstance(variables, EnvSettingsSource)
+            sources += [SecretFiles(settings_cls, variables), variables]
+        return tuple(sources)
+
     @property
     def base_url(self) -> str:
         """Where this server is reached, without a trailing slash."""
@@ -143,8 +172,12 @@ class Settings(BaseSettings):
 
 def load(**chosen: object) -> Settings:
     """Settings from the environment; `chosen` (options of the command line) wins. Raises SettingsError."""
+    if refusal := secret_settings.refuse_options(chosen, Settings.model_fields):
+        raise SettingsError(refusal)
     try:
         return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = [f"PORTICO_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise SettingsError("; ".join(wrong)) from None
+    except SecretFileError as error:
+        raise SettingsError(str(error)) from None

@@ -114,7 +114,15 @@ def test_ctrl_c_ends_everything_and_a_second_start_finds_everything(tmp_path: Pa
 
 
 def test_a_key_from_the_settings_is_not_printed(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data", api_key="KEY-from-the-settings") as server:
+    """Nor is it in anybody's sight when it comes from a file: not in the variables of a process, not in its options."""
+    (tmp_path / "key").write_text("KEY-from-the-settings\n")
+    server = PorticoServer(tmp_path / "data", api_key="KEY-from-the-settings")
+    server.settings["API_KEY_FILE"] = str(tmp_path / "key")
+    del server.settings["API_KEY"]
+    with server:
+        for pid in (server.pid, *server.descendants()):
+            for kind in ("environ", "cmdline"):
+                assert b"KEY-from-the-settings" not in Path(f"/proc/{pid}/{kind}").read_bytes()
         assert _status(server, "KEY-from-the-settings") == 200
         assert "KEY-from-the-settings" not in server.log
         assert "PORTICO_API_KEY" in server.log
@@ -183,6 +191,9 @@ def test_keys_cannot_be_made_without_a_database(tmp_path: Path, wrong: dict[str,
         (["serve", "--port", "http"], "port"),
         (["serve", "--port"], "--port"),
         (["serve", "extra"], "extra"),
+        (["serve", "--api-key", "s3cret-key"], "api-key"),
+        (["serve", "--webhook-private-key", "s3cret-key"], "webhook-private-key"),
+        (["serve", "--database-url", "postgresql://portico:s3cret@host/name"], "PORTICO_DATABASE_URL_FILE"),
         (["keys", "crate"], "crate"),
         (["keys", "create", "--account", ""], "account"),
         (["keys", "create", "--account", "x" * 256], "account"),
@@ -190,7 +201,9 @@ def test_keys_cannot_be_made_without_a_database(tmp_path: Path, wrong: dict[str,
     ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else None,
 )
 def test_a_command_that_does_not_exist(tmp_path: Path, arguments: list[str], named: str) -> None:
-    _is_one_sentence(_run(*arguments, cwd=tmp_path), named)
+    refused = _run(*arguments, cwd=tmp_path)
+    _is_one_sentence(refused, named)
+    assert "s3cret" not in refused.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from portico.config import Settings, SettingsError, load
+from portico.secret_settings import is_secret, reads_file
 
 
 @pytest.fixture(autouse=True)
@@ -12,6 +13,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No variable and no .env of whoever runs the tests."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"PORTICO_{name.upper()}", raising=False)
+        monkeypatch.delenv(f"PORTICO_{name.upper()}_FILE", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -119,3 +121,82 @@ def test_a_data_directory_with_signs_that_mean_something_in_urls(tmp_path: Path)
 def test_every_setting_says_what_it_is() -> None:
     for name, field in Settings.model_fields.items():
         assert (field.description or "").endswith("."), name
+
+
+# Secrets: a variable or a file, never an option.
+
+SECRETS = sorted(name for name, field in Settings.model_fields.items() if is_secret(field))
+FROM_FILES = sorted(name for name, field in Settings.model_fields.items() if reads_file(field))
+EXAMPLES = {
+    "api_key": "My API Key",
+    "webhook_private_key": "A" * 43 + "=",
+    "s3_secret_access_key": "s3cret/with+signs=",
+    "database_url": "postgresql://somebody:s3cret@host/portico",
+}
+
+
+def test_what_is_secret_is_marked_so() -> None:
+    assert {"api_key", "webhook_private_key", "s3_secret_access_key"} <= set(SECRETS)
+    assert set(FROM_FILES) == {*SECRETS, "database_url"}
+
+
+@pytest.mark.parametrize("name", FROM_FILES)
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"], ids=repr)
+def test_a_secret_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, nothing_set: Path, name: str, ending: str) -> None:
+    secret = EXAMPLES.get(name, "an-example-of-a-secret")
+    (nothing_set / "secret").write_text(secret + ending, newline="")
+    monkeypatch.setenv(f"PORTICO_{name.upper()}_FILE", str(nothing_set / "secret"))
+    monkeypatch.setenv(f"PORTICO_{name.upper()}", "")
+    settings = load()
+    assert getattr(settings, name) == secret
+    assert secret not in repr(settings)
+
+
+def test_the_file_may_be_named_in_dotenv_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, nothing_set: Path
+) -> None:
+    (nothing_set / "secret").write_text("from-the-file")
+    (nothing_set / ".env").write_text(f"PORTICO_API_KEY_FILE={nothing_set}/secret\n")
+    assert load().api_key == "from-the-file"
+    monkeypatch.setenv("PORTICO_API_KEY", "from-the-environment")
+    assert load().api_key == "from-the-environment"
+
+
+@pytest.mark.parametrize("trouble", ["missing", "a folder", "empty", "blank line", "not text", "too large", "both"])
+def test_a_file_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, nothing_set: Path, trouble: str) -> None:
+    path = nothing_set / "secret"
+    match trouble:
+        case "a folder":
+            path.mkdir()
+        case "empty" | "blank line":
+            path.write_text("" if trouble == "empty" else "\n")
+        case "not text":
+            path.write_bytes(b"\xff" * 40)
+        case "too large":
+            path.write_text("x" * 65_537)
+        case "both":
+            path.write_text("from-the-file")
+            monkeypatch.setenv("PORTICO_API_KEY", "from-the-environment")
+    monkeypatch.setenv("PORTICO_API_KEY_FILE", str(path))
+    with pytest.raises(SettingsError, match="PORTICO_API_KEY_FILE") as wrong:
+        load()
+    assert "\n" not in str(wrong.value)
+    assert "from-the" not in str(wrong.value)
+
+
+def test_what_is_no_secret_comes_from_no_file(monkeypatch: pytest.MonkeyPatch, nothing_set: Path) -> None:
+    (nothing_set / "port").write_text("1001")
+    monkeypatch.setenv("PORTICO_PORT_FILE", str(nothing_set / "port"))
+    assert load().port == 8080
+
+
+@pytest.mark.parametrize("name", FROM_FILES)
+def test_a_secret_is_no_option_because_process_lists_show_it(name: str) -> None:
+    secret = EXAMPLES.get(name, "an-example-of-a-secret")
+    with pytest.raises(SettingsError, match=f"PORTICO_{name.upper()}_FILE") as wrong:
+        load(**{name: secret})
+    assert secret not in str(wrong.value)
+
+
+def test_a_database_without_a_password_may_be_an_option() -> None:
+    assert load(database_url="postgresql://somebody@host/portico").database == "postgresql://somebody@host/portico"
