@@ -258,7 +258,7 @@ async def serve(settings: Settings, listening: socket.socket, on_ready: Callable
         leave_out_of_collections()
         on_ready(program.welcome)
         await stop.wait()
-        await program.gateway.close_all(CloseCode.SESSION_ENDED, "The server stops.")
+        await program.gateway.close_all(CloseCode.RESTART, "The server stops.")
         server.should_exit = True
         await serving
         await server.shutdown(sockets=[listening])

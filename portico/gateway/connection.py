@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from portico.core import tokens
-from portico.core.errors import Busy, JoinRefused
+from portico.core.errors import Busy, JoinRefused, RoomFull, TokenRevoked
 from portico.core.tokens import Claims
 from portico.gateway.browser import Browser, Closed, Receive, Send, Silent, TooSlow
 from portico.gateway.recorder import Recorder
@@ -56,7 +56,22 @@ KICK_SECS = 0.6
 """What a kicked browser has to leave by itself."""
 TOKEN_LEEWAY = timedelta(seconds=5)
 JANUS_MESSAGE_MAX = 4 * 1024 * 1024
-_LEFT_REASONS = {CloseCode.TIMED_OUT: "timeout", CloseCode.FAILED: "timeout", CloseCode.SESSION_ENDED: "session_ended"}
+_LEFT_REASONS = {
+    CloseCode.TIMED_OUT: "timeout",
+    CloseCode.FAILED: "timeout",
+    CloseCode.SESSION_ENDED: "session_ended",
+    CloseCode.RESTART: "server_stopped",
+    CloseCode.REMOVED: "kicked",
+    CloseCode.MEDIA_LOST: "timeout",
+}
+"""left_reason of the participant whose connection is closed with a code; "left" for the other codes."""
+
+
+_REFUSALS: dict[type[JoinRefused], CloseCode] = {
+    RoomFull: CloseCode.ROOM_FULL,
+    TokenRevoked: CloseCode.TOKEN_REFUSED,
+}
+"""Close codes of refused joins; REFUSED for the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +110,7 @@ class Connection:
         try:
             end = await self._end
         except asyncio.CancelledError:
-            end = _End(None, "the server stops", "timeout")
+            end = _End(None, "the server stops", "server_stopped")
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -111,7 +126,7 @@ class Connection:
     def kick(self) -> None:
         """Its participant was sent away: the SDK leaves when it hears of it, whoever does not is thrown out."""
         if not self._kicked:
-            self._end_in(KICK_SECS, lambda: self._finish(CloseCode.REFUSED, "The participant was removed.", "kicked"))
+            self._end_in(KICK_SECS, lambda: self._finish(CloseCode.REMOVED, "The participant was removed.", "kicked"))
             self._kicked = True
             self._start(self._perform_now(self._dialect.kick))
 
@@ -229,7 +244,8 @@ class Connection:
 
     def _refuse(self, status: int, reason: str) -> list[Effect]:
         """The browser is told on its next request; one that sends none does not stay."""
-        self._end_in(FIRST_MESSAGE_SECS, lambda: self._finish(CloseCode.REFUSED, reason, "left"))
+        code = CloseCode.UNAVAILABLE if status == 503 else CloseCode.TOKEN_REFUSED
+        self._end_in(FIRST_MESSAGE_SECS, lambda: self._finish(code, reason, "left"))
         return self._dialect.token_refused(status, reason)
 
     async def _open_media(self) -> MediaRoom:
@@ -296,9 +312,9 @@ class Connection:
             joined = await asyncio.shield(self._joining)
         except JoinRefused as refused:
             self._log.info("join refused", participant_id=wanted.participant_id, reason=str(refused))
-            return self._dialect.refused(403, str(refused))
+            return self._dialect.refused(403, str(refused), _REFUSALS.get(type(refused), CloseCode.REFUSED))
         except Busy as busy:
-            return self._dialect.refused(503, str(busy))
+            return self._dialect.refused(503, str(busy), CloseCode.UNAVAILABLE)
         self._around.registry.admitted(joined.participant_id, self)
         if joined.recorded:
             self._record(joined.participant_id)
@@ -337,7 +353,7 @@ class Connection:
             await self._perform(self._dialect.from_janus(msgspec.json.decode(message.data)))
         # When all of Janus is gone, the supervisor ends the session and closes this socket with the code that says so.
         await asyncio.sleep(VERDICT_SECS)
-        self._finish(CloseCode.FAILED, "the media server closed the connection", "timeout")
+        self._finish(CloseCode.MEDIA_LOST, "the media server closed the connection", "timeout")
 
     async def _to_janus(self, message: Message) -> None:
         assert self._janus is not None

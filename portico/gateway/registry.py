@@ -141,7 +141,7 @@ class Registry:
         for occupied in rooms.values():
             occupied.opening.cancel()
             for member in occupied.members:
-                member.close(CloseCode.SESSION_ENDED, reason)
+                member.close(CloseCode.MEDIA_LOST, reason)
 
     async def close(self) -> None:
         """Wait for what is being taken away."""

@@ -86,7 +86,7 @@ class Gateway:
         """Close every socket, write that their participants left, and give the lease back."""
         for task in self._tasks:
             task.cancel()
-        await self.close_all(CloseCode.SESSION_ENDED, "The server stops.")
+        await self.close_all(CloseCode.RESTART, "The server stops.")
         await self.registry.close()
         if self._around is not None:
             await self._around.janus.close()
@@ -142,7 +142,7 @@ class Gateway:
             return
         # We were away for longer than the lease and our participants' rows are closed: begin anew.
         log.error("lease lost")
-        await self.close_all(CloseCode.TIMED_OUT, "The server was away for too long.")
+        await self.close_all(CloseCode.RESTART, "The server was away for too long.")
         await self._renew()
 
     async def _renew(self) -> None:

@@ -29,11 +29,11 @@ def beat(tx: Transaction, gateway_id: str, now: datetime) -> bool:
 
 
 def retire(tx: Transaction, gateway_id: str, now: datetime) -> None:
-    """A gateway goes, and with it whoever its sockets did not let go in time."""
+    """Delete the gateway's row; participants whose sockets did not close in time leave with `server_stopped`."""
     # Its row first: a join that comes through it at this moment waits for the row, and then finds it gone.
     tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway_id))
     for participant in _people_of(tx, gateway_id):
-        participants.leave(tx, participant.id, "timeout", now=now)
+        participants.leave(tx, participant.id, "server_stopped", now=now)
 
 
 def changes(tx: Transaction, gateway_id: str, since: datetime) -> list[Row[Any]]:

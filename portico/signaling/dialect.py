@@ -60,7 +60,7 @@ class Dialect:
         self._token: str | None = None
         self._held: Message | None = None
         self._held_join: tuple[int, policy.Allowed] | None = None
-        self._refusal: tuple[int, str] = (0, "")
+        self._refusal: tuple[int, str, CloseCode] = (0, "", CloseCode.REFUSED)
         self._wire = Wire()
         self._kinds = rooms.TrackKinds()
         self._order = Order()
@@ -103,14 +103,17 @@ class Dialect:
     def token_refused(self, status: int, reason: str) -> list[Effect]:
         """The token does not admit. At `create` the SDK would not hear it for 30 s, so its next request is told."""
         message, self._held = self._held or {}, None
+        code = CloseCode.UNAVAILABLE if status == 503 else CloseCode.TOKEN_REFUSED
         if self._stage is _Stage.NEW and message.get("janus") == "create":
-            self._stage, self._refusal = _Stage.REFUSED, (status, reason)
+            self._stage, self._refusal = _Stage.REFUSED, (status, reason, code)
             return [ToClient({"janus": "success", "transaction": message["transaction"], "data": {"id": 1}})]
-        return self._refuse(message, status, reason)
+        return self._refuse(message, status, reason, code)
 
     def token_expired(self) -> list[Effect]:
         """The installation ends calls whose token has expired, and this one's has."""
-        return [] if self._stage is _Stage.CLOSED else self._refuse({}, 401, "The token has expired.")
+        if self._stage is _Stage.CLOSED:
+            return []
+        return self._refuse({}, 401, "The token has expired.", CloseCode.TOKEN_REFUSED)
 
     def due(self, handle_id: int) -> list[Effect]:
         """The time has come that Later asked for."""
@@ -124,10 +127,10 @@ class Dialect:
         self.participant_id = held[1].announces.participant_id
         return self._forward(message, *held)
 
-    def refused(self, status: int, reason: str) -> list[Effect]:
+    def refused(self, status: int, reason: str, code: CloseCode = CloseCode.REFUSED) -> list[Effect]:
         """The participant that Admit named may not join."""
         message, self._held, self._held_join = self._held or {}, None, None
-        return self._refuse(message, status, reason)
+        return self._refuse(message, status, reason, code)
 
     def _take(self, message: Message) -> list[Effect]:
         kind = message.get("janus")
@@ -206,7 +209,7 @@ class Dialect:
     def _message(self, message: Message, handle_id: int, handle: Handle) -> list[Effect]:
         assert self._room is not None and self._own is not None
         if self._kicked:
-            return self._close(CloseCode.REFUSED, "The participant was removed.")
+            return self._close(CloseCode.REMOVED, "The participant was removed.")
         sender = policy.Sender(self.participant_id, self._room, self._own.volume, self._permissions, self._own.muted)
         try:
             allowed = policy.allow(handle.plugin, handle.role, sender, message.get("body"))
@@ -367,14 +370,15 @@ class Dialect:
             assert self._subscribing is not None
             if told := self._subscribing.failed(transaction, pending, code):
                 return told
-        return self._refuse(transaction, 503, f"The media server refused {pending.request or pending.kind}: {reason}")
+        sentence = f"The media server refused {pending.request or pending.kind}: {reason}"
+        return self._refuse(transaction, 503, sentence, CloseCode.UNAVAILABLE)
 
     def _hung_up(self, handle_id: int, reason: object) -> list[Effect]:
         handle = self._wire.handles.get(handle_id)
         if handle is None or handle.role not in (Role.MIXER, Role.PUBLISHER) or reason != _ICE_FAILED:
             return []
         # The SDK does not look at this: without an end of the connection it would believe to be heard.
-        return self._close(CloseCode.FAILED, "The media connection was lost.")
+        return self._close(CloseCode.MEDIA_LOST, "The media connection was lost.")
 
     # What the API does to this participant.
 
@@ -391,11 +395,12 @@ class Dialect:
         """Have Janus dump the stream of this handle under this name, or stop."""
         return [] if self._own is None or handle_id not in self._wire.handles else self._own.record(handle_id, dump)
 
-    def _refuse(self, message: Message, status: int, reason: str) -> list[Effect]:
-        told: Message = {"status_code": status, "error_message": reason}
+    def _refuse(self, message: Message, status: int, reason: str, code: CloseCode = CloseCode.REFUSED) -> list[Effect]:
+        # The SDK closes its socket as soon as it reads a status_code, so the close code is in the message too.
+        told: Message = {"status_code": status, "error_message": reason, "close_code": int(code)}
         if isinstance(message.get("transaction"), str):
             told = {"transaction": message["transaction"], **told}
-        return [ToClient(told), *self._close(CloseCode.REFUSED, reason)]
+        return [ToClient(told), *self._close(code, reason)]
 
     def _close(self, code: CloseCode, reason: str) -> list[Effect]:
         self._stage = _Stage.CLOSED

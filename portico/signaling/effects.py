@@ -10,13 +10,22 @@ Message = dict[str, Any]
 
 
 class CloseCode(IntEnum):
-    """WebSocket close codes that the SDK can tell apart."""
+    """WebSocket close codes (docs/signaling.md has the table). Clients decide by the number, never by the reason text.
 
-    GOODBYE = 1000  # in answer to the browser's own; "user_initiated"
-    REFUSED = 1008  # the SDK has been told by a status_code before; it reports "unknown"
-    FAILED = 1011  # "unknown"
-    TIMED_OUT = 3999  # "timed_out"
-    SESSION_ENDED = 4000  # "session_terminated"
+    The SDK 1.0.2 gives names to 1000, 3999 and 4000 only; it reports every other code as "unknown".
+    """
+
+    GOODBYE = 1000  # answers the browser's own goodbye; the SDK reports "user_initiated"
+    REFUSED = 1008  # a status_code was sent before
+    FAILED = 1011  # a fault of the server
+    TIMED_OUT = 3999  # the SDK reports "timed_out"
+    SESSION_ENDED = 4000  # the session is over; the SDK reports "session_terminated"
+    RESTART = 4001  # the server stops or starts again, the session goes on: rejoin now
+    REMOVED = 4002  # the participant was kicked
+    MEDIA_LOST = 4003  # Janus or the browser's path to it was lost: rejoin now
+    ROOM_FULL = 4004  # status_code 403 was sent before
+    TOKEN_REFUSED = 4005  # status_code 401 or 403 was sent before: another token is needed
+    UNAVAILABLE = 4006  # status_code 503 was sent before: rejoin in a moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """A real server and rooms on it."""
 
 import asyncio
+import contextlib
+import json
+import sqlite3
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -51,6 +54,17 @@ class Rooms:
         return [
             one for session in self.sessions(room_id) for one in self.server.get(path.format(session["id"]))["data"]
         ]
+
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows of the server's SQLite file, for facts that REST does not show."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.server.data_dir}/portico.db?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            return [dict(row) for row in db.execute(sql, values)]
+
+    def events(self, room_id: str) -> list[dict[str, Any]]:
+        """The room's events, oldest first; each has `event_type`, `occurred_at` and `payload`."""
+        found = self.rows("SELECT event_type, occurred_at, payload FROM events WHERE room_id = ? ORDER BY seq", room_id)
+        return [{**event, "payload": json.loads(event["payload"])} for event in found]
 
 
 async def until(true: Callable[[], bool], within: float) -> None:

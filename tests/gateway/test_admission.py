@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from portico.gateway.connection import JOIN_SECS
+from portico.signaling.effects import CloseCode
 from tests.gateway.browser import Refused, SignalingBrowser
 from tests.gateway.conftest import Rooms, until
 from tests.servers import PorticoServer
@@ -79,6 +80,9 @@ async def test_the_limit_holds_exactly_under_racing_joins(rooms: Rooms) -> None:
         refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
         assert [outcome.status for outcome in refused] == [403] * 9
         assert "full" in str(refused[0])
+        full = [browser for browser in browsers if any(event.get("status_code") for event in browser.events)]
+        await asyncio.gather(*(asyncio.wait_for(browser.closed.wait(), 5) for browser in full))
+        assert {browser.close_code for browser in full} == {CloseCode.ROOM_FULL}
         assert len(rooms.participants(room)) == 3
         assert len(rooms.sessions(room)) == 1
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import WSMsgType
 
+from portico.signaling.effects import CloseCode
 from tests.gateway.browser import SignalingBrowser
 from tests.gateway.conftest import Rooms, until
 from tests.receiver import Receiver
@@ -29,7 +30,7 @@ async def test_deleting_the_room_ends_the_call_with_its_facts(rooms: Rooms) -> N
         (session,) = rooms.sessions(room)
         rooms.rest.rooms.delete(room)
         await asyncio.wait_for(anna.closed.wait(), 2)
-        assert anna.close_code == 4000
+        assert anna.close_code == CloseCode.SESSION_ENDED
         ended = rooms.server.get(f"/v2/room_sessions/{session['id']}?include_participants=true")["data"]
         assert not ended["active"]
         assert ended["participants"][0]["left_at"] == ended["ended_at"]
@@ -102,7 +103,7 @@ async def test_a_hanging_janus_is_noticed_and_the_next_call_works(own: Rooms) ->
         await anna.join()
         os.kill(janus, signal.SIGSTOP)
         await asyncio.wait_for(anna.closed.wait(), 12)
-        assert anna.close_code == 4000
+        assert anna.close_code == CloseCode.MEDIA_LOST
     (session,) = own.sessions(room)
     assert not session["active"]
     await until(lambda: own.figure("portico_janus_up") == 1, 5)
@@ -117,7 +118,7 @@ async def test_a_killed_janus_ends_its_sessions_with_their_facts(own: Rooms) -> 
         await anna.join()
         os.kill(janus, signal.SIGKILL)
         await asyncio.wait_for(anna.closed.wait(), 3)
-        assert anna.close_code == 4000
+        assert anna.close_code == CloseCode.MEDIA_LOST
     assert [one["left_at"] is not None for one in own.participants(room)] == [True]
 
 
@@ -145,6 +146,8 @@ async def test_ctrl_c_closes_calls_and_writes_that_their_people_left(own: Rooms)
         await anna.join()
         await asyncio.to_thread(own.server.stop)
         await asyncio.wait_for(anna.closed.wait(), 2)
-        assert anna.close_code == 4000
+        assert anna.close_code == CloseCode.RESTART
     own.server.start()
     assert own.participants(room)[0]["left_at"] is not None
+    left = [event for event in own.events(room) if event["event_type"] == "video.room.participant.left"]
+    assert [event["payload"]["left_reason"] for event in left] == ["server_stopped"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from telnyx import PermissionDeniedError, UnprocessableEntityError
 
+from portico.signaling.effects import CloseCode
 from tests.gateway.browser import Refused, SignalingBrowser
 from tests.gateway.conftest import Rooms
 from tests.receiver import Receiver
@@ -93,7 +94,7 @@ async def test_a_kicked_participant_is_told_and_an_uncooperative_one_is_out_with
         act(rooms, room, "kick", [anna.participant_id])
         kicked = (await anna.hears("kicked"))["plugindata"]["data"]["kicked"]
         assert (await ben.hears("kicked"))["plugindata"]["data"]["kicked"] == kicked
-        assert (await closed(anna)) == 1008
+        assert await closed(anna) == CloseCode.REMOVED
         assert not ben.closed.is_set()
         people = {each["id"]: each["left_at"] for each in rooms.participants(room)}
         assert people[anna.participant_id] and not people[ben.participant_id]
@@ -114,7 +115,7 @@ async def test_a_kick_through_another_process_is_as_fast(postgres_url: str, tmp_
                 await asyncio.sleep(random.random() / 4)  # so that it hits any moment between two looks at the rows
                 act(asked, room, "kick", [anna.participant_id])
                 answered = time.monotonic()
-                assert await closed(anna) == 1008
+                assert await closed(anna) == CloseCode.REMOVED
                 took[asked].append(time.monotonic() - answered)
         assert median(took[elsewhere]) < median(took[rooms]) + 0.3, took
 
@@ -130,7 +131,7 @@ async def test_whoever_is_kicked_can_do_nothing_in_the_time_that_is_left(rooms: 
         last = {"janus": "message", "transaction": "last", "client_token": anna.token, "handle_id": handle}
         async with kicking(rooms, room, anna, exclude=[ben.participant_id]):
             await anna.say({**last, "body": body})
-            assert await closed(anna) == 1008
+            assert await closed(anna) == CloseCode.REMOVED
         assert not [event for event in anna.events if event.get("transaction") == "last"]
 
 
@@ -156,7 +157,7 @@ async def test_a_fresh_token_does_not_put_off_the_end(rooms: Rooms) -> None:
         async with kicking(rooms, room, anna, participants=[anna.participant_id]):
             anna.token = fresh
             await anna.ask("keepalive")
-            assert await closed(anna) == 1008
+            assert await closed(anna) == CloseCode.REMOVED
 
 
 async def test_kicking_frees_a_seat_at_once(rooms: Rooms) -> None:

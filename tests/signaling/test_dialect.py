@@ -69,8 +69,15 @@ class TestTokens:
         created = talk.say("create")
         assert created == [ToClient({"janus": "success", "transaction": "t1", "data": {"id": 1}})]
         assert talk.say("attach", plugin=TEXTROOM, session_id=1) == [
-            ToClient({"transaction": "t2", "status_code": 401, "error_message": "The token has expired."}),
-            Close(CloseCode.REFUSED, "The token has expired."),
+            ToClient(
+                {
+                    "transaction": "t2",
+                    "status_code": 401,
+                    "error_message": "The token has expired.",
+                    "close_code": 4005,
+                }
+            ),
+            Close(CloseCode.TOKEN_REFUSED, "The token has expired."),
         ]
 
     def test_a_bad_token_later_ends_the_call(self) -> None:
@@ -81,7 +88,7 @@ class TestTokens:
     def test_an_expired_call_is_told_and_closed_once(self) -> None:
         talk = Conversation().join()
         assert talk.dialect.token_expired()[0] == ToClient(
-            {"status_code": 401, "error_message": "The token has expired."}
+            {"status_code": 401, "error_message": "The token has expired.", "close_code": 4005}
         )
         assert talk.dialect.token_expired() == []
 
@@ -483,7 +490,7 @@ class TestEndings:
         talk = Conversation().join()
         handle = talk.publisher()
         effects = talk.hear(janus="hangup", sender=handle, reason="ICE failed")
-        assert effects[-1] == Close(CloseCode.FAILED, "The media connection was lost.")
+        assert effects[-1] == Close(CloseCode.MEDIA_LOST, "The media connection was lost.")
 
     def test_other_hangups_are_passed_on(self) -> None:
         talk = Conversation().join()

@@ -309,7 +309,7 @@ class TestKicking:
         talk = joined()
         handle = talk.attach(plugin)
         talk.dialect.kick()
-        assert talk.ask(handle, body) == [Close(CloseCode.REFUSED, "The participant was removed.")]
+        assert talk.ask(handle, body) == [Close(CloseCode.REMOVED, "The participant was removed.")]
 
     def test_keepalives_of_the_last_second_are_no_offence(self) -> None:
         talk = joined()

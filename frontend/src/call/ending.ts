@@ -30,7 +30,7 @@ export interface EndingFacts {
   wasKicked: boolean;
   /** The server's own words, sent before it closed the socket. */
   refusal: { status: number; sentence: string } | undefined;
-  /** WebSocket close code; 4000 = session ended, 3999 = timed out. */
+  /** WebSocket close code, as the table in docs/signaling.md has them. */
   closeCode: number | undefined;
   /** The server's sentence in the close frame; may be empty. */
   closeReason: string;
@@ -40,17 +40,10 @@ export function endingOf(facts: EndingFacts): Ending {
   if (facts.wasLeaving) return ending("left");
   if (facts.wasKicked) return ending("removed");
   if (facts.refusal) return endingOfRefusal(facts.refusal);
-  if (facts.closeCode === 4000) return isMishap(facts.closeReason) ? mishap(facts.closeReason) : ending("ended");
+  if (facts.closeCode === 4000) return ending("ended");
+  if (facts.closeCode === 4002) return ending("removed");
+  if (facts.closeCode === 4001 || facts.closeCode === 4003) return { ...ending("lost"), detail: facts.closeReason };
   return ending("lost");
-}
-
-/** The server also ends a session when it stops or has lost its media; then coming back is worth a try. */
-function isMishap(reason: string): boolean {
-  return /\bserver\b/i.test(reason);
-}
-
-function mishap(reason: string): Ending {
-  return { ...ending("lost"), detail: reason };
 }
 
 function endingOfRefusal({ status, sentence }: { status: number; sentence: string }): Ending {
