@@ -9,17 +9,21 @@ import resource
 import socket
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Annotated, NoReturn, TextIO
 
+import structlog
 import typer
 
 from portico import __version__, cli_listen, logs
+from portico.cli_options import add_setting_options
 from portico.cli_recordings import compositions, recordings
 from portico.cli_webhooks import webhooks
-from portico.config import Settings, SettingsError, load
+from portico.config import Settings, SettingsError, load, unknown_variables
 from portico.media.janus_errors import JanusUnavailable
+from portico.startup_checks import checked, warnings
 from portico.terminal import Refused, make_private
+
+log = structlog.get_logger(__name__)
 
 app = typer.Typer(
     name="portico",
@@ -27,22 +31,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its tables cut the names of long options off
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(recordings, name="recordings")
 app.add_typer(compositions, name="compositions")
-
-_SETTING = Settings.model_fields
-
-
-def _option(name: str) -> typer.models.OptionInfo:
-    """An option for a setting, described by the setting itself. Unset means what the environment says."""
-    option: typer.models.OptionInfo = typer.Option(
-        f"--{name.replace('_', '-')}", help=_SETTING[name].description, show_default=False
-    )
-    return option
 
 
 def main() -> None:
@@ -78,31 +73,23 @@ def _sentence(error: Exception) -> str | None:
     return f"{told().rstrip('.') or 'A command is missing'}. See portico --help." if told is not None else None
 
 
-@app.command()
-def serve(
-    host: Annotated[str | None, _option("host")] = None,
-    port: Annotated[int | None, _option("port")] = None,
-    data_dir: Annotated[Path | None, _option("data_dir")] = None,
-    database_url: Annotated[str | None, _option("database_url")] = None,
-    public_url: Annotated[str | None, _option("public_url")] = None,
-    janus_bin: Annotated[Path | None, _option("janus_bin")] = None,
-    janus_url: Annotated[str | None, _option("janus_url")] = None,
-    media_interface: Annotated[str | None, _option("media_interface")] = None,
-    media_address: Annotated[str | None, _option("media_address")] = None,
-    rtp_ports: Annotated[str | None, _option("rtp_ports")] = None,
-    token_expiry: Annotated[str | None, _option("token_expiry")] = None,
-    empty_session_grace_secs: Annotated[float | None, _option("empty_session_grace_secs")] = None,
-    webhook_retry_hours: Annotated[float | None, _option("webhook_retry_hours")] = None,
-    webhook_internal_addresses: Annotated[bool | None, _option("webhook_internal_addresses")] = None,
-    webhook_log_days: Annotated[float | None, _option("webhook_log_days")] = None,
-    log_level: Annotated[str | None, _option("log_level")] = None,
-    log_format: Annotated[str | None, _option("log_format")] = None,
-) -> None:
+@app.callback()
+def warn_of_variables(context: typer.Context) -> None:
+    """The Telnyx Video API on your own machine."""
+    if context.invoked_subcommand != "serve":  # it logs them, with all other warnings
+        for sentence in unknown_variables():
+            print(f"portico: {sentence}", file=sys.stderr)
+
+
+def serve(**options: object) -> None:
     """Run everything: API, signaling, media server, pages. Ctrl-C stops it all."""
-    settings = load(**locals())
+    settings = load(**options)
     logs.configure(settings.log_level, settings.log_format)
+    settings = checked(settings)
     _allow_many_sockets()
     with _data_dir(settings), _listen(settings.host, settings.port) as listening:
+        for sentence in warnings(settings):
+            log.warning("settings.warning", reason=sentence)
         gc.disable()  # nothing of what a start imports is garbage; looking for some costs a tenth of it
         from portico.app import Welcome  # here, so that --help and mistakes answer fast
         from portico.app import serve as serve_until_stopped
@@ -115,6 +102,10 @@ def serve(
         import uvloop
 
         uvloop.run(serve_until_stopped(settings, listening, welcome))
+
+
+add_setting_options(serve)
+app.command()(serve)
 
 
 @keys.command("create")

@@ -1,84 +1,64 @@
 """Settings: PORTICO_* in the environment or in .env, or the same names as options of `portico serve`."""
 
-import re
+import difflib
+import os
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import quote, unquote
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import EnvSettingsSource
 
 from portico import secret_settings
-from portico.core import rate
+from portico import setting_values as values
 from portico.core.rate import Limit
-from portico.secret_settings import HOLDS_PASSWORD, SECRET, SecretFileError, SecretFiles
+from portico.secret_settings import HOLDS_PASSWORD, SECRET, SUFFIX, SecretFileError, SecretFiles, reads_file
+
+PREFIX = "PORTICO_"
+ENV_FILE = ".env"
 
 
 class SettingsError(Exception):
     """A setting is wrong; str() names the variable and what it should be."""
 
 
-def _port_range(value: object) -> object:
-    if isinstance(value, str):
-        low, _, high = value.partition("-")
-        if not (low.isdigit() and high.isdigit()) or not 1024 <= int(low) < int(high) <= 65535:
-            raise ValueError("should be two ports like 20000-40000")
-        return int(low), int(high)
-    return value
-
-
-def _http_url(value: str | None) -> str | None:
-    if value is not None and not value.startswith(("http://", "https://")):
-        raise ValueError("should begin with http:// or https://")
-    return value.rstrip("/") if value else None
-
-
-def _database_url(value: str | None) -> str | None:
-    if value is not None and not value.startswith(("postgresql://", "sqlite:////")):
-        raise ValueError("should be postgresql://USER:PASSWORD@HOST/NAME, or sqlite:////FILE")
-    return value
-
-
-def _storage_url(value: str | None) -> str | None:
-    if value is not None and not re.match("s3://[^/]", value):
-        raise ValueError("should be s3://BUCKET or s3://BUCKET/PREFIX")
-    return value
-
-
-def _rate_limit(value: object) -> object:
-    return rate.parse(value) if isinstance(value, str) else value
-
-
 class Settings(BaseSettings):
     """Everything an operator may choose. Descriptions are what `portico serve --help` and docs/settings.md show."""
 
-    model_config = SettingsConfigDict(env_prefix="PORTICO_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=1, le=65535, description="Port of REST, signaling and pages.")
+    port: Annotated[int, BeforeValidator(values.port)] = Field(
+        8080, ge=1, le=65535, description="Port of REST, signaling and pages."
+    )
     data_dir: Path = Field(Path("portico-data"), description="Where the database and Janus' files live.")
-    api_key: str | None = Field(
+    api_key: Annotated[str | None, AfterValidator(values.api_key)] = Field(
         None,
         min_length=8,
         repr=False,
         json_schema_extra=SECRET,
         description="An API key of the default account; replacing it makes the former one void.",
     )
-    database_url: Annotated[str | None, AfterValidator(_database_url)] = Field(
+    database_url: Annotated[str | None, AfterValidator(values.database_url)] = Field(
         None,
         repr=False,
         json_schema_extra=HOLDS_PASSWORD,
         description="postgresql://...; an SQLite file in DATA_DIR when unset.",
     )
-    public_url: Annotated[str | None, AfterValidator(_http_url)] = Field(
+    public_url: Annotated[str | None, AfterValidator(values.public_url)] = Field(
         None, description="How browsers and developers reach this server; http://HOST:PORT when unset."
     )
     janus_bin: Path | None = Field(None, description="Janus to run; the one of script/build-janus, or on PATH.")
-    janus_url: str | None = Field(None, description="ws://... of a Janus that runs elsewhere, instead of a child.")
+    janus_url: Annotated[str | None, AfterValidator(values.url("ws", "wss"))] = Field(
+        None, description="ws://... of a Janus that runs elsewhere, instead of a child."
+    )
     media_interface: str | None = Field(None, description="Interface or address whose candidates Janus offers.")
     media_address: str | None = Field(None, description="Public address of this machine behind 1:1 NAT.")
-    rtp_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(_port_range)] = Field(
+    rtp_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(values.port_range)] = Field(
         (20000, 40000), description="UDP ports of media."
     )
     token_expiry: Literal["join", "session"] = Field(
@@ -98,13 +78,13 @@ class Settings(BaseSettings):
         True, description="Whether webhooks may go to private and loopback addresses."
     )
     webhook_log_days: float = Field(30, gt=0, le=3650, description="How long deliveries and events are kept.")
-    storage_url: Annotated[str | None, AfterValidator(_storage_url)] = Field(
+    storage_url: Annotated[str | None, AfterValidator(values.storage_url)] = Field(
         None, description="s3://BUCKET/PREFIX for finished files; a folder in DATA_DIR when unset."
     )
-    s3_endpoint: Annotated[str | None, AfterValidator(_http_url)] = Field(
+    s3_endpoint: Annotated[str | None, AfterValidator(values.url("http", "https"))] = Field(
         None, description="http(s)://... of an S3-compatible store; Amazon's when unset."
     )
-    s3_public_endpoint: Annotated[str | None, AfterValidator(_http_url)] = Field(
+    s3_public_endpoint: Annotated[str | None, AfterValidator(values.url("http", "https"))] = Field(
         None, description="The same as browsers reach it, for download links."
     )
     s3_region: str | None = Field(None, description="Region of the bucket; AWS_REGION when unset.")
@@ -130,7 +110,7 @@ class Settings(BaseSettings):
     compositions_at_once: int | None = Field(
         None, ge=1, le=256, description="Films made at once; one per core if unset."
     )
-    rate_limit: Annotated[Limit | None, NoDecode, BeforeValidator(_rate_limit)] = Field(
+    rate_limit: Annotated[Limit | None, NoDecode, BeforeValidator(values.rate_limit)] = Field(
         None, description="Requests that each account may make: 20/s, 600/m or 10000/h; any number if unset."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
@@ -152,11 +132,21 @@ class Settings(BaseSettings):
             sources += [SecretFiles(settings_cls, variables), variables]
         return tuple(sources)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, data: dict[str, Any]) -> dict[str, Any]:
+        return values.without_empty(data)
+
     @property
     def base_url(self) -> str:
         """Where this server is reached, without a trailing slash."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
         return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def path_prefix(self) -> str:
+        """The path of PUBLIC_URL, such as `/video`; empty when it has none."""
+        return urlsplit(self.base_url).path
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -172,12 +162,35 @@ class Settings(BaseSettings):
 
 def load(**chosen: object) -> Settings:
     """Settings from the environment; `chosen` (options of the command line) wins. Raises SettingsError."""
-    if refusal := secret_settings.refuse_options(chosen, Settings.model_fields):
+    options = values.without_empty({name: value for name, value in chosen.items() if value is not None})
+    if refusal := secret_settings.refuse_options(options, Settings.model_fields):
         raise SettingsError(refusal)
     try:
-        return Settings(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**options)
     except ValidationError as error:
-        wrong = [f"PORTICO_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
-        raise SettingsError("; ".join(wrong)) from None
+        raise SettingsError("; ".join(_sentence(each["loc"], each["msg"]) for each in error.errors())) from None
     except SecretFileError as error:
         raise SettingsError(str(error)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The file {ENV_FILE} cannot be read: {error}") from None
+
+
+def unknown_variables() -> list[str]:
+    """A sentence for every PORTICO_* variable of the environment or of .env that is not a setting."""
+    fields = Settings.model_fields
+    known = [f"{PREFIX}{name}".upper() for name in fields]
+    known += [f"{PREFIX}{name}{SUFFIX}".upper() for name, field in fields.items() if reads_file(field)]
+    given = {name.upper(): f"in {ENV_FILE}" for name in dotenv_values(ENV_FILE)}
+    given |= {name.upper(): "in the environment" for name in os.environ}
+    sentences = []
+    for name in sorted(given.keys() - set(known)):
+        if name.startswith(PREFIX):
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+            hint = f"did you mean {nearest[0]}?" if nearest else "docs/settings.md lists all settings."
+            sentences.append(f"{name} {given[name]} is not a setting and has no effect: {hint}")
+    return sentences
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(location[0]).upper()}: {message}" if location else message

@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 
 from portico import __version__, cli
+from portico.config import Settings
+from portico.secret_settings import is_secret
 from tests.db.processes import ANSWERS_WITHIN_SECS, others
 from tests.servers import PorticoServer, free_port
 
@@ -140,6 +142,12 @@ def test_a_key_from_the_settings_is_not_printed(tmp_path: Path) -> None:
         ({"HOST": "203.0.113.7"}, "PORTICO_HOST"),
         ({"DATA_DIR": "/dev/null/data"}, "PORTICO_DATA_DIR"),
         ({"JANUS_BIN": "/nonexistent"}, "PORTICO_JANUS_BIN"),
+        ({"JANUS_BIN": "/"}, "PORTICO_JANUS_BIN"),
+        ({"JANUS_URL": "http://127.0.0.1:1"}, "PORTICO_JANUS_URL"),
+        ({"MEDIA_INTERFACE": "eth99"}, "PORTICO_MEDIA_INTERFACE"),
+        ({"MEDIA_ADDRESS": "nothing.invalid"}, "PORTICO_MEDIA_ADDRESS"),
+        ({"PUBLIC_URL": "https://video.example.com/?room=1"}, "PORTICO_PUBLIC_URL"),
+        ({"HOST": "nothing.invalid"}, "PORTICO_HOST"),
         ({"DATABASE_URL": "mysql://user:s3cret@host/name"}, "PORTICO_DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://user:s3cret@127.0.0.1:1/name"}, "PORTICO_DATABASE_URL"),
     ],
@@ -150,6 +158,32 @@ def test_a_setting_with_which_nothing_can_start(tmp_path: Path, wrong: dict[str,
     refused = _run("serve", cwd=tmp_path, **settings)
     _is_one_sentence(refused, named)
     assert "s3cret" not in refused.stderr
+
+
+@pytest.mark.parametrize("line", ["JANUS_BIN=/nonexistent", "MEDIA_INTERFACE=eth99", "PUBLIC_URL=example.com"])
+def test_a_wrong_setting_in_the_file_is_refused_as_well(tmp_path: Path, line: str) -> None:
+    (tmp_path / ".env").write_text(f"PORTICO_{line}\n")
+    refused = _run("serve", cwd=tmp_path, PORT=str(free_port()), DATA_DIR=str(tmp_path / "data"))
+    _is_one_sentence(refused, f"PORTICO_{line.partition('=')[0]}")
+    assert not (tmp_path / "data" / "portico.db").exists()
+
+
+def test_what_is_misspelt_or_useless_is_warned_of_at_start(tmp_path: Path) -> None:
+    """And what is empty is unset: the server starts."""
+    misspelt = {"RECORDING_DAY": "30"}
+    useless = {"S3_ENDPOINT": "http://127.0.0.1:9000"}
+    empty = {"DATABASE_URL": "", "JANUS_URL": "", "PUBLIC_URL": "", "MEDIA_ADDRESS": "", "RATE_LIMIT": ""}
+    with PorticoServer(tmp_path / "data", **misspelt, **useless, **empty) as server:
+        log = server.log
+    assert "PORTICO_RECORDING_DAY in the environment" in log
+    assert "did you mean PORTICO_RECORDING_DAYS?" in log
+    assert "PORTICO_S3_ENDPOINT has no effect" in log
+
+
+def test_other_commands_warn_of_misspelt_variables_too(tmp_path: Path) -> None:
+    done = _run("keys", "create", cwd=tmp_path, DATA_DIR=str(tmp_path), DATABSE_URL="postgresql://nowhere/name")
+    assert done.returncode == 0
+    assert "did you mean PORTICO_DATABASE_URL?" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["serve"], ["keys", "create"]], ids=" ".join)
@@ -218,8 +252,31 @@ def test_help_names_every_command_and_setting() -> None:
     assert {"serve", "keys", "version"} <= set(_run("--help").stdout.split())
     serve = _run("serve", "--help")
     assert serve.returncode == 0
-    for option in ("--host", "--port", "--data-dir", "--database-url", "--public-url", "--janus-bin", "--token-expiry"):
-        assert option in serve.stdout
+    words = set(re.split(r"[\s/]+", serve.stdout))
+    options = {f"--{name.replace('_', '-')}" for name, field in Settings.model_fields.items() if not is_secret(field)}
+    assert options <= words
+    assert not {"--s3-secret-access-key", "--webhook-private-key"} & words, "a process list would show them"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--recording-days", "many"], "PORTICO_RECORDING_DAYS"),
+        (["--storage-url", "bucket"], "PORTICO_STORAGE_URL"),
+        (["--composition-audio", "some"], "PORTICO_COMPOSITION_AUDIO"),
+        (["--rate-limit", "20"], "PORTICO_RATE_LIMIT"),
+        (["--media-interface", "eth99"], "PORTICO_MEDIA_INTERFACE"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_every_option_is_read_as_its_variable(tmp_path: Path, arguments: list[str], named: str) -> None:
+    _is_one_sentence(_run("serve", *arguments, cwd=tmp_path), named)
+
+
+def test_an_option_of_the_server_wins_over_its_variable(tmp_path: Path) -> None:
+    right, wrong = f"--port={free_port()}", str(free_port())
+    refused = _run("serve", right, "--host=203.0.113.7", "--log-level=", cwd=tmp_path, PORT=wrong)
+    _is_one_sentence(refused, "PORTICO_HOST", right.partition("=")[2])
 
 
 def test_the_package_can_be_run_as_a_module() -> None:

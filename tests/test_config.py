@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from portico.config import Settings, SettingsError, load
+from portico.config import Settings, SettingsError, load, unknown_variables
 from portico.secret_settings import is_secret, reads_file
 
 
@@ -51,7 +51,24 @@ def test_an_option_wins_over_the_environment_which_wins_over_the_file(
         ("PORT", "80.5"),
         ("API_KEY", "short"),
         ("PUBLIC_URL", "example.com"),
+        ("PORT", "tcp://10.0.0.1:8080"),
+        ("API_KEY", "schl\u00fcssel-lang"),
         ("PUBLIC_URL", "ftp://example.com"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://exam ple.com"),
+        ("PUBLIC_URL", "https://example.com:port"),
+        ("PUBLIC_URL", "https://example.com:70000"),
+        ("PUBLIC_URL", "https://user@example.com"),
+        ("PUBLIC_URL", "https://example.com/?x=1"),
+        ("PUBLIC_URL", "https://example.com/#x"),
+        ("PUBLIC_URL", "https://example.com/a//b"),
+        ("PUBLIC_URL", "https://example.com/../b"),
+        ("PUBLIC_URL", "https://[::1"),
+        ("PUBLIC_URL", "https://,"),
+        ("JANUS_URL", "127.0.0.1:8188"),
+        ("JANUS_URL", "http://127.0.0.1:8188"),
+        ("JANUS_URL", "ws://"),
+        ("S3_ENDPOINT", "store.example.com"),
         ("RTP_PORTS", "20000"),
         ("RTP_PORTS", "40000-20000"),
         ("RTP_PORTS", "20000-20000"),
@@ -74,6 +91,64 @@ def test_a_wrong_setting_is_named_once_and_in_one_line(monkeypatch: pytest.Monke
     said = str(wrong.value)
     assert said.count(f"PORTICO_{name}") == 1
     assert "\n" not in said
+
+
+def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch, nothing_set: Path) -> None:
+    """As compose's `${NAME:-}` leaves it; then .env still counts, and an empty option is no option."""
+    (nothing_set / ".env").write_text("PORTICO_PORT=1001\nPORTICO_HOST=\n")
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"PORTICO_{name.upper()}", "")
+    assert load() == load(**dict.fromkeys(Settings.model_fields, ""))
+    assert load().model_dump(exclude={"port"}) == Settings.model_construct().model_dump(exclude={"port"})
+    assert load().port == 1001
+
+
+def test_blanks_at_the_ends_are_no_part_of_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTICO_HOST", " 127.0.0.2\t")
+    monkeypatch.setenv("PORTICO_LOG_LEVEL", "  ")
+    assert (load().host, load().log_level) == ("127.0.0.2", "info")
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_named(nothing_set: Path) -> None:
+    (nothing_set / ".env").write_bytes(b"PORTICO_HOST=\xff\xfe")
+    with pytest.raises(SettingsError, match=r"\.env"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("PORTICO_RECORDING_DAY", "PORTICO_RECORDING_DAYS"),
+        ("PORTICO_RECORDINGS_DAYS", "PORTICO_RECORDING_DAYS"),
+        ("PORTICO_PUBLICURL", "PORTICO_PUBLIC_URL"),
+        ("portico_prot", "PORTICO_PORT"),
+        ("PORTICO_QUITE_ANOTHER_THING", None),
+    ],
+)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_a_misspelt_variable_is_named_with_the_nearest_setting(
+    monkeypatch: pytest.MonkeyPatch, nothing_set: Path, name: str, nearest: str | None, where: str
+) -> None:
+    if where == ".env":
+        (nothing_set / ".env").write_text(f"{name}=1\nOTHER=2\n")
+    else:
+        monkeypatch.setenv(name, "1")
+    [sentence] = [each for each in unknown_variables() if name.upper() in each]
+    assert where in sentence
+    assert "no effect" in sentence
+    assert (nearest is None) == ("did you mean" not in sentence)
+    assert nearest is None or f"did you mean {nearest}?" in sentence
+
+
+def test_settings_of_every_form_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"PORTICO_{name.upper()}", "")
+    assert [each for each in unknown_variables() if any(name.upper() in each for name in Settings.model_fields)] == []
+
+
+def test_every_setting_is_documented() -> None:
+    documented = (Path(__file__).parents[1] / "docs/settings.md").read_text()
+    assert [name for name in Settings.model_fields if f"`PORTICO_{name.upper()}`" not in documented] == []
 
 
 def test_every_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
