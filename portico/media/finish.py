@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
-from portico.media import tracks
+from portico.media import mp4, tracks
 from portico.media.mjr import Header, NotADump, Packet, packets, read_header
 
 LARGEST_ERROR_MS = 100
@@ -53,7 +53,9 @@ _CONTAINERS = {
 }
 # Nothing of ffmpeg's version and no random numbers are written: the same media gives the same bytes.
 _EXACT = ("-fflags", "+bitexact", "-flags", "+bitexact")
-_COPY = ("-nostdin", "-v", "error", "-f", "matroska", "-i", "pipe:0", "-map", "0:0", "-c", "copy", *_EXACT)
+# The stream says all that a container needs; what ffmpeg finds itself, it would find in the first, smallest picture.
+_INPUT = ("-nofind_stream_info", "-f", "matroska", "-i", "pipe:0")
+_COPY = ("-nostdin", "-v", "error", *_INPUT, "-map", "0:0", "-c", "copy", *_EXACT)
 _TYPES = {"opus": "audio", "vp8": "video", "vp9": "video", "h264": "video"}
 
 
@@ -123,6 +125,8 @@ def finish(dump: Path, out_dir: Path, *, not_before_ms: int | None = None, salva
         with tempfile.TemporaryDirectory(prefix=".finish-", dir=out_dir) as folder:
             unchecked = Path(folder) / path.name
             _mux(stream, container, unchecked, _deadline_secs(dump))
+            if len(span.descriptions) > 1:
+                unchecked = _described(unchecked, span)
             complaint = _check(unchecked, header.codec, span)
             if complaint is not None and not salvage:
                 raise CannotFinish(complaint)
@@ -144,6 +148,17 @@ def _stem(dump: Path) -> str:
 
 def _deadline_secs(dump: Path) -> float:
     return _LEAST_SECS + dump.stat().st_size / _LEAST_BYTES_PER_SEC
+
+
+def _described(muxed: Path, span: tracks.Span) -> Path:
+    """A copy of an MP4 that describes all of its pictures, not only the first."""
+    described = muxed.with_suffix(".described.mp4")
+    try:
+        with muxed.open("rb") as file:
+            mp4.describe(file, described, span.descriptions)
+    except mp4.NotAnMp4 as error:
+        raise CannotFinish(f"ffmpeg's {muxed.name} was not understood: {error}") from error
+    return described
 
 
 def _mux(stream: Iterator[bytes], container: _Container, path: Path, deadline_secs: float) -> None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from portico.media import opus
 from portico.media.arrival import Arrivals, Timeline
 from portico.media.audio_line import AudioLine
+from portico.media.depacketize import Picture
 from portico.media.matroska import Track, Writer
 from portico.media.mjr import Packet
+from portico.media.mp4 import DESCRIPTIONS_MAX, Description
 from portico.media.sequence import Sent, Tally, in_order, unwrapped
 from portico.media.video_frames import Frame, frames
 
@@ -45,6 +47,8 @@ class Span:
     start_ms: float = 0.0
     end_ms: float = 0.0
     tally: Tally = field(default_factory=Tally)
+    descriptions: list[tuple[int, Description]] = field(default_factory=list)
+    """Of H.264: what a decoder must know from which frame (from 0) on."""
 
 
 def audio(packets: Packets, not_before_ms: float, span: Span) -> Iterator[bytes]:
@@ -93,11 +97,11 @@ def video(packets: Packets, codec: str, not_before_ms: float, span: Span) -> Ite
     last = _Last()
     kept = _kept(frames(last.seen(in_order(unwrapped(packets()), span.tally)), codec), survey, begin_seq)
     writer, held, at, interval = None, None, 0, 1
-    for frame in kept:
+    for number, frame in enumerate(kept):
         time_ms = survey.timeline.time_of(frame.arrived_ms, frame.ticks)
         if writer is None or held is None:
             span.start_ms = time_ms
-            writer = Writer(_video_track(codec, frame))
+            writer = Writer(_video_track(codec, frame, survey.largest(begin_seq)))
             yield writer.head()
         else:
             # Two frames never have the same time, even if a hostile clock says so.
@@ -106,6 +110,7 @@ def video(packets: Packets, codec: str, not_before_ms: float, span: Span) -> Ite
             yield from writer.block(at, held.picture.frame, keyframe=held.picture.keyframe, duration=interval)
             at += interval
         held = frame
+        _describe(span, number, frame.picture)
     if writer is None or held is None:
         return
     # The last frame is seen until the last packet, and as long as others are.
@@ -116,9 +121,19 @@ def video(packets: Packets, codec: str, not_before_ms: float, span: Span) -> Ite
     yield writer.flush()
 
 
-def _video_track(codec: str, frame: Frame) -> Track:
-    picture = frame.picture
-    return Track(_CODEC_IDS[codec], _VIDEO_UNIT_NS, private=picture.private, width=picture.width, height=picture.height)
+def _describe(span: Span, number: int, picture: Picture) -> None:
+    """Note what the keyframe of H.264 says, if that is new."""
+    if not picture.private:
+        return
+    said = Description(picture.width, picture.height, picture.private)
+    if span.descriptions and span.descriptions[-1][1] == said:
+        return
+    if len(span.descriptions) < DESCRIPTIONS_MAX:
+        span.descriptions.append((number, said))
+
+
+def _video_track(codec: str, first: Frame, size: tuple[int, int]) -> Track:
+    return Track(_CODEC_IDS[codec], _VIDEO_UNIT_NS, private=first.picture.private, width=size[0], height=size[1])
 
 
 @dataclass(frozen=True)
@@ -128,6 +143,17 @@ class _Survey:
     timeline: Timeline
     keyframe_seqs: "array[int]"
     keyframe_times: "array[float]"
+    keyframe_sizes: "array[int]"
+    """Width and height of each keyframe in turn."""
+
+    def largest(self, begin_seq: int) -> tuple[int, int]:
+        """Width and height of the largest keyframe from `begin_seq` on.
+
+        Players and tools scale the whole file to the size that it announces. A browser begins with a small picture.
+        """
+        first = bisect_left(self.keyframe_seqs, begin_seq)
+        sizes = zip(self.keyframe_sizes[2 * first :: 2], self.keyframe_sizes[2 * first + 1 :: 2], strict=True)
+        return max(sizes, key=lambda size: size[0] * size[1])
 
     def beginning(self, not_before_ms: float) -> int | None:
         """The keyframe that the file begins with; None if there is none at all."""
@@ -150,14 +176,17 @@ class _Survey:
 
 def _survey(packets: Packets, codec: str) -> _Survey:
     arrivals = Arrivals(_VIDEO_TICKS_PER_MS)
-    seqs, ticks, arrived = array("q"), array("q"), array("q")
+    seqs, ticks, arrived, sizes = array("q"), array("q"), array("q"), array("H")
     for frame in frames(in_order(_noted(packets(), arrivals), Tally()), codec):
-        if frame.picture.keyframe:
+        picture = frame.picture
+        if picture.keyframe:
             seqs.append(frame.seq)
             ticks.append(frame.ticks)
             arrived.append(frame.arrived_ms)
+            sizes.extend((picture.width, picture.height))
     timeline = arrivals.timeline()
-    return _Survey(timeline, seqs, array("d", map(timeline.time_of, arrived, ticks)))
+    times = array("d", map(timeline.time_of, arrived, ticks))
+    return _Survey(timeline, seqs, times, sizes)
 
 
 def _noted(packets: Iterable[Packet], arrivals: Arrivals) -> Iterator[Sent]:

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.media import strict_mp4
+
 FIRST_PACKET_US = 1_700_000_000_123_456
 RATE = 48_000
 STRIPES = 14
@@ -331,6 +333,31 @@ def seen(path: Path) -> Seen:
         [1000 * float(frame["pts_time"]) for frame in frames],
         [(frame["width"], frame["height"]) for frame in frames],
     )
+
+
+def seen_strictly(path: Path, samples: int | None = None) -> list[tuple[int, tuple[int, int]]]:
+    """Number and size of each picture of an MP4 for a player that reads parameter sets from the container only."""
+    stream = path.with_suffix(".h264")
+    stream.write_bytes(strict_mp4.elementary_stream(path, samples))
+    shown = ffprobe(stream, "frame=width,height")["frames"]
+    sizes = [(frame["width"], frame["height"]) for frame in shown]
+    return list(zip(numbers_in(stream), sizes, strict=True))
+
+
+def announced(path: Path) -> tuple[int, int]:
+    """Width and height that the container of a video says it has."""
+    if path.suffix == ".mp4":
+        return strict_mp4.size_of_track(path)
+    head = path.read_bytes()[:5000]
+    at = head.index(b"\xb0", head.index(b"\xe0", head.index(b"V_VP")))  # Video, and in it PixelWidth
+    width, after = _matroska_number(head, at + 1)
+    assert head[after] == 0xBA
+    return width, _matroska_number(head, after + 1)[0]
+
+
+def _matroska_number(content: bytes, at: int) -> tuple[int, int]:
+    length = content[at] & 0x7F
+    return int.from_bytes(content[at + 1 : at + 1 + length], "big"), at + 1 + length
 
 
 def numbers_in(path: Path, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[int]:

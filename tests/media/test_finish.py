@@ -24,6 +24,7 @@ from tests.media.dumps import (
     Network,
     SenderClock,
     Unit,
+    announced,
     duration_ms,
     encode,
     every,
@@ -33,6 +34,7 @@ from tests.media.dumps import (
     onsets_ms,
     opus_units,
     seen,
+    seen_strictly,
     video_units,
     write_dump,
 )
@@ -284,9 +286,33 @@ def test_the_size_may_change_within_a_file(tmp_path: Path, film: Encoded) -> Non
     again = encode(film.codec, range(120, 180), size=(448, 128))
     joined = Encoded(film.codec, large.frames + small.frames + again.frames)
     dump = write_dump(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 180)), film.codec)
-    shown = seen(finish(dump, tmp_path).path)
+    path = finish(dump, tmp_path).path
+    shown = seen(path)
     assert shown.numbers == list(range(180))
     assert shown.sizes == [(224, 64)] * 60 + [(112, 32)] * 60 + [(448, 128)] * 60
+    assert announced(path) == (448, 128)
+    if film.codec == "h264":
+        assert seen_strictly(path) == list(zip(range(180), shown.sizes, strict=True))
+
+
+def test_the_size_is_that_of_what_is_kept(tmp_path: Path, film: Encoded) -> None:
+    large = encode(film.codec, range(60), size=(448, 128))
+    small = encode(film.codec, range(60, 120))
+    joined = Encoded(film.codec, large.frames + small.frames)
+    dump = write_dump(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 120)), film.codec)
+    finished = finish(dump, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 1950)
+    assert seen(finished.path).sizes == [(224, 64)] * 60
+    assert announced(finished.path) == (224, 64)
+
+
+def test_a_size_that_changes_at_every_keyframe_costs_no_more_than_it_has_descriptions(tmp_path: Path) -> None:
+    runs = [encode("h264", [number], size=(224, 32 + 2 * number)) for number in range(100)]
+    joined = Encoded("h264", tuple(frame for run in runs for frame in run.frames))
+    dump = write_dump(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 100)), "h264")
+    path = finish(dump, tmp_path).path
+    assert seen(path).numbers == list(range(100))
+    assert announced(path) == (224, 230)
+    assert len({size for _, size in seen_strictly(path, 60)}) == 60
 
 
 def test_pauses_and_the_last_picture_last(tmp_path: Path, film: Encoded) -> None:
