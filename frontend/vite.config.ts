@@ -20,6 +20,13 @@ function pagePaths(): Plugin {
 export default defineConfig(({ command }) => ({
   base: command === "build" ? "/assets/" : "/",
   plugins: [pagePaths()],
+  experimental: {
+    // Relative, so that the pages also work below a path: /meet/{room_id} is one step deeper than /console.
+    renderBuiltUrl(filename, { hostId, hostType }) {
+      if (hostType !== "html") return { relative: true };
+      return `${hostId === "meet.html" ? "../" : ""}assets/${filename}`;
+    },
+  },
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   build: {
     outDir: "../portico/web/assets",

@@ -32,6 +32,7 @@ from portico.services import api_keys, gateways, jobs, meetings, tokens, webhook
 from portico.services.tokens import TokenKeys
 from portico.signaling.effects import CloseCode
 from portico.web import files, invitations, pages
+from portico.web.path_prefix import PathPrefix
 from portico.worker.deliveries import Deliveries
 from portico.worker.jobs import Jobs
 from portico.worker.sender import Sender
@@ -234,9 +235,10 @@ async def serve(settings: Settings, listening: socket.socket, on_ready: Callable
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(settings) as program:
+        prefix = settings.path_prefix
         server = uvicorn.Server(
             uvicorn.Config(
-                program.app,
+                PathPrefix(program.app, prefix) if prefix else program.app,
                 ws="websockets-sansio",
                 ws_max_size=WEBSOCKET_MESSAGE_MAX,
                 ws_ping_interval=PING_SECS,

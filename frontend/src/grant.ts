@@ -1,4 +1,5 @@
 /** The right to join: a token got for the link's invitation, renewed well before it runs out. */
+import { serverUrl } from "./base";
 import { within } from "./deadline";
 import type { Entry } from "./link";
 
@@ -34,7 +35,7 @@ export async function obtain(roomId: string, entry: Exclude<Entry, { kind: "none
     const room = { uniqueName: null, maxParticipants: null };
     return { token: entry.token, renewAt: undefined, refreshToken: undefined, room };
   }
-  const { data } = await post(`/meet/${encodeURIComponent(roomId)}/token`, { invite: entry.invite });
+  const { data } = await post(`meet/${encodeURIComponent(roomId)}/token`, { invite: entry.invite });
   return {
     token: data.token,
     renewAt: renewalTime(data.token, data.token_expires_at),
@@ -45,7 +46,7 @@ export async function obtain(roomId: string, entry: Exclude<Entry, { kind: "none
 
 export async function renew(roomId: string, entry: Exclude<Entry, { kind: "none" }>, old: Grant): Promise<Grant> {
   if (!old.refreshToken) return obtain(roomId, entry);
-  const path = `/v2/rooms/${encodeURIComponent(roomId)}/actions/refresh_client_token`;
+  const path = `v2/rooms/${encodeURIComponent(roomId)}/actions/refresh_client_token`;
   try {
     const { data } = await post(path, { refresh_token: old.refreshToken });
     return { ...old, token: data.token, renewAt: renewalTime(data.token, data.token_expires_at) };
@@ -87,7 +88,7 @@ export function keepFresh(
 }
 
 async function post(path: string, body: object): Promise<TokenAnswer> {
-  const request = fetch(path, {
+  const request = fetch(serverUrl(path), {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),

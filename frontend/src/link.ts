@@ -2,8 +2,9 @@
 
 export type Entry = { kind: "invite"; invite: string } | { kind: "token"; token: string } | { kind: "none" };
 
+/** The last step of `/meet/{room_id}`, which may be below a path. */
 export function roomIdOf(path: string): string {
-  return decodeURIComponent(path.split("/")[2] ?? "");
+  return decodeURIComponent(path.split("/").at(-1) ?? "");
 }
 
 /** The fragment never reaches a server or its log; that is why the secret is there. */

@@ -1,4 +1,5 @@
 /** What the console reads and asks for over REST, with the operator's API key. */
+import { serverUrl } from "../base";
 import { within } from "../deadline";
 
 export interface Participant {
@@ -68,25 +69,25 @@ export class Rest {
 
   /** The newest sessions, and how many there are in all. */
   async sessions(count: number): Promise<{ sessions: Session[]; total: number }> {
-    const path = `/v2/room_sessions?include_participants=true&page[size]=${count}`;
+    const path = `v2/room_sessions?include_participants=true&page[size]=${count}`;
     const answer = await this.#ask<ListAnswer<Session>>("GET", path);
     return { sessions: answer.data, total: answer.meta.total_results };
   }
 
   /** Recordings that began on the day of this instant or later, newest first. */
   recordings(since: string): Promise<Recording[]> {
-    return this.#all<Recording>(`/v2/room_recordings?filter[date_started_at][gte]=${dayOf(since)}`);
+    return this.#all<Recording>(`v2/room_recordings?filter[date_started_at][gte]=${dayOf(since)}`);
   }
 
   /** Films that were asked for on the day of this instant or later, newest first. */
   films(since: string): Promise<Film[]> {
-    return this.#all<Film>(`/v2/room_compositions?filter[date_created_at][gte]=${dayOf(since)}`);
+    return this.#all<Film>(`v2/room_compositions?filter[date_created_at][gte]=${dayOf(since)}`);
   }
 
   /** The room's name; null when it has none, or is deleted. */
   async roomName(roomId: string): Promise<string | null> {
     try {
-      const path = `/v2/rooms/${encodeURIComponent(roomId)}`;
+      const path = `v2/rooms/${encodeURIComponent(roomId)}`;
       const { data } = await this.#ask<{ data: { unique_name: string | null } }>("GET", path);
       return data.unique_name;
     } catch (error) {
@@ -96,7 +97,7 @@ export class Rest {
   }
 
   async makeFilm(sessionId: string): Promise<Film> {
-    return (await this.#ask<{ data: Film }>("POST", "/v2/room_compositions", { session_id: sessionId })).data;
+    return (await this.#ask<{ data: Film }>("POST", "v2/room_compositions", { session_id: sessionId })).data;
   }
 
   async #all<T>(path: string): Promise<T[]> {
@@ -113,7 +114,7 @@ export class Rest {
     if (!SENDABLE.test(this.key)) throw new Refused(401, "This is no API key.");
     const headers: Record<string, string> = { authorization: `Bearer ${this.key}` };
     if (body) headers["content-type"] = "application/json";
-    const request = fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+    const request = fetch(serverUrl(path), { method, headers, ...(body && { body: JSON.stringify(body) }) });
     // The whole answer by the deadline: a line may also break in the middle of it.
     const whole = request.then(async (response) => ({ ok: response.ok, status: response.status, text: await response.text() }));
     let answer: { ok: boolean; status: number; text: string };

@@ -1,0 +1,9 @@
+/** Where this server is: the pages may live below a path, such as `https://example.com/video/meet/...`. */
+
+// The build is in `assets/` below that path, this source file in `src/`.
+const BASE = new URL("../", import.meta.url);
+
+/** The address of a path of the server, such as `v2/rooms`. */
+export function serverUrl(path: string): string {
+  return new URL(path, BASE).href;
+}

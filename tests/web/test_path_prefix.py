@@ -1,0 +1,86 @@
+"""PORTICO_PUBLIC_URL with a path: everything works behind a proxy that strips the path and one that does not."""
+
+import re
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from tests.e2e.browser import chromium
+from tests.e2e.loopback import media_interface
+from tests.servers import PorticoServer, free_port
+from tests.web.proxy import proxy
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+
+PREFIX = "/some/video"
+WITHIN_MS = 40_000
+PROXY_PORT = free_port()
+PUBLIC_URL = f"http://127.0.0.1:{PROXY_PORT}{PREFIX}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+    folder = tmp_path_factory.mktemp("prefix") / "data"
+    with (
+        media_interface() as interface,
+        PorticoServer(folder, media_interface=interface, PUBLIC_URL=f"{PUBLIC_URL}/") as server,
+    ):
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(params=[True, False], ids=["stripping", "not stripping"])
+def behind_proxy(request: pytest.FixtureRequest, server: PorticoServer) -> Iterator[None]:
+    with proxy(PROXY_PORT, server.port, PREFIX, strips=request.param):
+        yield
+
+
+@pytest.mark.usefixtures("behind_proxy")
+async def test_a_call_and_the_console_below_a_path(browser: Browser, server: PorticoServer) -> None:
+    found = re.search(rf"{PUBLIC_URL}/meet/\S+#\S+", server.log)
+    assert found, server.log
+    assert f"{PUBLIC_URL}/v2" in server.log.split()
+    assert f"{PUBLIC_URL}/connect.js" in server.log
+    page = await browser.new_page()
+    await page.goto(found[0])
+    await expect(page.get_by_test_id("camera")).to_have_attribute("data-on", "true", timeout=WITHIN_MS)
+    assert await page.evaluate("window.Portico.server") == f"{PUBLIC_URL}/"
+    await expect(page.get_by_role("heading")).to_have_text("Meeting room", timeout=WITHIN_MS)
+    await page.get_by_test_id("join").click()
+    await expect(page.get_by_test_id("tile")).to_have_count(1, timeout=WITHIN_MS)
+    await page.goto(f"{PUBLIC_URL}/console")
+    await page.get_by_test_id("key").fill(server.api_key)
+    await page.get_by_test_id("open").click()
+    await expect(page.get_by_test_id("session").first).to_be_visible(timeout=WITHIN_MS)
+    await page.close()
+
+
+@pytest.mark.usefixtures("behind_proxy")
+@pytest.mark.parametrize(
+    ("path", "status", "named"),
+    [
+        ("/docs", 200, "openapi.json"),
+        ("/openapi.json", 200, '"openapi"'),
+        ("/connect.js", 200, "WebSocket"),
+        ("/files/recordings/x.webm?expires=1&filename=x&signature=x", 403, "This link is not one of this server"),
+        ("/v2/rooms", 401, "errors"),
+        ("/nothing", 404, "errors"),
+    ],
+)
+async def test_every_kind_of_address_is_below_the_path(path: str, status: int, named: str) -> None:
+    try:
+        with urllib.request.urlopen(f"{PUBLIC_URL}{path}", timeout=20) as answer:
+            found, body = answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        found, body = refusal.code, refusal.read().decode()
+    assert found == status
+    assert named in body
