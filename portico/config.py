@@ -28,7 +28,12 @@ class Settings(BaseSettings):
     """Everything an operator may choose. Descriptions are what `portico serve --help` and docs/settings.md show."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")

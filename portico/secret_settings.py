@@ -81,11 +81,11 @@ def _secrecy(field: FieldInfo) -> str | None:
 
 
 def _content(path: Path, variable: str) -> str:
-    """Without the line's end, which editors and `echo` put there."""
+    """Without the line's end and the byte order mark that editors and `echo` put there."""
     try:
         with path.open("rb") as file:
             raw = file.read(BYTES_MAX + 1)
-        text = raw.decode().rstrip("\r\n")
+        text = raw.decode("utf-8-sig").rstrip("\r\n")
     except OSError as error:
         raise SecretFileError(f"{variable}: {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

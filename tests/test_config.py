@@ -231,7 +231,7 @@ def test_the_file_may_be_named_in_dotenv_and_the_environment_wins(
     monkeypatch: pytest.MonkeyPatch, nothing_set: Path
 ) -> None:
     (nothing_set / "secret").write_text("from-the-file")
-    (nothing_set / ".env").write_text(f"PORTICO_API_KEY_FILE={nothing_set}/secret\n")
+    (nothing_set / ".env").write_text(f"\ufeffPORTICO_API_KEY_FILE={nothing_set}/secret\n")
     assert load().api_key == "from-the-file"
     monkeypatch.setenv("PORTICO_API_KEY", "from-the-environment")
     assert load().api_key == "from-the-environment"

@@ -144,7 +144,8 @@ def parse(raw: bytes) -> object:
     if not raw:
         return {}
     try:
-        return json.loads(raw.decode(), parse_constant=_refuse_constant, parse_int=_integer)
+        # RFC 8259 lets a reader ignore a byte order mark, which programs on Windows write.
+        return json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant, parse_int=_integer)
     except RecursionError:
         raise ValueError("The request body is nested too deeply.") from None
     except UnicodeDecodeError:

@@ -17,8 +17,9 @@ Comparison = Literal["eq", "ge", "le", "in", "contains"]
 _PARAMETER = re.compile(r"filter\[([a-z_]+)\](?:\[([a-z_]+)\])?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?)([Zz]|[ +-][0-9]{2}:?[0-9]{2})?"
 )
+"""Date and time, and the offset. A blank in front of it is a plus that the caller did not percent-encode."""
 _WHOLE = re.compile(r"[0-9]{1,30}")
 _TEXTS_MAX = 100
 """Far more than there are event types; a database takes its time over thousands, or refuses them."""
@@ -193,8 +194,9 @@ def _instants(label: str, attribute: Attribute, comparison: Comparison, text: st
             first = Condition(column, "ge", datetime.combine(day, time.min, UTC))
             last = Condition(column, "le", datetime.combine(day, time.max, UTC))
             return {"eq": [first, last], "ge": [first], "le": [last]}[comparison]
-        if _DATE_TIME.fullmatch(text):
-            instant = datetime.fromisoformat(text.upper())
+        if match := _DATE_TIME.fullmatch(text):
+            offset = (match[2] or "").replace(" ", "+")
+            instant = datetime.fromisoformat(match[1].upper() + offset.upper())
             aware = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
             return [Condition(column, comparison, aware)]
     except (ValueError, OverflowError):  # the thirteenth month; an offset that leads before the year 1

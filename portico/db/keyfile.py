@@ -82,7 +82,7 @@ class WebhookKeys:
 
     def _read(self) -> list[SigningKey]:
         try:
-            rows = json.loads(self._path.read_text())["keys"]
+            rows = json.loads(self._path.read_text(encoding="utf-8-sig"))["keys"]
             keys = [SigningKey(parse_key(row["private"]), datetime.fromisoformat(row["active_from"])) for row in rows]
         except (OSError, ValueError, KeyError, TypeError, KeyFileError) as error:
             raise KeyFileError(

@@ -1,6 +1,7 @@
 """Meeting links: whoever holds one gets join tokens for its room, without an API key."""
 
 import asyncio
+import codecs
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -55,7 +56,7 @@ async def _invitation(request: Request) -> str:
                 body += chunk
                 if len(body) > BODY_MAX:
                     raise NotFound("This meeting link is not valid.")
-        members = msgspec.json.decode(body)
+        members = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
     except (TimeoutError, ClientDisconnect, msgspec.MsgspecError, RecursionError, ValueError):
         raise NotFound("This meeting link is not valid.") from None
     match members:

@@ -27,6 +27,7 @@ JSON = {"Content-Type": "application/json"}
         (b'{"a":Infinity}', "should be JSON"),
         (b'{"a":1}x', "should be JSON"),
         (b"\xff\xfe{\x00}\x00", "should be UTF-8"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf{}", "should be JSON"),
         (b'{"a":"\xff"}', "should be UTF-8"),
         (b"[" * 200_000, "nested too deeply"),
         (b'{"a":' * 200_000, "nested too deeply"),
@@ -40,6 +41,11 @@ def test_what_is_not_json(body: bytes, said: str) -> None:
 def test_no_bytes_are_an_empty_object_and_long_numbers_are_numbers() -> None:
     assert bodies.parse(b"") == {}
     assert bodies.parse(b'{"a":' + b"9" * 9000 + b"}") == {"a": int("9" * 40)}
+
+
+def test_a_byte_order_mark_means_nothing() -> None:
+    assert bodies.parse(b"\xef\xbb\xbf{}") == {}
+    assert bodies.parse('\ufeff{"unique_name":"Büro"}'.encode()) == {"unique_name": "Büro"}
 
 
 @given(st.binary(max_size=60))

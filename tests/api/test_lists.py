@@ -26,6 +26,9 @@ async def test_sessions_by_every_filter(world: World) -> None:
     assert await ids(world, f"{sessions}?filter[active]=false") == [over]
     assert await ids(world, f"{sessions}?filter[active]=1&page[size]=1") == [elsewhere]
     assert await ids(world, f"{sessions}?filter[date_created_at][lte]={today}T00:00:00Z") == [over]
+    assert await ids(world, f"{sessions}?filter[date_created_at][lte]={today}T01:30:00+01:30") == [over], (
+        "unencoded plus"
+    )
     assert await ids(world, f"{sessions}?filter[date_updated_at]={today}") == [elsewhere, going_on]
     assert await ids(world, f"{sessions}?filter[date_ended_at][lte]={today}") == [over]
     assert await ids(world, f"{sessions}?filter[date_ended_at]={today}") == []

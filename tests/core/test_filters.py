@@ -43,6 +43,11 @@ LAST = datetime(2021, 4, 25, 23, 59, 59, 999999, UTC)
         ("filter[date_created_at]", "2021-04-25T00:00:00Z", [Condition("created_at", "eq", FIRST)]),
         ("filter[date_created_at]", "2021-04-25T02:00:00+02:00", [Condition("created_at", "eq", FIRST)]),
         ("filter[date_created_at][gte]", "2021-04-25T00:00", [Condition("created_at", "ge", FIRST)]),
+        ("filter[date_created_at]", "2021-04-25 00:00", [Condition("created_at", "eq", FIRST)]),
+        # A plus that is not percent-encoded is a blank in a query.
+        ("filter[date_created_at]", "2021-04-25T01:00:00 01:00", [Condition("created_at", "eq", FIRST)]),
+        ("filter[date_created_at]", "2021-04-25 01:00 0100", [Condition("created_at", "eq", FIRST)]),
+        ("filter[date_created_at]", "2021-04-25T00:00:00.000 00:00", [Condition("created_at", "eq", FIRST)]),
         ("filter[date_created_at][lte]", "2021-04-25t23:59:59.999999z", [Condition("created_at", "le", LAST)]),
         ("include_sessions", "true", []),
         ("sort", "created_at", []),

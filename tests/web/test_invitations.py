@@ -38,8 +38,9 @@ def knock(server: PorticoServer, room: str, body: bytes) -> tuple[int, Any]:
 
 def test_the_link_opens_its_room(server: PorticoServer, link: tuple[str, str]) -> None:
     room, invite = link
-    code, answer = knock(server, room, json.dumps({"invite": invite}).encode())
-    assert code == 201
+    for mark in ("", "\ufeff"):  # some clients write one in front of JSON
+        code, answer = knock(server, room, f"{mark}{json.dumps({'invite': invite})}".encode())
+        assert code == 201
     assert answer["data"]["room"] == {"unique_name": "Meeting room", "max_participants": 50}
     assert answer["data"]["token"].count(".") == 2
 
