@@ -91,12 +91,13 @@ COMPOSITION = object_of(
         "user_id": uuid("Your account.", "3f6d3fd0-8a0d-4c7e-9a53-5b8d6a2f7c10"),
         "status": string(
             "`enqueued` until the session is over and its recordings are completed, then `processing`, "
-            "then `completed` or `failed`.",
+            "then `completed`; null when it failed, because the official SDKs know no other words.",
             "completed",
-            enum=["enqueued", "processing", "completed", "failed"],
+            nullable=True,
+            enum=["enqueued", "processing", "completed", None],
         ),
         "progress": {"type": "number", "description": "How much of it is made, 0 to 1.", "examples": [1.0]},
-        "failure": string("Why it has failed, as a sentence.", None, nullable=True),
+        "failure": string("Why it failed, as a sentence; null unless it did.", None, nullable=True),
         "format": constant("mp4") | {"description": "The kind of file."},
         "resolution": string("Width and height of the picture.", "1280x720"),
         "video_layout": _LAYOUT | {"additionalProperties": reference("VideoRegion")},

@@ -10,6 +10,7 @@ from sqlalchemy import Row
 
 from portico.core.events import megabytes
 from portico.core.model import VIDEO_CODECS, Composition, Participant, Recording, Room, Session
+from portico.services import compositions, webhooks
 from portico.services.tokens import ClientToken
 from portico.services.webhook_log import Logged
 
@@ -108,13 +109,16 @@ def recording(row: Recording, link: Link) -> dict[str, Any]:
 
 
 def composition(row: Composition, link: Link) -> dict[str, Any]:
-    """With a fresh link, once there is a file. show_placeholders, progress and failure are ours."""
+    """With a fresh link, once there is a file. show_placeholders, progress and failure are ours.
+
+    Of a failed one `status` is null: in strict mode the official SDK refuses a whole list for a word it does not know.
+    """
     return {
         "id": row.id,
         "room_id": row.room_id,
         "session_id": row.session_id,
         "user_id": row.account_id,
-        "status": row.status,
+        "status": None if row.status == compositions.FAILED else row.status,
         "progress": row.progress,
         "failure": row.failure,
         "format": row.format,
@@ -149,12 +153,15 @@ def client_token(token: ClientToken) -> dict[str, Any]:
 
 
 def webhook_delivery(logged: Logged) -> dict[str, Any]:
-    """As the hosted service's resource of that name; room_id, attempt_count and what comes after it are ours."""
+    """As the hosted service's resource of that name; room_id, attempt_count and what comes after it are ours.
+
+    While it is tried, `status` is null, for the same reason as that of a failed composition.
+    """
     row = logged.delivery
     return {
         "id": row.id,
         "user_id": row.account_id,
-        "status": row.status,
+        "status": None if row.status == webhooks.PENDING else row.status,
         "webhook": json.loads(row.data),
         "attempts": [_attempt(each) for each in logged.attempts],
         "started_at": instant(row.started_at),

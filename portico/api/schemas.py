@@ -219,9 +219,10 @@ WEBHOOK_DELIVERY = object_of(
         "id": uuid("Identifies the delivery.", "a1d3b1a6-1b3f-4f0e-8c27-0f5a2a3c9b11"),
         "user_id": uuid("Your account.", "3f6d3fd0-8a0d-4c7e-9a53-5b8d6a2f7c10"),
         "status": string(
-            "`pending` while it is tried, then `delivered` or `failed`.",
+            "`delivered` or `failed`; null while it is tried, because the official SDKs know no other words.",
             "delivered",
-            enum=["pending", "delivered", "failed"],
+            nullable=True,
+            enum=["delivered", "failed", None],
         ),
         "webhook": reference("Webhook"),
         "attempts": list_of("WebhookAttempt", "The newest attempts, newest first: 250 of one delivery, 10 in a list."),

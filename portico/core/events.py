@@ -91,6 +91,17 @@ class CompositionCompleted:
     size_mb: float
 
 
+@dataclass(frozen=True, slots=True)
+class CompositionFailed:
+    """A composition cannot be made. failure is the reason as a sentence. The hosted service has no such event."""
+
+    event_type = "video.room.composition.failed"
+    composition_id: str
+    failure: str
+    room_id: str
+    session_id: str
+
+
 Event = (
     SessionStarted
     | SessionEnded
@@ -99,6 +110,7 @@ Event = (
     | RecordingStarted
     | RecordingCompleted
     | CompositionCompleted
+    | CompositionFailed
 )
 
 

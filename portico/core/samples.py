@@ -14,6 +14,7 @@ _VALUES: dict[str, Any] = {
     "download_url": "https://example.com/recording.ogg",
     "duration_secs": 235,
     "ended_reason": "stale",
+    "failure": "The file of a recording is missing.",
     "format": "mp4",
     "left_reason": "left",
     "resolution": "1280x720",

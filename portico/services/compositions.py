@@ -9,9 +9,9 @@ from uuid import uuid4
 from sqlalchemy import Row, or_, select
 
 from portico.core import composition_request, objects
-from portico.core.composition_request import EVERYTHING
-from portico.core.errors import NotFound
-from portico.core.events import CompositionCompleted, megabytes, whole_seconds
+from portico.core.composition_request import EVERYTHING, CompositionRequest
+from portico.core.errors import Fault, Invalid, NotFound
+from portico.core.events import CompositionCompleted, CompositionFailed, megabytes, whole_seconds
 from portico.core.filters import Condition
 from portico.core.model import Composition, Region
 from portico.core.paging import Page
@@ -85,6 +85,7 @@ def create(
         sound_by_default=sound_by_default,
     )
     assert session is not None, "without a session the wish was refused"
+    _expect_sources(tx, session.id, wish)
     composition_id = str(uuid4())
     tx.execute(
         COMPOSITIONS.insert().values(
@@ -197,16 +198,39 @@ def complete(
         session_id=saved.session_id,
         size_mb=megabytes(film.size_bytes),
     )
-    destination = Destination(saved.webhook_event_url, saved.webhook_event_failover_url, saved.webhook_timeout_secs)
-    events.record(tx, saved.account_id, event, now, destination)
+    events.record(tx, saved.account_id, event, now, _destination(saved))
     return True
 
 
 def fail(tx: Transaction, composition_id: str, failure: str, *, now: datetime) -> bool:
-    """No film will come of it, for a reason that the caller of the API should read. False: too late or deleted."""
-    unfinished = (COMPOSITIONS.c.id == composition_id) & COMPOSITIONS.c.status.in_((ENQUEUED, PROCESSING))
+    """The composition cannot be made, for this reason: the event to its own URLs, once. False: too late or deleted."""
+    composition = _locked(tx, composition_id)
+    if composition is None or composition.status not in (ENQUEUED, PROCESSING):
+        return False
     failed = {"status": FAILED, "failure": failure, "updated_at": now}
-    return tx.execute(COMPOSITIONS.update().where(unfinished).values(**failed)).rowcount == 1
+    tx.execute(COMPOSITIONS.update().where(COMPOSITIONS.c.id == composition_id).values(**failed))
+    saved = retrieve(tx, composition.account_id, composition_id)
+    event = CompositionFailed(composition_id, failure, saved.room_id, saved.session_id)
+    events.record(tx, saved.account_id, event, now, _destination(saved))
+    return True
+
+
+def _destination(composition: Composition) -> Destination:
+    return Destination(
+        composition.webhook_event_url,
+        composition.webhook_event_failover_url,
+        composition.webhook_timeout_secs,
+    )
+
+
+def _expect_sources(tx: Transaction, session_id: str, request: CompositionRequest) -> None:
+    """Raises Invalid when nothing of the session was recorded that the composition could contain, nor will be."""
+    if _goes_on(tx, session_id):
+        return
+    regions = [_region(name, members) for name, members in request.video_layout.items()]
+    if not _sources(tx, session_id, regions, sound=request.audio_sources is not None):
+        detail = "The session is over, and nothing of it was recorded that the composition could contain."
+        raise Invalid(Fault("10027", "Unprocessable Entity", detail, pointer="/session_id"))
 
 
 def _locked(tx: Transaction, composition_id: str) -> Row[Any] | None:

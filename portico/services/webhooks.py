@@ -11,7 +11,7 @@ from uuid import uuid4
 from sqlalchemy import Row, Select, and_, bindparam, exists, func, or_, select
 
 from portico.core.errors import NotFound
-from portico.core.events import CompositionCompleted
+from portico.core.events import CompositionCompleted, CompositionFailed
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.schema import Instant
@@ -26,6 +26,7 @@ LEASE = timedelta(seconds=10)
 TIMEOUT_SECS = 2
 """How long an attempt may take when the room does not say (contract section 6.4)."""
 CLAIM_MAX = 200
+_OF_COMPOSITIONS = (CompositionCompleted.event_type, CompositionFailed.event_type)
 
 # Built once: on the way of every event, building a statement would cost as much as running it.
 _ROOM = schema.rooms.c
@@ -245,7 +246,7 @@ def replay(tx: Transaction, account_id: str | None, delivery_id: str, *, now: da
         raise NotFound
     room = tx.execute(_DESTINATION, {"room": delivery.room_id}).one()
     destination = {}
-    if room.webhook_event_url and delivery.event_type != CompositionCompleted.event_type:
+    if room.webhook_event_url and delivery.event_type not in _OF_COMPOSITIONS:
         destination = {
             "url": room.webhook_event_url,
             "failover_url": room.webhook_event_failover_url,

@@ -209,11 +209,29 @@ async def test_one_that_failed_says_why(world: World) -> None:
     now = world.clock()
     await world.db.write(lambda tx: compositions.fail(tx, composition["id"], "The disk is full.", now=now))
     shown = (await world.k1.get(f"{PATH}/{composition['id']}")).json()["data"]
-    assert (shown["status"], shown["failure"], shown["download_url"]) == ("failed", "The disk is full.", None)
+    assert (shown["status"], shown["failure"], shown["download_url"]) == (None, "The disk is full.", None)
+    listed = (await world.k1.get(f"{PATH}?filter[status]=failed")).json()["data"]
+    assert listed == [shown]
+    assert (await world.k1.get(f"{PATH}?filter[status]=completed")).json()["data"] == []
+
+
+async def test_where_nothing_was_recorded_a_composition_is_refused_at_once(world: World) -> None:
+    person = await someone(world)
+    await world.end(person.session_id)
+    answer = await world.k1.post(PATH, json={"session_id": person.session_id})
+    assert named(answer) == ["/session_id"]
+    assert (answer.json()["errors"][0]["code"], await count(world)) == ("10027", 0)
+
+
+async def count(world: World) -> int:
+    """How many compositions K1 has."""
+    total: int = (await world.k1.get(PATH)).json()["meta"]["total_results"]
+    return total
 
 
 async def test_compositions_by_every_filter(world: World) -> None:
     first, second = await someone(world), await someone(world)
+    await recorded(world, first)
     old = await asked(world, first.session_id)
     await world.end(first.session_id)
     await made(world, old["id"])

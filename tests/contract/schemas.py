@@ -32,8 +32,8 @@ def _is_instant(value: object) -> bool:
 def official() -> Document:
     """The published specification, with every declared member nullable, as the live service answers.
 
-    Besides, `*` may stand among video sources, as their description says, and a composition may have failed, which
-    the specification does not foresee.
+    Besides, `*` may stand among video sources, as their description says, and a composition that failed has no status,
+    because the specification has no word for it.
     """
     document: Document = json.loads(_OFFICIAL.read_text())
     schemas = document["components"]["schemas"]
@@ -41,7 +41,7 @@ def official() -> Document:
         _make_nullable(schema)
     sources = schemas["VideoRegion"]["properties"]["video_sources"]
     sources["items"] = {"anyOf": [sources["items"], {"const": "*"}]}
-    schemas["RoomComposition"]["properties"]["status"]["enum"].append("failed")
+    schemas["RoomComposition"]["properties"]["status"]["enum"].append(None)
     return document
 
 

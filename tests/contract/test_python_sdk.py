@@ -8,10 +8,13 @@ import httpx
 import pytest
 import telnyx
 from telnyx import AsyncTelnyx, Telnyx
+from telnyx.types import VideoRegionParam
 
 from portico.db.engine import Transaction
+from portico.services import compositions
 from portico.services.participants import Joined
 from tests.api.serving import Served
+from tests.factories import NOW
 from tests.recorded import a_recording
 
 
@@ -309,3 +312,67 @@ def test_unknown_ids_and_keys(sdk: Telnyx, served: Served, recorded: Recorded) -
     stranger = Telnyx(api_key="My API Key", base_url=f"{served.base_url}/v2", http_client=recorded.client)
     with pytest.raises(telnyx.AuthenticationError):
         stranger.rooms.list()
+
+
+def test_in_strict_mode_every_answer_of_a_walk_through_all_operations_is_read(served: Served) -> None:
+    """The SDK then refuses what its types do not say: unknown words, wrong types, dates that are none."""
+    world = served.world
+    with Telnyx(api_key=world.key, base_url=f"{served.base_url}/v2", _strict_response_validation=True) as sdk:
+        walk(sdk, served)
+
+
+def walk(sdk: Telnyx, served: Served) -> None:
+    """Every operation of the Video API, and the log of deliveries."""
+    url = "http://127.0.0.1:9/hook"
+    room = sdk.rooms.create(unique_name="strict", enable_recording=True, webhook_event_url=url).data
+    assert room is not None and room.id is not None
+    assert sdk.rooms.update(room.id, max_participants=50).data and sdk.rooms.retrieve(room.id, include_sessions=True)
+    token = sdk.rooms.actions.generate_join_client_token(room.id).data
+    assert token is not None and token.refresh_token is not None
+    assert sdk.rooms.actions.refresh_client_token(room.id, refresh_token=token.refresh_token).data
+    person, made = recordings_of(served, room.id)
+    walk_recordings(sdk, served, person.session_id, made)
+    walk_sessions(sdk, room.id, person)
+    with pytest.raises(telnyx.UnprocessableEntityError):
+        sdk.rooms.sessions.actions.end(person.session_id)
+    deliveries = list(sdk.webhook_deliveries.list())
+    assert {each.webhook.event_type for each in deliveries if each.webhook} >= {"video.room.composition.failed"}
+    assert sdk.webhook_deliveries.retrieve(deliveries[0].id or "").data
+    assert [each.id for each in sdk.rooms.list(include_sessions=True)] == [room.id]
+    sdk.rooms.delete(room.id)
+
+
+def walk_recordings(sdk: Telnyx, served: Served, session_id: str, made: list[str]) -> None:
+    """Recordings, a composition that is completed and one that failed; then all of them are deleted."""
+    assert [each.id for each in sdk.room_recordings.list()] == made
+    assert sdk.room_recordings.retrieve(made[0]).data
+    layout: dict[str, VideoRegionParam] = {"main": {"video_sources": [made[0]]}}
+    asked = [
+        sdk.room_compositions.create(
+            session_id=session_id, video_layout=layout, webhook_event_url="http://127.0.0.1:9/hook"
+        ).data
+        for _ in range(2)
+    ]
+    ids = [each.id or "" for each in asked if each is not None]
+    served.run(served.world.db.write(lambda tx: compositions.fail(tx, ids[0], "The disk is full.", now=NOW)))
+    assert [each.id for each in sdk.room_compositions.list()] == ids[::-1]
+    assert [sdk.room_compositions.retrieve(each).data is not None for each in ids] == [True, True]
+    for each in ids:
+        sdk.room_compositions.delete(each)
+    sdk.room_recordings.delete(made[0])
+    deleted = sdk.room_recordings.delete_bulk().data
+    assert deleted is not None and deleted.room_recordings == 2
+
+
+def walk_sessions(sdk: Telnyx, room_id: str, person: Joined) -> None:
+    """Every read of sessions and participants, and every action, the last of which ends the session."""
+    sessions = sdk.rooms.sessions
+    assert sessions.retrieve(person.session_id, include_participants=True).data
+    assert list(sessions.list_0(include_participants=True)) and list(sessions.list_1(room_id))
+    assert list(sessions.retrieve_participants(person.session_id)) and list(sdk.room_participants.list())
+    assert sdk.room_participants.retrieve(person.participant_id).data
+    for act in (sessions.actions.mute, sessions.actions.unmute, sessions.actions.kick):
+        answer = act(person.session_id, participants=[person.participant_id]).data
+        assert answer is not None and answer.result == "ok"
+    ended = sessions.actions.end(person.session_id).data
+    assert ended is not None and ended.result == "ok"

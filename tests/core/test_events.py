@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from portico.core.events import (
     CompositionCompleted,
+    CompositionFailed,
     Event,
     ParticipantJoined,
     ParticipantLeft,
@@ -48,6 +49,7 @@ MEMBERS: dict[str, tuple[type[Event], set[str]]] = {
             "size_mb",
         },
     ),
+    "video.room.composition.failed": (CompositionFailed, {"composition_id", "failure", "room_id", "session_id"}),
 }
 
 

@@ -49,7 +49,7 @@ async def completed(call: Call, composition_id: str, *, begun_again: bool = Fals
 
     async def is_completed() -> bool:
         row = (await call.rest.room_compositions.retrieve(composition_id)).data
-        assert row is not None and str(row.status) != "failed", row
+        assert row is not None and row.status is not None, row  # null: it failed
         progress.append(row.progress)  # type: ignore[attr-defined]
         return row.status == "completed"
 

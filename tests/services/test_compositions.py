@@ -204,8 +204,35 @@ async def test_only_what_is_seen_or_heard_is_fetched(
 async def test_a_session_without_recordings_begins_with_nothing(database: Database) -> None:
     def check(tx: Transaction) -> None:
         person = somebody(tx)
+        asked = wanted(tx, person.session_id)
         over(tx, person.session_id, now=LATER)
-        assert begun(tx, wanted(tx, person.session_id).id).sources == ()
+        assert begun(tx, asked.id).sources == ()
+
+    await database.write(check)
+
+
+@pytest.mark.parametrize("recorded", ["nothing", "no more", "sound only", "no media"])
+async def test_what_can_never_be_made_is_refused_once_the_session_is_over(database: Database, recorded: str) -> None:
+    def check(tx: Transaction) -> None:
+        person = somebody(tx)
+        if recorded == "no more":
+            recordings.delete(tx, an_account(tx), a_recording(tx, person.participant_id), now=NOW)
+        if recorded == "sound only":
+            a_recording(tx, person.participant_id, "audio")
+        if recorded == "no media":
+            stream_without_media(tx, person.participant_id)
+        silent: dict[str, Any] = {"audio_sources": None}
+        assert wanted(tx, person.session_id, **silent).status == "enqueued", "something may be recorded yet"
+        over(tx, person.session_id, now=LATER)
+        if recorded == "no media":
+            assert wanted(tx, person.session_id, **silent).status == "enqueued", "its files may turn out to hold some"
+            for unseen in rows(tx, schema.room_recordings):
+                recordings.discard(tx, unseen.id)
+        with pytest.raises(Invalid) as refused:
+            wanted(tx, person.session_id, **silent)
+        assert [(fault.code, fault.pointer) for fault in refused.value.faults] == [("10027", "/session_id")]
+        if recorded == "sound only":
+            assert wanted(tx, person.session_id).status == "enqueued"
 
     await database.write(check)
 
@@ -289,15 +316,20 @@ async def test_without_an_own_url_nobody_is_told(database: Database) -> None:
     await database.write(check)
 
 
-async def test_one_that_failed_says_why_and_tells_nobody(database: Database) -> None:
+async def test_one_that_failed_says_why_once_and_to_its_own_url(database: Database) -> None:
     def check(tx: Transaction) -> None:
         made = processing(tx, webhook_event_url=OWN_URL)
-        before = fact_names(tx, made.room_id)
         assert compositions.fail(tx, made.id, "The disk is full.", now=LATER)
         assert not compositions.fail(tx, made.id, "Again.", now=LATER)
         failed = compositions.retrieve(tx, an_account(tx), made.id)
         assert (failed.status, failed.failure, failed.completed_at) == ("failed", "The disk is full.", None)
-        assert fact_names(tx, made.room_id) == before
+        told = {"composition_id": made.id, "room_id": made.room_id, "session_id": made.session_id}
+        assert facts(tx, made.room_id)[-1] == ("composition.failed", told | {"failure": "The disk is full."})
+        assert fact_names(tx, made.room_id).count("composition.failed") == 1
+        (delivery,) = rows(tx, DELIVERIES, event_type="video.room.composition.failed")
+        assert delivery.url == OWN_URL
+        webhooks.replay(tx, an_account(tx), delivery.id, now=LATER)
+        assert row(tx, DELIVERIES, delivery.id).url == OWN_URL, "the room's URL is not for it"
         assert not compositions.complete(tx, made.id, film(made.id), link, now=LATER)
         with pytest.raises(NotFound):
             compositions.begin(tx, made.id, now=LATER)

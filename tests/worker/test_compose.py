@@ -162,11 +162,13 @@ async def test_of_a_session_without_recordings_there_is_no_film(database: Databa
     session = await database.read(partial(row, table=schema.room_sessions, row_id=joined.session_id))
     store = open_store(None, tmp_path, secret=SECRET, base_url="http://127.0.0.1:8080")
     at = Cutting(workshop, tmp_path, store, session.account_id, session.room_id, session.id)
-    await at.end()
     composition_id = await at.wish()
+    await at.end()
     await at.begin()
     assert (await at.has(composition_id, "failed")).failure == "Nothing of this session was recorded."
     await workshop.idle()
+    told = dict(await database.read(partial(facts, room_id=session.room_id)))
+    assert told["composition.failed"]["failure"] == "Nothing of this session was recorded."
     await workshop.stop()
 
 

@@ -6,8 +6,9 @@ import type { Film } from "./rest";
 import { factsOf } from "./words";
 
 export function FilmRow({ film, isLive }: { film: Film; isLive: boolean }) {
+  const status = film.status ?? "failed";
   return (
-    <li class={`saved film ${film.status}`} data-testid="film" data-status={film.status}>
+    <li class={`saved film ${status}`} data-testid="film" data-status={status}>
       <Reel />
       <p class="what">
         <strong>Film</strong>
@@ -17,7 +18,7 @@ export function FilmRow({ film, isLive }: { film: Film; isLive: boolean }) {
       </p>
       {film.download_url && <Playable kind="video" url={film.download_url} name="Film" />}
       {isUnderway(film) && <Bar film={film} />}
-      {film.status === "failed" && (
+      {status === "failed" && (
         <p class="failure" data-testid="failure">
           {film.failure ?? "It could not be made."}
         </p>
@@ -36,7 +37,7 @@ function sayingOf(film: Film, isLive: boolean): string {
       return `Being made · ${size}`;
     case "completed":
       return [factsOf(film), size].filter(Boolean).join(" · ");
-    case "failed":
+    case null:
       return `Failed · ${size}`;
   }
 }

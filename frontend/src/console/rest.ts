@@ -35,7 +35,8 @@ export interface Recording extends Saved {
 }
 
 export interface Film extends Saved {
-  status: "enqueued" | "processing" | "completed" | "failed";
+  /** Null when it failed: the published API has no word for that, and `failure` says why. */
+  status: "enqueued" | "processing" | "completed" | null;
   /** 0 to 1. */
   progress: number;
   failure: string | null;
