@@ -185,7 +185,7 @@ def unknown_variables() -> list[str]:
     fields = Settings.model_fields
     known = [f"{PREFIX}{name}".upper() for name in fields]
     known += [f"{PREFIX}{name}{SUFFIX}".upper() for name, field in fields.items() if reads_file(field)]
-    given = {name.upper(): f"in {ENV_FILE}" for name in dotenv_values(ENV_FILE)}
+    given = {name.upper(): f"in {ENV_FILE}" for name in dotenv_values(ENV_FILE, encoding="utf-8-sig")}
     given |= {name.upper(): "in the environment" for name in os.environ}
     sentences = []
     for name in sorted(given.keys() - set(known)):
