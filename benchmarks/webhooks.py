@@ -1,6 +1,7 @@
-"""Webhooks: from an event's commit to its receipt, and how many a second, with and without a hanging receiver beside.
+"""Webhooks: from an event's commit to its receipt, and how many a second, alone and beside receivers that hang.
 
-Run it as `script/bench webhooks [--rounds 3] [--json FILE]`. The receiver is a process of its own that stamps arrival.
+Run it as `script/bench webhooks [--rounds 3] [--waiting 100000] [--database postgresql://...] [--json FILE]`. The
+receiver is a process of its own that stamps arrival. A PostgreSQL database is emptied before each measurement.
 """
 
 import argparse
@@ -23,15 +24,18 @@ from uuid import uuid4
 
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import text
 
 from benchmarks.machine import machine
 from portico import logs
 from portico.core.events import ParticipantJoined
 from portico.core.model import RoomSettings
+from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.migrate import upgrade
-from portico.services import api_keys, events, rooms
+from portico.services import api_keys, events, rooms, webhook_queue
+from portico.services.webhooks import DELIVERIES, PENDING
 from portico.worker.deliveries import Deliveries
 from portico.worker.sender import Sender
 
@@ -41,7 +45,16 @@ BURST = 2000
 ROOMS = 100
 HANGING_ROOMS = 20
 HANGING_PER_SEC = 20
-ARRIVES_WITHIN_SECS = 60.0
+ARRIVES_WITHIN_SECS = 120.0
+FILL_AT_ONCE = 1000
+ALONE = "alone"
+WAYS = {
+    ALONE: None,
+    "beside a hanging receiver": None,
+    "and as many waiting in one room": "one",
+    "and as many rooms with one waiting each": "many",
+}
+"""What is measured, and where the events wait that wait for the hanging receiver."""
 
 
 @dataclass
@@ -53,6 +66,7 @@ class Bench:
     account_id: str
     rooms: list[str]
     hanging: list[str]
+    hanging_url: str
     worker: Deliveries
     committed: dict[str, float] = field(default_factory=dict)
 
@@ -92,8 +106,8 @@ def _participant(line: str) -> str:
 
 
 @asynccontextmanager
-async def bench() -> AsyncIterator[Bench]:
-    """Everything fresh, in a temporary directory."""
+async def bench(database: str | None) -> AsyncIterator[Bench]:
+    """Everything fresh: SQLite in a temporary directory, or this database emptied."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "received.jsonl"
         receiver = subprocess.Popen(
@@ -103,7 +117,11 @@ async def bench() -> AsyncIterator[Bench]:
         url = (await asyncio.to_thread(receiver.stdout.readline)).strip()
         silent = socket.create_server(("127.0.0.1", 0), backlog=1024)  # the kernel accepts, and nobody answers
         hanging_url = f"http://127.0.0.1:{silent.getsockname()[1]}/hook"
-        db = open_database(f"sqlite:///{folder}/portico.db")
+        db = open_database(database or f"sqlite:///{folder}/portico.db")
+        if database is not None:
+            with db.engine.begin() as connection:
+                connection.execute(text("DROP SCHEMA public CASCADE"))
+                connection.execute(text("CREATE SCHEMA public"))
         upgrade(db.engine)
         worker = _worker(db)
         await worker.start()
@@ -115,6 +133,7 @@ async def bench() -> AsyncIterator[Bench]:
                 account_id,
                 [await _room(db, account_id, url) for _ in range(ROOMS)],
                 [await _room(db, account_id, hanging_url) for _ in range(HANGING_ROOMS)],
+                hanging_url,
                 worker,
             )
             yield at
@@ -139,10 +158,12 @@ async def _room(db: Database, account_id: str, url: str) -> str:
     return (await db.write(partial(rooms.create, account_id=account_id, settings=settings, now=datetime.now(UTC)))).id
 
 
-async def measure(*, hanging: bool) -> dict[str, float]:
-    """Latency at a steady rate, then the rate of a burst; with a receiver that never answers beside, if wished."""
-    async with bench() as at:
-        stuck = asyncio.create_task(_feed_hanging(at)) if hanging else None
+async def measure(way: str, waiting: int, database: str | None) -> dict[str, float]:
+    """Latency at a steady rate, then the rate of a burst, beside what WAYS says."""
+    async with bench(database) as at:
+        if waiting_in := WAYS[way]:
+            await _fill(at, waiting, rooms=1 if waiting_in == "one" else waiting)
+        stuck = None if way == ALONE else asyncio.create_task(_feed_hanging(at))
         start = time.monotonic()
         for number in range(STEADY_PER_SEC * STEADY_SECS):
             await asyncio.sleep(max(0.0, start + number / STEADY_PER_SEC - time.monotonic()))
@@ -175,12 +196,43 @@ async def _feed_hanging(at: Bench) -> None:
         await asyncio.sleep(1 / HANGING_PER_SEC)
 
 
-async def run(rounds: int) -> dict[str, Any]:
-    """Both ways in turn, so that a machine that gets slower does so for both."""
-    ways: dict[str, list[dict[str, float]]] = {"alone": [], "beside a hanging receiver": []}
+async def _fill(at: Bench, waiting: int, *, rooms: int) -> None:
+    """So many events that wait for the hanging receiver, in one room or each in a room of its own."""
+    room_ids = [str(uuid4()) for _ in range(rooms)]
+    queued: set[str] = set()
+    now = datetime.now(UTC)
+    for begin in range(0, waiting, FILL_AT_ONCE):
+        chosen = [room_ids[number % rooms] for number in range(begin, min(begin + FILL_AT_ONCE, waiting))]
+        await at.db.write(partial(_queue, at=at, room_ids=chosen, known=queued, now=now))
+        queued.update(chosen)
+    if at.db.engine.dialect.name == "postgresql":
+        with at.db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("ANALYZE"))  # as autovacuum does within a minute
+
+
+def _queue(tx: Transaction, at: Bench, room_ids: list[str], known: set[str], now: datetime) -> None:
+    room: dict[str, Any] = {"max_participants": 10, "enable_recording": False, "webhook_event_failover_url": ""}
+    room |= {"account_id": at.account_id, "created_at": now, "updated_at": now}
+    if new := [{"id": room_id, **room} for room_id in dict.fromkeys(room_ids) if room_id not in known]:
+        tx.execute(schema.rooms.insert(), new)
+    delivery: dict[str, Any] = {"account_id": at.account_id, "event_type": ParticipantJoined.event_type, "data": "{}"}
+    delivery |= {"url": at.hanging_url, "failover_url": "", "origin": webhook_queue.origin_of(at.hanging_url)}
+    delivery |= {"status": PENDING, "rounds": 0, "attempts": 0, "due_at": now, "first_at": now, "created_at": now}
+    seen = set(known)
+    rows = []
+    for room_id in room_ids:
+        stage = webhook_queue.HELD if room_id in seen else webhook_queue.READY
+        seen.add(room_id)
+        rows.append({"id": str(uuid4()), "room_id": room_id, "stage": stage, **delivery})
+    tx.execute(DELIVERIES.insert(), rows)
+
+
+async def run(rounds: int, waiting: int, database: str | None) -> dict[str, Any]:
+    """All ways in turn, so that a machine that gets slower does so for all."""
+    ways: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     for _ in range(rounds):
-        ways["alone"].append(await measure(hanging=False))
-        ways["beside a hanging receiver"].append(await measure(hanging=True))
+        for way, measured in ways.items():
+            measured.append(await measure(way, waiting, database))
     medians = {
         way: {name: statistics.median(one[name] for one in measured) for name in measured[0]}
         for way, measured in ways.items()
@@ -191,13 +243,15 @@ async def run(rounds: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--waiting", type=int, default=100_000)
+    parser.add_argument("--database")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     logs.configure("error", "text")
-    figures = uvloop.run(run(arguments.rounds))
+    figures = uvloop.run(run(arguments.rounds, arguments.waiting, arguments.database))
     print(f"{figures['machine']}; medians of {arguments.rounds} rounds, in turn")
     for way, one in figures["medians"].items():
-        print(f"{way:28} p50 {one['p50_ms']:6.1f} ms   p99 {one['p99_ms']:6.1f} ms   {one['per_sec']:6.0f} events/s")
+        print(f"{way:44} p50 {one['p50_ms']:6.1f} ms   p99 {one['p99_ms']:6.1f} ms   {one['per_sec']:6.0f} events/s")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
 

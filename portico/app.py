@@ -28,7 +28,7 @@ from portico.finishing import Storage, finishing, open_storage
 from portico.gateway.server import Gateway
 from portico.media.dumps import dumps_in
 from portico.media.janus_node import JanusNode, JanusSettings
-from portico.services import api_keys, gateways, jobs, meetings, tokens, webhooks
+from portico.services import api_keys, gateways, jobs, meetings, tokens, webhook_queue
 from portico.services.tokens import TokenKeys
 from portico.signaling.effects import CloseCode
 from portico.web import files, invitations, pages
@@ -145,7 +145,7 @@ def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[Toke
         # The database is locked by us alone, so every gateway in the table is dead, whatever the clock says.
         while gateways.reap(tx, unseen_since=datetime.max.replace(tzinfo=UTC)):
             pass
-        webhooks.release_all(tx)
+        webhook_queue.release_all(tx)
         jobs.take_over(tx, dumps_in(settings.data_dir).place)
     room_id = meetings.first_room(tx, at)
     return keys, Welcome(new_key, f"{settings.base_url}/meet/{room_id}#{tokens.invite(keys, room_id)}")

@@ -24,6 +24,13 @@ from sqlalchemy import (
     text,
 )
 
+
+def _of_stage(stage: str, *columns: str) -> Index:
+    """An index of the deliveries of one stage only."""
+    where = text(f"stage = '{stage}'")
+    return Index(f"ix_webhook_deliveries_{stage}", *columns, sqlite_where=where, postgresql_where=where)
+
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_N_label)s",
@@ -211,18 +218,16 @@ webhook_deliveries = Table(
     Column("status", String(16), nullable=False),  # pending, delivered, failed
     Column("rounds", Integer, nullable=False),  # finished since the beginning or the last replay
     Column("attempts", Integer, nullable=False),  # HTTP requests ever
+    Column("stage", String(8)),  # of a pending one: ready, held, later, leased (services/webhook_queue.py)
     Column("due_at", Instant),  # null once it is no longer pending
     Column("leased_until", Instant),  # while somebody is at it
     Column("first_at", Instant, nullable=False),  # the retries' clock starts here; a replay moves it
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("finished_at", Instant),
-    Index(
-        "ix_webhook_deliveries_due",
-        "due_at",
-        sqlite_where=text("status = 'pending'"),
-        postgresql_where=text("status = 'pending'"),
-    ),
+    _of_stage("ready", "account_id", "origin", "url", "due_at", "seq"),
+    _of_stage("later", "due_at"),
+    _of_stage("leased", "leased_until"),
     Index(
         "ix_webhook_deliveries_unproven",
         "room_id",

@@ -1,14 +1,11 @@
 """Deliveries of events to developers' webhooks: an outbox whose rows are made with the facts and worked off later."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import uuid4
 
-from sqlalchemy import Row, Select, and_, bindparam, exists, func, or_, select
+from sqlalchemy import bindparam, case, func, select
 
 from portico.core.errors import NotFound
 from portico.core.events import CompositionCompleted, CompositionFailed
@@ -17,23 +14,29 @@ from portico.db.engine import Transaction
 from portico.db.schema import Instant
 from portico.db.statements import insert_if_absent
 from portico.db.wakeup import announce
+from portico.services import webhook_queue
+from portico.services.webhook_queue import LATER, LEASED
 
 DELIVERIES = schema.webhook_deliveries
 ATTEMPTS = schema.webhook_attempts
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
-LEASE = timedelta(seconds=10)
-"""Added to the time that two attempts may take; a claimed delivery is tried again by whoever comes after that."""
-TIMEOUT_SECS = 2
-"""How long an attempt may take when the room does not say (contract section 6.4)."""
-CLAIM_MAX = 200
 _OF_COMPOSITIONS = (CompositionCompleted.event_type, CompositionFailed.event_type)
 
 # Built once: on the way of every event, building a statement would cost as much as running it.
 _ROOM = schema.rooms.c
-_DESTINATION = select(_ROOM.webhook_event_url, _ROOM.webhook_event_failover_url, _ROOM.webhook_timeout_secs).where(
-    _ROOM.id == bindparam("room")
+# Locks the room: which of its events is the first that was not tried changes under this lock only. It is weaker than
+# the one of lock_room, so that rows which refer to the room may be inserted meanwhile.
+_DESTINATION = (
+    select(_ROOM.webhook_event_url, _ROOM.webhook_event_failover_url, _ROOM.webhook_timeout_secs)
+    .where(_ROOM.id == bindparam("room"))
+    .with_for_update(key_share=True)
 )
-_INSERT_DELIVERY = DELIVERIES.insert()
+_ROOM_OF_DELIVERY = (
+    select(_ROOM.id)
+    .where(_ROOM.id == select(DELIVERIES.c.room_id).where(DELIVERIES.c.id == bindparam("delivery")).scalar_subquery())
+    .with_for_update(key_share=True)
+)
+_INSERT_DELIVERY = DELIVERIES.insert().values(stage=webhook_queue.new_stage(bindparam("of_room")))
 _COUNT_ATTEMPT = (
     DELIVERIES.update()
     .where(DELIVERIES.c.id == bindparam("delivery"))
@@ -51,9 +54,15 @@ _CONCLUDE = (
         rounds=DELIVERIES.c.rounds + 1,
         leased_until=None,
         status=bindparam("new_status"),
+        stage=bindparam("new_stage"),
         due_at=bindparam("due"),
         finished_at=bindparam("finished"),
     )
+)
+_BEGIN_ANEW = (
+    DELIVERIES.update()
+    .where(DELIVERIES.c.id == bindparam("delivery"))
+    .values(leased_until=None, stage=webhook_queue.replayed_stage())
 )
 
 
@@ -76,7 +85,8 @@ def enqueue(
     destination: Destination | None = None,
 ) -> None:
     """Queue an event for `destination`, by default the room's webhook as it is set now; without a URL for nobody."""
-    to = destination or tx.execute(_DESTINATION, {"room": room_id}).one()
+    room = tx.execute(_DESTINATION, {"room": room_id}).one()
+    to = destination or room
     if not to.webhook_event_url:
         return
     delivery = {
@@ -88,7 +98,7 @@ def enqueue(
         "url": to.webhook_event_url,
         "failover_url": to.webhook_event_failover_url,
         "timeout_secs": to.webhook_timeout_secs,
-        "origin": _origin(to.webhook_event_url),
+        "origin": webhook_queue.origin_of(to.webhook_event_url),
         "status": PENDING,
         "rounds": 0,
         "attempts": 0,
@@ -96,87 +106,8 @@ def enqueue(
         "first_at": now,
         "created_at": now,
     }
-    tx.execute(_INSERT_DELIVERY, delivery)
+    tx.execute(_INSERT_DELIVERY, delivery | {"of_room": room_id})
     announce(tx, "deliveries")
-
-
-@dataclass(slots=True)
-class Load:
-    """What a worker is at: which deliveries, how many to each URL and to each origin, and how many it may have."""
-
-    urls: Counter[str]
-    origins: Counter[str]
-    url_max: int
-    origin_max: int
-    ids: set[str] = field(default_factory=set)
-
-    def full_urls(self) -> list[str]:
-        """URLs that must not get more."""
-        return [url for url, number in self.urls.items() if number >= self.url_max]
-
-    def full_origins(self) -> list[str]:
-        """Origins that must not get more."""
-        return [origin for origin, number in self.origins.items() if number >= self.origin_max]
-
-
-def claim(tx: Transaction, load: Load, *, now: datetime, limit: int) -> list[Row[Any]]:
-    """Lease up to `limit` due deliveries, in order, that fit beside what the worker is at.
-
-    An event waits until the events before it in its room were tried once; not until they arrived.
-    """
-    due = _due(load, now).limit(min(limit, CLAIM_MAX)).with_for_update(skip_locked=True, of=DELIVERIES)
-    urls, origins = Counter(load.urls), Counter(load.origins)
-    claimed = []
-    for delivery in tx.execute(due).all():
-        is_free = urls[delivery.url] < load.url_max and origins[delivery.origin] < load.origin_max
-        # Our own leases may look expired: the clock was moved, or the database kept us waiting.
-        if is_free and delivery.id not in load.ids:
-            urls[delivery.url] += 1
-            origins[delivery.origin] += 1
-            claimed.append(delivery)
-    by_lease: dict[timedelta, list[str]] = {}
-    for delivery in claimed:
-        attempts = timedelta(seconds=2 * (delivery.timeout_secs or TIMEOUT_SECS))
-        by_lease.setdefault(attempts + LEASE, []).append(delivery.id)
-    for lease, ids in by_lease.items():
-        tx.execute(DELIVERIES.update().where(DELIVERIES.c.id.in_(ids)).values(leased_until=now + lease))
-    return claimed
-
-
-def release(tx: Transaction, ids: Sequence[str]) -> None:
-    """Nobody is at these claimed deliveries after all."""
-    tx.execute(DELIVERIES.update().where(DELIVERIES.c.id.in_(ids)).values(leased_until=None))
-
-
-def release_all(tx: Transaction) -> None:
-    """For a process that knows to be the only one: whatever was leased, its holder is gone."""
-    leased = DELIVERIES.c.leased_until.is_not(None)
-    tx.execute(DELIVERIES.update().where(DELIVERIES.c.status == PENDING, leased).values(leased_until=None))
-
-
-def next_due_at(tx: Transaction) -> datetime | None:
-    """When the next pending delivery wants to be tried; None when there is none."""
-    when = select(DELIVERIES.c.due_at).where(DELIVERIES.c.status == PENDING).order_by(DELIVERIES.c.due_at).limit(1)
-    due: datetime | None = tx.execute(when).scalar_one_or_none()
-    return due
-
-
-def _due(load: Load, now: datetime) -> Select[Any]:
-    earlier = DELIVERIES.alias("earlier")
-    held_back = exists().where(
-        earlier.c.room_id == DELIVERIES.c.room_id,
-        earlier.c.seq < DELIVERIES.c.seq,
-        earlier.c.status == PENDING,
-        earlier.c.rounds == 0,
-    )
-    free = or_(DELIVERIES.c.leased_until.is_(None), DELIVERIES.c.leased_until <= now)
-    wanted = and_(DELIVERIES.c.status == PENDING, DELIVERIES.c.due_at <= now, free, ~held_back)
-    chosen = select(DELIVERIES).where(wanted).order_by(DELIVERIES.c.due_at, DELIVERIES.c.seq)
-    if full := load.full_urls():
-        chosen = chosen.where(DELIVERIES.c.url.not_in(full))
-    if full := load.full_origins():
-        chosen = chosen.where(DELIVERIES.c.origin.not_in(full))
-    return chosen
 
 
 def record_attempt(
@@ -225,12 +156,15 @@ def conclude_round(
 
     Unless a replay was asked for meanwhile, so that `since` is not the delivery's `first_at` any more: that comes next.
     """
+    room_id = tx.execute(_ROOM_OF_DELIVERY, {"delivery": delivery_id}).scalar_one()
     if delivered or next_due is None:
-        outcome = {"new_status": DELIVERED if delivered else FAILED, "due": None, "finished": now}
+        status = DELIVERED if delivered else FAILED
+        outcome = {"new_status": status, "new_stage": None, "due": None, "finished": now}
     else:
-        outcome = {"new_status": PENDING, "due": next_due, "finished": None}
+        outcome = {"new_status": PENDING, "new_stage": LATER, "due": next_due, "finished": None}
     if tx.execute(_CONCLUDE, {"delivery": delivery_id, "since": since, **outcome}).rowcount == 0:
-        tx.execute(DELIVERIES.update().where(DELIVERIES.c.id == delivery_id).values(leased_until=None))
+        tx.execute(_BEGIN_ANEW, {"delivery": delivery_id})
+    webhook_queue.advance(tx, room_id)
     announce(tx, "deliveries")  # the room's next event may go now
 
 
@@ -241,20 +175,23 @@ def replay(tx: Transaction, account_id: str | None, delivery_id: str, *, now: da
     A composition's own URLs cannot change, so its event goes where it went.
     """
     ours = [DELIVERIES.c.id == delivery_id, *([DELIVERIES.c.account_id == account_id] if account_id else [])]
-    delivery = tx.execute(select(DELIVERIES).where(*ours).with_for_update()).first()
-    if delivery is None:
+    room_id = tx.execute(select(DELIVERIES.c.room_id).where(*ours)).scalar_one_or_none()
+    if room_id is None:
         raise NotFound
-    room = tx.execute(_DESTINATION, {"room": delivery.room_id}).one()
+    room = tx.execute(_DESTINATION, {"room": room_id}).one()
+    delivery = tx.execute(select(DELIVERIES).where(*ours).with_for_update()).one()
     destination = {}
     if room.webhook_event_url and delivery.event_type not in _OF_COMPOSITIONS:
         destination = {
             "url": room.webhook_event_url,
             "failover_url": room.webhook_event_failover_url,
             "timeout_secs": room.webhook_timeout_secs,
-            "origin": _origin(room.webhook_event_url),
+            "origin": webhook_queue.origin_of(room.webhook_event_url),
         }
     again = {"status": PENDING, "rounds": 0, "due_at": now, "first_at": now, "finished_at": None}
-    tx.execute(DELIVERIES.update().where(DELIVERIES.c.id == delivery_id).values(**again, **destination))
+    # While a worker is sending it, the replay comes after that (conclude_round).
+    stage = case((DELIVERIES.c.stage == LEASED, DELIVERIES.c.stage), else_=webhook_queue.replayed_stage())
+    tx.execute(DELIVERIES.update().where(DELIVERIES.c.id == delivery_id).values(stage=stage, **again, **destination))
     announce(tx, "deliveries")
 
 
@@ -270,8 +207,3 @@ def sweep(tx: Transaction, *, before: datetime, limit: int = 500) -> int:
     seqs = [row.seq for row in aged]
     tx.execute(events.delete().where(events.c.seq.in_(seqs)))
     return len(forgotten) + len(seqs)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.lower()}"

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,8 +13,8 @@ from sqlalchemy import Row
 
 from portico.core import retry
 from portico.db.engine import Database, Transaction
-from portico.services import webhooks
-from portico.services.webhooks import Load
+from portico.services import webhook_queue, webhooks
+from portico.services.webhook_queue import Load
 from portico.worker.sender import Outcome, Sender
 from portico.worker.taking import take
 
@@ -23,10 +22,13 @@ log = structlog.get_logger()
 
 IN_FLIGHT_MAX = 1024
 """Deliveries that this process is at."""
+PER_ACCOUNT_MAX = 512
 PER_ORIGIN_MAX = 128
+"""Of one account, as is PER_URL_MAX: what is slow for one account is not slow for another."""
 PER_URL_MAX = 32
 FREE_SHARE = 8
-"""Receivers that hang take their own share and no more: to one URL never more than this part of what is still free."""
+"""Receivers that hang take their own share and no more: to one URL never more than this part of what is still free,
+to an origin four of these parts, to the receivers of an account six."""
 POLL_SECS = 1.0
 """The rows are the truth: they are looked at this often even if no hint came."""
 SWEEP_SECS = 60.0
@@ -52,7 +54,7 @@ class Deliveries:
         self._retry_for = retry_for
         self._keep_for = keep_for
         self._wake = asyncio.Event()
-        self._at = Load(Counter(), Counter(), PER_URL_MAX, PER_ORIGIN_MAX)
+        self._load = Load(PER_ACCOUNT_MAX, PER_ORIGIN_MAX, PER_URL_MAX)
         self._running: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
 
@@ -95,36 +97,31 @@ class Deliveries:
         if room <= 0:
             return False
         now = self._clock()
-        due = await self._db.read(webhooks.next_due_at)
-        if due is None or due > now:
-            return False
         share = max(1, room // FREE_SHARE)
-        self._at.url_max, self._at.origin_max = min(PER_URL_MAX, share), min(PER_ORIGIN_MAX, 4 * share)
-        claim = partial(webhooks.claim, load=self._at, now=now, limit=room)
-        claimed = await take(self._db.write(claim), self._give_back)
-        for delivery in claimed:
-            self._at.urls[delivery.url] += 1
-            self._at.origins[delivery.origin] += 1
-            self._at.ids.add(delivery.id)
-            task = asyncio.create_task(self._deliver(delivery))
-            self._running.add(task)
-            task.add_done_callback(partial(self._done, delivery))
-        return bool(claimed)
+        self._load.url_max, self._load.origin_max = min(PER_URL_MAX, share), min(PER_ORIGIN_MAX, 4 * share)
+        self._load.account_max = min(PER_ACCOUNT_MAX, 6 * share)
+        choice = await self._db.read(partial(webhook_queue.choose, load=self._load, now=now, limit=room))
+        if choice.overdue:
+            await self._db.write(partial(webhook_queue.make_ready, ids=choice.overdue, now=now))
+        if choice.ready:
+            claim = partial(webhook_queue.claim, ids=choice.ready, now=now)
+            for delivery in await take(self._db.write(claim), self._give_back):
+                self._load.begin(delivery)
+                task = asyncio.create_task(self._deliver(delivery))
+                self._running.add(task)
+                task.add_done_callback(partial(self._done, delivery))
+        return bool(choice.ready or choice.overdue)
 
     async def _give_back(self, unwanted: Sequence[Row[Any]]) -> None:
         """Whoever comes next may send them at once."""
         try:
-            await self._db.write(partial(webhooks.release, ids=[delivery.id for delivery in unwanted]))
+            await self._db.write(partial(webhook_queue.release, ids=[delivery.id for delivery in unwanted]))
         except Exception:
             log.exception("deliveries were left to their lease")
 
     def _done(self, delivery: Row[Any], task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._at.ids.discard(delivery.id)
-        for counter, name in ((self._at.urls, delivery.url), (self._at.origins, delivery.origin)):
-            counter[name] -= 1
-            if not counter[name]:
-                del counter[name]
+        self._load.end(delivery)
         self._wake.set()
 
     async def _deliver(self, delivery: Row[Any]) -> None:
@@ -154,10 +151,10 @@ class Deliveries:
         next_due = None if outcome.delivered or outcome.stop else self._next_due(delivery, wished, now)
 
         def conclude(tx: Transaction) -> None:
-            _record(tx, delivery, number, outcome)
             webhooks.conclude_round(
                 tx, delivery.id, delivered=outcome.delivered, next_due=next_due, now=now, since=delivery.first_at
             )
+            _record(tx, delivery, number, outcome)
 
         await self._db.write(conclude)
         if not outcome.delivered:

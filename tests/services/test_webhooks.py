@@ -1,9 +1,9 @@
 """The outbox: what is queued and for whom, what may be claimed, and what becomes of old rows."""
 
 import asyncio
-from collections import Counter
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -13,10 +13,12 @@ from sqlalchemy import Row
 from portico.core.errors import NotFound
 from portico.core.events import SessionStarted
 from portico.db import schema
+from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
-from portico.services import events, rooms, sessions, webhooks
-from portico.services.webhooks import ATTEMPTS, DELIVERED, DELIVERIES, FAILED, LEASE, PENDING, TIMEOUT_SECS, Load
-from tests.factories import NOW, a_participant, a_room, an_account, fact_names, rows
+from portico.services import events, rooms, sessions, webhook_queue, webhooks
+from portico.services.webhook_queue import LEASE, TIMEOUT_SECS, Load
+from portico.services.webhooks import ATTEMPTS, DELIVERED, DELIVERIES, FAILED, PENDING
+from tests.factories import NOW, a_participant, a_room, an_account, fact_names, row, rows
 
 URL = "http://receiver.example/hook"
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -28,7 +30,8 @@ class Crash(Exception):
 
 def an_event(tx: Transaction, room_id: str, now: datetime = NOW) -> str:
     """One fact of a room that has a webhook: the id of its delivery."""
-    events.record(tx, an_account(tx), SessionStarted(str(uuid4()), room_id), now)
+    account: str = row(tx, schema.rooms, room_id).account_id
+    events.record(tx, account, SessionStarted(str(uuid4()), room_id), now)
     return str(rows(tx, DELIVERIES, room_id=room_id)[-1].id)
 
 
@@ -45,11 +48,24 @@ def claim(
     at: tuple[str, ...] = (),
     url_max: int = 50,
     origin_max: int = 50,
+    account_max: int = 100,
+    load: Load | None = None,
 ) -> list[str]:
     """The ids that a worker gets which is at requests to these URLs already."""
-    origins = Counter(webhooks._origin(url) for url in at)
-    load = Load(Counter(at), origins, url_max, origin_max)
-    return [row.id for row in webhooks.claim(tx, load, now=now, limit=limit)]
+    load = load or Load(account_max, origin_max, url_max)
+    account = an_account(tx)
+    for url in at:
+        origin = webhook_queue.origin_of(url)
+        load.sending.update([(account,), (account, origin), (account, origin, url)])
+    while late := overdue(tx, now):
+        webhook_queue.make_ready(tx, late, now=now)
+    chosen = webhook_queue.choose(tx, load, now=now, limit=limit).ready
+    return [row.id for row in webhook_queue.claim(tx, chosen, now=now)]
+
+
+def overdue(tx: Transaction, now: datetime) -> list[str]:
+    """The ids of what waits for its time or its lease no more."""
+    return webhook_queue.choose(tx, Load(50, 50, 50), now=now, limit=1).overdue
 
 
 def attempt(tx: Transaction, delivery_id: str, number: int = 1) -> None:
@@ -166,17 +182,16 @@ async def test_what_is_claimed_is_leased_for_two_attempts_and_some(database: Dat
 async def test_only_what_is_due_is_claimed_and_what_is_longest_due_comes_first(database: Database) -> None:
     def check(tx: Transaction) -> None:
         made = [a_delivery(tx) for _ in range(3)]
-        assert webhooks.next_due_at(tx) == NOW
         for delivery_id, secs in zip(made, (30, 10, 20), strict=True):
             again_at(tx, delivery_id, NOW + secs * SECOND)
-        assert webhooks.next_due_at(tx) == NOW + 10 * SECOND
+        assert overdue(tx, NOW + 10 * SECOND - SECOND / 1000) == [] and overdue(tx, NOW + 10 * SECOND) == [made[1]]
         assert claim(tx, now=NOW + 9 * SECOND) == []
         assert claim(tx, now=NOW + 30 * SECOND, limit=2) == [made[1], made[2]]
         finish(tx, made[0])
         finish(tx, made[1], delivered=False)
         finish(tx, made[2])
         assert [one(tx, each).status for each in made] == [DELIVERED, FAILED, DELIVERED]
-        assert webhooks.next_due_at(tx) is None and claim(tx, now=NOW + DAY) == []
+        assert overdue(tx, NOW + DAY) == [] and claim(tx, now=NOW + DAY) == []
 
     await database.write(check)
 
@@ -198,19 +213,19 @@ async def test_a_rooms_events_are_claimed_one_after_the_other_until_they_were_tr
 
 
 async def test_a_url_and_an_origin_get_their_share_and_no_more(database: Database) -> None:
-    busy, beside, upper = "http://h.example/a", "http://h.example/b", "http://H.EXAMPLE/c"
+    busy, beside, upper = "http://H.EXAMPLE/a", "http://H.example/b", "http://h.example/c"
 
     def check(tx: Transaction) -> None:
         made = {url: [a_delivery(tx, url) for _ in range(4)] for url in (busy, beside, upper, URL)}
         limits = partial(claim, tx, url_max=3, origin_max=5)
         assert limits() == [*made[busy][:3], *made[beside][:2], *made[URL][:3]]
-        webhooks.release_all(tx)
+        webhook_queue.release_all(tx)
         assert limits(at=(busy, busy)) == [*made[busy][:1], *made[beside][:2], *made[URL][:3]]
-        webhooks.release_all(tx)
+        webhook_queue.release_all(tx)
         assert limits(at=(busy,) * 3) == [*made[beside][:2], *made[URL][:3]]
-        webhooks.release_all(tx)
+        webhook_queue.release_all(tx)
         assert limits(at=(busy,) * 3 + (upper,) * 2) == made[URL][:3]
-        webhooks.release_all(tx)
+        webhook_queue.release_all(tx)
         assert limits(at=(URL,) * 3, limit=1) == made[busy][:1]
 
     await database.write(check)
@@ -224,6 +239,145 @@ async def test_many_for_a_full_url_do_not_hide_the_others(database: Database) ->
         assert claim(tx, at=(URL,) * 3, url_max=3, limit=10) == [other]
 
     await database.write(check)
+
+
+async def test_an_account_gets_its_share_and_no_more(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        own = [a_delivery(tx, f"http://{number}.example/") for number in range(6)]
+        others = [a_delivery(tx, f"http://{number}.example/", account="other") for number in range(2)]
+        assert sorted(claim(tx, account_max=3)) == sorted([*own[:3], *others])
+
+    await database.write(check)
+
+
+async def test_what_is_slow_for_one_account_is_not_slow_for_another(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        a_delivery(tx)
+        other = a_delivery(tx, account="other")
+        assert claim(tx, at=(URL,) * 3, url_max=3) == [other]
+
+    await database.write(check)
+
+
+async def test_every_receiver_has_its_turn_when_fewer_may_be_sent_than_are_ready(database: Database) -> None:
+    load = Load(100, 100, 100)
+
+    def check(tx: Transaction) -> None:
+        urls = [f"http://{origin}.example/{path}" for origin in "ab" for path in "xyz"]
+        made = {url: [a_delivery(tx, url) for _ in range(3)] for url in urls}
+        turns = [claim(tx, limit=3, load=load) for _ in range(6)]
+        assert sorted(chain(*turns)) == sorted(chain(*made.values()))
+        assert [{each.origin[7] for each in map(partial(one, tx), turn)} for turn in turns[:2]] == [{"a"}, {"b"}]
+
+    await database.write(check)
+
+
+async def test_a_replayed_event_waits_only_for_earlier_ones(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        account, room_id = an_account(tx), a_room(tx, webhook_event_url=URL)
+        first, second, third, fourth = (an_event(tx, room_id) for _ in range(4))
+        for each in (first, second):
+            assert claim(tx) == [each]
+            finish(tx, each, delivered=False)
+        for each in (first, second):
+            webhooks.replay(tx, account, each, now=NOW)
+        assert sorted(claim(tx)) == sorted([first, third])
+        again_at(tx, first, NOW + DAY)
+        assert claim(tx) == [second]
+        again_at(tx, third, NOW + DAY)
+        assert claim(tx) == []
+        again_at(tx, second, NOW + DAY)
+        assert claim(tx) == [fourth]
+
+    await database.write(check)
+
+
+async def test_a_replay_of_what_is_being_sent_comes_after_that(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        delivery_id = a_delivery(tx)
+        (claimed,) = claim(tx)
+        webhooks.replay(tx, an_account(tx), claimed, now=NOW + SECOND)
+        assert claim(tx, now=NOW + SECOND) == []
+        webhooks.conclude_round(tx, claimed, delivered=False, next_due=NOW + DAY, now=NOW + SECOND, since=NOW)
+        assert claim(tx, now=NOW + SECOND) == [delivery_id]
+
+    await database.write(check)
+
+
+async def test_events_of_a_room_that_happen_at_once_are_never_forgotten(database: Database) -> None:
+    """Whatever the order of commits: as long as something waits in a room, something of it may be sent."""
+    room_id = await database.write(partial(a_room, webhook_event_url=URL))
+    await asyncio.gather(*(database.write(partial(an_event, room_id=room_id)) for _ in range(20)))
+    sent: list[str] = []
+    more = [asyncio.create_task(database.write(partial(an_event, room_id=room_id))) for _ in range(20)]
+    async with asyncio.timeout(30):
+        while len(sent) < 40:
+            for got in await database.write(claim):
+                sent.append(got)
+                await database.write(partial(finish, delivery_id=got))
+    made = [row.id for row in await database.read(partial(rows, table=DELIVERIES))]
+    assert sent == made
+    await asyncio.gather(*more)
+
+
+@pytest.mark.parametrize("waiting", ["in one room", "in many rooms"])
+async def test_choosing_looks_at_what_may_be_sent_and_not_at_what_waits(sqlite_url: str, waiting: str) -> None:
+    """Counted in steps of SQLite's machine, which no load of this one changes."""
+    database = open_database(sqlite_url)
+    load = Load(1000, 500, 3)
+
+    def fill(tx: Transaction, number: int) -> None:
+        room_id = a_room(tx, webhook_event_url=URL)
+        for _ in range(number):
+            an_event(tx, room_id) if waiting == "in one room" else a_delivery(tx)
+
+    def steps(tx: Transaction) -> int:
+        counted = 0
+
+        def count() -> None:
+            nonlocal counted
+            counted += 1
+
+        driver: Any = tx.connection.driver_connection
+        driver.set_progress_handler(count, 1)
+        try:
+            assert webhook_queue.choose(tx, load, now=NOW, limit=100).ready == [other]
+        finally:
+            driver.set_progress_handler(None, 0)
+        return counted
+
+    try:
+        account = await database.write(an_account)
+        other = await database.write(partial(a_delivery, url="http://other.example/"))
+        load.sending[account, "http://receiver.example", URL] = 3
+        await database.write(partial(fill, number=10))
+        few = await database.read(steps)
+        await database.write(partial(fill, number=1000))
+        assert await database.read(steps) <= few + 20
+    finally:
+        await database.close()
+
+
+@pytest.mark.postgres
+async def test_postgresql_finds_what_may_be_sent_by_the_index_of_it(postgres_url: str) -> None:
+    database = open_database(postgres_url)
+
+    def plans(tx: Transaction) -> list[str]:
+        for _ in range(50):
+            a_delivery(tx)
+        tx.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        values = {"account_id": "a", "origin": "o", "url": "u", "after": "", "limit": 10}
+        found = []
+        for statement in (*map(webhook_queue._next_parts, range(3)), webhook_queue._of_url()):
+            told = tx.exec_driver_sql("EXPLAIN " + str(statement.compile(dialect=tx.dialect)), values)
+            found.append("\n".join(row[0] for row in told))
+        return found
+
+    try:
+        for plan in await database.write(plans):
+            assert "ix_webhook_deliveries_ready" in plan and "Seq Scan" not in plan and "Sort" not in plan, plan
+    finally:
+        await database.close()
 
 
 async def test_nobody_claims_what_another_has(database: Database) -> None:
@@ -243,7 +397,7 @@ async def test_leases_of_a_worker_that_is_gone_can_be_released(database: Databas
     def check(tx: Transaction) -> None:
         made = [a_delivery(tx), a_delivery(tx)]
         assert claim(tx) == made
-        webhooks.release_all(tx)
+        webhook_queue.release_all(tx)
         assert claim(tx) == made
 
     await database.write(check)

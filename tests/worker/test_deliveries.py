@@ -16,8 +16,9 @@ from portico.core.retry import FIRST_ROUNDS, JITTER, LATER_ROUNDS
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database
-from portico.services import participants, sessions, webhooks
-from portico.services.webhooks import ATTEMPTS, DELIVERED, DELIVERIES, FAILED, LEASE, PENDING
+from portico.services import participants, sessions, webhook_queue, webhooks
+from portico.services.webhook_queue import LEASE
+from portico.services.webhooks import ATTEMPTS, DELIVERED, DELIVERIES, FAILED, PENDING
 from portico.worker.deliveries import PER_URL_MAX
 from portico.worker.sender import BODY_BYTES
 from tests.factories import a_participant, rows
@@ -342,13 +343,13 @@ async def test_the_only_worker_need_not_wait_for_the_lease_of_the_one_before(out
         await outbox.event(room_id)
         await receiver.wait_for(1, WITHIN)
         await stopped.stop()
-        await outbox.database.write(webhooks.release_all)
+        await outbox.database.write(webhook_queue.release_all)
         await outbox.worker()
         await outbox.delivery(room_id, status=DELIVERED)
 
 
 async def test_what_is_claimed_while_a_worker_stops_waits_for_no_lease(outbox: Outbox) -> None:
-    late = LateAnswer(outbox.database, webhooks.claim)
+    late = LateAnswer(outbox.database, webhook_queue.claim)
     async with Receiver() as receiver:
         room_id = await outbox.room(receiver.url)
         stopped = await outbox.worker(database=late)
