@@ -94,7 +94,10 @@ async def _gateway(settings: Settings, db: Database, keys: TokenKeys) -> AsyncIt
     async def on_lost(reason: str) -> None:
         await gateway.janus_lost(reason)
 
-    node = JanusNode(_janus_settings(settings), on_lost=on_lost)
+    def on_event(frame: object) -> None:
+        gateway.janus_event(frame)
+
+    node = JanusNode(_janus_settings(settings), on_lost=on_lost, on_event=on_event)
     gateway = Gateway(
         db,
         keys,
@@ -205,6 +208,7 @@ def _metrics(parts: Parts) -> CollectorRegistry:
         ("portico_deliveries_in_flight", "Webhook deliveries being sent now", lambda: parts.worker.in_flight),
         ("portico_jobs_running", "Recordings and compositions being finished now", lambda: parts.jobs.running),
         ("portico_recording_paused", "1 while the disk has no room", lambda: float(not calls.room_on_disk)),
+        ("portico_janus_events", "1 while the media server reports events", lambda: float(parts.node.reports_events)),
         ("portico_janus_up", "1 while the media server answers", lambda: float(parts.node.is_up)),
     ]
     for name, text, figure in figures:

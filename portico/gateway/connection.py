@@ -1,6 +1,7 @@
 """One browser's connection: its socket, its socket to Janus, and the dialect between them."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from portico.signaling.effects import (
     CloseCode,
     Effect,
     ExpectJoin,
+    Expel,
     Later,
     Message,
     Published,
@@ -81,6 +83,7 @@ class _End:
     code: CloseCode | None
     text: str
     left_reason: str
+    at_once: bool = False  # Janus' side is closed first
 
 
 class Connection:
@@ -90,12 +93,13 @@ class Connection:
         self._room_id = room_id
         self._browser = Browser(receive, send)
         self._around = around
-        self._dialect = Dialect()
+        self.owner = secrets.token_hex(12)
+        self._dialect = Dialect(self.owner)
         self._janus: aiohttp.ClientWebSocketResponse | None = None
         self._end: asyncio.Future[_End] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._expiry: asyncio.TimerHandle | None = None
-        self._expected: asyncio.TimerHandle | None = None  # what ends it unless its participant joins
+        self._expected: asyncio.TimerHandle | None = None  # ends it unless its participant joins
         self._due: dict[int, asyncio.TimerHandle] = {}  # by handle
         self._media: MediaRoom | None = None
         self._joining: asyncio.Future[Joined] | None = None  # set from the moment at which the participant may be in
@@ -123,6 +127,19 @@ class Connection:
         """End the connection from outside; returns at once."""
         self._finish(code, reason, _LEFT_REASONS.get(code, "left"))
 
+    @property
+    def dialect(self) -> Dialect:
+        """The conversation, to be read only."""
+        return self._dialect
+
+    def text_joined(self, room: int, username: str) -> None:
+        """A data channel of this connection joined a TextRoom."""
+        self._start(self._perform_now(partial(self._dialect.text_joined, room, username)))
+
+    def bridge_left(self, member: int) -> None:
+        """The AudioBridge does not list this member any more."""
+        self._start(self._perform_now(partial(self._dialect.bridge_left, member)))
+
     def kick(self) -> None:
         """Its participant was sent away: the SDK leaves when it hears of it, whoever does not is thrown out."""
         if not self._kicked:
@@ -140,9 +157,9 @@ class Connection:
         if self._recorder is not None:
             self._recorder.set_room_on_disk(enough)
 
-    def _finish(self, code: CloseCode | None, text: str, left_reason: str) -> None:
+    def _finish(self, code: CloseCode | None, text: str, left_reason: str, *, at_once: bool = False) -> None:
         if not self._end.done():
-            self._end.set_result(_End(code, text, "kicked" if self._kicked else left_reason))
+            self._end.set_result(_End(code, text, "kicked" if self._kicked else left_reason, at_once))
 
     def _start(self, work: Awaitable[None]) -> None:
         async def guarded() -> None:
@@ -190,16 +207,18 @@ class Connection:
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case ExpectJoin():
-                self._expect_join()
+            case ExpectJoin(secs):
+                self._expect_join(JOIN_SECS if secs is None else secs)
+            case Expel(room, username):
+                self._around.registry.expel(room, username)
             case Later(handle, secs):
                 self._say_due(handle, secs)
             case Published() | Unpublished():
                 self._note(effect)
             case Trouble(text):
                 self._log.warning(text)
-            case Close(code, reason):
-                self._finish(code, reason, _LEFT_REASONS.get(code, "left"))
+            case Close(code, reason, at_once):
+                self._finish(code, reason, _LEFT_REASONS.get(code, "left"), at_once=at_once)
 
     def _note(self, change: Published | Unpublished) -> None:
         if self._recorder is None:
@@ -267,15 +286,19 @@ class Connection:
             self._expiry.cancel()
         self._expiry = asyncio.get_running_loop().call_later(secs, end)
 
-    def _expect_join(self) -> None:
-        """From the first of these on, whatever else the browser does meanwhile."""
+    def _expect_join(self, secs: float) -> None:
+        """Start the deadline of joining. One that runs already is only made earlier, whatever the browser does."""
 
         def end() -> None:
             if self._joining is None:
                 self._finish(CloseCode.TIMED_OUT, "no participant joined", "timeout")
 
-        if self._expected is None:
-            self._expected = asyncio.get_running_loop().call_later(JOIN_SECS, end)
+        loop = asyncio.get_running_loop()
+        if self._expected is not None:
+            if self._expected.when() <= loop.time() + secs:
+                return
+            self._expected.cancel()
+        self._expected = loop.call_later(secs, end)
 
     def _say_due(self, handle: int, secs: float) -> None:
         def due() -> None:
@@ -374,6 +397,8 @@ class Connection:
     async def _leave(self, end: _End) -> None:
         written = asyncio.create_task(self._write_left(end, self._around.clock()))
         told = asyncio.create_task(self._close_browser(end))
+        if end.at_once and self._janus is not None:
+            await self._janus.close()
         await asyncio.wait({told}, timeout=TOLD_FIRST_SECS)
         # The others hear of it from Janus, which frees everything of this browser as soon as its socket goes: so the
         # row comes first, unless the database takes too long for people to be heard who are not there.

@@ -13,8 +13,10 @@ from portico.media.dumps import Dumps
 from portico.media.janus_errors import JanusError, JanusUnavailable
 from portico.media.janus_node import JanusNode
 from portico.signaling import control
-from portico.signaling.control import MediaRoom
+from portico.signaling.control import TEXTROOM, MediaRoom
+from portico.signaling.dialect import Dialect
 from portico.signaling.effects import CloseCode
+from portico.signaling.janus_events import BridgeLeft, JanusEvent, TextJoined
 
 log = structlog.get_logger()
 _ENDINGS = {
@@ -38,8 +40,24 @@ class Fact(Protocol):
 class Member(Protocol):
     """What the registry needs of a connection."""
 
+    owner: str
+    """What Janus reports of this connection's handles are marked with."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Its conversation, to be read only."""
+        ...
+
     def close(self, code: CloseCode, reason: str) -> None:
         """End the connection soon; never waits."""
+        ...
+
+    def text_joined(self, room: int, username: str) -> None:
+        """A data channel of this connection joined a TextRoom; never waits."""
+        ...
+
+    def bridge_left(self, member: int) -> None:
+        """The AudioBridge does not list this member of the room any more; never waits."""
         ...
 
     def kick(self) -> None:
@@ -71,6 +89,7 @@ class Registry:
         """For recordings, which pause without it."""
         self._rooms: dict[str, _Occupied] = {}
         self._people: dict[str, Member] = {}
+        self._owners: dict[str, Member] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     @property
@@ -89,6 +108,7 @@ class Registry:
         if occupied is None:
             occupied = self._rooms[room_id] = _Occupied(asyncio.create_task(self._open(room_id)))
         occupied.members.add(member)
+        self._owners[member.owner] = member
         try:
             # Many may wait for one opening; one of them giving up must not end it for the others.
             return await asyncio.shield(occupied.opening)
@@ -115,6 +135,44 @@ class Registry:
             else:
                 member.close(*_ENDINGS.get(str(fact.left_reason), _GONE))
 
+    def open_rooms(self) -> list[tuple[MediaRoom, list[Member]]]:
+        """The rooms that exist in Janus now, and who is connected to each."""
+        return [
+            (occupied.opening.result(), list(occupied.members))
+            for occupied in self._rooms.values()
+            if occupied.opening.done() and not occupied.opening.cancelled() and occupied.opening.exception() is None
+        ]
+
+    def receive(self, event: JanusEvent) -> None:
+        """Act on what Janus' event handler reports; never waits."""
+        match event:
+            case TextJoined(owner, room, username):
+                member = self._owners.get(owner or "")
+                if member is not None:
+                    member.text_joined(room, username)
+                else:
+                    self.expel(room, username)  # its connection has ended, and its handle is about to
+            case BridgeLeft(room, number):
+                for media, members in self.open_rooms():
+                    for member in members if media.video == room else ():
+                        member.bridge_left(number)
+
+    def expel(self, number: int, username: str) -> None:
+        """Kick this member out of the TextRoom with this number; never waits."""
+        for media, _ in self.open_rooms():
+            if media.text == number:
+                self._spawn(self._expel(media, username))
+
+    async def _expel(self, room: MediaRoom, username: str) -> None:
+        log.warning("expelled from a TextRoom", room_id=room.room_id, username=username[:64])
+        try:
+            await self._node.request(TEXTROOM, control.expel(room, username))
+        except JanusError as error:
+            if not control.is_no_member(error.code):
+                log.warning("not expelled", code=error.code, reason=error.reason)
+        except JanusUnavailable:
+            return  # the room went with Janus
+
     def set_room_on_disk(self, enough: bool) -> None:
         """Recordings pause while the disk is nearly full; calls go on."""
         self.room_on_disk = enough
@@ -129,6 +187,7 @@ class Registry:
         if occupied is None or member not in occupied.members:
             return
         occupied.members.remove(member)
+        self._owners.pop(member.owner, None)
         if participant_id is not None and occupied.opening.done():
             occupied.opening.result().streams.release(participant_id)  # who was admitted found the room open
         if not occupied.members:
@@ -138,6 +197,7 @@ class Registry:
     def forget_all(self, reason: str) -> None:
         """Janus is gone with all its rooms: only the browsers are left to be told."""
         rooms, self._rooms = self._rooms, {}
+        self._owners.clear()
         for occupied in rooms.values():
             occupied.opening.cancel()
             for member in occupied.members:

@@ -16,11 +16,13 @@ from portico.db.engine import Database
 from portico.gateway.browser import Receive, Send
 from portico.gateway.connection import SUBPROTOCOL, Connection
 from portico.gateway.registry import Registry
+from portico.gateway.room_watch import RoomWatch
 from portico.gateway.surroundings import Surroundings
 from portico.media.dumps import Dumps
 from portico.media.janus_node import JanusNode
 from portico.services import gateways, sessions
 from portico.services.tokens import TokenKeys
+from portico.signaling import janus_events
 from portico.signaling.effects import CloseCode
 
 log = structlog.get_logger()
@@ -79,7 +81,8 @@ class Gateway:
         )
         await self._sweep()  # before anybody can join: a session that was empty long ago must not go on
         self._db.commits.listen("participants", self._wake)
-        for_ever = (self._sweep_for_ever, self._beat_for_ever, self._follow_for_ever)
+        watch = RoomWatch(self.registry, self._node)
+        for_ever = (self._sweep_for_ever, self._beat_for_ever, self._follow_for_ever, watch.run)
         self._tasks = [asyncio.create_task(each()) for each in for_ever]
 
     async def stop(self) -> None:
@@ -108,6 +111,11 @@ class Gateway:
             await connection.run()
         finally:
             del self._open[connection]
+
+    def janus_event(self, frame: object) -> None:
+        """Act on a decoded frame of Janus' event handler; never waits."""
+        for event in janus_events.parse(frame):
+            self.registry.receive(event)
 
     async def janus_lost(self, reason: str) -> None:
         """Every call on this node is over: the facts first, then the browsers are told."""

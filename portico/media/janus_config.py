@@ -14,12 +14,16 @@ AUDIOBRIDGE = "janus.plugin.audiobridge"
 TEXTROOM = "janus.plugin.textroom"
 PLUGINS = (VIDEOROOM, AUDIOBRIDGE, TEXTROOM)
 TRANSPORT = "janus.transport.websockets"
+EVENT_HANDLER = "janus.eventhandler.wsevh"
 
 # Janus loads every library of a folder that is not named in `disable`. The names below are those of releases 1.0 to
 # 1.4, for a Janus whose folders we cannot find; where we find them, whatever lies there is named as well.
 _OTHER_PLUGINS = ("duktape", "echotest", "lua", "nosip", "recordplay", "sip", "streaming", "videocall", "voicemail")
 _OTHER_TRANSPORTS = ("http", "mqtt", "nanomsg", "pfunix", "rabbitmq")
 _LOGGERS = ("jsonlog",)
+_OTHER_EVENT_HANDLERS = ("gelfevh", "mqttevh", "nanomsgevh", "rabbitmqevh", "sampleevh")
+_EVENTS_KEPT_MAX = 10_000
+"""Events that Janus 1.4 keeps for us while it is not connected to us; older versions keep all of them."""
 
 _CHECKOUT = Path(__file__).parents[2]
 
@@ -84,27 +88,36 @@ def find_janus(binary: Path | None) -> Path:
     return Path(on_path)
 
 
-def write_config(settings: JanusSettings, secret: JanusSecrets, binary: Path, port: int) -> None:
+def write_config(
+    settings: JanusSettings, secret: JanusSecrets, binary: Path, port: int, events_url: str | None = None
+) -> None:
     """Writes all files of `settings.folder` anew, readable by our user alone.
 
-    Sources: the sample files janus.jcfg, janus.transport.websockets.jcfg and janus.plugin.*.jcfg of the releases
-    1.1.2 and 1.4.1, https://github.com/meetecho/janus-gateway/tree/master/conf.
+    `events_url` is the ws:// address that the event handler reports to; with None there are no events.
+    Sources: the sample files janus.jcfg, janus.transport.websockets.jcfg, janus.eventhandler.wsevh.jcfg and
+    janus.plugin.*.jcfg of the releases 1.1.2 and 1.4.1, https://github.com/meetecho/janus-gateway/tree/master/conf.
     """
     folder = settings.folder
     if len(os.fsencode(folder)) > _LONGEST_FOLDER:
         raise JanusUnavailable(f"The path {folder} is too long for Janus: choose a shorter PORTICO_DATA_DIR.")
-    plugin = _dump({"general": {"admin_key": secret.admin_key, "string_ids": False, "events": False}})
-    _write(folder / "janus.jcfg", _dump(_core_config(settings, secret, binary)))
+    _write(folder / "janus.jcfg", _dump(_core_config(settings, secret, binary, events=events_url is not None)))
     _write(folder / f"{TRANSPORT}.jcfg", _dump(_transport_config(port)))
+    _write(folder / f"{EVENT_HANDLER}.jcfg", _dump(_event_config(events_url)))
     for name in PLUGINS:
-        _write(folder / f"{name}.jcfg", plugin)
+        # The VideoRoom reports nothing that its answers to browsers do not say as well.
+        general: Mapping[str, _Value] = {
+            "admin_key": secret.admin_key,
+            "string_ids": False,
+            "events": name != VIDEOROOM,
+        }
+        _write(folder / f"{name}.jcfg", _dump({"general": general}))
 
 
 _Value = str | int | bool
 _Sections = Mapping[str, Mapping[str, _Value]]
 
 
-def _core_config(settings: JanusSettings, secret: JanusSecrets, binary: Path) -> _Sections:
+def _core_config(settings: JanusSettings, secret: JanusSecrets, binary: Path, *, events: bool) -> _Sections:
     libraries = _library_folder(binary)
     general: dict[str, _Value] = {
         "configs_folder": str(settings.folder),
@@ -123,6 +136,7 @@ def _core_config(settings: JanusSettings, secret: JanusSecrets, binary: Path) ->
     if libraries is not None:
         general["plugins_folder"] = str(libraries / "plugins")
         general["transports_folder"] = str(libraries / "transports")
+        general["events_folder"] = str(libraries / "events")
     return {
         "general": general,
         "media": {"rtp_port_range": f"{settings.rtp_ports[0]}-{settings.rtp_ports[1]}", "no_media_timer": 1},
@@ -130,7 +144,11 @@ def _core_config(settings: JanusSettings, secret: JanusSecrets, binary: Path) ->
         "plugins": {"disable": _disabled(libraries, "plugins", _OTHER_PLUGINS, PLUGINS)},
         "transports": {"disable": _disabled(libraries, "transports", _OTHER_TRANSPORTS, (TRANSPORT,))},
         "loggers": {"disable": _disabled(libraries, "loggers", _LOGGERS, ())},
-        "events": {"broadcast": False},
+        "events": {
+            "broadcast": events,
+            "disable": _disabled(libraries, "events", _OTHER_EVENT_HANDLERS, (EVENT_HANDLER,)),
+            "stats_period": 0,  # statistics of each track would be most of what is reported, and nobody reads them
+        },
     }
 
 
@@ -162,6 +180,19 @@ def _transport_config(port: int) -> _Sections:
             "wss": False,
         },
         "admin": {"admin_ws": False, "admin_wss": False},
+    }
+
+
+def _event_config(url: str | None) -> _Sections:
+    return {
+        "general": {
+            "enabled": url is not None,
+            "events": "plugins",
+            "grouping": True,
+            "json": "compact",
+            "backend": url or "",
+            "events_cap_on_reconnect": _EVENTS_KEPT_MAX,
+        }
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from portico.media.event_listener import EventListener, Receive
 from portico.media.janus_config import (
     AUDIOBRIDGE,
     PLUGINS,
@@ -48,6 +49,7 @@ class JanusNode:
     """One Janus: a child process of ours, or with `settings.url` somebody else's, which is watched just the same.
 
     `on_lost` is awaited once per loss, before anything is started again; `on_up` after each successful restart.
+    `on_event` is called with what the event handler of a child reports; somebody else's Janus reports nothing to us.
     """
 
     url: str
@@ -63,10 +65,13 @@ class JanusNode:
         *,
         on_lost: Callable[[str], Awaitable[None]],
         on_up: Callable[[], Awaitable[None]] | None = None,
+        on_event: Receive | None = None,
     ) -> None:
         self._settings = settings
         self._on_lost = on_lost
         self._on_up = on_up
+        self._on_event = on_event
+        self._listener: EventListener | None = None  # between start() and stop(), for a child with `on_event`
         self._secrets = JanusSecrets()
         self.url = settings.url or ""
         self.api_secret = settings.api_secret if settings.url else self._secrets.api_secret
@@ -76,6 +81,11 @@ class JanusNode:
         self._link: JanusLink | None = None  # set while Janus is up
         self._supervisor: asyncio.Task[None] | None = None  # runs between start() and stop()
         self._callbacks: set[asyncio.Task[None]] = set()  # on_lost and on_up that have not returned yet
+
+    @property
+    def reports_events(self) -> bool:
+        """Whether Janus' event handler is connected to us now."""
+        return self._listener is not None and self._listener.is_connected
 
     @property
     def pid(self) -> int | None:
@@ -89,6 +99,8 @@ class JanusNode:
                 folder = _private_folder(self._settings.data_dir)
                 self._lock = FolderLock(folder)
                 await end_orphans(folder)
+                if self._on_event is not None:
+                    self._listener = await EventListener.open(self._on_event)
             await self._bring_up()
         except BaseException:
             await self.stop()
@@ -110,6 +122,9 @@ class JanusNode:
                 await self._process.stop()
         finally:
             self._process = None
+            if self._listener is not None:
+                await self._listener.close()
+                self._listener = None
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
@@ -156,7 +171,8 @@ class JanusNode:
         """Starts Janus and connects to it as soon as it listens."""
         binary = find_janus(self._settings.binary)
         port = free_port()
-        write_config(self._settings, self._secrets, binary, port)
+        events_url = self._listener.url if self._listener is not None else None
+        write_config(self._settings, self._secrets, binary, port, events_url)
         self.url = f"ws://127.0.0.1:{port}"
         self._process = process = await JanusProcess.spawn(binary, folder)
         try:

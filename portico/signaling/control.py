@@ -19,6 +19,7 @@ KEYFRAME_EVERY_SECS = 20
 """Publishers are asked for one this often: recordings can be entered there, and go on after a loss."""
 _ALREADY_EXISTS = {VIDEOROOM: 427, AUDIOBRIDGE: 486, TEXTROOM: 418}
 _DOES_NOT_EXIST = {VIDEOROOM: 426, AUDIOBRIDGE: 485, TEXTROOM: 417}
+_NO_SUCH_TEXT_MEMBER = 423
 
 # Levels are measured over 25 packets (half a second); 45 is "speaking" on the scale of RFC 6464 (0 loud, 127 silent).
 _LEVELS = {
@@ -87,6 +88,11 @@ def exists_already(plugin: str, code: int) -> bool:
     return _ALREADY_EXISTS[plugin] == code
 
 
+def is_no_member(code: int) -> bool:
+    """Whether an error of the TextRoom's `kick` means that there is no such room or member."""
+    return code in (_DOES_NOT_EXIST[TEXTROOM], _NO_SUCH_TEXT_MEMBER)
+
+
 def is_gone(plugin: str, code: int) -> bool:
     """Whether an error of `destroy` means that there is no such room."""
     return _DOES_NOT_EXIST[plugin] == code
@@ -98,6 +104,21 @@ def is_gone(plugin: str, code: int) -> bool:
 def kick(room: MediaRoom, register_id: int) -> dict[str, Any]:
     """Everybody hears that this participant of the AudioBridge was kicked, the participant too."""
     return {"request": "kick", "room": room.video, "id": register_id, "secret": room.secret}
+
+
+def list_members(room: MediaRoom) -> dict[str, Any]:
+    """To the AudioBridge: who is in the room."""
+    return {"request": "listparticipants", "room": room.video, "secret": room.secret}
+
+
+def list_text_members(room: MediaRoom) -> dict[str, Any]:
+    """To the TextRoom: who is in the room."""
+    return {"request": "listparticipants", "room": room.text, "secret": room.secret}
+
+
+def expel(room: MediaRoom, username: str) -> dict[str, Any]:
+    """To the TextRoom: the member with this name is out and receives no messages any more."""
+    return {"request": "kick", "room": room.text, "username": username, "secret": room.secret}
 
 
 def moderate(room: MediaRoom, feed: int, mid: str, *, mute: bool) -> dict[str, Any]:

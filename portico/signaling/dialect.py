@@ -18,6 +18,7 @@ from portico.signaling.effects import (
     CloseCode,
     Effect,
     ExpectJoin,
+    Expel,
     Message,
     ToClient,
     ToJanus,
@@ -37,6 +38,10 @@ TRANSACTION_LENGTH_MAX = 128
 NO_TEXT_ROOM = 1
 """What a browser hears that may not send messages: its data channel opens and leads nowhere."""
 _ICE_FAILED = "ICE failed"
+_NOT_LISTED = "The media server does not list the participant any more."
+UNSEEN_SECS = 10.0
+"""From the moment at which a browser is in the TextRoom to the one at which its participant has joined. The SDK does
+the one just before the other; until then it receives messages and is not in anybody's list."""
 
 
 class _Stage(Enum):
@@ -50,7 +55,10 @@ class _Stage(Enum):
 class Dialect:
     """One browser's conversation. Feed it messages in the order of their arrival; it never waits and never fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str = "") -> None:
+        self._owner = owner
+        """What Janus is to report about handles of this connection; the browser never learns it."""
+        self._text_name: str | None = None  # under which it is in the TextRoom, as Janus has reported
         self.participant_id: str | None = None
         """Set when the participant was admitted."""
         self.said_goodbye = False
@@ -175,7 +183,7 @@ class Dialect:
             return self._refuse(message, 403, "This plugin is not for browsers.")
         if len(self._wire.handles) >= HANDLES_MAX:
             return self._refuse(message, 429, "Too many handles are attached.")
-        return [self._wire.to_janus(message, Pending("attach", plugin=plugin), plugin=plugin)]
+        return [self._wire.to_janus(message, Pending("attach", plugin=plugin), plugin=plugin, opaque_id=self._owner)]
 
     def _to_handle(self, kind: str, message: Message) -> list[Effect]:
         handle_id = message.get("handle_id")
@@ -184,6 +192,8 @@ class Dialect:
             # The SDK detaches twice, and trickles to what it has detached; it waits for these very answers.
             if kind == "message":
                 return self._refuse(message, 404, "There is no such handle.")
+            return [self._wire.answer(message, "ack" if kind == "trickle" else "success")]
+        if kind in ("hangup", "trickle") and handle.role not in policy.WITH_MEDIA:
             return [self._wire.answer(message, "ack" if kind == "trickle" else "success")]
         match kind:
             case "message":
@@ -221,14 +231,15 @@ class Dialect:
         handle.role = allowed.role
         self._own.asked(handle_id, allowed)
         if allowed.announces is not None:
+            if self._text_name not in (None, allowed.announces.participant_id):
+                return self._refuse(message, 403, "display names another participant than the one in the TextRoom.")
             self._held, self._held_join = message, (handle_id, allowed)
             return [Admit(allowed.announces.participant_id, allowed.announces.external)]
         unseen = allowed.role is Role.TEXT and self.participant_id is None
         return [*([ExpectJoin()] if unseen else []), *self._forward(message, handle_id, allowed)]
 
     def _has_its_only(self, role: Role) -> bool:
-        unique = role in (Role.REGISTER, Role.MIXER, Role.LISTENER)
-        return unique and any(handle.role is role for handle in self._wire.handles.values())
+        return role in policy.ONLY_ONE and any(handle.role is role for handle in self._wire.handles.values())
 
     def _forward(self, message: Message, handle_id: int, allowed: policy.Allowed) -> list[Effect]:
         pending = Pending(
@@ -349,7 +360,9 @@ class Dialect:
             case "hangup":
                 return self._own.end(handle_id) + self._hung_up(handle_id, message.get("reason"))
             case "detached":
-                self._wire.handles.pop(handle_id, None)
+                handle = self._wire.handles.pop(handle_id, None)
+                if handle is not None and handle.role is Role.REGISTER:
+                    return self._close(CloseCode.MEDIA_LOST, _NOT_LISTED)
                 return [*self._own.forget(handle_id), *self._order.settled(handle_id)]
             case "webrtcup":
                 return self._own.connected(handle_id)
@@ -394,6 +407,45 @@ class Dialect:
     def record(self, handle_id: int, dump: str | None) -> list[Effect]:
         """Have Janus dump the stream of this handle under this name, or stop."""
         return [] if self._own is None or handle_id not in self._wire.handles else self._own.record(handle_id, dump)
+
+    # What Janus reports of this participant, and what it lists.
+
+    @property
+    def register_id(self) -> int | None:
+        """The AudioBridge's id of the register member: who has one is in everybody's list."""
+        return self._own.register_id if self._own is not None else None
+
+    @property
+    def text_name(self) -> str | None:
+        """The name under which this connection may be in its TextRoom; None when it may not be in there at all."""
+        if self._stage is _Stage.CLOSED or self._kicked or not self._permissions.can_send_messages:
+            return None
+        return self.participant_id or self._text_name
+
+    @property
+    def may_yet_join(self) -> bool:
+        """Whether it has a data channel already and no participant yet: it may be in the TextRoom under any name."""
+        may = self.participant_id is None and self._permissions.can_send_messages and self._stage is _Stage.READY
+        return may and any(handle.role is Role.TEXT for handle in self._wire.handles.values())
+
+    def text_joined(self, room: int, username: str) -> list[Effect]:
+        """A data channel of this connection joined a TextRoom, in which it may not be, or under another's name."""
+        own_room = self._room is not None and room == self._room.text
+        if own_room and (username == self.text_name or (self.text_name is None and self.may_yet_join)):
+            self._text_name = username
+            return [] if self.participant_id is not None else [ExpectJoin(UNSEEN_SECS)]
+        expel = Expel(room, username)
+        if self._stage is _Stage.CLOSED:
+            return [expel]
+        self._stage = _Stage.CLOSED
+        reason = "The data channel joined a TextRoom that is not its own."
+        return [expel, Close(CloseCode.REFUSED, reason, at_once=True)]
+
+    def bridge_left(self, member: int) -> list[Effect]:
+        """The AudioBridge does not list this member any more: if it is our register, nobody sees the participant."""
+        if member != self.register_id or self._kicked or self._stage is _Stage.CLOSED:
+            return []
+        return self._close(CloseCode.MEDIA_LOST, _NOT_LISTED)
 
     def _refuse(self, message: Message, status: int, reason: str, code: CloseCode = CloseCode.REFUSED) -> list[Effect]:
         # The SDK closes its socket as soon as it reads a status_code, so the close code is in the message too.

@@ -65,7 +65,12 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class ExpectJoin:
-    """The browser gets a data channel, over which it can listen and speak: it has to join soon, or go."""
+    """The browser gets a data channel, over which it can listen and speak: it has to join soon, or go.
+
+    `secs` is the deadline where it is nearer than the usual one: the browser is in the TextRoom already.
+    """
+
+    secs: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,16 @@ class Close:
 
     code: CloseCode
     reason: str
+    at_once: bool = False
+    """Janus' side is closed before anything is written: the browser is where it must not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expel:
+    """Kick this member out of the TextRoom with this number."""
+
+    room: int
+    username: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +120,6 @@ class Trouble:
     text: str
 
 
-Effect = ToJanus | ToClient | CheckToken | Admit | ExpectJoin | Later | Close | Published | Unpublished | Trouble
+Effect = (
+    ToJanus | ToClient | CheckToken | Admit | ExpectJoin | Later | Close | Expel | Published | Unpublished | Trouble
+)

@@ -29,6 +29,11 @@ class OwnMedia:
         return self._presence.volume
 
     @property
+    def register_id(self) -> int | None:
+        """The AudioBridge's id of the register member, once Janus has answered its join."""
+        return self._presence.register_id
+
+    @property
     def muted(self) -> bool:
         """By the API."""
         return self._presence.muted

@@ -33,6 +33,13 @@ class Role(StrEnum):
     SUBSCRIBER = "subscriber"
 
 
+WITH_MEDIA = frozenset({Role.TEXT, Role.MIXER, Role.PUBLISHER, Role.SUBSCRIBER})
+"""Handles that have a PeerConnection. Janus takes a member that is hung up out of its room, also one without media:
+for the other roles `hangup` and `trickle` end here."""
+ONLY_ONE = frozenset({Role.TEXT, Role.REGISTER, Role.MIXER, Role.LISTENER})
+"""Roles of which a connection has one handle at a time."""
+
+
 class Refused(Exception):
     """The request is not one that a browser may send; str() says why."""
 

@@ -26,6 +26,12 @@ class Presence:
         """Per cent at which its sound goes into the mix."""
         return self._mix.volume
 
+    @property
+    def register_id(self) -> int | None:
+        """The AudioBridge's id of the register member, once Janus has answered its join."""
+        register = self._places.get(Role.REGISTER)
+        return register[1] if register is not None else None
+
     def forget(self, handle: int) -> None:
         """There is no such handle any more."""
         self._places = {role: place for role, place in self._places.items() if place[0] != handle}

@@ -55,7 +55,9 @@ async def _ask(socket: aiohttp.ClientWebSocketResponse, message: dict[str, Any])
 
 
 @contextlib.asynccontextmanager
-async def bare_janus(media_interface: str | None, janus_bin: str | None = None) -> AsyncIterator[BareJanus]:
+async def bare_janus(
+    media_interface: str | None, janus_bin: str | None = None, *, string_ids: bool = True
+) -> AsyncIterator[BareJanus]:
     """Starts a Janus on loopback with a configuration of its own and stops it at the end."""
     program = janus_bin or shutil.which("janus")
     if program is None:
@@ -63,7 +65,7 @@ async def bare_janus(media_interface: str | None, janus_bin: str | None = None) 
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bare-janus-") as name, (Path(name) / "janus.log").open("wb") as log:
         folder = Path(name)
-        _write_configuration(folder, Path(program), port, media_interface)
+        _write_configuration(folder, Path(program), port, media_interface, string_ids)
         command = [program, "-F", str(folder), "-C", f"{folder}/janus.jcfg"]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -94,7 +96,7 @@ def _plugin_root(program: Path) -> Path:
     return next(root for root in candidates if (root / "plugins").is_dir())
 
 
-def _write_configuration(folder: Path, program: Path, port: int, media_interface: str | None) -> None:
+def _write_configuration(folder: Path, program: Path, port: int, media_interface: str | None, string_ids: bool) -> None:
     root = _plugin_root(program)
     for kind, names in (("plugins", PLUGINS), ("transports", ("websockets",)), ("events", ()), ("loggers", ())):
         (folder / kind).mkdir()
@@ -120,4 +122,4 @@ general: {{
         f'general: {{ json = "compact" ws = true ws_port = {port} ws_ip = "127.0.0.1" wss = false }}\n'
     )
     for plugin in PLUGINS:
-        (folder / f"janus.plugin.{plugin}.jcfg").write_text("general: { string_ids = true }\n")
+        (folder / f"janus.plugin.{plugin}.jcfg").write_text(f"general: {{ string_ids = {str(string_ids).lower()} }}\n")

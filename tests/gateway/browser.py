@@ -26,6 +26,7 @@ _FINAL = {
     "create": "success",
     "attach": "success",
     "detach": "success",
+    "hangup": "success",
     "destroy": "success",
 }
 

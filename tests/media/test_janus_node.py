@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from portico.media.janus_config import PLUGINS, TRANSPORT, JanusSecrets, write_config
+from portico.media.janus_config import EVENT_HANDLER, PLUGINS, TRANSPORT, JanusSecrets, write_config
 from portico.media.janus_link import SUBPROTOCOL
 from portico.media.janus_node import (
     AUDIOBRIDGE,
@@ -119,7 +119,8 @@ async def test_janus_listens_on_loopback_only(node: JanusNode) -> None:
 async def test_files_and_folder_are_private(node: JanusNode, tmp_path: Path) -> None:
     folder = tmp_path / "janus"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    names = {"janus.jcfg", "janus.log", "lock", *(f"{name}.jcfg" for name in (TRANSPORT, *PLUGINS))}
+    configured = (TRANSPORT, EVENT_HANDLER, *PLUGINS)
+    names = {"janus.jcfg", "janus.log", "lock", *(f"{name}.jcfg" for name in configured)}
     assert {path.name for path in folder.iterdir()} == names
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
 
