@@ -26,6 +26,7 @@ from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
 from portico.finishing import Storage, finishing, open_storage
 from portico.gateway.server import Gateway
+from portico.media import child
 from portico.media.dumps import dumps_in
 from portico.media.janus_node import JanusNode, JanusSettings
 from portico.services import api_keys, gateways, jobs, meetings, tokens, webhook_queue
@@ -71,6 +72,7 @@ class Running:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """Start everything but the listening socket; on leaving, end everything that was started."""
+    await asyncio.to_thread(child.report)
     db = open_database(settings.database)
     try:
         await asyncio.to_thread(upgrade, db.engine)

@@ -167,8 +167,9 @@ def _mux(stream: Iterator[bytes], container: _Container, path: Path, deadline_se
     if not head:
         raise NoMedia(path.name)
     command = ["ffmpeg", *_COPY, *container.options, str(path)]
-    # Its words go to a file: nobody reads a pipe while this process writes the other one.
-    with tempfile.TemporaryFile() as words, _started(command, words.fileno()) as process:
+    # Its words go to a file, for nobody reads a pipe while this process writes the other one; to one in memory, for the
+    # disk may be what is full.
+    with os.fdopen(os.memfd_create("words"), "w+b") as words, _started(command, words.fileno()) as process:
         killer = threading.Timer(deadline_secs, process.kill)
         killer.start()
         try:

@@ -57,6 +57,11 @@ class JanusSettings:
         """Where configuration, log and lock of our own Janus live."""
         return self.data_dir.absolute() / "janus"
 
+    @property
+    def dumps(self) -> Path:
+        """Where our own Janus writes recordings."""
+        return self.data_dir.absolute() / "dumps"
+
 
 @dataclass(frozen=True)
 class JanusSecrets:
@@ -86,6 +91,13 @@ def find_janus(binary: Path | None) -> Path:
             "Janus is not installed: run script/setup, or install Debian's package janus, or set PORTICO_JANUS_BIN."
         )
     return Path(on_path)
+
+
+def program_files(binary: Path) -> list[Path]:
+    """What the program has to read beside the system's own folders: itself, its libraries, plugins and transports."""
+    program = binary.resolve()
+    libraries = [path for name in ("lib", "lib64") if (path := program.parent.parent / name).is_dir()]
+    return [binary, program, *libraries]
 
 
 def write_config(

@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 
+from portico.media import child
+from portico.media.child import Confinement
 from portico.media.event_listener import EventListener, Receive
 from portico.media.janus_config import (
     AUDIOBRIDGE,
@@ -16,6 +18,7 @@ from portico.media.janus_config import (
     JanusSecrets,
     JanusSettings,
     find_janus,
+    program_files,
     write_config,
 )
 from portico.media.janus_errors import JanusError, JanusUnavailable
@@ -174,7 +177,8 @@ class JanusNode:
         events_url = self._listener.url if self._listener is not None else None
         write_config(self._settings, self._secrets, binary, port, events_url)
         self.url = f"ws://127.0.0.1:{port}"
-        self._process = process = await JanusProcess.spawn(binary, folder)
+        rules = await asyncio.to_thread(let_janus_in, self._settings, binary)
+        self._process = process = await JanusProcess.spawn(binary, folder, rules)
         try:
             async with asyncio.timeout(START_DEADLINE):
                 while not process.has_ended:
@@ -307,6 +311,18 @@ async def _listens(port: int) -> bool:
 def _quote(process: JanusProcess) -> str:
     line = process.last_error()
     return f"; the last it said was: {line.rstrip('.')}" if line else ""
+
+
+def let_janus_in(settings: JanusSettings, binary: Path) -> Confinement:
+    """Let Janus read its configuration and add dumps; what is ours in both folders it can neither change nor move."""
+    for path in (settings.folder, *settings.folder.glob("*.jcfg")):
+        child.let_read(path)
+    # Before Janus can put a link of that name there, through which we would move files to anywhere.
+    (settings.dumps / "failed").mkdir(parents=True, exist_ok=True)
+    child.share(settings.dumps)
+    return Confinement(
+        write=[settings.dumps], read=[settings.folder, *program_files(binary)], hide=[settings.data_dir.absolute()]
+    )
 
 
 def _private_folder(data_dir: Path) -> Path:

@@ -5,7 +5,6 @@ import contextlib
 import fcntl
 import os
 import re
-import resource
 import shutil
 import signal
 import socket
@@ -14,6 +13,8 @@ from typing import IO
 
 import structlog
 
+from portico.media import child
+from portico.media.child import Confinement
 from portico.media.janus_errors import JanusUnavailable
 
 log = structlog.get_logger(__name__)
@@ -24,26 +25,21 @@ LOG_LIMIT = 8 * 1024 * 1024
 STOP_DEADLINE = 5.0
 """Seconds that Janus has to end by itself before it is killed."""
 
-# One socket per client and a few per media connection. Not simply the hard limit: where that is a thousand million,
-# as in some containers, libwebsockets reserves a table of that length.
-_MOST_OPEN_FILES = 65536
-
 
 class JanusProcess:
-    """One started Janus. It cannot outlive us: the kernel kills it when the thread that started it is gone."""
+    """One started Janus, without privileges (`child`). The kernel kills it when the thread that started it is gone."""
 
     def __init__(self, process: asyncio.subprocess.Process, log_path: Path) -> None:
         self._process = process
         self._log_path = log_path
 
     @classmethod
-    async def spawn(cls, binary: Path, folder: Path) -> "JanusProcess":
+    async def spawn(cls, binary: Path, folder: Path, rules: Confinement) -> "JanusProcess":
         """Starts Janus with the configuration in `folder`; it does not answer yet when this returns."""
         log_path = folder / "janus.log"
-        command = [*_limits(), str(binary), f"--config={folder / 'janus.jcfg'}", _mark(folder)]
-        # Not our own settings, which hold keys; and a session of its own, so that Ctrl-C reaches us alone and we end
-        # Janus in good order.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
+        janus = [str(binary), f"--config={folder / 'janus.jcfg'}", _mark(folder)]
+        # Off the loop: the first time, `confined` asks the kernel what it offers.
+        command = await asyncio.to_thread(child.confined, janus, rules)
         with _open_log(log_path) as output:
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -52,8 +48,8 @@ class JanusProcess:
                     stdout=output,
                     stderr=output,
                     cwd=folder,
-                    env=environment,
-                    start_new_session=True,
+                    env=child.environment(),
+                    start_new_session=True,  # Ctrl-C reaches us alone, and we end Janus in good order
                 )
             except OSError as error:
                 raise JanusUnavailable(f"{binary} cannot be started: {error.strerror}.") from error
@@ -171,20 +167,6 @@ def _pids_of(folder: Path) -> list[int]:
             if mark in entry.read_bytes().split(b"\0"):
                 found.append(int(entry.parent.name))
     return found
-
-
-def _limits() -> list[str]:
-    """Programs of util-linux that set what a child needs and then become Janus: no code of ours runs after fork."""
-    command = []
-    if setpriv := shutil.which("setpriv"):
-        command += [setpriv, "--pdeathsig", "KILL", "--"]
-    else:
-        log.warning("janus.outlives_us", why="setpriv of util-linux is not installed")
-    if prlimit := shutil.which("prlimit"):
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        files = _MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_OPEN_FILES)
-        command += [prlimit, f"--nofile={files}:{files}", "--"]
-    return command
 
 
 def _older(log_path: Path) -> Path:

@@ -52,6 +52,7 @@ class FinishRecording:
     def __init__(self, db: Database, store: Store, data_dir: Path, *, clock: Callable[[], datetime]) -> None:
         self._db = db
         self._store = store
+        self._data_dir = data_dir
         self._dumps = data_dir / "dumps"
         self._failed = failed_folder(self._dumps)
         self._work = working_folder(data_dir)
@@ -141,7 +142,9 @@ class FinishRecording:
         await asyncio.to_thread(_make_room, folder, sum(list(self._needed.values())[:before]))
         told_late_ms = TOLD_LATE_MS if recording.type == recordings.VIDEO else 0
         shown_from = recording.shown[0][0] - told_late_ms if recording.shown else None
-        result = await finisher_process.finish(dump, folder, not_before_ms=shown_from, salvage=salvage)
+        result = await finisher_process.finish(
+            dump, folder, not_before_ms=shown_from, salvage=salvage, data_dir=self._data_dir
+        )
         made = Made(result, objects.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:]))
         await asyncio.to_thread(_write_made, folder, made)
         return made

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from portico.media import child
+from portico.media.child import Confinement
 from portico.media.storage import StorageTrouble
 from portico.worker.jobs import JobFailed
 from portico.worker.taking import take
@@ -22,6 +25,10 @@ NICENESS = 5
 """Calls that go on come first; but somebody waits for this, and it is short."""
 DEADLINE_SECS, DEADLINE_SECS_PER_MB = 600.0, 10.0
 """Only for what would never end: next to calls that take the whole machine, an hour of sound may need minutes."""
+MEMORY_BYTES_MAX = 2 << 30
+"""Of addresses, most of which are never used: Python and ffmpeg begin with 0.3 GB."""
+SPARE_BYTES = 64 << 20
+"""What a file may be longer than twice its dump."""
 OUTPUT_BYTES_MAX = 64 * 1024
 ERRORS_BYTES_MAX = 4 * 1024
 NO_MEDIA = 3
@@ -61,16 +68,23 @@ class _Refusal(msgspec.Struct):
     error: str
 
 
-async def finish(dump: Path, folder: Path, *, not_before_ms: int | None, salvage: bool = False) -> Result:
+async def finish(
+    dump: Path, folder: Path, *, not_before_ms: int | None, salvage: bool = False, data_dir: Path | None = None
+) -> Result:
     """Make the file of one track in `folder`; FinishFailed when that cannot be done, StorageTrouble without room.
 
-    `salvage` takes what plays, even if it is less than it should be.
+    `salvage` takes what plays, even if it is less than it should be. The program sees nothing else of `data_dir`.
     """
     command = [sys.executable, "-m", "portico.media.finish", str(dump), str(folder), *(["--salvage"] * salvage)]
     if not_before_ms is not None:
         command += ["--not-before-ms", str(not_before_ms)]
     size = (await asyncio.to_thread(dump.stat)).st_size
-    status, output, errors = await run(command, DEADLINE_SECS + DEADLINE_SECS_PER_MB * size / 1_000_000)
+    command = await asyncio.to_thread(_prepare, command, dump, folder, data_dir, size)
+    try:
+        deadline_secs = DEADLINE_SECS + DEADLINE_SECS_PER_MB * size / 1_000_000
+        status, output, errors = await run(command, deadline_secs)
+    finally:
+        await asyncio.to_thread(child.take_back, folder)
     if status == NO_MEDIA:
         raise NoMedia("Nothing was recorded.")
     if status == NO_ROOM:
@@ -82,21 +96,40 @@ async def finish(dump: Path, folder: Path, *, not_before_ms: int | None, salvage
     except msgspec.MsgspecError as error:
         raise FinishFailed(f"The finisher's answer was not understood: {error}") from error
     made = Path(result.path)
-    if not made.is_relative_to(folder) or (await asyncio.to_thread(made.stat)).st_size != result.size_bytes:
+    if made.parent != folder or await asyncio.to_thread(_size_of_file, made) != result.size_bytes:
         raise FinishFailed(f"The finisher's file is not what it says: {made.name}")
     return result
 
 
+def _prepare(command: Sequence[str], dump: Path, folder: Path, data_dir: Path | None, size: int) -> list[str]:
+    """Let the program read the dump and write the folder; the command that starts it with nothing more."""
+    child.let_read(dump)
+    child.give(folder)
+    rules = Confinement(
+        write=[folder],
+        read=[dump],
+        runs_python=True,
+        hide=[data_dir] if data_dir is not None else [],
+        network=False,
+        limits={"AS": MEMORY_BYTES_MAX, "FSIZE": 2 * size + SPARE_BYTES},
+    )
+    return child.confined(command, rules)
+
+
+def _size_of_file(path: Path) -> int:
+    """-1 for what is no file: a link would lead to what the program itself may not read."""
+    status = path.lstat()
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
+
+
 async def run(command: Sequence[str], deadline_secs: float) -> tuple[int, bytes, bytes]:
     """Exit status and the ends of both outputs; killed with all its children when it is late, or we are cancelled."""
-    # Not our own settings, which hold keys; and a group of its own, so that ffmpeg ends with it.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
     process = await start(
         *_wrapped(command),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=environment,
+        env=child.environment(),
     )
     assert process.stdout is not None and process.stderr is not None
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from portico.media.child import protect
 from portico.media.janus_config import EVENT_HANDLER, PLUGINS, TRANSPORT, JanusSecrets, write_config
 from portico.media.janus_link import SUBPROTOCOL
 from portico.media.janus_node import (
@@ -23,6 +24,7 @@ from portico.media.janus_node import (
     JanusNode,
     JanusSettings,
     JanusUnavailable,
+    let_janus_in,
 )
 from portico.media.janus_process import JanusProcess, free_port
 from tests.media.conftest import Losses, MakeNode, Until
@@ -118,11 +120,14 @@ async def test_janus_listens_on_loopback_only(node: JanusNode) -> None:
 
 async def test_files_and_folder_are_private(node: JanusNode, tmp_path: Path) -> None:
     folder = tmp_path / "janus"
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    read_by_janus = 0o040 if protect().owner else 0  # by its group; nothing is written by it, or seen by others
+    assert stat.S_IMODE(folder.stat().st_mode) == (0o750 if protect().owner else 0o700)
     configured = (TRANSPORT, EVENT_HANDLER, *PLUGINS)
     names = {"janus.jcfg", "janus.log", "lock", *(f"{name}.jcfg" for name in configured)}
     assert {path.name for path in folder.iterdir()} == names
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert modes == {name: 0o600 | read_by_janus * name.endswith(".jcfg") for name in names}
+    assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {os.geteuid()}
 
 
 async def test_the_child_may_open_many_files_and_knows_no_key_of_ours(
@@ -135,6 +140,19 @@ async def test_the_child_may_open_many_files_and_knows_no_key_of_ours(
     soft, hard = next(line.split()[3:5] for line in limits.splitlines() if line.startswith("Max open files"))
     assert soft == hard
     assert b"PORTICO_" not in Path(f"/proc/{node.pid}/environ").read_bytes()
+
+
+async def test_janus_runs_without_privileges(node: JanusNode, tmp_path: Path) -> None:
+    lines = Path(f"/proc/{node.pid}/status").read_text().splitlines()
+    status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+    assert status["NoNewPrivs"] == ["1"]
+    assert {status[name][0] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
+    owner = protect().owner
+    if owner is not None:
+        assert set(status["Uid"]) == {str(owner[0])} and owner[0] != os.geteuid()
+        (tmp_path / "portico.db").touch()
+        seen = Path(f"/proc/{node.pid}/root") / tmp_path.relative_to("/")
+        assert {path.name for path in seen.iterdir()} == {"janus", "dumps"}
 
 
 async def test_a_killed_janus_is_noticed_and_replaced(node: JanusNode, losses: Losses, until: Until) -> None:
@@ -268,7 +286,7 @@ async def test_janus_own_complaint_is_what_is_quoted(binary: Path, tmp_path: Pat
     settings.folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         write_config(settings, JanusSecrets(), binary, taken.getsockname()[1])
-        process = await JanusProcess.spawn(binary, settings.folder)
+        process = await JanusProcess.spawn(binary, settings.folder, let_janus_in(settings, binary))
         assert await asyncio.wait_for(process.wait(), BEGINS_WITHIN_SECS) == "exited with status 1"
     assert process.last_error() == "No Janus API transport is available... enable at least one and restart Janus"
 
