@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Gauge
@@ -37,6 +38,8 @@ from portico.web.path_prefix import PathPrefix
 from portico.worker.deliveries import Deliveries
 from portico.worker.jobs import Jobs
 from portico.worker.sender import Sender
+
+log = structlog.get_logger()
 
 IDLE_SECS = 75
 """How long a connection may wait for its next request: longer than clients keep one (httpx, in the official SDK, 5 s),
@@ -143,7 +146,8 @@ def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[Toke
     keys = tokens.load_keys(tx, at)
     new_key = None
     if settings.api_key is not None:
-        api_keys.admit(tx, settings.api_key, api_keys.DEFAULT_ACCOUNT, at)
+        if not api_keys.admit_setting(tx, settings.api_key, at):
+            log.warning("PORTICO_API_KEY was revoked and opens nothing: choose another one")
     elif not api_keys.any_exist(tx):
         new_key = api_keys.create(tx, api_keys.DEFAULT_ACCOUNT, at)
     if tx.dialect.name == "sqlite":

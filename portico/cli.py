@@ -1,6 +1,5 @@
 """The command line: `portico serve` runs everything, `portico keys` opens accounts."""
 
-import asyncio
 import errno
 import fcntl
 import gc
@@ -8,13 +7,13 @@ import os
 import resource
 import socket
 import sys
-from functools import partial
-from typing import Annotated, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 import structlog
 import typer
 
 from portico import __version__, cli_listen, logs
+from portico.cli_keys import keys
 from portico.cli_options import add_setting_options
 from portico.cli_recordings import compositions, recordings
 from portico.cli_webhooks import webhooks
@@ -33,7 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its tables cut the names of long options off
 )
-keys = typer.Typer(help="API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(recordings, name="recordings")
@@ -106,30 +104,6 @@ def serve(**options: object) -> None:
 
 add_setting_options(serve)
 app.command()(serve)
-
-
-@keys.command("create")
-def create_key(account: Annotated[str, typer.Option(help="The account that the key opens.")] = "default") -> None:
-    """Print one new API key as the last word of the output. Works while the server runs."""
-    from portico.app import now
-    from portico.db.connect import open_database
-    from portico.db.migrate import upgrade
-    from portico.services import api_keys
-
-    if not 0 < len(account) <= 255:
-        raise Refused("The name of an account has 1 to 255 characters.")
-    settings = load()
-    make_private(settings.data_dir)
-
-    async def create() -> str:
-        db = open_database(settings.database)
-        try:
-            upgrade(db.engine)
-            return await db.write(partial(api_keys.create, account_name=account, now=now()))
-        finally:
-            await db.close()
-
-    print(f"A new API key for the account {account}, shown only now: {asyncio.run(create())}")
 
 
 @app.command()

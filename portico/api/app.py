@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from portico.api import (
+    audit_events,
     client_tokens,
     errors,
     openapi,
@@ -45,6 +46,7 @@ _ROUTERS = (
     room_compositions.router,
     webhook_deliveries.router,
     public_key.router,
+    audit_events.router,
 )
 _ROUTES = [route for router in _ROUTERS for route in router.routes]
 

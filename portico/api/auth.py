@@ -1,14 +1,33 @@
-"""API keys of requests: the Authorization header, and a memory of one second so that bursts cost one look-up."""
+"""API keys of requests: the Authorization header, a memory of one second, last uses, and a limit for wrong keys."""
 
+import asyncio
+import re
 import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import structlog
+
+from portico.core.addresses import network
+from portico.core.errors import TooManyRequests
+from portico.core.rate import Buckets, Limit
 from portico.db.engine import Database
 from portico.services import api_keys
+from portico.services.api_keys import ApiKey
+
+log = structlog.get_logger()
 
 REMEMBERED_SECS = 1.0
 """How long a revoked key may still be accepted."""
-_REMEMBERED_KEYS = 10_000
+REMEMBERED_KEYS = 10_000
+USE_NOTED_EVERY = timedelta(minutes=1)
+"""How old the last use of a key may be in its row."""
+WRONG_KEYS = Limit(20, 60)
+"""Wrong keys of one address: so many a minute are answered with 401, further ones with 429."""
+ADDRESSES_MAX = 10_000
 
 
 def bearer_key(authorization: str | None) -> str | None:
@@ -18,26 +37,95 @@ def bearer_key(authorization: str | None) -> str | None:
     return key if key and scheme.lower() == "bearer" else None
 
 
+@dataclass(slots=True)
+class _Known:
+    """A key that was valid when it was looked up, until when that counts, and when its use was last noted."""
+
+    key: ApiKey
+    until: float
+    noted: float
+
+
 class KeyRing:
-    """Knows which account a key opens. Unknown keys are looked up every time, so a new key works at once."""
+    """Knows which key a request carries. Unknown keys are looked up every time, so a new key works at once.
 
-    def __init__(self, db: Database) -> None:
+    Whoever tries wrong keys from an address is told to wait (TooManyRequests). That never concerns a key that was
+    valid before, nor one of the form that `portico keys create` makes, which nobody guesses: only keys that were
+    chosen by hand are not even looked up while their address has to wait.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._db = db
-        self._known: dict[str, tuple[str, float]] = {}
+        self._clock = clock
+        self._monotonic = monotonic
+        self._known: OrderedDict[str, _Known] = OrderedDict()  # by digest, the least recently used first
+        self._wrong = Buckets(WRONG_KEYS, ADDRESSES_MAX)
+        self._noting: set[asyncio.Task[None]] = set()
 
-    async def account_of(self, authorization: str | None) -> str | None:
-        """The account that the header's key opens, or None."""
+    async def find(self, authorization: str | None, address: str = "") -> ApiKey | None:
+        """The valid key of the header, or None, which counts as a wrong key of this address if there was one."""
         key = bearer_key(authorization)
         if key is None:
             return None
-        account_id, until = self._known.get(key, ("", 0.0))
-        if time.monotonic() < until:
-            return account_id
-        self._known.pop(key, None)
-        asked = time.monotonic()  # the answer is as old as the question: it may be revoked while that is on its way
-        found = await self._db.read(partial(api_keys.account_of, key=key))
-        if found is not None:
-            if len(self._known) >= _REMEMBERED_KEYS:
-                self._known.clear()
-            self._known[key] = (found, asked + REMEMBERED_SECS)
+        found = await self._look_up(key, address)
+        if found is None and (wait := self._count_wrong(address)):
+            raise TooManyRequests(wait)
         return found
+
+    async def account_of(self, authorization: str | None, address: str = "") -> str | None:
+        """The account that the header's key opens, or None; counts nothing."""
+        key = bearer_key(authorization)
+        found = None if key is None else await self._look_up(key, address)
+        return None if found is None else found.account_id
+
+    async def _look_up(self, key: str, address: str) -> ApiKey | None:
+        digest = api_keys.digest(key)
+        known = self._known.get(digest)
+        if known is not None and self._monotonic() < known.until:
+            return known.key
+        is_guessable = known is None and not api_keys.is_generated(key)
+        if is_guessable and (wait := self._wait_secs(address)):
+            raise TooManyRequests(wait)
+        asked = self._monotonic()  # the answer is as old as the question: it may be revoked while that is on its way
+        found = await self._db.read(partial(api_keys.find, key=key, now=self._clock()))
+        if found is None:
+            self._known.pop(digest, None)
+            return None
+        noted = known.noted if known is not None else float("-inf")
+        self._known[digest] = _Known(found, asked + REMEMBERED_SECS, self._note_use(found, noted))
+        self._known.move_to_end(digest)
+        if len(self._known) > REMEMBERED_KEYS:
+            self._known.popitem(last=False)
+        return found
+
+    def _count_wrong(self, address: str) -> int:
+        """Seconds that this address has to wait after one more wrong key; 0 when it may try another."""
+        return self._wrong.take(network(address), int(self._monotonic() * 1e9)).wait_secs
+
+    def _wait_secs(self, address: str) -> int:
+        """Seconds that this address has to wait before it may try another key."""
+        return self._wrong.wait_secs(network(address), int(self._monotonic() * 1e9))
+
+    def _note_use(self, key: ApiKey, noted: float) -> float:
+        """Have the use written, unless it was within USE_NOTED_EVERY; no request waits for it. When it was noted."""
+        now, at = self._monotonic(), self._clock()
+        every = USE_NOTED_EVERY.total_seconds()
+        if now - noted < every:
+            return noted
+        if key.last_used_at is not None and timedelta(0) <= at - key.last_used_at < USE_NOTED_EVERY:
+            return now - (at - key.last_used_at).total_seconds()  # another process wrote it
+        task = asyncio.create_task(self._write_use(key.id, at))
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
+        return now
+
+    async def _write_use(self, key_id: str, at: datetime) -> None:
+        try:
+            await self._db.write(partial(api_keys.note_use, key_id=key_id, at=at))
+        except Exception as error:  # noqa: BLE001  the request has its answer; the next minute tries again
+            log.warning("last use of a key not written", key_id=key_id, why=re.sub(r"\s+", " ", str(error)))

@@ -12,6 +12,7 @@ from portico.api.context import AccountId, Api
 from portico.api.openapi import operation
 from portico.api.paths import RoomId
 from portico.core import casting
+from portico.core.scopes import ROOMS
 from portico.core.tokens import Permissions
 from portico.services import tokens
 
@@ -26,6 +27,7 @@ router = APIRouter(prefix="/v2", tags=["Rooms Client Tokens"])
         201,
         "CreatedClientToken",
         body=(*bodies.GENERATE, *bodies.PERMISSIONS),
+        scopes=[ROOMS],
     ),
 )
 async def generate(api: Api, account_id: AccountId, room_id: RoomId, body: Body) -> Response:
@@ -45,7 +47,7 @@ async def generate(api: Api, account_id: AccountId, room_id: RoomId, body: Body)
         201,
         "RefreshedClientToken",
         body=bodies.REFRESH,
-        public=True,
+        scopes=None,
     ),
 )
 async def refresh(api: Api, room_id: RoomId, body: Body) -> Response:

@@ -45,7 +45,12 @@ class Operations(BaseRoute):
         partial: Scope | None = None
         for route, call in self._by_noun.get(_noun(path), ()):
             if found := route.path_regex.match(path):
-                chosen: dict[str, Any] = {"path_params": found.groupdict(), "endpoint": call}
+                chosen: dict[str, Any] = {
+                    "path_params": found.groupdict(),
+                    "endpoint": call,
+                    "operation_id": route.operation_id,
+                    "sufficient_scopes": sufficient_scopes(route),
+                }
                 if route.methods and method in route.methods:
                     return Match.FULL, chosen
                 partial = chosen | {"endpoint": _no_such_method}
@@ -54,6 +59,12 @@ class Operations(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await scope["endpoint"](Request(scope, receive, send))
         await response(scope, receive, send)
+
+
+def sufficient_scopes(route: APIRoute) -> tuple[str, ...]:
+    """Any of these lets a key call the operation, as the document says under `security`; none: every key may."""
+    security = (route.openapi_extra or {}).get("security", [])
+    return tuple(scope for each in security for scope in each["bearerAuth"])
 
 
 def caller(dependant: Dependant) -> Call:

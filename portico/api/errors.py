@@ -17,6 +17,7 @@ from portico.core.errors import (
     NotFound,
     PorticoError,
     SessionOver,
+    TooManyRequests,
     Unauthenticated,
 )
 
@@ -73,8 +74,7 @@ def unexpected(request: Request) -> Response:
 
 def too_many_requests(request: Request, wait_secs: int) -> Response:
     """What whoever is over the limit hears; the official SDKs wait as long as Retry-After says and try again."""
-    fault = Fault(*_HTTP_TITLES[429], f"The limit of requests is reached: wait {wait_secs} s, then try again.")
-    return answer(request, 429, [fault], {"Retry-After": str(wait_secs)})
+    return _wait(request, TooManyRequests(wait_secs, "The limit of requests is reached"))
 
 
 async def on_portico_error(request: Request, error: PorticoError) -> Response:
@@ -94,6 +94,8 @@ async def on_portico_error(request: Request, error: PorticoError) -> Response:
             return answer(request, 422, error.faults)
         case SessionOver():
             return answer(request, 422, [Fault("10027", "Unprocessable Entity", said)])
+        case TooManyRequests():
+            return _wait(request, error)
         case Busy():
             fault = Fault("10007", "Service unavailable", said)
             return answer(request, 503, [fault], {"Retry-After": str(RETRY_AFTER_SECS)})
@@ -126,6 +128,11 @@ async def on_validation_error(request: Request, error: RequestValidationError) -
         place = {"parameter": "/".join(names)} if where == "query" else {"pointer": "/" + "/".join(names)}
         faults.append(Fault("10026", "Invalid parameter type", str(each["msg"]), **place))
     return answer(request, 422, faults)
+
+
+def _wait(request: Request, refused: TooManyRequests) -> Response:
+    fault = Fault(*_HTTP_TITLES[429], str(refused))
+    return answer(request, 429, [fault], {"Retry-After": str(refused.wait_secs)})
 
 
 def _allowed(request: Request) -> str:

@@ -14,17 +14,18 @@ from portico.api.schema_parts import Schema
 from portico.core import paging
 from portico.core.casting import Member
 from portico.core.filters import Attribute
+from portico.core.scopes import SCOPES
 
 _ERRORS = {
     400: "The body is not JSON.",
     401: "No valid API key.",
-    403: "The refresh token is not good for this room, or has expired.",
+    403: "The API key lacks the scope, or the refresh token is not good for this room or has expired.",
     404: "No such resource in your account.",
     408: "The body did not arrive in time.",
     413: "The body is larger than one megabyte.",
     415: "The body is not declared as JSON.",
     422: "Something in the request is wrong; every wrong member is named.",
-    429: "More requests than the limit allows; try again after Retry-After.",
+    429: "More requests, or more wrong API keys, than the limit allows; try again after Retry-After.",
     500: "A fault of the server, written to its log under the request id.",
     503: "The server has more to do than it can; try again after Retry-After.",
 }
@@ -41,6 +42,9 @@ _FLAGS = {
     "include_sessions": "Embed each room's newest sessions, at most 250 of a room.",
     "include_participants": "Embed each session's latest participants, at most 250 of a session.",
 }
+_KEY = "An API key of your account. One with scopes may only do what they allow: " + "; ".join(
+    f"`{scope}`: {allowed}" for scope, allowed in SCOPES.items()
+)
 _INTRODUCTION = (
     "Create rooms, hand out client tokens, and see who met when. "
     "Authenticate with `Authorization: Bearer KEY`. Identifiers are UUIDs; instants are UTC. "
@@ -63,9 +67,10 @@ def operation(
     targets: Sequence[Member] | None = None,
     filters: Sequence[Attribute] | None = None,
     flags: Sequence[str] = (),
-    public: bool = False,
+    scopes: Sequence[str] | None,
 ) -> dict[str, Any]:
     """Arguments of a route decorator. `answer` names one of schemas.ANSWERS; `filters` say which of many it is about.
+    A key with any of the `scopes` may call it; every key if they are empty, and anybody without a key if None.
     The body is of these members, or `body_schema`, or the filters of an action on many, or `targets` beside which an
     action takes participants."""
     extra: dict[str, Any] = {}
@@ -83,10 +88,10 @@ def operation(
         parameters += [*_filters(filters), *_page()]
     if parameters:
         extra["parameters"] = parameters
-    if public:
-        extra["security"] = []
+    if scopes is None or scopes:
+        extra["security"] = [{"bearerAuth": [scope]} for scope in scopes or ()]
     declared: dict[int | str, Any] = {status: _success(answer, is_list=filters is not None and status == 200)}
-    declared |= {code: _error(code) for code in _possible_errors("requestBody" in extra, bool(parameters), public)}
+    declared |= {code: _error(code) for code in _possible_errors("requestBody" in extra, bool(parameters), scopes)}
     return {
         "operation_id": operation_id,
         "summary": summary,
@@ -114,15 +119,14 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
             {"name": "Room Recordings", "description": "A recording is one audio or video track of one participant."},
             {"name": "Room Compositions", "description": "A composition is one film of a session's recordings."},
             {"name": "Webhooks", "description": "Every event is delivered to its room's URL, signed, at least once."},
+            {"name": "Audit log", "description": "Every change is noted with the API key that made it."},
         ],
     )
     _forget_validation_of_fastapi(described)
     components = described.setdefault("components", {})
     components["schemas"] = schemas.RESOURCES
     components["headers"] = {name: _counter(*said) for name, said in _RATE_HEADERS.items()}
-    components["securitySchemes"] = {
-        "bearerAuth": {"type": "http", "scheme": "bearer", "description": "An API key of your account."}
-    }
+    components["securitySchemes"] = {"bearerAuth": {"type": "http", "scheme": "bearer", "description": _KEY}}
     described["security"] = [{"bearerAuth": []}]
     return described
 
@@ -135,8 +139,8 @@ def _forget_validation_of_fastapi(described: dict[str, Any]) -> None:
                 del declared["responses"]["422"]
 
 
-def _possible_errors(has_body: bool, has_query: bool, public: bool) -> list[int]:
-    codes = [403] if public else [401]
+def _possible_errors(has_body: bool, has_query: bool, scopes: Sequence[str] | None) -> list[int]:
+    codes = [403] if scopes is None else [401, 403] if scopes else [401]
     codes += [404, 429, 500, 503]
     if has_body:
         codes += [400, 408, 413, 415, 422]

@@ -11,7 +11,7 @@ from portico.core.webhook import public_key
 router = APIRouter(prefix="/v2", tags=["Webhooks"])
 
 
-@router.get("/public_key", **operation("GetPublicKey", "Retrieve the public key", 200, "PublicKey"))
+@router.get("/public_key", **operation("GetPublicKey", "Retrieve the public key", 200, "PublicKey", scopes=()))
 async def retrieve(api: Api, account_id: AccountId) -> Response:
     """What signs webhooks now, and what will from when on: let receivers accept both as soon as `next` is there."""
     now = api.clock()

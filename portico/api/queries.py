@@ -69,6 +69,13 @@ COMPOSITIONS = (
     ),
 )
 
+AUDIT_EVENTS = (
+    _created("entry"),
+    Attribute("key_id", "key_id", "uuid", "The API key that was used."),
+    Attribute("operation", "operation", "text", "The operation's id in this document, exactly."),
+    Attribute("object_id", "object_id", "text", "What was changed."),
+)
+
 _STATUSES = (PENDING, DELIVERED, FAILED)
 DELIVERIES_TO_REPLAY = (
     Attribute("status", "status", "choice", "What has become of the delivery.", _STATUSES, shows_operator=True),

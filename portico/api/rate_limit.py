@@ -3,14 +3,14 @@
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv6Address, ip_address
 
 from portico.core import rate
+from portico.core.addresses import network
 from portico.core.rate import Allowance, Limit
 
 BUCKETS_MAX = 10_000
 """Accounts, and likewise addresses, whose requests are remembered at once; those longest silent are forgotten."""
-AccountOf = Callable[[str | None], Awaitable[str | None]]
+AccountOf = Callable[[str | None, str], Awaitable[str | None]]
 
 
 class RateLimit:
@@ -30,7 +30,7 @@ class RateLimit:
         """Count one request: for the account that the header's key opens, else for the address."""
         if self._limit is None:
             return rate.UNLIMITED
-        account_id = await self._account_of(authorization)
+        account_id = await self._account_of(authorization, address)
         if account_id is None:
             return self._take(self._limit, self._addresses, network(address), 1)
         return self._take(self._limit, self._accounts, account_id, 1)
@@ -49,16 +49,3 @@ class RateLimit:
             if len(buckets) > BUCKETS_MAX:
                 buckets.popitem(last=False)
         return allowance
-
-
-def network(address: str) -> str:
-    """Whom an address belongs to: of IPv6 a customer has 64 bits of addresses, which count as one."""
-    if ":" not in address:
-        return address
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return parsed.packed[:8].hex()

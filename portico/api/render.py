@@ -174,6 +174,20 @@ def webhook_delivery(logged: Logged) -> dict[str, Any]:
     }
 
 
+def audit_event(row: Row[Any]) -> dict[str, Any]:
+    """One change, and with which key."""
+    return {
+        "id": row.id,
+        "key_id": row.key_id,
+        "operation": row.operation,
+        "object_id": row.object_id,
+        "detail": row.detail,
+        "request_id": row.request_id,
+        "created_at": instant(row.created_at),
+        "record_type": "audit_event",
+    }
+
+
 def _attempt(row: Row[Any]) -> dict[str, Any]:
     answered = row.status_code is not None
     response = {

@@ -7,9 +7,10 @@ from fastapi.responses import JSONResponse, Response
 
 from portico.api import queries, recording_schemas, render
 from portico.api.bodies import Body
-from portico.api.context import AccountId, Api
+from portico.api.context import AccountId, Api, Caller
 from portico.api.openapi import operation
 from portico.api.paths import RoomCompositionId
+from portico.core.scopes import READ, RECORDINGS
 from portico.services import compositions
 
 router = APIRouter(prefix="/v2", tags=["Room Compositions"])
@@ -23,27 +24,36 @@ router = APIRouter(prefix="/v2", tags=["Room Compositions"])
         202,
         "RoomComposition",
         body_schema=recording_schemas.COMPOSITION_REQUEST,
+        scopes=[RECORDINGS],
     ),
 )
-async def create(api: Api, account_id: AccountId, body: Body) -> Response:
+async def create(api: Api, caller: Caller, body: Body) -> Response:
     """It is made once the session is over and its recordings are completed; ask at any time.
     `progress` tells how far it is, its webhook and `status` when it is there."""
-    composition = await api.db.write(
+    composition = await api.change(
+        caller,
         partial(
             compositions.create,
-            account_id=account_id,
+            account_id=caller.account_id,
             body=body,
             regions_max=api.composition_regions_max,
             sound_by_default=api.composition_audio == "all",
             now=api.clock(),
-        )
+        ),
     )
     return JSONResponse({"data": render.composition(composition, api.link)}, 202)
 
 
 @router.get(
     "/room_compositions",
-    **operation("ListRoomCompositions", "List compositions", 200, "RoomCompositions", filters=queries.COMPOSITIONS),
+    **operation(
+        "ListRoomCompositions",
+        "List compositions",
+        200,
+        "RoomCompositions",
+        filters=queries.COMPOSITIONS,
+        scopes=[READ, RECORDINGS],
+    ),
 )
 async def list_compositions(request: Request, api: Api, account_id: AccountId) -> Response:
     """Compositions of your account, newest first."""
@@ -57,7 +67,7 @@ async def list_compositions(request: Request, api: Api, account_id: AccountId) -
 
 @router.get(
     "/room_compositions/{room_composition_id}",
-    **operation("ViewRoomComposition", "Retrieve a composition", 200, "RoomComposition"),
+    **operation("ViewRoomComposition", "Retrieve a composition", 200, "RoomComposition", scopes=[READ, RECORDINGS]),
 )
 async def retrieve(api: Api, account_id: AccountId, room_composition_id: RoomCompositionId) -> Response:
     """One composition of your account, with a fresh download link once its file is there."""
@@ -67,11 +77,11 @@ async def retrieve(api: Api, account_id: AccountId, room_composition_id: RoomCom
 
 
 @router.delete(
-    "/room_compositions/{room_composition_id}", **operation("DeleteRoomComposition", "Delete a composition", 204)
+    "/room_compositions/{room_composition_id}",
+    **operation("DeleteRoomComposition", "Delete a composition", 204, scopes=[RECORDINGS]),
 )
-async def delete(api: Api, account_id: AccountId, room_composition_id: RoomCompositionId) -> Response:
+async def delete(api: Api, caller: Caller, room_composition_id: RoomCompositionId) -> Response:
     """The composition and its file go for good. One that is being made is stopped, and no webhook tells of it."""
-    await api.db.write(
-        partial(compositions.delete, account_id=account_id, composition_id=room_composition_id, now=api.clock())
-    )
+    forget = partial(compositions.delete, account_id=caller.account_id, composition_id=room_composition_id)
+    await api.change(caller, partial(forget, now=api.clock()), room_composition_id)
     return Response(status_code=204)

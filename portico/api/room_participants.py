@@ -9,6 +9,7 @@ from portico.api import queries, render
 from portico.api.context import AccountId, Api
 from portico.api.openapi import operation
 from portico.api.paths import RoomParticipantId
+from portico.core.scopes import MODERATE, READ
 from portico.services import listing
 
 router = APIRouter(prefix="/v2", tags=["Room Participants"])
@@ -16,7 +17,14 @@ router = APIRouter(prefix="/v2", tags=["Room Participants"])
 
 @router.get(
     "/room_participants",
-    **operation("ListRoomParticipants", "List participants", 200, "RoomParticipants", filters=queries.PARTICIPANTS),
+    **operation(
+        "ListRoomParticipants",
+        "List participants",
+        200,
+        "RoomParticipants",
+        filters=queries.PARTICIPANTS,
+        scopes=[READ, MODERATE],
+    ),
 )
 async def list_participants(request: Request, api: Api, account_id: AccountId) -> Response:
     """Participants of all sessions of your account, latest join first."""
@@ -29,7 +37,7 @@ async def list_participants(request: Request, api: Api, account_id: AccountId) -
 
 @router.get(
     "/room_participants/{room_participant_id}",
-    **operation("ViewRoomParticipant", "Retrieve a participant", 200, "RoomParticipant"),
+    **operation("ViewRoomParticipant", "Retrieve a participant", 200, "RoomParticipant", scopes=[READ, MODERATE]),
 )
 async def retrieve(api: Api, account_id: AccountId, room_participant_id: RoomParticipantId) -> Response:
     """One participant of your account."""

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from portico.api import queries, render
-from portico.api.context import AccountId, Api, Context
+from portico.api.context import AccountId, Api, Caller, CallerOfOperation, Context
 from portico.api.openapi import operation
 from portico.api.paths import RoomRecordingId
 from portico.api.queries import ListQuery
+from portico.core.scopes import READ, RECORDINGS
 from portico.services import recordings
 
 router = APIRouter(prefix="/v2", tags=["Room Recordings"])
@@ -17,7 +18,14 @@ router = APIRouter(prefix="/v2", tags=["Room Recordings"])
 
 @router.get(
     "/room_recordings",
-    **operation("ListRoomRecordings", "List recordings", 200, "RoomRecordings", filters=queries.RECORDINGS),
+    **operation(
+        "ListRoomRecordings",
+        "List recordings",
+        200,
+        "RoomRecordings",
+        filters=queries.RECORDINGS,
+        scopes=[READ, RECORDINGS],
+    ),
 )
 async def list_recordings(request: Request, api: Api, account_id: AccountId) -> Response:
     """Recordings of all sessions of your account, newest first, also of deleted rooms."""
@@ -31,7 +39,7 @@ async def list_recordings(request: Request, api: Api, account_id: AccountId) -> 
 
 @router.get(
     "/room_recordings/{room_recording_id}",
-    **operation("ViewRoomRecording", "Retrieve a recording", 200, "RoomRecording"),
+    **operation("ViewRoomRecording", "Retrieve a recording", 200, "RoomRecording", scopes=[READ, RECORDINGS]),
 )
 async def retrieve(api: Api, account_id: AccountId, room_recording_id: RoomRecordingId) -> Response:
     """One recording of your account, with a fresh download link once its file is there."""
@@ -40,49 +48,50 @@ async def retrieve(api: Api, account_id: AccountId, room_recording_id: RoomRecor
     return JSONResponse({"data": shown})
 
 
-@router.delete("/room_recordings/{room_recording_id}", **operation("DeleteRoomRecording", "Delete a recording", 204))
-async def delete(api: Api, account_id: AccountId, room_recording_id: RoomRecordingId) -> Response:
+@router.delete(
+    "/room_recordings/{room_recording_id}",
+    **operation("DeleteRoomRecording", "Delete a recording", 204, scopes=[RECORDINGS]),
+)
+async def delete(api: Api, caller: Caller, room_recording_id: RoomRecordingId) -> Response:
     """The recording and its file go for good. One that is going on is not kept, and its completion is not told."""
-    await api.db.write(
-        partial(recordings.delete, account_id=account_id, recording_id=room_recording_id, now=api.clock())
-    )
+    forget = partial(recordings.delete, account_id=caller.account_id, recording_id=room_recording_id, now=api.clock())
+    await api.change(caller, forget, room_recording_id)
     return Response(status_code=204)
 
 
 @router.delete(
     "/room_recordings",
     **operation(
-        "DeleteRoomRecordings", "Delete many recordings", 201, "DeletedRoomRecordings", filters=queries.RECORDINGS
+        "DeleteRoomRecordings",
+        "Delete many recordings",
+        201,
+        "DeletedRoomRecordings",
+        filters=queries.RECORDINGS,
+        scopes=[RECORDINGS],
     ),
 )
-async def delete_many(request: Request, api: Api, account_id: AccountId) -> Response:
+async def delete_many(request: Request, api: Api, caller: Caller) -> Response:
     """Every completed recording that matches all filters; without filters all of your account. With a page, those
     that the list shows on this page. What is not completed stays and is not counted.
     Filters that nobody knows are refused: a misspelt one would delete more than was meant."""
     queries.expect_known(request)
     query = queries.read_list(request, queries.RECORDINGS)
     delete_them = _delete_page if query.names_page else _delete_all
-    deleted = await delete_them(api, account_id, query)
+    deleted = await delete_them(api, caller, query)
     return JSONResponse({"data": {"room_recordings": deleted}}, 201)
 
 
-async def _delete_page(api: Context, account_id: str, query: ListQuery) -> int:
-    return await api.db.write(
-        partial(
-            recordings.delete_page,
-            account_id=account_id,
-            page=query.page,
-            conditions=query.conditions,
-            now=api.clock(),
-        )
-    )
+async def _delete_page(api: Context, caller: CallerOfOperation, query: ListQuery) -> int:
+    delete = partial(recordings.delete_page, account_id=caller.account_id, page=query.page, conditions=query.conditions)
+    return await api.change(caller, partial(delete, now=api.clock()), detail=lambda deleted: f"deleted: {deleted}")
 
 
-async def _delete_all(api: Context, account_id: str, query: ListQuery) -> int:
+async def _delete_all(api: Context, caller: CallerOfOperation, query: ListQuery) -> int:
     """In steps, each a transaction of its own: others may write in between, and what is deleted stays deleted."""
     deleted, more = 0, True
+    account_id = caller.account_id
     step = partial(recordings.delete_some, account_id=account_id, conditions=query.conditions, now=api.clock())
     while more:
-        count, more = await api.db.write(step)
+        count, more = await api.change(caller, step, detail=lambda done: f"deleted: {done[0]}")
         deleted += count
     return deleted

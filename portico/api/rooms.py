@@ -8,28 +8,33 @@ from fastapi.responses import JSONResponse, Response
 
 from portico.api import bodies, queries, render
 from portico.api.bodies import Body
-from portico.api.context import AccountId, Api
+from portico.api.context import AccountId, Api, Caller
 from portico.api.openapi import operation
 from portico.api.paths import RoomId
 from portico.core import casting
 from portico.core.model import RoomSettings
+from portico.core.scopes import READ, ROOMS
 from portico.services import listing, rooms
 
 router = APIRouter(prefix="/v2", tags=["Rooms"])
 _FLAGS = ("include_sessions", "include_participants")
 
 
-@router.post("/rooms", **operation("CreateRoom", "Create a room", 201, "Room", body=bodies.ROOM))
-async def create(api: Api, account_id: AccountId, body: Body) -> Response:
+@router.post("/rooms", **operation("CreateRoom", "Create a room", 201, "Room", body=bodies.ROOM, scopes=[ROOMS]))
+async def create(api: Api, caller: Caller, body: Body) -> Response:
     """Every member is optional. Nobody is in a new room, and no session is active."""
     members: dict[str, Any] = casting.with_defaults(bodies.ROOM, body)
-    room = await api.db.write(
-        partial(rooms.create, account_id=account_id, settings=RoomSettings(**members), now=api.clock())
+    settings = RoomSettings(**members)
+    room = await api.change(
+        caller, partial(rooms.create, account_id=caller.account_id, settings=settings, now=api.clock())
     )
     return JSONResponse({"data": render.room(room)}, 201)
 
 
-@router.get("/rooms", **operation("ListRooms", "List rooms", 200, "Rooms", filters=queries.ROOMS, flags=_FLAGS))
+@router.get(
+    "/rooms",
+    **operation("ListRooms", "List rooms", 200, "Rooms", filters=queries.ROOMS, flags=_FLAGS, scopes=[READ, ROOMS]),
+)
 async def list_rooms(request: Request, api: Api, account_id: AccountId) -> Response:
     """Rooms of your account, newest first."""
     query = queries.read_list(request, queries.ROOMS, _FLAGS)
@@ -46,7 +51,9 @@ async def list_rooms(request: Request, api: Api, account_id: AccountId) -> Respo
     return queries.list_answer([render.room(room) for room in listed.items], query.page, listed.total_results)
 
 
-@router.get("/rooms/{room_id}", **operation("ViewRoom", "Retrieve a room", 200, "Room", flags=_FLAGS))
+@router.get(
+    "/rooms/{room_id}", **operation("ViewRoom", "Retrieve a room", 200, "Room", flags=_FLAGS, scopes=[READ, ROOMS])
+)
 async def retrieve(request: Request, api: Api, account_id: AccountId, room_id: RoomId) -> Response:
     """One room of your account."""
     flags = queries.read_flags(request, *_FLAGS)
@@ -62,22 +69,24 @@ async def retrieve(request: Request, api: Api, account_id: AccountId, room_id: R
     return JSONResponse({"data": render.room(room)})
 
 
-@router.patch("/rooms/{room_id}", **operation("UpdateRoom", "Change a room", 200, "Room", body=bodies.ROOM))
-async def update(api: Api, account_id: AccountId, room_id: RoomId, body: Body) -> Response:
+@router.patch(
+    "/rooms/{room_id}", **operation("UpdateRoom", "Change a room", 200, "Room", body=bodies.ROOM, scopes=[ROOMS])
+)
+async def update(api: Api, caller: Caller, room_id: RoomId, body: Body) -> Response:
     """Absent members stay as they are; null sets the default. A lower limit sends nobody out of a running call,
     recording changes with the next session, webhook settings with the next delivery."""
     changes = casting.cast(bodies.ROOM, body)
-    room = await api.db.write(
-        partial(rooms.update, account_id=account_id, room_id=room_id, changes=changes, now=api.clock())
-    )
+    change = partial(rooms.update, account_id=caller.account_id, room_id=room_id, changes=changes, now=api.clock())
+    room = await api.change(caller, change, room_id)
     return JSONResponse({"data": render.room(room)})
 
 
-@router.delete("/rooms/{room_id}", **operation("DeleteRoom", "Delete a room", 204))
-async def delete(api: Api, account_id: AccountId, room_id: RoomId) -> Response:
+@router.delete("/rooms/{room_id}", **operation("DeleteRoom", "Delete a room", 204, scopes=[ROOMS]))
+async def delete(api: Api, caller: Caller, room_id: RoomId) -> Response:
     """Everybody leaves, the session ends, tokens of the room admit nobody any more and its name is free.
     Sessions and participants stay readable by their own operations."""
-    await api.db.write(partial(rooms.delete, account_id=account_id, room_id=room_id, now=api.clock()))
+    delete_it = partial(rooms.delete, account_id=caller.account_id, room_id=room_id, now=api.clock())
+    await api.change(caller, delete_it, room_id)
     return Response(status_code=204)
 
 
@@ -90,6 +99,7 @@ async def delete(api: Api, account_id: AccountId, room_id: RoomId) -> Response:
         "RoomSessions",
         filters=queries.SESSIONS_OF_ROOM,
         flags=("include_participants",),
+        scopes=[READ, ROOMS],
     ),
 )
 async def list_sessions(request: Request, api: Api, account_id: AccountId, room_id: RoomId) -> Response:

@@ -252,6 +252,22 @@ PUBLIC_KEY = object_of(
     }
 )
 
+AUDIT_EVENT = object_of(
+    {
+        "id": uuid("Identifies the entry.", EVENT_ID),
+        "key_id": uuid("The API key that was used; null: it was done on the command line.", EVENT_ID)
+        | {"type": ["string", "null"]},
+        "operation": string("The operation's id in this document, or the command.", "UpdateRoom"),
+        "object_id": string("What was changed; null where it was many.", ROOM_ID, nullable=True),
+        "detail": string("More about it.", "deleted: 12", nullable=True),
+        "request_id": string(
+            "The `x-request-id` of the answer.", "8801d675-f5e1-449d-ad82-d5c3c56fea25", nullable=True
+        ),
+        "created_at": instant("When it was done."),
+        "record_type": constant("audit_event"),
+    }
+)
+
 ERROR = object_of(
     {
         "code": string("Number in the error catalogue.", "10033"),
@@ -316,6 +332,7 @@ RESOURCES: dict[str, Schema] = {
     "Webhook": WEBHOOK,
     "ReplayedWebhookDeliveries": REPLAYED,
     "PublicKey": PUBLIC_KEY,
+    "AuditEvent": AUDIT_EVENT,
     "PaginationMeta": META,
     "ActionResult": ACTION_RESULT,
     "Error": ERROR,
@@ -340,4 +357,5 @@ ANSWERS: dict[str, Schema] = {
     "WebhookDeliveries": _page("WebhookDelivery"),
     "ReplayedWebhookDeliveries": _item("ReplayedWebhookDeliveries"),
     "PublicKey": _item("PublicKey"),
+    "AuditEvents": _page("AuditEvent"),
 }

@@ -8,12 +8,13 @@ from fastapi.responses import JSONResponse, Response
 
 from portico.api import queries, render
 from portico.api.bodies import Body
-from portico.api.context import AccountId, Api
+from portico.api.context import AccountId, Api, Caller
 from portico.api.openapi import operation
 from portico.api.paths import WebhookDeliveryId
 from portico.core import filters
 from portico.core.errors import Fault, Invalid
 from portico.core.filters import Condition
+from portico.core.scopes import READ, ROOMS
 from portico.services import webhook_log, webhooks
 
 router = APIRouter(prefix="/v2", tags=["Webhooks"])
@@ -22,7 +23,12 @@ router = APIRouter(prefix="/v2", tags=["Webhooks"])
 @router.get(
     "/webhook_deliveries",
     **operation(
-        "GetWebhookDeliveries", "List webhook deliveries", 200, "WebhookDeliveries", filters=queries.DELIVERIES
+        "GetWebhookDeliveries",
+        "List webhook deliveries",
+        200,
+        "WebhookDeliveries",
+        filters=queries.DELIVERIES,
+        scopes=[READ],
     ),
 )
 async def list_deliveries(request: Request, api: Api, account_id: AccountId) -> Response:
@@ -37,7 +43,7 @@ async def list_deliveries(request: Request, api: Api, account_id: AccountId) -> 
 
 @router.get(
     "/webhook_deliveries/{webhook_delivery_id}",
-    **operation("GetWebhookDelivery", "Retrieve a webhook delivery", 200, "WebhookDelivery"),
+    **operation("GetWebhookDelivery", "Retrieve a webhook delivery", 200, "WebhookDelivery", scopes=[READ]),
 )
 async def retrieve(api: Api, account_id: AccountId, webhook_delivery_id: WebhookDeliveryId) -> Response:
     """One delivery of your account with its attempts."""
@@ -47,13 +53,14 @@ async def retrieve(api: Api, account_id: AccountId, webhook_delivery_id: Webhook
 
 @router.post(
     "/webhook_deliveries/{webhook_delivery_id}/actions/replay",
-    **operation("ReplayWebhookDelivery", "Deliver a webhook once more", 202, "WebhookDelivery"),
+    **operation("ReplayWebhookDelivery", "Deliver a webhook once more", 202, "WebhookDelivery", scopes=[ROOMS]),
 )
-async def replay(api: Api, account_id: AccountId, webhook_delivery_id: WebhookDeliveryId) -> Response:
+async def replay(api: Api, caller: Caller, webhook_delivery_id: WebhookDeliveryId) -> Response:
     """Whatever became of it, the event is sent again, from the first round on, to the URLs that its room has now.
     It is the same event with the same id; a receiver that knows it already may ignore it."""
-    now = api.clock()
-    await api.db.write(partial(webhooks.replay, account_id=account_id, delivery_id=webhook_delivery_id, now=now))
+    account_id = caller.account_id
+    again = partial(webhooks.replay, account_id=account_id, delivery_id=webhook_delivery_id, now=api.clock())
+    await api.change(caller, again, webhook_delivery_id)
     read = partial(webhook_log.retrieve_delivery, account_id=account_id, delivery_id=webhook_delivery_id)
     return JSONResponse({"data": render.webhook_delivery(await api.db.read(read))}, 202)
 
@@ -66,16 +73,18 @@ async def replay(api: Api, account_id: AccountId, webhook_delivery_id: WebhookDe
         202,
         "ReplayedWebhookDeliveries",
         body_filters=queries.DELIVERIES_TO_REPLAY,
+        scopes=[ROOMS],
     ),
 )
-async def replay_many(api: Api, account_id: AccountId, body: Body) -> Response:
+async def replay_many(api: Api, caller: Caller, body: Body) -> Response:
     """Every delivery that matches all members of the body, oldest first. Without `status` those that failed.
     Members that nobody knows are refused: a misspelt one would replay more than was meant."""
     conditions, now = _conditions(body), api.clock()
     replayed, after = 0, 0
     while True:
-        step = partial(webhook_log.replay_some, account_id=account_id, conditions=conditions, now=now, after=after)
-        count, last = await api.db.write(step)
+        replay_them = partial(webhook_log.replay_some, account_id=caller.account_id, conditions=conditions)
+        step = partial(replay_them, now=now, after=after)
+        count, last = await api.change(caller, step, detail=lambda done: f"replayed: {done[0]}")
         replayed += count
         if last is None:
             return JSONResponse({"data": {"webhook_deliveries": replayed}}, 202)

@@ -1,4 +1,4 @@
-"""Which addresses belong to the inside: those that a stranger's webhook URL must not make us connect to."""
+"""Which addresses belong to the inside, where a stranger's webhook URL must not lead, and which belong together."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -55,3 +55,16 @@ def is_internal(address: str | IPv4Address | IPv6Address) -> bool:
             return address not in _GLOBAL_V6 or any(address in network for network in _INSIDE_V6)
         address = address.ipv4_mapped
     return any(address in network for network in _INSIDE_V4)
+
+
+def network(address: str) -> str:
+    """Whom an address belongs to: of IPv6 a customer has 64 bits of addresses, which count as one."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return parsed.packed[:8].hex()

@@ -7,6 +7,7 @@ PorticoError
 ├── Invalid              one or more members of the request are wrong; carries every Fault
 ├── SessionOver          acting on a session that has ended
 ├── Busy                 more work is queued than can be done in time
+├── TooManyRequests      the caller has to wait before it tries again
 └── JoinRefused
     ├── RoomGone         the room does not exist (any more)
     ├── RoomFull         as many participants as max_participants are in the room
@@ -69,6 +70,14 @@ class SessionOver(PorticoError):
 
 class Busy(PorticoError):
     """Too much work is waiting; trying again later is right."""
+
+
+class TooManyRequests(PorticoError):
+    """The caller has tried too often, and has to wait for `wait_secs`."""
+
+    def __init__(self, wait_secs: int, message: str = "Too many wrong API keys came from this address") -> None:
+        super().__init__(f"{message}: wait {wait_secs} s, then try again.")
+        self.wait_secs = wait_secs
 
 
 class JoinRefused(PorticoError):

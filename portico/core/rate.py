@@ -1,6 +1,7 @@
 """How many requests somebody may make: a bucket that refills steadily, kept as the instant when it is full again."""
 
 import re
+from collections import OrderedDict
 from dataclasses import dataclass
 
 SECOND_NS = 1_000_000_000
@@ -61,6 +62,28 @@ def take(limit: Limit, full_at: int, now: int, requests: int = 1) -> tuple[int, 
     if wanted > limit.whole_ns:
         return full_at, _allowance(limit, missing, wait_ns=wanted - limit.whole_ns)
     return now + wanted, _allowance(limit, wanted)
+
+
+class Buckets:
+    """One bucket each for many callers, of whom at most `kept` are remembered: those longest silent are forgotten."""
+
+    def __init__(self, limit: Limit, kept: int) -> None:
+        self.limit = limit
+        self._kept = kept
+        self._full_at: OrderedDict[str, int] = OrderedDict()
+
+    def take(self, who: str, now: int, requests: int = 1) -> Allowance:
+        """Count requests of a caller, unless they are too many: then `wait_secs` is above zero."""
+        full_at, allowance = take(self.limit, self._full_at.get(who, 0), now, requests)
+        self._full_at[who] = full_at
+        self._full_at.move_to_end(who)
+        if len(self._full_at) > self._kept:
+            self._full_at.popitem(last=False)
+        return allowance
+
+    def wait_secs(self, who: str, now: int) -> int:
+        """How long a caller has to wait before one more request; counts nothing."""
+        return take(self.limit, self._full_at.get(who, 0), now)[1].wait_secs
 
 
 def _allowance(limit: Limit, missing: int, wait_ns: int = 0) -> Allowance:

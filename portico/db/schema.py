@@ -80,8 +80,28 @@ api_keys = Table(
     uuid_column("id", primary_key=True),
     uuid_column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("sha256", String(64), nullable=False, unique=True),  # the key itself is never stored
+    Column("name", String(255)),  # what the operator calls it
+    Column("scopes", JSON(none_as_null=True)),  # a list of core.scopes; null may do everything
+    Column("from_setting", Boolean, nullable=False, server_default=false()),  # PORTICO_API_KEY: void when that changes
     Column("created_at", Instant, nullable=False),
-    Column("revoked_at", Instant),
+    Column("last_used_at", Instant),  # written at most once a minute
+    Column("expires_at", Instant),  # while it is rotated: valid until then
+    Column("revoked_at", Instant),  # void, whatever the clock says
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    uuid_column("id", primary_key=True),
+    uuid_column("account_id", ForeignKey("accounts.id")),  # null: it concerns the installation
+    uuid_column("key_id"),  # null: changed on the command line. No foreign key: the log outlives a key's row
+    Column("operation", String(64), nullable=False),  # the operation's id in the API document, or the command
+    Column("object_id", String(255)),  # what was changed; null where an operation is about many
+    Column("request_id", String(128)),
+    Column("detail", Text),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_audit_events_account_id_created_at", "account_id", "created_at", "id"),
+    Index("ix_audit_events_created_at", "created_at"),
 )
 
 signing_keys = Table(

@@ -1,54 +1,160 @@
 """API keys and the accounts they open. Only hashes are stored: a key is shown once, when it is made."""
 
 import hashlib
+import re
 import secrets
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, or_, select
 
+from portico.core.errors import NotFound
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.db.schema import Instant
 from portico.db.statements import insert_if_absent
 
 DEFAULT_ACCOUNT = "default"
-_KEYS = schema.api_keys.c
-_ACCOUNT = select(_KEYS.account_id).where(_KEYS.sha256 == bindparam("sha256"), _KEYS.revoked_at.is_(None))
+KEYS = schema.api_keys
+ACCOUNTS = schema.accounts
+_GENERATED = re.compile(r"portico_[A-Za-z0-9_-]{43}")
+_FIND = select(KEYS.c.id, KEYS.c.account_id, KEYS.c.scopes, KEYS.c.last_used_at).where(
+    KEYS.c.sha256 == bindparam("sha256"),
+    KEYS.c.revoked_at.is_(None),
+    or_(KEYS.c.expires_at.is_(None), KEYS.c.expires_at > bindparam("now", type_=Instant)),
+)
 
 
-def create(tx: Transaction, account_name: str, now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A valid key: which account it opens, what it may do there (None: everything), and when it was last used."""
+
+    id: str
+    account_id: str
+    scopes: tuple[str, ...] | None
+    last_used_at: datetime | None
+
+
+def create(
+    tx: Transaction,
+    account_name: str,
+    now: datetime,
+    *,
+    name: str | None = None,
+    scopes: Sequence[str] | None = None,
+) -> str:
     """A new key of 256 random bits for this account, which is made when it does not exist."""
-    key = f"portico_{secrets.token_urlsafe(32)}"
-    admit(tx, key, account_name, now)
-    return key
+    return _insert_new(tx, account_named(tx, account_name, now), now, name, scopes)
 
 
 def admit(tx: Transaction, key: str, account_name: str, now: datetime) -> None:
     """Accept this very key for the account. A key that is known already stays as it is."""
     account_id = account_named(tx, account_name, now)
-    insert_if_absent(tx, schema.api_keys, id=str(uuid4()), account_id=account_id, sha256=_hash(key), created_at=now)
+    insert_if_absent(tx, KEYS, id=str(uuid4()), account_id=account_id, sha256=digest(key), created_at=now)
 
 
-def account_of(tx: Transaction, key: str) -> str | None:
-    """The account that a key opens, or None for an unknown or revoked key.
+def admit_setting(tx: Transaction, key: str, now: datetime) -> bool:
+    """Accept the key of PORTICO_API_KEY for the default account; what the setting was before is void from now on.
+
+    False when this very key was revoked: it stays so. A key that `create` made is none of the setting's, even where
+    the setting names it, and stays when the setting changes.
+    """
+    admit(tx, key, DEFAULT_ACCOUNT, now)
+    this = KEYS.c.sha256 == digest(key)
+    if not is_generated(key):
+        # Void because the setting was another meanwhile, and not because of `revoke`: it is valid again.
+        back = this & (KEYS.c.from_setting | KEYS.c.revoked_at.is_(None))
+        tx.execute(KEYS.update().where(back).values(from_setting=True, revoked_at=None))
+    former = KEYS.c.from_setting & KEYS.c.revoked_at.is_(None) & (KEYS.c.sha256 != digest(key))
+    tx.execute(KEYS.update().where(former).values(revoked_at=now))
+    return find(tx, key, now=now) is not None
+
+
+def find(tx: Transaction, key: str, *, now: datetime) -> ApiKey | None:
+    """The key, or None for an unknown or revoked one.
 
     Looking up a digest leaks nothing by its timing: an attacker cannot choose the digest's prefix.
     """
-    row = tx.execute(_ACCOUNT, {"sha256": _hash(key)}).first()
+    row = tx.execute(_FIND, {"sha256": digest(key), "now": now}).first()
+    if row is None:
+        return None
+    return ApiKey(row.id, row.account_id, None if row.scopes is None else tuple(row.scopes), row.last_used_at)
+
+
+def note_use(tx: Transaction, key_id: str, at: datetime) -> None:
+    """Write that the key was used; a later use that is written already stays."""
+    earlier = or_(KEYS.c.last_used_at.is_(None), KEYS.c.last_used_at < at)
+    tx.execute(KEYS.update().where(KEYS.c.id == key_id, earlier).values(last_used_at=at))
+
+
+def list_keys(tx: Transaction, *, account_name: str | None = None) -> list[Row[Any]]:
+    """All keys with the names of their accounts, oldest first; revoked ones too."""
+    listed = select(KEYS, ACCOUNTS.c.name.label("account")).join(ACCOUNTS).order_by(KEYS.c.created_at, KEYS.c.id)
+    if account_name is not None:
+        listed = listed.where(ACCOUNTS.c.name == account_name)
+    return list(tx.execute(listed))
+
+
+def revoke(tx: Transaction, key_id: str, *, now: datetime) -> None:
+    """The key opens nothing any more, also where PORTICO_API_KEY names it. NotFound when there is none."""
+    key = _locked(tx, key_id)
+    tx.execute(KEYS.update().where(KEYS.c.id == key_id).values(revoked_at=key.revoked_at or now, from_setting=False))
+
+
+def rotate(tx: Transaction, key_id: str, *, now: datetime, overlap: timedelta) -> str:
+    """A new key with the account, name and scopes of this one, which is valid until the overlap is over.
+
+    NotFound when there is none, or it is void already.
+    """
+    key = _locked(tx, key_id)
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+        raise NotFound(f"The API key {key_id} is void already.")
+    ends = {"expires_at": now + overlap} if overlap else {"revoked_at": now}
+    tx.execute(KEYS.update().where(KEYS.c.id == key_id).values(**ends, from_setting=False))
+    return _insert_new(tx, key.account_id, now, key.name, key.scopes)
+
+
+def owner_of(tx: Transaction, key_id: str) -> str | None:
+    """The account of a key, void ones included."""
+    row = tx.execute(select(KEYS.c.account_id).where(KEYS.c.id == key_id)).first()
     return row.account_id if row else None
 
 
 def any_exist(tx: Transaction) -> bool:
     """False before the first start has made one."""
-    return tx.execute(select(schema.api_keys.c.id).limit(1)).first() is not None
+    return tx.execute(select(KEYS.c.id).limit(1)).first() is not None
 
 
 def account_named(tx: Transaction, name: str, now: datetime) -> str:
     """The id of this account, which is made when it does not exist."""
-    insert_if_absent(tx, schema.accounts, id=str(uuid4()), name=name, created_at=now)
-    return str(tx.execute(select(schema.accounts.c.id).where(schema.accounts.c.name == name)).scalar_one())
+    insert_if_absent(tx, ACCOUNTS, id=str(uuid4()), name=name, created_at=now)
+    return str(tx.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.name == name)).scalar_one())
 
 
-def _hash(key: str) -> str:
+def is_generated(key: str) -> bool:
+    """Whether the key has the form of those that `create` makes; nobody guesses the rest of one."""
+    return _GENERATED.fullmatch(key) is not None
+
+
+def digest(key: str) -> str:
+    """What is stored of a key."""
     # A fast hash is enough: keys are random, so there is nothing to guess from a dictionary.
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+def _insert_new(tx: Transaction, account_id: str, now: datetime, name: str | None, scopes: Sequence[str] | None) -> str:
+    key = f"portico_{secrets.token_urlsafe(32)}"
+    row = {"id": str(uuid4()), "account_id": account_id, "sha256": digest(key), "created_at": now}
+    told = {"name": name, "scopes": None if scopes is None else list(scopes)}
+    tx.execute(KEYS.insert().values(**row, **told))
+    return key
+
+
+def _locked(tx: Transaction, key_id: str) -> Row[Any]:
+    key = tx.execute(select(KEYS).where(KEYS.c.id == key_id).with_for_update()).first()
+    if key is None:
+        raise NotFound(f"There is no API key {key_id}.")
+    return key

@@ -41,6 +41,7 @@ BEYOND = {
     ("post", "/webhook_deliveries/{webhook_delivery_id}/actions/replay"),
     ("post", "/webhook_deliveries/actions/replay"),
     ("get", "/public_key"),
+    ("get", "/audit_events"),
 }
 """Not in the specification of the Video API: two of another part of the hosted API, then ours."""
 

@@ -9,7 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from portico.api import operations, rate_limit
-from portico.api.rate_limit import RateLimit, network
+from portico.api.rate_limit import RateLimit
+from portico.core.addresses import network
 from portico.core.errors import Busy
 from portico.core.rate import SECOND_NS, Limit
 from portico.db.connect import open_database
@@ -146,7 +147,7 @@ class Seconds:
         self.now += int(seconds * SECOND_NS)
 
 
-async def account_named(authorization: str | None) -> str | None:
+async def account_named(authorization: str | None, address: str) -> str | None:
     return authorization
 
 
@@ -174,7 +175,7 @@ async def test_memory_is_bounded_and_addresses_displace_no_account(monkeypatch: 
 
 
 async def test_faults_of_looking_up_a_key_are_the_callers_to_answer() -> None:
-    async def busy(authorization: str | None) -> str | None:
+    async def busy(authorization: str | None, address: str) -> str | None:
         raise Busy("Later.")
 
     with pytest.raises(Busy):

@@ -30,12 +30,7 @@ def at(seconds: float) -> datetime:
 
 @pytest_asyncio.fixture
 async def account_id(database: Database) -> str:
-    def make(tx: Transaction) -> str | None:
-        return api_keys.account_of(tx, api_keys.create(tx, "one", START))
-
-    found = await database.write(make)
-    assert found is not None
-    return found
+    return await database.write(lambda tx: api_keys.account_named(tx, "one", START))
 
 
 def a_room(account_id: str, seconds: float = 0, **settings: Any) -> Callable[[Transaction], Room]:

@@ -1,0 +1,33 @@
+"""What an API key may do, in four words. A key without scopes may do everything."""
+
+from collections.abc import Collection
+
+READ, ROOMS, MODERATE, RECORDINGS = "read", "rooms", "moderate", "recordings"
+SCOPES = {
+    READ: "read everything: rooms, sessions, participants, recordings, compositions, webhook deliveries, the audit log",
+    ROOMS: "create, change and delete rooms, make client tokens, replay webhooks",
+    MODERATE: "end sessions, kick and mute participants",
+    RECORDINGS: "delete recordings, make and delete compositions, erase a participant's data",
+}
+"""The scopes, and what each allows beside reading what it acts on."""
+
+
+def parse(text: str) -> tuple[str, ...] | None:
+    """The scopes of `read,rooms` in the order of SCOPES; None for no text. ValueError with a sentence for others."""
+    named = [each.strip() for each in text.split(",")]
+    if named == [""]:
+        return None
+    if unknown := [each for each in named if each not in SCOPES]:
+        raise ValueError(f"There is no scope {unknown[0]!r}. Known are: {', '.join(SCOPES)}.")
+    return tuple(scope for scope in SCOPES if scope in named)
+
+
+def missing(held: Collection[str] | None, sufficient: Collection[str]) -> str | None:
+    """Why a key with the scopes `held` may not do what any of `sufficient` allows; None when it may.
+
+    `held` is None for a key that may do everything; an empty `sufficient` lets every key.
+    """
+    if held is None or not sufficient or any(scope in held for scope in sufficient):
+        return None
+    named = " or ".join(sufficient)
+    return f"The API key lacks the scope {named}: it has {', '.join(held) or 'none'}."

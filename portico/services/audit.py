@@ -1,0 +1,52 @@
+"""The audit log: what was changed with which API key, written in the transaction of the change itself."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Row, select, true
+
+from portico.core.filters import Condition
+from portico.core.paging import Page
+from portico.db import schema
+from portico.db.engine import Transaction
+from portico.services.listing import Listed, matching, page_of
+
+AUDIT = schema.audit_events
+DETAIL_MAX = 500
+_INSERT = AUDIT.insert()
+
+
+def record(
+    tx: Transaction,
+    *,
+    account_id: str | None,
+    key_id: str | None,
+    operation: str,
+    object_id: str | None,
+    request_id: str | None = None,
+    detail: str | None = None,
+    now: datetime,
+) -> None:
+    """Note a change. Without `key_id` it was made on the command line; `detail` is at most DETAIL_MAX characters."""
+    row = {
+        "id": str(uuid4()),
+        "account_id": account_id,
+        "key_id": key_id,
+        "operation": operation,
+        "object_id": object_id,
+        "request_id": request_id,
+        "detail": None if detail is None else detail[:DETAIL_MAX],
+        "created_at": now,
+    }
+    tx.execute(_INSERT, row)
+
+
+def list_events(
+    tx: Transaction, account_id: str | None, page: Page, conditions: Sequence[Condition] = ()
+) -> Listed[Row[Any]]:
+    """What was changed in the account, or in all of them with None; newest first."""
+    owned = true() if account_id is None else AUDIT.c.account_id == account_id
+    where = [owned, *matching(AUDIT, conditions)]
+    return page_of(tx, AUDIT, where, page, select(AUDIT), AUDIT.c.created_at)
