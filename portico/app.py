@@ -4,14 +4,14 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import select
@@ -28,6 +28,9 @@ from portico.db.migrate import upgrade
 from portico.finishing import Storage, finishing, open_storage
 from portico.gateway.server import Gateway
 from portico.media import child
+from portico.listener.connections import CAUSES, REFUSALS, Connections
+from portico.listener.limits import Limits
+from portico.listener.server import make_server
 from portico.media.dumps import dumps_in
 from portico.media.janus_node import JanusNode, JanusSettings
 from portico.services import api_keys, gateways, jobs, meetings, tokens, webhook_queue
@@ -40,14 +43,6 @@ from portico.worker.jobs import Jobs
 from portico.worker.sender import Sender
 
 log = structlog.get_logger()
-
-IDLE_SECS = 75
-"""How long a connection may wait for its next request: longer than clients keep one (httpx, in the official SDK, 5 s),
-or a request would now and then meet a connection that is just being closed."""
-WEBSOCKET_MESSAGE_MAX = 256 * 1024
-"""Bytes of one signaling message; the largest that an SDK sends, an offer with simulcast, has about 10,000."""
-PING_SECS = 10
-"""A WebSocket ping goes out this often and must be answered as fast: a half-open connection ends within 20 s."""
 
 
 def now() -> datetime:
@@ -69,6 +64,7 @@ class Running:
 
     app: FastAPI
     gateway: Gateway
+    connections: Connections
     welcome: Welcome
 
 
@@ -76,26 +72,32 @@ class Running:
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """Start everything but the listening socket; on leaving, end everything that was started."""
     await asyncio.to_thread(child.report)
+    connections = Connections(_limits(settings))
     db = open_database(settings.database)
     try:
         await asyncio.to_thread(upgrade, db.engine)
         keys, welcome = await db.write(partial(_first_rows, settings=settings, at=now()))
         webhook_keys = WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
         storage = await open_storage(settings, db, now)
-        async with _gateway(settings, db, keys) as (gateway, node), _deliveries(settings, db, webhook_keys) as worker:
+        async with (
+            _gateway(settings, db, keys, connections) as (gateway, node),
+            _deliveries(settings, db, webhook_keys) as worker,
+        ):
 
             async def on_disk_low(is_low: bool) -> None:
                 gateway.registry.set_room_on_disk(not is_low)
 
             async with finishing(settings, db, storage, on_disk_low) as runner:
-                parts = Parts(db, keys, webhook_keys, storage, gateway, node, worker, runner)
-                yield Running(_build(settings, parts), gateway, welcome)
+                parts = Parts(db, keys, webhook_keys, storage, gateway, connections, node, worker, runner)
+                yield Running(_build(settings, parts), gateway, connections, welcome)
     finally:
         await db.close()
 
 
 @asynccontextmanager
-async def _gateway(settings: Settings, db: Database, keys: TokenKeys) -> AsyncIterator[tuple[Gateway, JanusNode]]:
+async def _gateway(
+    settings: Settings, db: Database, keys: TokenKeys, connections: Connections
+) -> AsyncIterator[tuple[Gateway, JanusNode]]:
     async def on_lost(reason: str) -> None:
         await gateway.janus_lost(reason)
 
@@ -111,6 +113,7 @@ async def _gateway(settings: Settings, db: Database, keys: TokenKeys) -> AsyncIt
         grace=timedelta(seconds=settings.empty_session_grace_secs),
         token_expiry=settings.token_expiry,
         dumps=dumps_in(settings.data_dir),
+        descriptors_are_short=connections.descriptors.are_short,
     )
     await node.start()
     try:
@@ -169,6 +172,7 @@ class Parts:
     webhook_keys: WebhookKeys
     storage: Storage
     gateway: Gateway
+    connections: Connections
     node: JanusNode
     worker: Deliveries
     jobs: Jobs
@@ -217,9 +221,41 @@ def _metrics(parts: Parts) -> CollectorRegistry:
         ("portico_janus_events", "1 while the media server reports events", lambda: float(parts.node.reports_events)),
         ("portico_janus_up", "1 while the media server answers", lambda: float(parts.node.is_up)),
     ]
+    figures += [
+        ("portico_sockets", "Connections to the listening socket", lambda: parts.connections.count),
+        ("portico_sockets_without_token", "Those without a token or key", lambda: parts.connections.strangers),
+        ("portico_sockets_joining", "Those with a token that have not joined", lambda: parts.gateway.joining.count),
+        ("portico_open_files", "File descriptors in use", parts.connections.descriptors.count),
+        ("portico_open_files_max", "File descriptors at most", lambda: parts.connections.descriptors.limit),
+    ]
     for name, text, figure in figures:
         Gauge(name, text, registry=registry).set_function(figure)
+    _counts(
+        registry, "portico_sockets_refused", "Connections refused, by the limit", REFUSALS, parts.connections.refused
+    )
+    _counts(registry, "portico_sockets_aborted", "Connections ended by us, by cause", CAUSES, parts.connections.ended)
     return registry
+
+
+def _counts(registry: CollectorRegistry, name: str, text: str, causes: Iterable[str], counts: Counter[str]) -> None:
+    """Figures of a counter that others keep, one for each cause, from the start on."""
+    gauge = Gauge(name, text, ["cause"], registry=registry)
+    for cause in causes:
+        gauge.labels(cause).set_function(partial(counts.__getitem__, cause))
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        per_address=settings.sockets_per_address,
+        without_token=settings.sockets_without_token,
+        in_all=settings.sockets_max,
+        head_secs=settings.request_head_secs,
+        body_secs=settings.request_body_secs,
+        idle_secs=settings.idle_secs,
+        answer_secs=settings.answer_secs,
+        messages_per_sec=settings.messages_per_sec,
+        trusted_proxies=settings.trusted_proxies,
+    )
 
 
 def _janus_settings(settings: Settings) -> JanusSettings:
@@ -246,26 +282,12 @@ async def serve(settings: Settings, listening: socket.socket, on_ready: Callable
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with running(settings) as program:
         prefix = settings.path_prefix
-        server = uvicorn.Server(
-            uvicorn.Config(
-                PathPrefix(program.app, prefix) if prefix else program.app,
-                ws="websockets-sansio",
-                ws_max_size=WEBSOCKET_MESSAGE_MAX,
-                ws_ping_interval=PING_SECS,
-                ws_ping_timeout=PING_SECS,
-                ws_per_message_deflate=False,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=IDLE_SECS,
-                timeout_graceful_shutdown=3,
-            )
-        )
+        server = make_server(PathPrefix(program.app, prefix) if prefix else program.app, program.connections)
         # The steps of Server.serve() but for its signal handling, which would interrupt our own ends.
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
         await server.startup(sockets=[listening])
+        program.connections.start()
         serving = asyncio.create_task(server.main_loop())
         leave_out_of_collections()
         on_ready(program.welcome)
@@ -274,3 +296,4 @@ async def serve(settings: Settings, listening: socket.socket, on_ready: Callable
         server.should_exit = True
         await serving
         await server.shutdown(sockets=[listening])
+        program.connections.stop()

@@ -4,7 +4,6 @@ import errno
 import fcntl
 import gc
 import os
-import resource
 import socket
 import sys
 from typing import NoReturn, TextIO
@@ -18,6 +17,8 @@ from portico.cli_options import add_setting_options
 from portico.cli_recordings import compositions, recordings
 from portico.cli_webhooks import webhooks
 from portico.config import Settings, SettingsError, load, unknown_variables
+from portico.listener.descriptors import raise_limit
+from portico.listener.limits import BACKLOG, RECEIVE_BUFFER_BYTES
 from portico.media.janus_errors import JanusUnavailable
 from portico.startup_checks import checked, warnings
 from portico.terminal import Refused, make_private
@@ -84,7 +85,7 @@ def serve(**options: object) -> None:
     settings = load(**options)
     logs.configure(settings.log_level, settings.log_format)
     settings = checked(settings)
-    _allow_many_sockets()
+    raise_limit()
     with _data_dir(settings), _listen(settings.host, settings.port) as listening:
         for sentence in warnings(settings):
             log.warning("settings.warning", reason=sentence)
@@ -113,12 +114,6 @@ def version() -> None:
 
 
 cli_listen.add_to(app)
-
-
-def _allow_many_sockets() -> None:
-    """Two sockets for each browser, one for each delivery: as many as the system lets us have."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _print_welcome(settings: Settings, new_api_key: str | None, meeting_link: str) -> None:
@@ -170,7 +165,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(2048)
+        # Inherited by every connection: the system keeps no more of what its client sends before we read it.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        listening.listen(BACKLOG)
     except socket.gaierror:
         raise Refused(f"PORTICO_HOST {host} is not an address of this machine.") from None
     except OSError as error:

@@ -13,6 +13,7 @@ from pydantic_settings.sources import EnvSettingsSource
 
 from portico import secret_settings
 from portico import setting_values as values
+from portico.core.client_address import Network
 from portico.core.rate import Limit
 from portico.secret_settings import HOLDS_PASSWORD, SECRET, SUFFIX, SecretFileError, SecretFiles, reads_file
 
@@ -118,6 +119,24 @@ class Settings(BaseSettings):
     rate_limit: Annotated[Limit | None, NoDecode, BeforeValidator(values.rate_limit)] = Field(
         None, description="Requests that each account may make: 20/s, 600/m or 10000/h; any number if unset."
     )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(values.networks)] = Field(
+        (), description="Proxies whose X-Forwarded-For or Forwarded names the client: 127.0.0.1, 10.0.0.0/8."
+    )
+    metrics_public: bool = Field(
+        False, description="Whether /metrics answers everybody, not only this machine and holders of an API key."
+    )
+    sockets_per_address: int = Field(
+        200, ge=1, description="Connections of one address (IPv6: of its /64) without a token or key."
+    )
+    sockets_without_token: int = Field(1000, ge=1, description="Connections without a token or key, of all addresses.")
+    sockets_max: int = Field(20_000, ge=1, description="Connections in all.")
+    messages_per_sec: int = Field(
+        50, ge=1, le=10_000, description="Signaling messages that one participant may send, 20 times as many at once."
+    )
+    request_head_secs: int = Field(10, ge=1, le=3600, description="How long the head of a request may take.")
+    request_body_secs: int = Field(30, ge=1, le=3600, description="How long the body of a request may take.")
+    answer_secs: int = Field(20, ge=1, le=3600, description="How long a client may read nothing of an answer.")
+    idle_secs: int = Field(75, ge=1, le=3600, description="How long a connection may wait for its next request.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines look.")
 

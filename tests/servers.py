@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -49,8 +50,15 @@ class PorticoServer:
     """
 
     def __init__(
-        self, data_dir: Path, *, api_key: str | None = None, media_interface: str | None = None, **settings: str
+        self,
+        data_dir: Path,
+        *,
+        api_key: str | None = None,
+        media_interface: str | None = None,
+        prefix: Sequence[str] = (),
+        **settings: str,
     ) -> None:
+        """`prefix` is a command that runs the server, such as prlimit."""
         self.data_dir = data_dir
         kept = kept_port()  # while it starts, and while it is down
         weakref.finalize(self, kept.close)
@@ -60,6 +68,7 @@ class PorticoServer:
         if media_interface is not None:
             self.settings["MEDIA_INTERFACE"] = media_interface
         self.log_path = data_dir.parent / f"{data_dir.name}.log"
+        self._prefix = prefix
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: set[_Living] = set()
 
@@ -85,7 +94,7 @@ class PorticoServer:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "portico", "serve"],
+                [*self._prefix, sys.executable, "-m", "portico", "serve"],
                 env=environment,
                 cwd=self.data_dir.parent,
                 stdin=subprocess.DEVNULL,

@@ -15,11 +15,13 @@ import structlog
 from portico.core import tokens
 from portico.core.errors import Busy, JoinRefused, RoomFull, TokenRevoked
 from portico.core.tokens import Claims
+from portico.db.engine import Transaction
 from portico.gateway.browser import Browser, Closed, Receive, Send, Silent, TooSlow
 from portico.gateway.recorder import Recorder
 from portico.gateway.surroundings import Surroundings
+from portico.listener.connections import Connection as Socket
 from portico.media.janus_errors import JanusUnavailable
-from portico.services import participants
+from portico.services import participants, rooms
 from portico.services import tokens as client_tokens
 from portico.services.participants import Joined
 from portico.signaling.control import MediaRoom
@@ -89,8 +91,12 @@ class _End:
 class Connection:
     """Relays strictly in order. It ends once, for one reason, and then the participant has left."""
 
-    def __init__(self, room_id: str, receive: Receive, send: Send, around: Surroundings) -> None:
+    def __init__(
+        self, room_id: str, receive: Receive, send: Send, around: Surroundings, socket: Socket | None = None
+    ) -> None:
         self._room_id = room_id
+        self._socket = socket
+        self._joining_as: str | None = None  # the family of the token for which it counts until it joins
         self._browser = Browser(receive, send)
         self._around = around
         self.owner = secrets.token_hex(12)
@@ -241,8 +247,11 @@ class Connection:
             if goes_on and self._media is not None and self._claims is not None:
                 return self._dialect.token_accepted(token, self._media, self._claims.permissions)
             return self._refuse(401, str(refused))
-        if complaint := await self._around.db.read(partial(client_tokens.complaint_about, claims=claims)):
+        complaint, max_participants = await self._around.db.read(partial(_read_about, claims=claims))
+        if complaint:
             return self._refuse(403, complaint)
+        if not await self._enter(claims, max_participants):
+            return self._refuse(503, "Too many connections with this token have not joined; try again in a moment.")
         try:
             media = self._media or await self._open_media()
         except (JanusUnavailable, aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -251,6 +260,22 @@ class Connection:
         await self._remember(claims)
         self._expire_at(claims.expires_at, now)
         return self._dialect.token_accepted(token, media, claims.permissions)
+
+    async def _enter(self, claims: Claims, max_participants: int) -> bool:
+        """Count the socket for its token instead of for its address; False when there are too many of them."""
+        if self._joining_as is None and self._joining is None:
+            if not await self._around.joining.enter(self._room_id, claims.family, max_participants):
+                return False
+            self._joining_as = claims.family
+        if self._socket is not None:
+            self._socket.admit()
+        return True
+
+    def _end_joining(self) -> None:
+        """Its participant has joined, or the connection ends."""
+        if self._joining_as is not None:
+            self._around.joining.leave(self._room_id, self._joining_as)
+            self._joining_as = None
 
     async def _remember(self, claims: Claims) -> None:
         """Whoever shows another holder's token during a call has that one too, should it come to be revoked."""
@@ -269,6 +294,8 @@ class Connection:
 
     async def _open_media(self) -> MediaRoom:
         """The room's numbers, after the rooms exist in Janus and our socket to it is open."""
+        if self._around.descriptors_are_short():
+            raise JanusUnavailable("no descriptor is free for a socket to Janus")
         async with asyncio.timeout(JANUS_SECS):
             media = await self._around.registry.enter(self._room_id, self)
             self._janus = await self._around.janus.ws_connect(
@@ -338,6 +365,7 @@ class Connection:
             return self._dialect.refused(403, str(refused), _REFUSALS.get(type(refused), CloseCode.REFUSED))
         except Busy as busy:
             return self._dialect.refused(503, str(busy), CloseCode.UNAVAILABLE)
+        self._end_joining()
         self._around.registry.admitted(joined.participant_id, self)
         if joined.recorded:
             self._record(joined.participant_id)
@@ -395,6 +423,7 @@ class Connection:
         await asyncio.shield(asyncio.create_task(self._leave(end)))
 
     async def _leave(self, end: _End) -> None:
+        self._end_joining()
         written = asyncio.create_task(self._write_left(end, self._around.clock()))
         told = asyncio.create_task(self._close_browser(end))
         if end.at_once and self._janus is not None:
@@ -441,3 +470,8 @@ class Connection:
     async def _close_browser(self, end: _End) -> None:
         if end.code is not None:
             await self._browser.close(end.code, end.text)
+
+
+def _read_about(tx: Transaction, claims: Claims) -> tuple[str | None, int]:
+    """What is wrong with a token that verifies, if anything, and how many its room admits."""
+    return client_tokens.complaint_about(tx, claims), rooms.max_participants(tx, claims.room_id)

@@ -15,9 +15,12 @@ import structlog
 from portico.db.engine import Database
 from portico.gateway.browser import Receive, Send
 from portico.gateway.connection import SUBPROTOCOL, Connection
+from portico.gateway.joining import JoiningSockets
+from portico.gateway.known_rooms import KnownRooms
 from portico.gateway.registry import Registry
 from portico.gateway.room_watch import RoomWatch
 from portico.gateway.surroundings import Surroundings
+from portico.listener.connections import connection_of
 from portico.media.dumps import Dumps
 from portico.media.janus_node import JanusNode
 from portico.services import gateways, sessions
@@ -29,6 +32,8 @@ log = structlog.get_logger()
 SWEEP_SECS = 1.0
 """How often empty sessions and dead gateways are looked for."""
 
+ROOM_SECS = 5.0
+"""How long it may take to find out whether a room exists."""
 FOLLOW_SECS = 0.15
 """How often at least the rows of connected participants are looked at; a commit of this process is seen at once. With
 KICK_SECS it is less than the second within which whoever is kicked through another process is out."""
@@ -51,8 +56,12 @@ class Gateway:
         grace: timedelta,
         token_expiry: Literal["join", "session"],
         dumps: Dumps,
+        descriptors_are_short: Callable[[], bool],
     ) -> None:
         self._db = db
+        self._rooms = KnownRooms(db)
+        self.joining = JoiningSockets()
+        self._descriptors_are_short = descriptors_are_short
         self._clock = clock
         self._grace = grace
         self._keys = keys
@@ -78,6 +87,8 @@ class Gateway:
             self._expiry_ends,
             self._clock,
             self._grace,
+            self.joining,
+            self._descriptors_are_short,
         )
         await self._sweep()  # before anybody can join: a session that was empty long ago must not go on
         self._db.commits.listen("participants", self._wake)
@@ -102,8 +113,11 @@ class Gateway:
         if room_id is None or self._around is None or SUBPROTOCOL not in scope.get("subprotocols", ()):
             await send({"type": "websocket.close"})  # before accepting: the handshake is answered with 403
             return
+        if (refusal := await self._refusal(room_id)) is not None:
+            await refuse(send, *refusal)
+            return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-        connection = Connection(room_id, receive, send, self._around)
+        connection = Connection(room_id, receive, send, self._around, connection_of(scope))
         task = asyncio.current_task()
         assert task is not None
         self._open[connection] = task
@@ -116,6 +130,15 @@ class Gateway:
         """Act on a decoded frame of Janus' event handler; never waits."""
         for event in janus_events.parse(frame):
             self.registry.receive(event)
+
+    async def _refusal(self, room_id: str) -> tuple[int, str] | None:
+        """Status and sentence for a socket that is not accepted: strangers get nothing for a room that is none."""
+        try:
+            async with asyncio.timeout(ROOM_SECS):
+                return None if await self._rooms.exists(room_id) else (404, "There is no such room.")
+        except Exception as error:  # noqa: BLE001  whatever it is, it is trouble of ours
+            log.warning("rooms cannot be looked up", error=str(error))
+            return 503, "The server is busy; try again in a moment."
 
     async def janus_lost(self, reason: str) -> None:
         """Every call on this node is over: the facts first, then the browsers are told."""
@@ -199,6 +222,13 @@ class Gateway:
             log.warning("participants of a lost gateway left", participants=lost)
         # Nobody who belonged to such a session is connected. Whoever is in its room is about to begin the next one.
         await self._db.write(partial(sessions.end_stale, now=now, grace=self._grace))
+
+
+async def refuse(send: Send, status: int, sentence: str) -> None:
+    """Answer the handshake with an HTTP status."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8")] + ([(b"retry-after", b"5")] if status == 503 else [])
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": sentence.encode()})
 
 
 def _uuid(text: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Literal
 import aiohttp
 
 from portico.db.engine import Database
+from portico.gateway.joining import JoiningSockets
 from portico.gateway.registry import Registry
 from portico.media.janus_node import JanusNode
 from portico.services.tokens import TokenKeys
@@ -27,3 +28,6 @@ class Surroundings:
     """What an expired token ends: joining only, or the running call too."""
     clock: Callable[[], datetime]
     grace: timedelta
+    joining: JoiningSockets
+    descriptors_are_short: Callable[[], bool]
+    """Whether one more socket to Janus would take a descriptor that is kept for something else."""

@@ -91,6 +91,16 @@ def delete(tx: Transaction, account_id: str, room_id: str, *, now: datetime) -> 
     room_counts.add(tx, account_id, room_id, -1)
 
 
+def existing(tx: Transaction, room_ids: Sequence[str]) -> set[str]:
+    """Those of the ids that belong to a room, of whatever account, deleted ones included."""
+    return set(tx.execute(select(ROOMS.c.id).where(ROOMS.c.id.in_(room_ids))).scalars())
+
+
+def max_participants(tx: Transaction, room_id: str) -> int:
+    """How many the room admits; 0 when there is no such room."""
+    return tx.execute(select(ROOMS.c.max_participants).where(ROOMS.c.id == room_id)).scalar() or 0
+
+
 @cache  # on the way of every request, building a statement costs as much as running it
 def _rooms() -> Select[Any]:
     members = [column for column in ROOMS.c if column.name not in _NOT_ROOM_MEMBERS]

@@ -1,0 +1,261 @@
+"""Every connection to the listening socket: counted before it is served, and ended when its peer takes too long.
+
+Deadlines are counted in ticks, which are seconds during which the event loop ran: while the process itself stands
+still, no peer becomes late.
+"""
+
+import asyncio
+import fcntl
+import socket
+import struct
+import sys
+import termios
+from collections import Counter
+from collections.abc import Callable, MutableMapping
+from typing import Any, Literal
+
+import structlog
+
+from portico.core import addresses, client_address
+from portico.listener.descriptors import Descriptors
+from portico.listener.limits import PROGRESS_BYTES_MIN, SPARED_SECS, UNSENT_BYTES_MAX, Limits
+
+log = structlog.get_logger()
+TICK_SECS = 1.0
+EXTENSION = "portico.connection"
+"""Where an ASGI scope of ours holds its Connection, among its extensions."""
+Refusal = Literal["address", "strangers", "all", "descriptors"]
+Cause = Literal["head", "body", "idle", "handshake", "token", "close", "answer", "unsent", "displaced", "flood", "pong"]
+REFUSALS: tuple[Refusal, ...] = ("address", "strangers", "all", "descriptors")
+CAUSES: tuple[Cause, ...] = (
+    *("head", "body", "idle", "handshake", "token", "close", "answer", "unsent", "displaced", "flood", "pong"),
+)
+
+
+class Connection:
+    """One accepted socket. It belongs to a stranger until a token or an API key was shown on it."""
+
+    def __init__(self, all_: "Connections", transport: asyncio.Transport, address: str, network: str | None) -> None:
+        self._all = all_
+        self._deadline: int | None = None
+        self._cause: Cause = "head"
+        self._opened = all_.ticks
+        self._stuck_since = all_.ticks
+        self._unsent = 0
+        self._socket = transport.get_extra_info("socket")
+        self.limits = all_.limits
+        self.transport = transport
+        self.address = address
+        self.network = network
+        """For whom it counts while it is a stranger's; None for a trusted proxy, before it says who is behind it."""
+        self.is_stranger = True
+        self.is_sending = False
+        """Whether an answer waits for its peer to read."""
+        self.on_tick: Callable[[int], None] | None = None
+        self.on_admitted: Callable[[], None] | None = None
+
+    @property
+    def ticks(self) -> int:
+        """Seconds for which the event loop has run."""
+        return self._all.ticks
+
+    def expire(self, cause: Cause, secs: int) -> None:
+        """Abort the connection unless `wait` or another `expire` is called within so many seconds."""
+        self._cause, self._deadline = cause, self._all.ticks + secs
+
+    def wait(self) -> None:
+        """It is our turn: no deadline runs against the peer."""
+        self._deadline = None
+
+    def sending(self, is_sending: bool) -> None:
+        """Whether what was written waits for the peer. An answer that makes no progress for too long is dropped."""
+        self.is_sending, self._unsent, self._stuck_since = is_sending, 0, self._all.ticks
+        self._all.note_sending(self, is_sending)
+
+    def admit(self) -> None:
+        """A valid token or key was shown: the connection no longer counts for its address."""
+        if self.is_stranger:
+            self._all.admit(self)
+            if self.on_admitted is not None:
+                self.on_admitted()
+
+    def behind(self, address: str) -> bool:
+        """Count it for the client that a trusted proxy names. False when that client has too many."""
+        return self._all.recount(self, address)
+
+    def touch(self) -> None:
+        """It asks for something: it is no longer among the first to be dropped for a newer one."""
+        self._all.touch(self)
+
+    def abort(self, cause: Cause) -> None:
+        """End it at once, whatever is unsent."""
+        self._all.ended[cause] += 1
+        # With a reset: otherwise the system would go on to offer what is unsent to a peer that does not read.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def closed(self) -> None:
+        """The socket is gone."""
+        self._all.forget(self)
+
+    def is_displaceable(self, ticks: int) -> bool:
+        """Whether it waits for its peer, and had its time to say what it came for."""
+        return self._deadline is not None and ticks - self._opened >= SPARED_SECS
+
+    def check(self, ticks: int, answer_secs: int) -> None:
+        """Abort it if its peer is too late."""
+        if self._deadline is not None and ticks > self._deadline:
+            self.abort(self._cause)
+        elif self.is_sending and self._is_stuck(ticks, answer_secs):
+            self.abort("answer")
+        elif self.on_tick is not None:
+            self.on_tick(ticks)
+
+    def _is_stuck(self, ticks: int, answer_secs: int) -> bool:
+        unsent = self.transport.get_write_buffer_size() + _unacknowledged(self._socket.fileno())
+        if not unsent or unsent <= self._unsent - PROGRESS_BYTES_MIN:
+            self._unsent, self._stuck_since = unsent, ticks
+        self._unsent = max(self._unsent, unsent)
+        return ticks - self._stuck_since > answer_secs
+
+
+class Connections:
+    """All connections of this process, and what was refused or ended."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.descriptors = Descriptors()
+        self.ticks = 0
+        self.refused: Counter[str] = Counter()
+        self.ended: Counter[str] = Counter()
+        self._all: dict[Connection, None] = {}
+        self._strangers: dict[Connection, None] = {}  # oldest first, as each of the following
+        self._of_address: dict[str, dict[Connection, None]] = {}
+        self._sending: set[Connection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def count(self) -> int:
+        """Connections that are open."""
+        return len(self._all)
+
+    @property
+    def strangers(self) -> int:
+        """Those of them on which no token or key was shown."""
+        return len(self._strangers)
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._timer = asyncio.get_running_loop().call_later(TICK_SECS, self._tick)
+
+    def stop(self) -> None:
+        """End ticking."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def open(self, transport: asyncio.Transport, address: str) -> Connection | Refusal:
+        """Count a new socket, or say which limit it meets."""
+        is_proxy = client_address.is_trusted(address, self.limits.trusted_proxies)
+        network = None if is_proxy else addresses.network(address)
+        if (refusal := self._refusal(transport, network)) is not None:
+            self.refused[refusal] += 1
+            return refusal
+        connection = Connection(self, transport, address, network)
+        self._all[connection] = self._strangers[connection] = None
+        if network is not None:
+            self._of_address.setdefault(network, {})[connection] = None
+        return connection
+
+    def admit(self, connection: Connection) -> None:
+        """See Connection.admit."""
+        self._forget_stranger(connection)
+        connection.is_stranger = False
+
+    def recount(self, connection: Connection, address: str) -> bool:
+        """See Connection.behind."""
+        if not connection.is_stranger or connection.address == address:
+            return True
+        network = addresses.network(address)
+        if self._is_full(self._of_address.get(network, {}), self.limits.per_address):
+            self.refused["address"] += 1
+            return False
+        self._forget_stranger(connection)
+        connection.address, connection.network = address, network
+        self._strangers[connection] = None
+        self._of_address.setdefault(network, {})[connection] = None
+        return True
+
+    def touch(self, connection: Connection) -> None:
+        """See Connection.touch."""
+        if connection in self._strangers:
+            del self._strangers[connection]
+            self._strangers[connection] = None
+            if connection.network is not None:
+                of_address = self._of_address[connection.network]
+                del of_address[connection]
+                of_address[connection] = None
+
+    def forget(self, connection: Connection) -> None:
+        """See Connection.closed."""
+        self._all.pop(connection, None)
+        self._sending.discard(connection)
+        self._forget_stranger(connection)
+
+    def note_sending(self, connection: Connection, is_sending: bool) -> None:
+        """Keep what all clients together have not read within UNSENT_BYTES_MAX: the largest answers go first."""
+        if not is_sending:
+            self._sending.discard(connection)
+            return
+        self._sending.add(connection)
+        sizes = {each: each.transport.get_write_buffer_size() for each in self._sending}
+        total = sum(sizes.values())
+        while total > UNSENT_BYTES_MAX and sizes:
+            largest = max(sizes, key=sizes.__getitem__)
+            total -= sizes.pop(largest)
+            self._sending.discard(largest)
+            largest.abort("unsent")
+
+    def _refusal(self, transport: asyncio.Transport, network: str | None) -> Refusal | None:
+        if self.descriptors.is_reserved(transport.get_extra_info("socket").fileno()):
+            return "descriptors"
+        if network is not None and self._is_full(self._of_address.get(network, {}), self.limits.per_address):
+            return "address"
+        if len(self._all) >= self.limits.in_all:
+            return "all"
+        return "strangers" if self._is_full(self._strangers, self.limits.without_token) else None
+
+    def _is_full(self, strangers: dict[Connection, None], most: int) -> bool:
+        """Whether there is no room for one more, also not in the place of one that says nothing."""
+        if len(strangers) < most:
+            return False
+        for connection in strangers:
+            if connection.is_displaceable(self.ticks):
+                connection.abort("displaced")
+                self.forget(connection)
+                return False
+        return True
+
+    def _forget_stranger(self, connection: Connection) -> None:
+        self._strangers.pop(connection, None)
+        if connection.network is not None and (of_address := self._of_address.get(connection.network)) is not None:
+            of_address.pop(connection, None)
+            if not of_address:
+                del self._of_address[connection.network]
+
+    def _tick(self) -> None:
+        self.start()
+        self.ticks += 1
+        for connection in list(self._all):
+            connection.check(self.ticks, self.limits.answer_secs)
+
+
+def _unacknowledged(descriptor: int) -> int:
+    """Bytes that the system holds because the peer has not taken them: SIOCOUTQ of tcp(7)."""
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0" * 4), sys.byteorder)
+
+
+def connection_of(scope: MutableMapping[str, Any]) -> Connection | None:
+    """The connection that an ASGI scope came by; None where another server than ours made the scope."""
+    extensions = scope.get("extensions")
+    found = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
+    return found if isinstance(found, Connection) else None
