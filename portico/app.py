@@ -27,10 +27,10 @@ from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
 from portico.finishing import Storage, finishing, open_storage
 from portico.gateway.server import Gateway
-from portico.media import child
 from portico.listener.connections import CAUSES, REFUSALS, Connections
 from portico.listener.limits import Limits
 from portico.listener.server import make_server
+from portico.media import child
 from portico.media.dumps import dumps_in
 from portico.media.janus_node import JanusNode, JanusSettings
 from portico.services import api_keys, gateways, jobs, meetings, tokens, webhook_queue
@@ -200,8 +200,21 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
     async def janus_answers() -> str | None:
         return None if parts.node.is_up else "The media server is being restarted."
 
-    checks = {"database": database_answers, "janus": janus_answers, "storage": parts.storage.store.check}
-    app.include_router(operations.router(checks, _metrics(parts)))
+    async def descriptors_are_left() -> str | None:
+        return "the reserve is reached" if parts.connections.descriptors.are_short() else None
+
+    checks = {
+        "database": database_answers,
+        "janus": janus_answers,
+        "storage": parts.storage.store.check,
+        "descriptors": descriptors_are_left,
+    }
+    metrics = _metrics(parts)
+    app.include_router(
+        operations.router(
+            checks, metrics, find_key=app.state.api.key_ring.find, are_metrics_public=settings.metrics_public
+        )
+    )
     app.include_router(pages.router())
     app.include_router(invitations.router(parts.db, parts.keys, now))
     app.include_router(files.router(parts.db, parts.storage.store, parts.storage.secret, now))

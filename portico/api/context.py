@@ -13,6 +13,7 @@ from portico.core import scopes
 from portico.core.errors import Forbidden, Unauthenticated
 from portico.db.engine import Database, Transaction
 from portico.db.keyfile import WebhookKeys
+from portico.listener.connections import connection_of
 from portico.services import audit
 from portico.services.tokens import TokenKeys
 
@@ -87,6 +88,8 @@ async def _caller(request: Request) -> CallerOfOperation:
     key = await context.key_ring.find(request.headers.get("authorization"), address)
     if key is None:
         raise Unauthenticated("The Authorization header should hold a valid API key: Bearer KEY.")
+    if (connection := connection_of(request.scope)) is not None:
+        connection.admit()
     if missing := scopes.missing(key.scopes, request.scope["sufficient_scopes"]):
         raise Forbidden(missing)
     request_id = request.scope["state"]["request_id"]

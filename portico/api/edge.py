@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portico.api import errors
+from portico.api import errors, operations
 from portico.api.rate_limit import RateLimit
 from portico.core.errors import PorticoError
 from portico.core.rate import Allowance
@@ -46,9 +46,12 @@ class Edge:
         scope.setdefault("state", {})["request_id"] = request_id
         is_api = scope["path"].startswith("/v2/") or scope["path"] == "/v2"
         is_counted = is_api or _INVITATION.fullmatch(scope["path"]) is not None
-        exchange = _Exchange(send, request_id, self._rate_limit.look(_address(scope)) if is_counted else None)
+        is_for_pages = scope["path"] not in operations.PATHS
+        allowance = self._rate_limit.look(_address(scope)) if is_counted else None
+        exchange = _Exchange(send, request_id, allowance, is_for_pages)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            is_preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+            if is_preflight and is_for_pages:
                 await _preflight(headers)(scope, receive, exchange.send)
             else:
                 await self._serve(scope, receive, exchange, headers.get("authorization"))
@@ -82,10 +85,11 @@ class Edge:
 class _Exchange:
     """One request and its answer, whose headers get completed."""
 
-    def __init__(self, send: Send, request_id: str, allowance: Allowance | None) -> None:
+    def __init__(self, send: Send, request_id: str, allowance: Allowance | None, is_for_pages: bool) -> None:
         self._send = send
         self._request_id = request_id
         self._began = time.monotonic()
+        self._is_for_pages = is_for_pages
         self.allowance = allowance
         self.status = 0
 
@@ -93,7 +97,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             said = {name.lower() for name, _ in message["headers"]}
-            ours = [header for header in _FOR_PAGES_OF_ANY_ORIGIN if header[0] not in said]
+            shared = _FOR_PAGES_OF_ANY_ORIGIN if self._is_for_pages else []
+            ours = [header for header in shared if header[0] not in said]
             ours.append((b"x-request-id", self._request_id.encode("latin-1")))
             message["headers"] = [*message["headers"], *ours, *self._rate_headers()]
         await self._send(message)
@@ -113,7 +118,7 @@ class _Exchange:
 
 
 def _address(scope: Scope) -> str:
-    """The other end of the connection; behind a proxy of this machine, who the proxy says it is."""
+    """The client's address: the other end of the connection, or what a trusted proxy says is behind it."""
     return scope["client"][0] if scope.get("client") else ""
 
 

@@ -1,20 +1,46 @@
 """What operators and their machines ask: alive, ready, and figures for Prometheus."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
 from typing import Any
 
-from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from portico.core.client_address import FORWARDED_HEADERS, is_loopback
+
+log = structlog.get_logger()
 Check = Callable[[], Awaitable[str | None]]
+FindKey = Callable[[str | None, str], Awaitable[object | None]]
+"""The API key of an Authorization header, shown by a client of this address."""
 CHECK_SECS = 3.0
+GOOD_FOR_SECS = 1.0
+"""How long an answer of the checks counts: whoever asks more often causes no more work."""
+PATHS = frozenset(("/healthz", "/readyz", "/metrics"))
+"""Not for pages of other origins."""
+_SENTENCES = {
+    "database": "The database does not answer.",
+    "janus": "The media server is being restarted.",
+    "storage": "The storage does not answer.",
+    "descriptors": "No file descriptors are left for more connections.",
+}
+"""What strangers are told; the log has the reasons."""
+_UNKNOWN = "It does not answer."
 
 
-def router(checks: Mapping[str, Check], metrics: CollectorRegistry) -> APIRouter:
-    """GET /healthz, /readyz and /metrics. A check returns None when all is well, else a sentence."""
+def router(
+    checks: Mapping[str, Check], metrics: CollectorRegistry, *, find_key: FindKey, are_metrics_public: bool = False
+) -> APIRouter:
+    """GET /healthz, /readyz and /metrics. A check returns None when all is well, else a sentence for the log.
+
+    /metrics answers this machine, whoever has an API key, and with `are_metrics_public` everybody.
+    """
     operations = APIRouter(include_in_schema=False)
+    readiness = Readiness(checks)
 
     @operations.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -22,17 +48,47 @@ def router(checks: Mapping[str, Check], metrics: CollectorRegistry) -> APIRouter
 
     @operations.get("/readyz")
     async def readyz() -> Response:
-        names = list(checks)
-        answers = await asyncio.gather(*(_ask(checks[name]) for name in names))
-        reasons = {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
+        reasons = {name: _SENTENCES.get(name, _UNKNOWN) for name in await readiness.failures()}
         body: dict[str, Any] = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
         return JSONResponse(body, status_code=503 if reasons else 200)
 
     @operations.get("/metrics")
-    async def figures() -> Response:
+    async def figures(request: Request) -> Response:
+        allowed = are_metrics_public or _is_local(request)
+        address = request.client.host if request.client else ""
+        if not allowed and await find_key(request.headers.get("authorization"), address) is None:
+            return PlainTextResponse("Ask from the server's own machine, or with an API key.\n", status_code=403)
         return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
 
     return operations
+
+
+class Readiness:
+    """The checks, made at most once in GOOD_FOR_SECS, however many ask."""
+
+    def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> None:
+        self._checks = checks
+        self._clock = clock
+        self._answer: asyncio.Task[dict[str, str]] | None = None
+        self._asked_at = 0.0
+        self._logged: dict[str, str] = {}
+
+    async def failures(self) -> dict[str, str]:
+        """The names of the checks that fail, with what each says."""
+        answer = self._answer
+        if answer is None or (answer.done() and self._clock() - self._asked_at >= GOOD_FOR_SECS):
+            self._asked_at = self._clock()
+            answer = self._answer = asyncio.create_task(self._ask_all())
+        return await asyncio.shield(answer)
+
+    async def _ask_all(self) -> dict[str, str]:
+        names = list(self._checks)
+        answers = await asyncio.gather(*(_ask(self._checks[name]) for name in names))
+        failures = {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
+        if failures != self._logged:
+            self._logged = failures
+            log.warning("readiness changed", failures=failures) if failures else log.info("ready")
+        return failures
 
 
 async def _ask(check: Check) -> str | None:
@@ -41,3 +97,22 @@ async def _ask(check: Check) -> str | None:
             return await check()
     except Exception as error:  # noqa: BLE001  whatever it is, it is the reason for not being ready
         return str(error) or type(error).__name__
+
+
+def _is_local(request: Request) -> bool:
+    """Whether a program of this machine asks: not through a proxy, and under no name that a web page chose."""
+    if request.client is None or not is_loopback(request.client.host):
+        return False
+    names = {name for name, _ in request.scope["headers"]}
+    return names.isdisjoint((*FORWARDED_HEADERS, b"via", b"origin")) and _is_own_name(request.url.hostname or "")
+
+
+def _is_own_name(host: str) -> bool:
+    """A name that resolves to this machine by anybody's choice would make us another site's own origin."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from uuid import uuid4
 from portico.core import links
 
 COPY_BYTES = 1 << 20
+CHECK_AGAIN_SECS = 10.0
+"""How long it counts that the folder could be written to, so that whoever asks often does not write often."""
 CHECK_SECS = 2.5
 """How long the store may take to say that it is there."""
 # The file systems differ, or this one has no hard links.
@@ -93,6 +96,7 @@ class LocalStore:
         self._folder = folder.absolute()
         self._secret = secret
         self._base_url = base_url
+        self._good_until = 0.0
 
     async def put(self, path: Path, key: str, content_type: str, sha256: str, *, filename: str | None = None) -> None:
         """See Store. On the same file system it is a second name of the file: nothing is copied."""
@@ -131,6 +135,8 @@ class LocalStore:
         return links.sign(self._secret, self._base_url, key, filename, now=now)
 
     async def check(self) -> str | None:
+        if time.monotonic() < self._good_until:
+            return None
         try:
             async with asyncio.timeout(CHECK_SECS):
                 await asyncio.to_thread(_try_writing, self._folder)
@@ -138,6 +144,7 @@ class LocalStore:
             return f"{self._folder} did not answer within {CHECK_SECS:g} s."
         except OSError as error:
             return str(_trouble(self._folder, error))
+        self._good_until = time.monotonic() + CHECK_AGAIN_SECS
         return None
 
     def _path(self, key: str) -> Path:

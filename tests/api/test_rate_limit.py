@@ -97,7 +97,11 @@ async def test_callers_without_a_key_share_their_address(limited: World) -> None
     "path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/v20", "/meet/x", "/meet/x/token/"]
 )
 async def test_other_paths_are_never_limited(limited: World, path: str) -> None:
-    limited.app.include_router(operations.router({}, CollectorRegistry()))
+    limited.app.include_router(
+        operations.router(
+            {}, CollectorRegistry(), find_key=limited.app.state.api.key_ring.find, are_metrics_public=True
+        )
+    )
     answers = [await limited.nobody.get(path) for _ in range(5)]
     assert {answer.status_code for answer in answers} <= {200, 404}
     assert not any("x-ratelimit-limit" in answer.headers for answer in answers)

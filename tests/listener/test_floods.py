@@ -46,13 +46,14 @@ async def test_a_stranger_that_floods_is_not_noticed(
     server: PorticoServer, rooms: Rooms, first: bytes, part: bytes
 ) -> None:
     room = rooms.create()
-    async with rooms.browser(room) as bystander, Raw(server) as attacker:
+    async with rooms.browser(room) as bystander:
         await bystander.join()
         before = memory(server.pid)
-        await attacker.upgrade(room)
-        await attacker.send(first)
-        with flood(attacker.socket, part):
-            assert await slowest_round_trip(bystander, FLOOD_SECS) < NOTICED_SECS
+        async with Raw(server) as attacker:
+            await attacker.upgrade(room)
+            await attacker.send(first)
+            with flood(attacker.socket, part):
+                assert await slowest_round_trip(bystander, FLOOD_SECS) < NOTICED_SECS
         assert memory(server.pid) - before < 20 * MEGABYTE
 
 
@@ -103,8 +104,9 @@ async def test_a_close_frame_that_nobody_answers_ends_in_time(server: PorticoSer
 
 async def test_who_floods_after_a_refusal_is_cut_off(server: PorticoServer, rooms: Rooms) -> None:
     before = memory(server.pid)
+    room = rooms.create()
     async with Raw(server) as attacker:
-        await attacker.upgrade(rooms.create())
+        await attacker.upgrade(room)
         await attacker.send(frame(TEXT, b"{"))
         taken = await attacker.send_until_closed(frame(PONG) * 1000, within=LATE_SECS)
     assert taken < MEGABYTE
@@ -112,16 +114,18 @@ async def test_who_floods_after_a_refusal_is_cut_off(server: PorticoServer, room
 
 
 async def test_a_message_in_too_many_pieces_is_refused(server: PorticoServer, rooms: Rooms) -> None:
+    room = rooms.create()
     async with Raw(server) as attacker:
-        await attacker.upgrade(rooms.create())
+        await attacker.upgrade(room)
         await attacker.send(frame(TEXT, b"{", final=False) + frame(CONTINUATION, b" ", final=False) * 300)
         answer = await attacker.answer(within=30)
     assert int.from_bytes(answer[2:4]) == 1008 and answer[0] == 0x80 | CLOSE
 
 
 async def test_a_message_in_some_pieces_is_read(server: PorticoServer, rooms: Rooms) -> None:
+    room = rooms.create()
     async with Raw(server) as client:
-        await client.upgrade(rooms.create())
+        await client.upgrade(room)
         pieces = [KEEPALIVE[at : at + 4] for at in range(0, len(KEEPALIVE), 4)]
         await client.send(frame(TEXT, pieces[0], final=False) + frame(PING, b"between"))
         for piece in pieces[1:]:
