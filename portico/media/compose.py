@@ -11,17 +11,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 
 import msgspec
 
-from portico.media import ffmpeg_run, film
+from portico.media import child_limits, ffmpeg_run, film, reduction, source_facts
 from portico.media.ffmpeg_run import Ended, Running
 from portico.media.film import FilmPlan, Input, Segment, Stretch
 from portico.media.film_work import Step, WorkFolder, settle, size_and_sha256
+from portico.media.source_facts import SourceFacts
 
 NICENESS = 19
 THREADS = 2
@@ -45,7 +46,7 @@ class Composed:
     sha256: str
     duration_ms: int
     left_out: tuple[str, ...]
-    """Recordings in whose files ffmpeg found not one frame or sample, at least from where a part of the film begins."""
+    """Recordings in whose files ffmpeg found nothing within its limits, at least from where some part begins."""
 
 
 def compose(
@@ -80,6 +81,11 @@ class _Progress:
             self._said = fraction
             self._say(fraction)
 
+    def goes_on(self) -> None:
+        """Something is done that is no part of the composition."""
+        self._said = max(self._said, 0.0)
+        self._say(self._said)
+
     def past(self, length_us: int, cost: float) -> None:
         """The current part is finished."""
         self._done += length_us * cost
@@ -95,12 +101,18 @@ class _Composer:
         self._progress = progress
         self._threads = threads
         self._lettering = False
+        self._cells: dict[str, tuple[int, int]] = {}
+        self._facts: dict[str, SourceFacts] = {}
+        self._reduced: set[str] = set()
+        self._reducing_cpu_secs = 0.0
         self._unreadable: set[str] = set()
         self._left_out: dict[str, None] = {}
 
     def compose(self, out: Path) -> Composed:
         self._write_names()
-        pictures = [self._picture(number, each) for number, each in enumerate(film.segments(self._plan))]
+        segments = film.segments(self._plan)
+        self._reduce_some(segments)
+        pictures = [self._picture(number, each) for number, each in enumerate(segments)]
         sounds = [self._sound(number, each) for number, each in enumerate(self._stretches())]
         self._join(pictures, sounds, out)
         size, sha256 = size_and_sha256(out)
@@ -114,6 +126,50 @@ class _Composer:
         # A machine may have no fonts at all; then the tiles carry no names.
         self._lettering = bool(names) and ffmpeg_run.run(film.lettering_trial(), self._folder.path).status == 0
 
+    def _reduce_some(self, segments: Sequence[Segment]) -> None:
+        self._cells = reduction.largest_cells(segments)
+        for video in self._plan.videos:
+            found = source_facts.look(video.path) if video.recording_id in self._cells else None
+            if found is not None:
+                self._facts[video.recording_id] = found
+        self._reduce(reduction.needed(self._plan, segments, self._facts))
+
+    def _reduce(self, recordings: Iterable[str]) -> bool:
+        """Decode these alone and make them small; those that cannot be are left out. False: all were before."""
+        fresh = [each for each in recordings if each in self._cells and each not in self._reduced]
+        for each in fresh:
+            self._reduced.add(each)
+            number = next(at for at, video in enumerate(self._plan.videos) if video.recording_id == each)
+            file = self._small(number, each)
+            if file is None:
+                self._unreadable.add(each)
+                self._left_out[each] = None
+            else:
+                videos = list(self._plan.videos)
+                videos[number] = replace(videos[number], path=str(self._folder.path / file))
+                self._plan = replace(self._plan, videos=tuple(videos))
+        return bool(fresh)
+
+    def _small(self, number: int, recording_id: str) -> str | None:
+        """The file of a recording that is decoded alone, within a memory and a CPU time of its own."""
+        command = reduction.command(self._plan.videos[number].path, self._cells[recording_id])
+        step = Step(f"small-{number:05}.mkv", tuple(command), 0)
+        if self._folder.has(step):
+            return step.file
+        made = self._folder.path / f"{step.file}.part"
+        secs = reduction.cpu_secs(self._facts.get(recording_id), self._plan, self._reducing_cpu_secs)
+        if not secs:
+            return None
+        ended = self._run([*command, str(made)], 0, cpu_secs=secs)
+        self._reducing_cpu_secs += ended.cpu_secs
+        if ended.status != 0 or ended.frames == 0:
+            made.unlink(missing_ok=True)
+            return None
+        if ended.starved:
+            self._left_out[recording_id] = None
+        self._folder.keep(step, made)
+        return step.file
+
     def _stretches(self) -> Sequence[Stretch]:
         return film.stretches(self._plan) if self._plan.sound else ()
 
@@ -126,7 +182,8 @@ class _Composer:
             command = film.segment_command(self._plan, left, threads=self._threads, lettering=self._lettering)
             return Step(file, tuple(command), segment.frames * film.FRAME_MS * 1000, segment.frames)
 
-        self._make(step, 1.0, film.seen(self._plan, segment))
+        cpu_secs = film.picture_cpu_secs(segment)
+        self._make(step, 1.0, lambda: film.seen(self._plan, segment), cpu_secs=cpu_secs)
         return file, segment.frames
 
     def _sound(self, number: int, stretch: Stretch) -> tuple[str, int]:
@@ -140,7 +197,7 @@ class _Composer:
             for part, group in zip(parts, groups, strict=True):
                 self._sum(part, group, cost)
             whole = Step(file, tuple(film.sums_command(stretch, parts)), _length_us(stretch))
-            self._make(lambda _: whole, cost, {})
+            self._make(lambda _: whole, cost, dict, cpu_secs=film.sound_cpu_secs(stretch))
         return file, stretch.frames
 
     def _sum(self, file: str, stretch: Stretch, cost: float) -> None:
@@ -149,21 +206,35 @@ class _Composer:
             command = film.stretch_command(self._plan, replace(stretch, audios=audios))
             return Step(file, tuple(command), _length_us(stretch))
 
-        self._make(step, cost, film.heard(self._plan, stretch))
+        inputs = film.heard(self._plan, stretch)
+        self._make(step, cost, lambda: inputs, cpu_secs=film.sound_cpu_secs(stretch))
 
-    def _make(self, step_of: Callable[[Container[str]], Step], cost: float, inputs: Mapping[str, Input]) -> None:
+    def _make(
+        self,
+        step_of: Callable[[Container[str]], Step],
+        cost: float,
+        inputs_of: Callable[[], Mapping[str, Input]],
+        *,
+        cpu_secs: int,
+    ) -> None:
         """Makes one part, unless it is there: `step_of` tells how, without some recordings.
 
-        Those that prove to be unreadable where it begins are left out; those that are so at all, from then on.
+        Where it takes more than it may, all that is seen is decoded alone first. Recordings that prove to be unreadable
+        where the part begins are left out; those that are so at all, from then on.
         """
         without = set(self._unreadable)
         step = step_of(without)
         while not self._folder.has(step):
             made = self._folder.path / f"{step.file}.part"
-            ended = self._run([*step.arguments, str(made)], cost)
+            ended = self._run([*step.arguments, str(made)], cost, cpu_secs=cpu_secs)
             if _complete(step, ended):
                 self._folder.keep(step, made)
                 break
+            inputs = inputs_of()
+            if ended.over_limit and self._reduce(each for each in inputs if each not in without):
+                without |= self._unreadable
+                step = step_of(without)
+                continue
             broken = [each for each in inputs if each not in without and not self._reads(inputs[each])]
             if not broken:
                 raise CompositionError(_why(step, ended))
@@ -188,25 +259,29 @@ class _Composer:
             command = film.join_command(
                 "pictures.ffconcat", "sounds.ffconcat" if self._plan.sound else None, self._plan.preset
             )
-            ended = self._run([*command, str(unfinished)], _JOIN_COST)
+            cpu_secs = film.joining_cpu_secs(self._plan)
+            ended = self._run([*command, str(unfinished)], _JOIN_COST, cpu_secs=cpu_secs)
             if ended.status != 0 or ended.frames != self._plan.frames:
                 raise CompositionError(f"The parts of the film could not be joined: {_how(ended)}")
             settle(unfinished, out)
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def _run(self, arguments: Sequence[str], cost: float) -> Ended:
+    def _run(self, arguments: Sequence[str], cost: float, *, cpu_secs: int) -> Ended:
         def heard(running: Running) -> None:
-            self._progress.at(running.out_us, cost)
+            if cost:
+                self._progress.at(running.out_us, cost)
+            else:
+                self._progress.goes_on()
 
         try:
-            return ffmpeg_run.run(arguments, self._folder.path, heard)
+            return ffmpeg_run.run(arguments, self._folder.path, heard, cpu_secs=cpu_secs)
         except OSError as error:
             raise CompositionError(f"ffmpeg cannot be started: {error.strerror}. Is it installed?") from error
 
 
 def _complete(step: Step, ended: Ended) -> bool:
-    if ended.status != 0:
+    if ended.status != 0 or ended.starved:
         return False
     if step.frames is not None:
         return ended.frames == step.frames
@@ -257,6 +332,7 @@ def main() -> None:
 def _be_a_good_child() -> None:
     """Whatever else the machine does comes first; SIGTERM ends us in good order; and we end with our parent."""
     os.nice(NICENESS)
+    child_limits.limit_own_memory()
 
     def end(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the way out must not be interrupted

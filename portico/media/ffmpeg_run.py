@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import selectors
 import shutil
 import signal
@@ -12,10 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from portico.media import child_limits
+
 STALLED_SECS = 600.0
 """An ffmpeg that gets no further for so long is killed. It is silent while it decodes up to where a segment begins."""
+CPU_SECS = 120
+"""What a command may cost that is no work on a whole part."""
 _REPORT_SECS = 0.5
 _KEPT_BYTES = 4096
+_FFMPEG = ("ffmpeg", "-nostdin", "-hide_banner", "-v", "error")
+_STARVED = (b"Cannot allocate memory", b"malloc of size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +33,28 @@ class Ended:
     frames: int
     out_us: int
     complaint: str
+    starved: bool = False
+    """Whether memory was refused to it: then what it wrote lacks something, whatever its status is."""
+    cpu_secs: float = 0.0
+
+    @property
+    def over_limit(self) -> bool:
+        """Whether it needed more than it was given."""
+        return self.starved or self.status < 0
 
 
 class Running:
     """One started ffmpeg. It cannot outlive us: the kernel kills it when we are gone."""
 
-    def __init__(self, arguments: Iterable[str], folder: Path) -> None:
+    def __init__(self, arguments: Iterable[str], folder: Path, cpu_secs: int) -> None:
         # Not our own settings, which hold keys.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
+        limits = child_limits.prefix(cpu_secs)
         progress = ["-progress", "pipe:1", "-stats_period", str(_REPORT_SECS)]
         self._process = subprocess.Popen(
-            [*_dies_with_us(), "ffmpeg", "-nostdin", "-hide_banner", "-v", "error", *progress, "-y", *arguments],
+            [*_dies_with_us(), *limits, *_FFMPEG, *progress, "-y", *arguments],
             cwd=folder,
-            env=environment,
+            env=environment | child_limits.ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -48,6 +64,8 @@ class Running:
         self._unread = b""
         self._last_words = b""
         self._moved_at = time.monotonic()
+        self._starved = False
+        self._cpu_before = _cpu_secs_of_children()
         self.frames = 0
         self.out_us = 0
 
@@ -65,6 +83,7 @@ class Running:
         chunk = os.read(pipe.fileno(), 65536)
         if pipe is self._complaints:
             self._last_words = (self._last_words + chunk)[-_KEPT_BYTES:]
+            self._starved |= any(sign in self._last_words or sign in chunk for sign in _STARVED)
         else:
             *lines, self._unread = (self._unread + chunk).split(b"\n")
             for line in lines:
@@ -81,7 +100,9 @@ class Running:
         self._close()
         words = self._last_words.decode(errors="replace").strip().splitlines()
         # The last line alone often only says that there was an error before.
-        return Ended(status, self.frames, self.out_us, "; ".join(line.strip() for line in words[-2:])[:300])
+        complaint = "; ".join(line.strip() for line in words[-2:])[:300]
+        spent = _cpu_secs_of_children() - self._cpu_before
+        return Ended(status, self.frames, self.out_us, complaint, self._starved, spent)
 
     def kill(self) -> None:
         """Ends it at once."""
@@ -106,9 +127,15 @@ class Running:
         self._complaints.close()
 
 
-def run(arguments: Iterable[str], folder: Path, on_progress: Callable[[Running], None] = lambda _: None) -> Ended:
+def run(
+    arguments: Iterable[str],
+    folder: Path,
+    on_progress: Callable[[Running], None] = lambda _: None,
+    *,
+    cpu_secs: int = CPU_SECS,
+) -> Ended:
     """Runs one command to its end. However this is left, the process is gone; it is killed when it stalls."""
-    running = Running(arguments, folder)
+    running = Running(arguments, folder, cpu_secs)
     try:
         with selectors.DefaultSelector() as selector:
             for pipe in running.pipes:
@@ -127,6 +154,11 @@ def run(arguments: Iterable[str], folder: Path, on_progress: Callable[[Running],
 def _stalled(running: Running) -> Ended:
     running.kill()
     return Ended(-signal.SIGKILL, running.frames, running.out_us, f"got no further for {STALLED_SECS:.0f} s")
+
+
+def _cpu_secs_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _dies_with_us() -> list[str]:

@@ -18,8 +18,15 @@ from portico.media.film_picture import FPS, Tile, even
 FRAME_MS = 1000 // FPS
 SAMPLE_RATE = 48_000
 SEGMENT_FRAMES = 5 * 60 * FPS
+SEGMENT_FRAMES_MEAN = 2 * FPS
+SEGMENTS_EXTRA = 200
+"""A composition has a segment for every two seconds at most, and so many more: each costs a process and a keyframe."""
+SEEN_AT_ONCE = 100
+"""Recordings that one command decodes; of more, those that came last are not seen."""
 INPUTS_AT_ONCE = 32
 """Recordings that one command sums; more are summed in groups first."""
+PICTURE_CPU_SECS, PICTURE_CPU_SECS_PER_SEC, PICTURE_CPU_SECS_PER_INPUT = 60, 10, 2
+"""What the picture of a segment may cost: so much, so much more for each second, and so much for each second seen."""
 PIXELS_MAX = 8192 * 4320
 """Of a recorded picture. One that says that it is larger is not decoded: a few kilobytes can ask for gigabytes."""
 
@@ -122,9 +129,10 @@ class Input:
 
 def segments(plan: FilmPlan) -> tuple[Segment, ...]:
     """The film's picture in order: together they have each of its frames once."""
+    grain = _grain(plan)
     cuts = {plan.frames, *range(0, plan.frames, SEGMENT_FRAMES)}
     for placement in plan.placements:
-        cuts |= {_frame_at(placement.from_ms), _frame_at(placement.until_ms)}
+        cuts |= {_frame_at(placement.from_ms, grain), _frame_at(placement.until_ms, grain)}
     known = {video.recording_id for video in plan.videos}
     coming = sorted(
         (each for each in plan.placements if each.placeholder or each.recording_id in known),
@@ -134,10 +142,10 @@ def segments(plan: FilmPlan) -> tuple[Segment, ...]:
     here: list[Placement] = []
     result = []
     for first, until in pairwise(sorted(cut for cut in cuts if 0 <= cut <= plan.frames)):
-        while coming and _frame_at(coming[-1].from_ms) <= first:
+        while coming and _frame_at(coming[-1].from_ms, grain) <= first:
             here.append(coming.pop())
-        here = [placement for placement in here if _frame_at(placement.until_ms) > first]
-        tiles = film_picture.tiles(here, even(plan.width), even(plan.height))
+        here = [placement for placement in here if _frame_at(placement.until_ms, grain) > first]
+        tiles = film_picture.tiles(_seen_at_once(here), even(plan.width), even(plan.height))
         result.append(Segment(first, until - first, tiles))
     return tuple(result)
 
@@ -176,6 +184,22 @@ def segment_command(plan: FilmPlan, segment: Segment, *, threads: int, lettering
         # What browsers send and their cameras' codecs mean; a player would guess otherwise by the size.
         *("-colorspace", "smpte170m", "-color_range", "tv", "-map_metadata", "-1", "-f", "mp4"),
     ]
+
+
+def picture_cpu_secs(segment: Segment) -> int:
+    """The limit of `segment_command`, which only what nobody's camera sends comes near."""
+    rate = PICTURE_CPU_SECS_PER_SEC + PICTURE_CPU_SECS_PER_INPUT * len(segment.tiles)
+    return PICTURE_CPU_SECS + rate * segment.frames // FPS
+
+
+def sound_cpu_secs(stretch: Stretch) -> int:
+    """The limit of the commands that make the sound of a stretch."""
+    return PICTURE_CPU_SECS + PICTURE_CPU_SECS_PER_SEC * stretch.frames // FPS
+
+
+def joining_cpu_secs(plan: FilmPlan) -> int:
+    """The limit of `join_command`, which encodes all of the sound."""
+    return PICTURE_CPU_SECS + PICTURE_CPU_SECS_PER_SEC * plan.frames // FPS
 
 
 def seen(plan: FilmPlan, segment: Segment) -> dict[str, Input]:
@@ -271,9 +295,24 @@ def _times(preset: Preset) -> str:
 _CONTAINER = ("-movflags", "+faststart", "-map_metadata", "-1", "-f", "mp4")
 
 
-def _frame_at(ms: int) -> int:
-    """The first frame at or after an instant of the film."""
-    return -(-ms // FRAME_MS)
+def _grain(plan: FilmPlan) -> int:
+    """How many frames apart changes of the arrangement are: one, unless cameras go on and off all the time."""
+    changes = {frame for each in plan.placements for frame in (_frame_at(each.from_ms), _frame_at(each.until_ms))}
+    most = plan.frames // SEGMENT_FRAMES_MEAN + SEGMENTS_EXTRA
+    return 1 if len(changes) <= most else -(-plan.frames // most)
+
+
+def _frame_at(ms: int, grain: int = 1) -> int:
+    """The first frame at or after an instant of the composition that is a multiple of `grain`."""
+    return -(-ms // (FRAME_MS * grain)) * grain
+
+
+def _seen_at_once(here: Sequence[Placement]) -> Sequence[Placement]:
+    recordings = list(dict.fromkeys(each.recording_id for each in here if not each.placeholder))
+    if len(recordings) <= SEEN_AT_ONCE:
+        return here
+    chosen = set(recordings[:SEEN_AT_ONCE])
+    return [each for each in here if each.placeholder or each.recording_id in chosen]
 
 
 def _seen(each: Input) -> list[str]:

@@ -57,7 +57,7 @@ def graph(
         return f"color=c=black:s={width}x{height}:r={FPS},format=yuv420p[film]"
     chains = _sources(tiles, inputs)
     for number, tile in enumerate(tiles):
-        chains.append(_named(number, tile, names) if tile.placeholder else _fitted(number, tile))
+        chains.append(_named(number, tile, names) if tile.placeholder else fitted(number, tile))
     apart = [number for number, tile in enumerate(tiles) if not any(_overlap(tile, lower) for lower in tiles[:number])]
     chains.append(_stacked(width, height, [(number, tiles[number]) for number in apart]))
     below = "stack"
@@ -114,7 +114,8 @@ def _steady(stays: int) -> str:
     return f"fps={FPS},tpad=stop={stays}:stop_mode=clone,fps={FPS}:start_time=0"
 
 
-def _fitted(number: int, tile: Tile) -> str:
+def fitted(number: int, tile: Tile) -> str:
+    """The chain from a recording's steady pictures, [s0], to its cell, [t0], numbered alike."""
     width, height = _side(tile.width, f"{tile.height}*iw/ih"), _side(tile.height, f"{tile.width}*ih/iw")
     # eval=frame: the size of the frames may change in the middle of a file.
     return (

@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
-from portico.media import mp4, tracks
+from portico.media import child_limits, mp4, tracks
 from portico.media.mjr import Header, NotADump, Packet, packets, read_header
 
 LARGEST_ERROR_MS = 100
@@ -276,6 +276,7 @@ def main() -> int:
     parser.add_argument("--not-before-ms", type=int, metavar="UNIX_MS", help="leave out what came before")
     parser.add_argument("--salvage", action="store_true", help="take a file that does not last as long as it should")
     arguments = parser.parse_args()
+    child_limits.limit_own_memory()
     try:
         finished = finish(
             arguments.dump, arguments.out_dir, not_before_ms=arguments.not_before_ms, salvage=arguments.salvage
