@@ -276,6 +276,8 @@ def _janus_settings(settings: Settings) -> JanusSettings:
         data_dir=settings.data_dir,
         binary=settings.janus_bin,
         url=settings.janus_url,
+        api_secret=settings.janus_api_secret,
+        admin_key=settings.janus_admin_key,
         interface=settings.media_interface,
         address=settings.media_address,
         rtp_ports=settings.rtp_ports,

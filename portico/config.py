@@ -62,6 +62,15 @@ class Settings(BaseSettings):
     janus_url: Annotated[str | None, AfterValidator(values.url("ws", "wss"))] = Field(
         None, description="ws://... of a Janus that runs elsewhere, instead of a child."
     )
+    janus_api_secret: str | None = Field(
+        None, repr=False, json_schema_extra=SECRET, description="The api_secret of the Janus of JANUS_URL."
+    )
+    janus_admin_key: str | None = Field(
+        None,
+        repr=False,
+        json_schema_extra=SECRET,
+        description="The admin_key that the three plugins of the Janus of JANUS_URL share.",
+    )
     media_interface: str | None = Field(None, description="Interface or address whose candidates Janus offers.")
     media_address: str | None = Field(None, description="Public address of this machine behind 1:1 NAT.")
     rtp_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(values.port_range)] = Field(

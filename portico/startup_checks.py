@@ -9,6 +9,7 @@ from portico.config import Settings, SettingsError, unknown_variables
 from portico.media.janus_config import find_janus
 
 _OF_OUR_JANUS = ("janus_bin", "media_interface", "media_address", "rtp_ports")
+_OF_THEIR_JANUS = ("janus_api_secret", "janus_admin_key")
 _OF_BUCKETS = ("s3_endpoint", "s3_public_endpoint", "s3_region", "s3_access_key_id", "s3_secret_access_key")
 
 
@@ -41,7 +42,10 @@ def warnings(settings: Settings) -> list[str]:
     if settings.janus_url is not None:
         why = "PORTICO_JANUS_URL names a Janus with a configuration of its own."
         found += [f"{_variable(name)} has no effect: {why}" for name in _OF_OUR_JANUS if name in given]
-    elif any(ip_address(part).is_loopback for part in _parts(settings.media_address)):
+    else:
+        why = "without PORTICO_JANUS_URL: our own Janus gets new secrets at every start."
+        found += [f"{_variable(name)} has no effect {why}" for name in _OF_THEIR_JANUS if name in given]
+    if settings.janus_url is None and any(ip_address(part).is_loopback for part in _parts(settings.media_address)):
         found.append("PORTICO_MEDIA_ADDRESS is a loopback address: media reaches browsers on this machine only.")
     public = urlsplit(settings.base_url)
     if public.scheme == "http" and not _is_loopback_host(public.hostname or ""):

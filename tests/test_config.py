@@ -275,3 +275,9 @@ def test_a_secret_is_no_option_because_process_lists_show_it(name: str) -> None:
 
 def test_a_database_without_a_password_may_be_an_option() -> None:
     assert load(database_url="postgresql://somebody@host/portico").database == "postgresql://somebody@host/portico"
+
+
+def test_the_secrets_of_an_external_janus_are_not_shown() -> None:
+    settings = load(janus_url="ws://127.0.0.1:8188")
+    settings = settings.model_copy(update={"janus_api_secret": "open sesame", "janus_admin_key": "open sesame"})
+    assert "open sesame" not in repr(settings) + str(settings)

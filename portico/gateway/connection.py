@@ -1,6 +1,7 @@
 """One browser's connection: its socket, its socket to Janus, and the dialect between them."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from portico.core import tokens
 from portico.core.errors import Busy, JoinRefused, RoomFull, TokenRevoked
 from portico.core.tokens import Claims
 from portico.db.engine import Transaction
+from portico.gateway import seats
 from portico.gateway.browser import Browser, Closed, Receive, Send, Silent, TooSlow
 from portico.gateway.recorder import Recorder
 from portico.gateway.surroundings import Surroundings
@@ -111,6 +113,7 @@ class Connection:
         self._joining: asyncio.Future[Joined] | None = None  # set from the moment at which the participant may be in
         self._claims: Claims | None = None  # of the newest token that was accepted
         self._kicked = False
+        self._left = asyncio.Event()  # that its participant left, if it had one, is written
         self._recorder: Recorder | None = None  # of a participant in a session that is recorded
         self._log = log.bind(room_id=room_id)
 
@@ -145,6 +148,29 @@ class Connection:
     def bridge_left(self, member: int) -> None:
         """The AudioBridge does not list this member any more."""
         self._start(self._perform_now(partial(self._dialect.bridge_left, member)))
+
+    @property
+    def family(self) -> str | None:
+        """Of the token that was accepted last."""
+        return self._claims.family if self._claims is not None else None
+
+    @property
+    def has_seat(self) -> bool:
+        """Whether its participant is in the room."""
+        joining = self._joining
+        if joining is None or not joining.done() or joining.cancelled() or joining.exception() is not None:
+            return False
+        return not self._left.is_set()
+
+    async def end_if_silent(self, within: float) -> bool:
+        """End the connection unless its browser answers a ping in so many seconds; True when its seat is free then."""
+        if self._socket is None or await self._socket.answers(within):
+            return False
+        self._finish(CloseCode.TIMED_OUT, "the browser does not answer", "timeout")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(VERDICT_SECS):
+                await self._left.wait()
+        return self._left.is_set()
 
     def kick(self) -> None:
         """Its participant was sent away: the SDK leaves when it hears of it, whoever does not is thrown out."""
@@ -346,20 +372,13 @@ class Connection:
         self._end_in((instant - now + TOKEN_LEEWAY).total_seconds(), expire)
 
     async def _admit(self, wanted: Admit) -> list[Effect]:
-        join = partial(
-            participants.join,
-            room_id=self._room_id,
-            participant_id=wanted.participant_id,
-            context=wanted.context,
-            gateway_id=self._around.gateway_id,
-            now=self._around.clock(),
-            grace=self._around.grace,
-            token=self._claims,
-        )
-        # The write goes on when this connection ends meanwhile: whoever winds it up must know what came of it.
-        self._joining = asyncio.ensure_future(self._around.db.write(join))
         try:
-            joined = await asyncio.shield(self._joining)
+            try:
+                joined = await self._join(wanted)
+            except RoomFull:
+                if not await seats.free(self._around.registry.members(self._room_id), self.family):
+                    raise
+                joined = await self._join(wanted)
         except JoinRefused as refused:
             self._log.info("join refused", participant_id=wanted.participant_id, reason=str(refused))
             return self._dialect.refused(403, str(refused), _REFUSALS.get(type(refused), CloseCode.REFUSED))
@@ -373,6 +392,21 @@ class Connection:
         self._log = self._log.bind(session_id=joined.session_id, participant_id=joined.participant_id)
         self._log.info("participant joined")
         return effects
+
+    async def _join(self, wanted: Admit) -> Joined:
+        join = partial(
+            participants.join,
+            room_id=self._room_id,
+            participant_id=wanted.participant_id,
+            context=wanted.context,
+            gateway_id=self._around.gateway_id,
+            now=self._around.clock(),
+            grace=self._around.grace,
+            token=self._claims,
+        )
+        # The write goes on when this connection ends meanwhile: whoever winds it up must know what came of it.
+        self._joining = asyncio.ensure_future(self._around.db.write(join))
+        return await asyncio.shield(self._joining)
 
     def _record(self, participant_id: str) -> None:
         async def tell_janus(handle: int, dump: str | None) -> None:
@@ -455,6 +489,7 @@ class Connection:
                 await asyncio.sleep(pause)
             else:
                 break
+        self._left.set()
         self._log.info("participant left", reason=end.left_reason, how=end.text)
 
     async def _write_recordings(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from portico.gateway.seats import Seated
 from portico.media.dumps import Dumps
 from portico.media.janus_errors import JanusError, JanusUnavailable
 from portico.media.janus_node import JanusNode
@@ -37,7 +38,7 @@ class Fact(Protocol):
     audio_muted: bool
 
 
-class Member(Protocol):
+class Member(Seated, Protocol):
     """What the registry needs of a connection."""
 
     owner: str
@@ -101,6 +102,11 @@ class Registry:
     def occupied(self) -> list[str]:
         """The rooms that somebody is connected to."""
         return list(self._rooms)
+
+    def members(self, room_id: str) -> list[Member]:
+        """Who is connected to the room."""
+        occupied = self._rooms.get(room_id)
+        return list(occupied.members) if occupied is not None else []
 
     async def enter(self, room_id: str, member: Member) -> MediaRoom:
         """The room's numbers inside Janus, where it exists when this returns. Raises JanusUnavailable."""

@@ -11,7 +11,7 @@ import struct
 import sys
 import termios
 from collections import Counter
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
 import structlog
@@ -53,6 +53,8 @@ class Connection:
         """Whether an answer waits for its peer to read."""
         self.on_tick: Callable[[int], None] | None = None
         self.on_admitted: Callable[[], None] | None = None
+        self.ask: Callable[[float], Awaitable[bool]] | None = None
+        """Asks the peer of an open WebSocket whether it is there."""
 
     @property
     def ticks(self) -> int:
@@ -86,6 +88,10 @@ class Connection:
     def touch(self) -> None:
         """It asks for something: it is no longer among the first to be dropped for a newer one."""
         self._all.touch(self)
+
+    async def answers(self, within: float) -> bool:
+        """Whether the peer answers a WebSocket ping in so many seconds; True where it cannot be asked."""
+        return self.ask is None or await self.ask(within)
 
     def abort(self, cause: Cause) -> None:
         """End it at once, whatever is unsent."""

@@ -74,6 +74,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._pong: bytes | None = None  # the answer to the newest ping, while others are unsent
         self._ping: bytes | None = None  # what the peer has to answer
         self._ping_at = 0
+        self._asked: dict[bytes, asyncio.Future[None]] = {}  # pings beside that one, by what their answers contain
 
     def begin(self, scope: dict[str, Any], url: bytes, early: bytes) -> None:
         """Take the connection over with the request that asks for it; `early` was received after that request."""
@@ -234,6 +235,8 @@ class WebSocketProtocol(asyncio.Protocol):
             case frames.PONG:
                 if frame.payload == self._ping:
                     self._ping = None
+                if (asked := self._asked.get(frame.payload)) is not None and not asked.done():
+                    asked.set_result(None)
             case frames.CLOSE:
                 self._peer_closes(*frames.parse_close(frame.payload))
             case _:
@@ -339,6 +342,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._connection.expire("token", TOKEN_SECS)
         self._connection.on_admitted = self._admitted
         self._connection.on_tick = self._tick
+        self._connection.ask = self._answers
         self._ping_at = self._connection.ticks + PING_SECS
         if not self._connection.is_stranger:
             self._admitted()
@@ -379,6 +383,22 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._pong is not None and self._state == _OPEN:
             pong, self._pong = self._pong, None
             self._write(frames.PONG, pong)
+
+    async def _answers(self, within: float) -> bool:
+        """Whether the peer answers a ping of its own in so many seconds, or we could not read its answer by then."""
+        if self._state != _OPEN:
+            return False
+        payload = os.urandom(8)
+        answered = self._asked[payload] = self._loop.create_future()
+        self._write(frames.PING, payload)
+        try:
+            async with asyncio.timeout(within):
+                await answered
+        except TimeoutError:
+            return bool(self._events) or self._later is not None
+        finally:
+            del self._asked[payload]
+        return True
 
     def _tick(self, ticks: int) -> None:
         """Each second: send a ping when one is due; end the connection of a peer that did not answer the last."""

@@ -47,9 +47,9 @@ class JanusSettings:
     rtp_ports: tuple[int, int] = (20000, 39999)
     event_loops: int | None = None
     """Threads for the media; None takes one per core."""
-    api_secret: str | None = None
+    api_secret: str | None = field(default=None, repr=False)
     """Only with `url`: the api_secret of that Janus."""
-    admin_key: str | None = None
+    admin_key: str | None = field(default=None, repr=False)
     """Only with `url`: the admin_key of that Janus' plugins."""
 
     @property

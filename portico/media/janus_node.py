@@ -1,6 +1,7 @@
 """A Janus that is kept alive: started, watched by requests with deadlines, and started again when it is lost."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -167,8 +168,22 @@ class JanusNode:
         answer = await self._link.core({"janus": "info"}, deadline=CHECK_DEADLINE)
         self.version = answer.get("version_string")
         await _check(self._link, CHECK_DEADLINE)
+        if self._settings.url is not None:
+            await self._check_admin_key(self._link)
         self.is_up = True
         log.info("janus.up", version=self.version, pid=self.pid, url=self.url)
+
+    async def _check_admin_key(self, link: JanusLink) -> None:
+        """Make a room in each plugin and take it away: with a wrong key every join would fail, at nobody's fault."""
+        room = {"room": secrets.randbelow(2**53 - 1) + 1, "permanent": False, "admin_key": self.admin_key}
+        for plugin in PLUGINS:
+            try:
+                await link.request(plugin, {**room, "request": "create"}, deadline=CHECK_DEADLINE)
+                await link.request(plugin, {**room, "request": "destroy"}, deadline=CHECK_DEADLINE)
+            except JanusError as error:
+                raise JanusUnavailable(
+                    f"{plugin} of Janus on {self.url} makes no room: {error.reason}; is PORTICO_JANUS_ADMIN_KEY right?"
+                ) from error
 
     async def _start_child(self, folder: Path) -> JanusLink:
         """Starts Janus and connects to it as soon as it listens."""
