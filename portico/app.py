@@ -39,6 +39,7 @@ from portico.signaling.effects import CloseCode
 from portico.web import files, invitations, pages
 from portico.web.path_prefix import PathPrefix
 from portico.worker.deliveries import Deliveries
+from portico.worker.follow_keys import FollowKeys
 from portico.worker.jobs import Jobs
 from portico.worker.sender import Sender
 
@@ -87,7 +88,8 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             async def on_disk_low(is_low: bool) -> None:
                 gateway.registry.set_room_on_disk(not is_low)
 
-            async with finishing(settings, db, storage, on_disk_low) as runner:
+            follower = FollowKeys(db, keys, storage.link_keys, clock=now)
+            async with finishing(settings, db, storage, on_disk_low) as runner, follower.running():
                 parts = Parts(db, keys, webhook_keys, storage, gateway, connections, node, worker, runner)
                 yield Running(_build(settings, parts), gateway, connections, welcome)
     finally:
@@ -217,7 +219,7 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
     )
     app.include_router(pages.router())
     app.include_router(invitations.router(parts.db, parts.keys, now))
-    app.include_router(files.router(parts.db, parts.storage.store, parts.storage.secret, now))
+    app.include_router(files.router(parts.db, parts.storage.store, parts.storage.link_keys, now))
     app.router.routes.append(WebSocketRoute("/{room_id}/janus", parts.gateway))
     return app
 

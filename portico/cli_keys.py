@@ -88,23 +88,72 @@ def revoke_key(key_id: _Id) -> None:
 
 
 @keys.command("rotate")
-def rotate_key(
-    key_id: _Id,
+def rotate(
+    what: Annotated[str, typer.Argument(help="tokens, links, files, all of these, or the id of an API key.")],
     overlap_hours: Annotated[
-        float, typer.Option(min=0, max=8760, help="How long the former key is still good; 0 makes it void at once.")
-    ] = 24,
+        float | None, typer.Option(min=0, max=8760, help="Of an API key: how long the former one is good; 24.")
+    ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Make void at once whatever the former key opens.")] = False,
 ) -> None:
-    """Print a new API key, with the account, name and scopes of this one, as the last word of the output."""
+    """Replace a key, in every running server within seconds. The new API key is the last word of the output.
+
+    tokens: client tokens that were made before stay good until they expire, 25 hours at most; with --now none is.
+    files: download links that were made before stay good until they expire, an hour at most; with --now none is.
+    links: every meeting link that was made before is void at once, because none ever expires.
+    """
+    if what in (*_ROTATED, "all"):
+        if overlap_hours is not None:
+            raise Refused("--overlap-hours is for API keys; see portico keys rotate --help.")
+        _rotate_signing(_ROTATED if what == "all" else (what,), now)
+        return
+    if now and overlap_hours:
+        raise Refused("Choose --now or --overlap-hours.")
+    _rotate_api_key(what.lower(), timedelta(hours=0 if now else 24 if overlap_hours is None else overlap_hours))
+
+
+_ROTATED = ("tokens", "links", "files")
+_SAID = {
+    ("tokens", False): "Client tokens are signed with a new key. Those made before are good until they expire.",
+    ("tokens", True): "Client tokens made before are void. Calls go on; joining needs a new token.",
+    ("files", False): "Download links are signed with a new key. Those made before are good until they expire.",
+    ("files", True): "Download links made before are void.",
+}
+
+
+def _rotate_signing(kinds: tuple[str, ...], void: bool) -> None:
+    """All in one transaction; a sentence about each is printed."""
+    from portico.services import audit, signing_keys
+
+    at = datetime.now(UTC)
+    purposes = {"tokens": signing_keys.TOKENS, "links": signing_keys.LINKS, "files": signing_keys.FILES}
+
+    def replace(tx: "Transaction") -> list[str]:
+        for kind in kinds:
+            signing_keys.rotate(tx, purposes[kind], now=at, void=void or kind == "links")
+            audit.record(tx, account_id=None, key_id=None, operation=f"keys rotate {kind}", object_id=None, now=at)
+        return [_new_links(tx, at) if kind == "links" else _SAID[kind, void] for kind in kinds]
+
+    print("\n".join(_change(replace)))
+
+
+def _new_links(tx: "Transaction", now: datetime) -> str:
+    from portico.services import meetings, tokens
+
+    room_id = meetings.first_room(tx, now)
+    invitation = tokens.invite(tokens.load_keys(tx, now), room_id)
+    link = f"{load().base_url}/meet/{room_id}#{invitation}"
+    return f"Meeting links made before are void. The first room has the new link {link}"
+
+
+def _rotate_api_key(key_id: str, overlap: timedelta) -> None:
     from portico.services import api_keys
 
-    overlap = timedelta(hours=overlap_hours)
-
-    def rotate(tx: "Transaction") -> str:
-        key = api_keys.rotate(tx, key_id.lower(), now=datetime.now(UTC), overlap=overlap)
-        _note_id(tx, "keys rotate", key_id.lower())
+    def replace(tx: "Transaction") -> str:
+        key = api_keys.rotate(tx, key_id, now=datetime.now(UTC), overlap=overlap)
+        _note_id(tx, "keys rotate", key_id)
         return key
 
-    key = _change(rotate)
+    key = _change(replace)
     until = _instant(datetime.now(UTC) + overlap)
     former = f"is good until {until}" if overlap else "is void"
     print(f"The former key {former}. The new one, shown only now: {key}")

@@ -15,6 +15,7 @@ from portico.db.engine import Database
 from portico.media.dumps import dumps_in
 from portico.media.storage import S3Access, StorageTrouble, Store, open_store
 from portico.services import files, jobs
+from portico.services.files import LinkKeys
 from portico.worker import delete_object
 from portico.worker.compose import Compose
 from portico.worker.disk_watch import DiskWatch
@@ -28,10 +29,10 @@ CORES = os.cpu_count() or 1
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The store, and the key that signs links to what it keeps on this machine."""
+    """The store, and the keys that sign links to what it keeps on this machine."""
 
     store: Store
-    secret: bytes
+    link_keys: LinkKeys
     clock: Callable[[], datetime]
 
     def link(self, key: str, filename: str) -> str:
@@ -52,7 +53,7 @@ class _Service(Protocol):
 
 async def open_storage(settings: Settings, db: Database, clock: Callable[[], datetime]) -> Storage:
     """As the settings say; the key is made at the first start."""
-    secret = await db.write(partial(files.link_key, now=clock()))
+    link_keys = await db.write(partial(files.load_link_keys, now=clock()))
     access = S3Access(
         settings.s3_endpoint,
         settings.s3_public_endpoint,
@@ -60,8 +61,10 @@ async def open_storage(settings: Settings, db: Database, clock: Callable[[], dat
         settings.s3_access_key_id,
         settings.s3_secret_access_key,
     )
-    store = open_store(settings.storage_url, settings.data_dir, secret=secret, base_url=settings.base_url, s3=access)
-    return Storage(store, secret, clock)
+    store = open_store(
+        settings.storage_url, settings.data_dir, secret=link_keys.current, base_url=settings.base_url, s3=access
+    )
+    return Storage(store, link_keys, clock)
 
 
 @asynccontextmanager

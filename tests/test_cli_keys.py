@@ -1,7 +1,11 @@
 """`portico keys` beside a running server: what is made, listed, revoked, rotated, and what the audit log shows."""
 
+import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -97,6 +101,42 @@ def test_the_audit_log_tells_what_was_changed_with_which_key(server: PorticoServ
     assert key not in command(server, "audit", "--limit", "250").stdout
 
 
+def refreshed(server: PorticoServer, room_id: str, refresh_token: str) -> int:
+    """The status of asking for another client token."""
+    return posted(server, f"/v2/rooms/{room_id}/actions/refresh_client_token", {"refresh_token": refresh_token})[0]
+
+
+def posted(server: PorticoServer, path: str, body: dict[str, str], key: str = "") -> tuple[int, Any]:
+    """The answer to a POST with this body."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    request = urllib.request.Request(server.base_url + path, json.dumps(body).encode(), headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, json.load(refusal)
+
+
+def test_signing_keys_are_replaced_in_the_running_server(server: PorticoServer) -> None:
+    meeting = next(line for line in server.log.splitlines() if "/meet/" in line).split()[-1]
+    room_id, _, invite = meeting.rpartition("/meet/")[2].partition("#")
+    generate = f"/v2/rooms/{room_id}/actions/generate_join_client_token"
+    old = posted(server, generate, {}, server.api_key)[1]["data"]["refresh_token"]
+
+    assert command(server, "rotate", "tokens").returncode == 0
+    assert refreshed(server, room_id, old) == 201, "a rotation ends nothing"
+    new = posted(server, generate, {}, server.api_key)[1]["data"]
+
+    done = command(server, "rotate", "all", "--now")
+    assert done.returncode == 0, done.stderr
+    revoked = time.monotonic()
+    while posted(server, f"/meet/{room_id}/token", {"invite": invite})[0] != 404:
+        assert time.monotonic() - revoked < REVOKED_WITHIN_SECS
+    assert {refreshed(server, room_id, each) for each in (old, new["refresh_token"])} == {403}
+    link = next(word for word in done.stdout.split() if "/meet/" in word)
+    assert posted(server, f"/meet/{room_id}/token", {"invite": link.partition("#")[2]})[0] == 201
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -107,6 +147,8 @@ def test_the_audit_log_tells_what_was_changed_with_which_key(server: PorticoServ
         (["create", "--scopes", "reed"], "reed"),
         (["create", "--name", ""], "name"),
         (["rotate", UNKNOWN, "--overlap-hours", "-1"], "overlap-hours"),
+        (["rotate", UNKNOWN, "--overlap-hours", "1", "--now"], "--now"),
+        (["rotate", "tokens", "--overlap-hours", "1"], "--overlap-hours"),
     ],
     ids=" ".join,
 )

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
@@ -34,6 +34,16 @@ def verify(secret: bytes, key: str, query: Mapping[str, str], *, now: datetime) 
     if now.timestamp() >= int(expires):
         raise LinkRefused("This link has expired: read the resource again for a fresh one.")
     return filename
+
+
+def verify_any(accepted: Sequence[bytes], key: str, query: Mapping[str, str], *, now: datetime) -> str:
+    """The same, where any of several secrets may have signed the link. The first is told of in the refusal."""
+    for secret in accepted[1:]:
+        try:
+            return verify(secret, key, query, now=now)
+        except LinkRefused:
+            continue
+    return verify(accepted[0], key, query, now=now)
 
 
 def content_disposition(filename: str) -> str:

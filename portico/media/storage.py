@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -74,10 +75,18 @@ class S3Access:
     secret_access_key: str | None = None
 
 
-def open_store(url: str | None, data_dir: Path, *, secret: bytes, base_url: str, s3: S3Access | None = None) -> Store:
+def open_store(
+    url: str | None,
+    data_dir: Path,
+    *,
+    secret: bytes | Callable[[], bytes],
+    base_url: str,
+    s3: S3Access | None = None,
+) -> Store:
     """The bucket that `s3://BUCKET/PREFIX` names, or the folder `files` in `data_dir`; ValueError for another URL.
 
-    `secret` signs the links to local files, and `base_url` is where the server answers them.
+    `secret`, or what it returns where it is a function, signs the links to local files, and `base_url` is where the
+    server answers them.
     """
     if url is None:
         return LocalStore(data_dir / "files", secret, base_url)
@@ -92,9 +101,9 @@ def open_store(url: str | None, data_dir: Path, *, secret: bytes, base_url: str,
 class LocalStore:
     """A folder. Each file appears whole and on disk, or not at all."""
 
-    def __init__(self, folder: Path, secret: bytes, base_url: str) -> None:
+    def __init__(self, folder: Path, secret: bytes | Callable[[], bytes], base_url: str) -> None:
         self._folder = folder.absolute()
-        self._secret = secret
+        self._secret = secret if callable(secret) else lambda: secret
         self._base_url = base_url
         self._good_until = 0.0
 
@@ -132,7 +141,7 @@ class LocalStore:
         return self._path(key)
 
     def link(self, key: str, filename: str, content_type: str, *, now: datetime) -> str:
-        return links.sign(self._secret, self._base_url, key, filename, now=now)
+        return links.sign(self._secret(), self._base_url, key, filename, now=now)
 
     async def check(self) -> str | None:
         if time.monotonic() < self._good_until:

@@ -1,19 +1,14 @@
-"""Finished files in the store: whether a row still keeps one, and the key that signs the links to local ones."""
+"""Finished files in the store: whether a row still keeps one, and the keys that sign the links to local ones."""
 
-import base64
-import secrets
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import uuid4
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from portico.core import objects
+from portico.core import links, objects
 from portico.db import schema
 from portico.db.engine import Transaction
-from portico.db.statements import insert_if_absent
-
-_PURPOSE = "file"
+from portico.services import signing_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +17,17 @@ class Kept:
 
     size_bytes: int
     sha256: str
+
+
+@dataclass(slots=True)
+class LinkKeys:
+    """The keys that are accepted under links to local files: the one that signs, then retired ones."""
+
+    accepted: tuple[bytes, ...]
+
+    def current(self) -> bytes:
+        """The key that signs."""
+        return self.accepted[0]
 
 
 def kept(tx: Transaction, object_key: str) -> Kept | None:
@@ -42,10 +48,12 @@ def is_kept(tx: Transaction, object_key: str) -> bool:
     return kept(tx, object_key) is not None
 
 
-def link_key(tx: Transaction, now: datetime) -> bytes:
-    """The installation's key for links to local files, made at its first start."""
-    keys = schema.signing_keys
-    secret = base64.b64encode(secrets.token_bytes(32)).decode()
-    insert_if_absent(tx, keys, id=str(uuid4()), purpose=_PURPOSE, secret=secret, created_at=now)
-    current = select(keys.c.secret).where(keys.c.purpose == _PURPOSE, keys.c.retired_at.is_(None))
-    return base64.b64decode(tx.execute(current).scalar_one())
+def load_link_keys(tx: Transaction, now: datetime) -> LinkKeys:
+    """The installation's keys for links to local files, made at its first start."""
+    signing_keys.ensure(tx, signing_keys.FILES, now)
+    return LinkKeys(read_link_keys(tx, now))
+
+
+def read_link_keys(tx: Transaction, now: datetime) -> tuple[bytes, ...]:
+    """The keys that are accepted now, the one that signs first. LookupError before the first start."""
+    return signing_keys.secrets_of(tx, signing_keys.FILES, now=now, overlap=links.GOOD_FOR + timedelta(minutes=1))

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from portico.core.tokens import EVERYTHING, Claims, Permissions
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import Prepared, insert_if_absent
+from portico.services import signing_keys
 
 TOKEN_TTL_SECS = 600
 REFRESH_TOKEN_TTL_SECS = 3600
@@ -29,18 +29,23 @@ LONGEST_LIFE = timedelta(seconds=REFRESH_TOKEN_TTL_MAX_SECS + TOKEN_TTL_MAX_SECS
 """Of a token and of what is refreshed from it at the last moment."""
 HELD = schema.participant_tokens
 REVOKED = schema.revoked_tokens
-_TOKEN, _INVITE = "token", "invite"
+TOKEN_KEY_OVERLAP = LONGEST_LIFE + timedelta(minutes=1)
+"""How long a retired key is accepted: until everything has expired that was signed with it."""
 _ROOM = schema.rooms.c
 _OWNER = Prepared(select(_ROOM.account_id).where(_ROOM.id == bindparam("room"), _ROOM.deleted_at.is_(None)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TokenKeys:
-    """The installation's keys. Retired keys still verify, so that rotation ends no call."""
+    """The installation's keys. Retired ones still verify for a while, so that rotation ends nothing."""
 
     current: Ed25519PrivateKey
     accepted: tuple[Ed25519PublicKey, ...]
     invite: bytes
+
+    def replace_with(self, newer: "TokenKeys") -> None:
+        """Use the keys of `newer` from now on, wherever this object is used."""
+        self.current, self.accepted, self.invite = newer.current, newer.accepted, newer.invite
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +60,16 @@ class ClientToken:
 
 def load_keys(tx: Transaction, now: datetime) -> TokenKeys:
     """The keys of this installation, made at its first start."""
-    for purpose in (_TOKEN, _INVITE):
-        _ensure(tx, purpose, now)
-    rows = tx.execute(
-        select(schema.signing_keys).order_by(schema.signing_keys.c.retired_at.is_not(None), schema.signing_keys.c.id)
-    ).all()
-    pairs = [
-        Ed25519PrivateKey.from_private_bytes(base64.b64decode(row.secret)) for row in rows if row.purpose == _TOKEN
-    ]
-    invite = next(base64.b64decode(row.secret) for row in rows if row.purpose == _INVITE)
+    for purpose in (signing_keys.TOKENS, signing_keys.LINKS):
+        signing_keys.ensure(tx, purpose, now)
+    return read_keys(tx, now)
+
+
+def read_keys(tx: Transaction, now: datetime) -> TokenKeys:
+    """The keys that are to be used now. LookupError before the first start."""
+    signed = signing_keys.secrets_of(tx, signing_keys.TOKENS, now=now, overlap=TOKEN_KEY_OVERLAP)
+    pairs = [Ed25519PrivateKey.from_private_bytes(secret) for secret in signed]
+    invite = signing_keys.secrets_of(tx, signing_keys.LINKS, now=now, overlap=timedelta(0))[0]
     return TokenKeys(pairs[0], tuple(pair.public_key() for pair in pairs), invite)
 
 
@@ -178,14 +184,3 @@ def redeem(tx: Transaction, keys: TokenKeys, room_id: str, invitation: str, *, n
 
 def _owner(tx: Transaction, room_id: str) -> str | None:
     return next((account_id for (account_id,) in _OWNER.run(tx, {"room": room_id})), None)
-
-
-def _ensure(tx: Transaction, purpose: str, now: datetime) -> None:
-    insert_if_absent(
-        tx,
-        schema.signing_keys,
-        id=str(uuid4()),
-        purpose=purpose,
-        secret=base64.b64encode(secrets.token_bytes(32)).decode(),
-        created_at=now,
-    )

@@ -17,7 +17,7 @@ from portico.core.ranges import NotSatisfiable, asked_range
 from portico.db.engine import Database
 from portico.media.storage import Store
 from portico.services import files
-from portico.services.files import Kept
+from portico.services.files import Kept, LinkKeys
 
 CHUNK_BYTES = 256 * 1024
 """Read at once, in a thread: a film does not hold up the calls that go on."""
@@ -39,15 +39,15 @@ _PREFLIGHT = _ANY_ORIGIN | {
 }
 
 
-def router(db: Database, store: Store, secret: bytes, clock: Callable[[], datetime]) -> APIRouter:
-    """GET and HEAD /files/{key}, for links that `secret` signed. Raises Forbidden and NotFound."""
+def router(db: Database, store: Store, keys: LinkKeys, clock: Callable[[], datetime]) -> APIRouter:
+    """GET and HEAD /files/{key}, for links that one of `keys` signed. Raises Forbidden and NotFound."""
     downloads = APIRouter(include_in_schema=False)
 
     @downloads.api_route("/files/{key:path}", methods=["GET", "HEAD"])
     async def download(key: str, request: Request) -> Response:
         """The file, or the part of it that Range asks for; 404 from the moment on that its row is gone."""
         try:
-            filename = links.verify(secret, key, request.query_params, now=clock())
+            filename = links.verify_any(keys.accepted, key, request.query_params, now=clock())
         except links.LinkRefused as refused:
             raise Forbidden(str(refused)) from None
         kept = await db.read(partial(files.kept, object_key=key))

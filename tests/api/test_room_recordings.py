@@ -13,6 +13,7 @@ from portico.db.engine import Transaction
 from portico.finishing import Storage
 from portico.media.storage import S3Access, open_store
 from portico.services import recordings
+from portico.services.files import LinkKeys
 from portico.services.participants import Joined
 from tests.api.world import World
 from tests.factories import rows
@@ -111,7 +112,7 @@ async def test_a_store_that_signs_nothing_delays_nobody_else(
     with credentials_from_nobody(tmp_path, monkeypatch):
         store = open_store("s3://bucket", tmp_path, secret=b"", base_url="", s3=S3Access(region="eu-central-1"))
         api = world.app.state.api
-        world.app.state.api = replace(api, link=Storage(store, b"", world.clock).link)
+        world.app.state.api = replace(api, link=Storage(store, LinkKeys((b"",)), world.clock).link)
         waiting = [asyncio.create_task(world.k1.get(path)) for path in (f"{PATH}/{recording_id}", PATH)]
         for _ in range(10):
             assert (await world.k1.get("/v2/rooms")).status_code == 200

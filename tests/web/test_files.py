@@ -24,7 +24,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.media.storage import Store, open_store
 from portico.services import files as services_files
-from portico.services import recordings
+from portico.services import recordings, signing_keys
 from portico.web import files
 from tests.factories import NOW, an_account
 from tests.recorded import a_stream, finished, link, milliseconds, recording_of, somebody
@@ -61,7 +61,8 @@ class Downloads:
 @pytest.fixture
 async def downloads(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Downloads]:
     db = open_database(sqlite_url)
-    secret = await db.write(partial(services_files.link_key, now=NOW))
+    keys = await db.write(partial(services_files.load_link_keys, now=NOW))
+    secret = keys.current()
     store = open_store(None, tmp_path, secret=secret, base_url="http://here.example:8080")
     recording_id, key = await db.write(partial(kept, content=CONTENT))
     made = tmp_path / "made.ogg"
@@ -72,7 +73,7 @@ async def downloads(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Downloads]
     app = FastAPI()
     async with AsyncClient(transport=ASGITransport(app), base_url="http://here.example:8080") as browser:
         found = Downloads(db, store, app, browser, recording_id, key, path)
-        app.include_router(files.router(db, store, secret, lambda: found.now))
+        app.include_router(files.router(db, store, keys, lambda: found.now))
         app.add_exception_handler(PorticoError, on_portico_error)  # type: ignore[arg-type]
         yield found
     await db.close()
@@ -226,16 +227,29 @@ async def test_downloads_stay_out_of_the_api_reference(downloads: Downloads) -> 
 
 
 def test_the_key_of_links_is_made_once(sqlite_url: str) -> None:
-    async def both() -> tuple[bytes, bytes]:
+    async def both() -> tuple[services_files.LinkKeys, services_files.LinkKeys]:
         db = open_database(sqlite_url)
         try:
-            first = await db.write(partial(services_files.link_key, now=NOW))
-            return first, await db.write(partial(services_files.link_key, now=NOW + MINUTE))
+            first = await db.write(partial(services_files.load_link_keys, now=NOW))
+            return first, await db.write(partial(services_files.load_link_keys, now=NOW + MINUTE))
         finally:
             await db.close()
 
     first, second = asyncio.run(both())
-    assert first == second and len(first) == 32
+    assert first == second and [len(secret) for secret in first.accepted] == [32]
+
+
+async def test_a_rotated_key_ends_no_link_before_its_time_unless_it_is_to_be_void(downloads: Downloads) -> None:
+    db, store = downloads.db, downloads.store
+    keys = await db.write(partial(services_files.load_link_keys, now=NOW))
+    for void, expected in ((False, 200), (True, 403)):
+        await db.write(partial(signing_keys.rotate, purpose=signing_keys.FILES, now=NOW, void=void))
+        keys.accepted = await db.read(partial(services_files.read_link_keys, now=NOW + signing_keys.SETTLE))
+        app = FastAPI()
+        app.include_router(files.router(db, store, keys, lambda: NOW))
+        app.add_exception_handler(PorticoError, on_portico_error)  # type: ignore[arg-type]
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://here.example:8080") as browser:
+            assert (await browser.get(downloads.link)).status_code == expected
 
 
 # Behind a real server.
