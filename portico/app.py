@@ -74,7 +74,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     """Start everything but the listening socket; on leaving, end everything that was started."""
     await asyncio.to_thread(child.report)
     connections = Connections(_limits(settings))
-    db = open_database(settings.database)
+    db = open_database(settings.database, list_secs=settings.list_timeout_secs)
     try:
         await asyncio.to_thread(upgrade, db.engine)
         keys, welcome = await db.write(partial(_first_rows, settings=settings, at=now()))

@@ -169,14 +169,15 @@ def _replay_one(delivery_id: str) -> None:
 def _replay_failed(conditions: "tuple[Condition, ...]") -> int:
     from functools import partial
 
-    from portico.services.webhook_log import replay_some
+    from portico.services.webhook_log import next_matching, replay_each
 
     async def write(db: "Database") -> int:
         now, replayed, after = datetime.now(UTC), 0, 0
         while True:
-            step = partial(replay_some, account_id=None, conditions=conditions, now=now, after=after)
-            count, last = await db.write(step)
-            replayed += count
+            find = partial(next_matching, account_id=None, conditions=conditions, now=now, after=after)
+            ids, last = await db.read(find)
+            again = partial(replay_each, account_id=None, ids=ids, conditions=conditions, now=now)
+            replayed += await db.write(again) if ids else 0
             if last is None:
                 return replayed
             after = last

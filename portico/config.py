@@ -146,6 +146,9 @@ class Settings(BaseSettings):
     request_body_secs: int = Field(30, ge=1, le=3600, description="How long the body of a request may take.")
     answer_secs: int = Field(20, ge=1, le=3600, description="How long a client may read nothing of an answer.")
     idle_secs: int = Field(75, ge=1, le=3600, description="How long a connection may wait for its next request.")
+    list_timeout_secs: float = Field(
+        5, ge=0.1, le=600, description="How long a list may be read from the database; then 503 with Retry-After."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines look.")
 

@@ -5,7 +5,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from portico.api import queries, render
+from portico.api import lists, queries, render
 from portico.api.context import AccountId, Api
 from portico.api.openapi import operation
 from portico.core.scopes import READ
@@ -22,7 +22,5 @@ async def list_events(request: Request, api: Api, account_id: AccountId) -> Resp
     """What was changed in your account and with which key, newest first. Each entry is written together with its
     change. Client tokens are no entries: making one changes nothing."""
     query = queries.read_list(request, queries.AUDIT_EVENTS)
-    listed = await api.db.read(
-        partial(audit.list_events, account_id=account_id, page=query.page, conditions=query.conditions)
-    )
-    return queries.list_answer([render.audit_event(each) for each in listed.items], query.page, listed.total_results)
+    fetch = partial(audit.list_events, account_id=account_id, page=query.page, conditions=query.conditions)
+    return await lists.list_answer(request, api, account_id, query.page, fetch, render.audit_event)

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import Request
-from fastapi.responses import JSONResponse
 
 from portico.core import filters, paging
 from portico.core.errors import Fault, Invalid
@@ -134,9 +132,3 @@ def read_flags(request: Request, *names: str) -> frozenset[str]:
     if faults:
         raise Invalid(*faults)
     return chosen
-
-
-def list_answer(items: list[dict[str, Any]], page: Page, total_results: int) -> JSONResponse:
-    """A list in its envelope, with the Total-Pages header."""
-    meta = paging.meta(page, total_results)
-    return JSONResponse({"data": items, "meta": meta}, headers={"Total-Pages": str(meta["total_pages"])})

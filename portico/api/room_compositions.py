@@ -5,7 +5,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from portico.api import queries, recording_schemas, render
+from portico.api import lists, queries, recording_schemas, render
 from portico.api.bodies import Body
 from portico.api.context import AccountId, Api, Caller
 from portico.api.openapi import operation
@@ -58,11 +58,9 @@ async def create(api: Api, caller: Caller, body: Body) -> Response:
 async def list_compositions(request: Request, api: Api, account_id: AccountId) -> Response:
     """Compositions of your account, newest first."""
     query = queries.read_list(request, queries.COMPOSITIONS)
-    listed = await api.db.read(
-        partial(compositions.list_compositions, account_id=account_id, page=query.page, conditions=query.conditions)
-    )
-    shown = await render.with_links(render.composition, listed.items, api.link)
-    return queries.list_answer(shown, query.page, listed.total_results)
+    fetch = partial(compositions.list_compositions, account_id=account_id, page=query.page, conditions=query.conditions)
+    show = partial(render.composition, link=api.link)  # in a thread: a store may ask for credentials before it signs
+    return await lists.list_answer(request, api, account_id, query.page, fetch, show)
 
 
 @router.get(

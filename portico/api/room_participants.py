@@ -5,7 +5,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from portico.api import queries, render
+from portico.api import lists, queries, render
 from portico.api.context import AccountId, Api
 from portico.api.openapi import operation
 from portico.api.paths import RoomParticipantId
@@ -29,10 +29,8 @@ router = APIRouter(prefix="/v2", tags=["Room Participants"])
 async def list_participants(request: Request, api: Api, account_id: AccountId) -> Response:
     """Participants of all sessions of your account, latest join first."""
     query = queries.read_list(request, queries.PARTICIPANTS)
-    listed = await api.db.read(
-        partial(listing.list_participants, account_id=account_id, page=query.page, conditions=query.conditions)
-    )
-    return queries.list_answer([render.participant(each) for each in listed.items], query.page, listed.total_results)
+    fetch = partial(listing.list_participants, account_id=account_id, page=query.page, conditions=query.conditions)
+    return await lists.list_answer(request, api, account_id, query.page, fetch, render.participant)
 
 
 @router.get(

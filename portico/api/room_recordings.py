@@ -5,7 +5,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from portico.api import queries, render
+from portico.api import lists, queries, render
 from portico.api.context import AccountId, Api, Caller, CallerOfOperation, Context
 from portico.api.openapi import operation
 from portico.api.paths import RoomRecordingId
@@ -30,11 +30,9 @@ router = APIRouter(prefix="/v2", tags=["Room Recordings"])
 async def list_recordings(request: Request, api: Api, account_id: AccountId) -> Response:
     """Recordings of all sessions of your account, newest first, also of deleted rooms."""
     query = queries.read_list(request, queries.RECORDINGS)
-    listed = await api.db.read(
-        partial(recordings.list_recordings, account_id=account_id, page=query.page, conditions=query.conditions)
-    )
-    shown = await render.with_links(render.recording, listed.items, api.link)
-    return queries.list_answer(shown, query.page, listed.total_results)
+    fetch = partial(recordings.list_recordings, account_id=account_id, page=query.page, conditions=query.conditions)
+    show = partial(render.recording, link=api.link)  # in a thread: a store may ask for credentials before it signs
+    return await lists.list_answer(request, api, account_id, query.page, fetch, show)
 
 
 @router.get(

@@ -6,7 +6,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from portico.api import bodies, queries, render
+from portico.api import bodies, lists, queries, render
 from portico.api.bodies import Body
 from portico.api.context import AccountId, Api, Caller, CallerOfOperation, Context
 from portico.api.openapi import operation
@@ -35,16 +35,14 @@ _FLAGS = ("include_participants",)
 async def list_sessions(request: Request, api: Api, account_id: AccountId) -> Response:
     """Sessions of all rooms of your account, newest first, also of deleted rooms."""
     query = queries.read_list(request, queries.SESSIONS, _FLAGS)
-    listed = await api.db.read(
-        partial(
-            listing.list_sessions,
-            account_id=account_id,
-            page=query.page,
-            conditions=query.conditions,
-            with_participants="include_participants" in query.flags,
-        )
+    fetch = partial(
+        listing.list_sessions,
+        account_id=account_id,
+        page=query.page,
+        conditions=query.conditions,
+        with_participants="include_participants" in query.flags,
     )
-    return queries.list_answer([render.session(each) for each in listed.items], query.page, listed.total_results)
+    return await lists.list_answer(request, api, account_id, query.page, fetch, render.session)
 
 
 @router.get(
@@ -54,15 +52,11 @@ async def list_sessions(request: Request, api: Api, account_id: AccountId) -> Re
 async def retrieve(request: Request, api: Api, account_id: AccountId, room_session_id: RoomSessionId) -> Response:
     """One session of your account."""
     flags = queries.read_flags(request, *_FLAGS)
-    session = await api.db.read(
-        partial(
-            listing.retrieve_session,
-            account_id=account_id,
-            session_id=room_session_id,
-            with_participants="include_participants" in flags,
-        )
-    )
-    return JSONResponse({"data": render.session(session)})
+    fetch = partial(listing.retrieve_session, account_id=account_id, session_id=room_session_id)
+    if "include_participants" not in flags:
+        return JSONResponse({"data": render.session(await api.db.read(fetch))})
+    with_all = partial(fetch, with_participants=True)
+    return await lists.item_answer(request, api, account_id, with_all, render.session)
 
 
 @router.get(
@@ -81,16 +75,14 @@ async def list_participants(
 ) -> Response:
     """Participants of one session, latest join first. Whoever comes back is a new participant."""
     query = queries.read_list(request, queries.PARTICIPANTS_OF_SESSION)
-    listed = await api.db.read(
-        partial(
-            listing.list_participants,
-            account_id=account_id,
-            page=query.page,
-            conditions=query.conditions,
-            session_id=room_session_id,
-        )
+    fetch = partial(
+        listing.list_participants,
+        account_id=account_id,
+        page=query.page,
+        conditions=query.conditions,
+        session_id=room_session_id,
     )
-    return queries.list_answer([render.participant(each) for each in listed.items], query.page, listed.total_results)
+    return await lists.list_answer(request, api, account_id, query.page, fetch, render.participant)
 
 
 _DONE = {"data": {"result": "ok"}}

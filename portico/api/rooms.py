@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from portico.api import bodies, queries, render
+from portico.api import bodies, lists, queries, render
 from portico.api.bodies import Body
 from portico.api.context import AccountId, Api, Caller
 from portico.api.openapi import operation
@@ -38,17 +38,15 @@ async def create(api: Api, caller: Caller, body: Body) -> Response:
 async def list_rooms(request: Request, api: Api, account_id: AccountId) -> Response:
     """Rooms of your account, newest first."""
     query = queries.read_list(request, queries.ROOMS, _FLAGS)
-    listed = await api.db.read(
-        partial(
-            rooms.list_rooms,
-            account_id=account_id,
-            page=query.page,
-            conditions=query.conditions,
-            with_sessions="include_sessions" in query.flags,
-            with_participants="include_participants" in query.flags,
-        )
+    fetch = partial(
+        rooms.list_rooms,
+        account_id=account_id,
+        page=query.page,
+        conditions=query.conditions,
+        with_sessions="include_sessions" in query.flags,
+        with_participants="include_participants" in query.flags,
     )
-    return queries.list_answer([render.room(room) for room in listed.items], query.page, listed.total_results)
+    return await lists.list_answer(request, api, account_id, query.page, fetch, render.room)
 
 
 @router.get(
@@ -57,16 +55,11 @@ async def list_rooms(request: Request, api: Api, account_id: AccountId) -> Respo
 async def retrieve(request: Request, api: Api, account_id: AccountId, room_id: RoomId) -> Response:
     """One room of your account."""
     flags = queries.read_flags(request, *_FLAGS)
-    room = await api.db.read(
-        partial(
-            rooms.retrieve,
-            account_id=account_id,
-            room_id=room_id,
-            with_sessions="include_sessions" in flags,
-            with_participants="include_participants" in flags,
-        )
-    )
-    return JSONResponse({"data": render.room(room)})
+    fetch = partial(rooms.retrieve, account_id=account_id, room_id=room_id)
+    if "include_sessions" not in flags:
+        return JSONResponse({"data": render.room(await api.db.read(fetch))})
+    with_all = partial(fetch, with_sessions=True, with_participants="include_participants" in flags)
+    return await lists.item_answer(request, api, account_id, with_all, render.room)
 
 
 @router.patch(
@@ -105,14 +98,12 @@ async def delete(api: Api, caller: Caller, room_id: RoomId) -> Response:
 async def list_sessions(request: Request, api: Api, account_id: AccountId, room_id: RoomId) -> Response:
     """Sessions of one existing room, newest first."""
     query = queries.read_list(request, queries.SESSIONS_OF_ROOM, ("include_participants",))
-    listed = await api.db.read(
-        partial(
-            listing.list_sessions,
-            account_id=account_id,
-            page=query.page,
-            conditions=query.conditions,
-            room_id=room_id,
-            with_participants="include_participants" in query.flags,
-        )
+    fetch = partial(
+        listing.list_sessions,
+        account_id=account_id,
+        page=query.page,
+        conditions=query.conditions,
+        room_id=room_id,
+        with_participants="include_participants" in query.flags,
     )
-    return queries.list_answer([render.session(each) for each in listed.items], query.page, listed.total_results)
+    return await lists.list_answer(request, api, account_id, query.page, fetch, render.session)

@@ -6,7 +6,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from portico.api import queries, render
+from portico.api import lists, queries, render
 from portico.api.bodies import Body
 from portico.api.context import AccountId, Api, Caller
 from portico.api.openapi import operation
@@ -34,21 +34,20 @@ router = APIRouter(prefix="/v2", tags=["Webhooks"])
 async def list_deliveries(request: Request, api: Api, account_id: AccountId) -> Response:
     """Deliveries of the events of all rooms of your account, newest first, each with its newest ten attempts."""
     query = queries.read_list(request, queries.DELIVERIES)
-    listed = await api.db.read(
-        partial(webhook_log.list_deliveries, account_id=account_id, page=query.page, conditions=query.conditions)
-    )
-    shown = [render.webhook_delivery(each) for each in listed.items]
-    return queries.list_answer(shown, query.page, listed.total_results)
+    fetch = partial(webhook_log.list_deliveries, account_id=account_id, page=query.page, conditions=query.conditions)
+    return await lists.list_answer(request, api, account_id, query.page, fetch, render.webhook_delivery)
 
 
 @router.get(
     "/webhook_deliveries/{webhook_delivery_id}",
     **operation("GetWebhookDelivery", "Retrieve a webhook delivery", 200, "WebhookDelivery", scopes=[READ]),
 )
-async def retrieve(api: Api, account_id: AccountId, webhook_delivery_id: WebhookDeliveryId) -> Response:
+async def retrieve(
+    request: Request, api: Api, account_id: AccountId, webhook_delivery_id: WebhookDeliveryId
+) -> Response:
     """One delivery of your account with its attempts."""
     read = partial(webhook_log.retrieve_delivery, account_id=account_id, delivery_id=webhook_delivery_id)
-    return JSONResponse({"data": render.webhook_delivery(await api.db.read(read))})
+    return await lists.item_answer(request, api, account_id, read, render.webhook_delivery)
 
 
 @router.post(
@@ -82,10 +81,12 @@ async def replay_many(api: Api, caller: Caller, body: Body) -> Response:
     conditions, now = _conditions(body), api.clock()
     replayed, after = 0, 0
     while True:
-        replay_them = partial(webhook_log.replay_some, account_id=caller.account_id, conditions=conditions)
-        step = partial(replay_them, now=now, after=after)
-        count, last = await api.change(caller, step, detail=lambda done: f"replayed: {done[0]}")
-        replayed += count
+        find = partial(webhook_log.next_matching, account_id=caller.account_id, conditions=conditions)
+        ids, last = await api.db.read_list(caller.account_id, partial(find, now=now, after=after), lambda found: found)
+        if ids or not after:  # the request is an entry of the audit log also when nothing matches
+            again = partial(webhook_log.replay_each, account_id=caller.account_id, ids=ids, conditions=conditions)
+            step = partial(again, now=now)
+            replayed += await api.change(caller, step, detail=lambda done: f"replayed: {done}")
         if last is None:
             return JSONResponse({"data": {"webhook_deliveries": replayed}}, 202)
         after = last

@@ -23,6 +23,7 @@ _DATE_TIME = re.compile(
 _WHOLE = re.compile(r"[0-9]{1,30}")
 _TEXTS_MAX = 100
 """Far more than there are event types; a database takes its time over thousands, or refuses them."""
+_PART_LENGTH_MAX = 250
 _LARGEST = 2**31 - 1  # what a column of integers holds; nothing of ours is larger
 _COMPARISONS: dict[str, Comparison] = {"eq": "eq", "gte": "ge", "lte": "le"}
 
@@ -150,6 +151,8 @@ def _conditions(label: str, attribute: Attribute, operator: str, text: str) -> l
                 raise _Wrong(f"{label} should name at most {_TEXTS_MAX}, separated by commas.")
             return [Condition(attribute.column, "in", wanted)]
         case "part":
+            if len(text) > _PART_LENGTH_MAX:
+                raise _Wrong(f"{label} should have at most {_PART_LENGTH_MAX} characters.")
             return [Condition(attribute.column, "contains", _storable(label, text))]
         case "at_least":
             if not _WHOLE.fullmatch(text):

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine
 
 from portico.db.wakeup import Commits
 
+S = TypeVar("S")
 T = TypeVar("T")
 Transaction = Connection
 
@@ -25,6 +26,14 @@ class Database(Protocol):
 
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         """Run `fn` against one snapshot, which contains every earlier write."""
+        ...
+
+    async def read_list(self, account_id: str, fn: Callable[[Transaction], S], then: Callable[[S], T]) -> T:
+        """The same for what may take long: in threads of its own, the accounts in turn, with a time limit (Busy).
+
+        `then` makes the result of what `fn` found, in the same thread and after the transaction. A cancelled caller
+        stops the query.
+        """
         ...
 
     async def close(self) -> None:

@@ -13,17 +13,22 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 from portico.core.errors import Busy
 from portico.db.engine import Transaction
+from portico.db.lists import DEFAULT_SECS, LIST_THREADS, Limits, Lists, Stopped
 from portico.db.threads import MAX_WAITING, Threads, guarded
 from portico.db.wakeup import Commits
 
 log = structlog.get_logger()
+S = TypeVar("S")
 T = TypeVar("T")
 MAX_BATCH = 256
 """Transactions that share one fsync."""
 READERS = 4
+_STEPS = 5000
+"""Of SQLite's machine, less than a millisecond; asking costs a ten thousandth of that."""
 LOCKED_SECS = 10
 """How long to wait for another process that writes."""
 
@@ -31,10 +36,11 @@ LOCKED_SECS = 10
 class SqliteDatabase:
     """Group commit at synchronous=FULL: each transaction of a batch has a savepoint, the batch has the fsync."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, list_secs: float = DEFAULT_SECS) -> None:
         self.engine = _engine(path, begin="BEGIN IMMEDIATE", size=1)
-        self._readers = _engine(path, begin="BEGIN", size=READERS)
+        self._readers = _engine(path, begin="BEGIN", size=READERS + LIST_THREADS)
         self._reading = Threads(READERS, "read")
+        self._lists = Lists(list_secs)
         self._threads_own = threading.local()
         self._read_through: list[Connection] = []
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(MAX_WAITING)
@@ -59,7 +65,11 @@ class SqliteDatabase:
     async def read(self, fn: Callable[[Transaction], T]) -> T:
         return await self._reading.run(partial(self._read, fn))
 
+    async def read_list(self, account_id: str, fn: Callable[[Transaction], S], then: Callable[[S], T]) -> T:
+        return await self._lists.run(account_id, lambda limits: then(self._read_within(fn, limits)))
+
     async def close(self) -> None:
+        await self._lists.close()
         if self._started and not self._closed:
             self._closed = True
             await asyncio.to_thread(self._queue.put, None)
@@ -79,6 +89,24 @@ class SqliteDatabase:
             self._read_through.append(connection)
         with connection.begin():
             return fn(connection)
+
+    def _read_within(self, fn: Callable[[Transaction], T], limits: Limits) -> T:
+        """SQLite asks every few thousand steps whether to go on."""
+
+        def run(connection: Connection) -> T:
+            driver: Any = connection.connection.driver_connection
+            driver.set_progress_handler(limits.is_over, _STEPS)
+            try:
+                return fn(connection)
+            finally:
+                driver.set_progress_handler(None, 0)
+
+        try:
+            return self._read(run)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                raise Stopped from None
+            raise
 
     def _write_for_ever(self) -> None:
         last = False

@@ -19,6 +19,8 @@ EMBEDDED_PER_PARENT = 250
 """Sessions within a room, or participants within a session, that one answer embeds; the newest."""
 EMBEDDED_PER_ANSWER = 10_000
 """Sessions, and likewise participants, that one answer embeds in all; the newest."""
+EMBEDDED_CONTEXT_CHARS = 2_000_000
+"""Of the contexts of all participants that one answer embeds: participants beyond it, the oldest ones, are left out."""
 
 SESSIONS = schema.room_sessions
 PARTICIPANTS = schema.room_participants
@@ -125,8 +127,10 @@ def sessions_by_room(
     tx: Transaction, room_ids: Sequence[str], *, with_participants: bool
 ) -> dict[str, tuple[Session, ...]]:
     """The newest sessions of each room, in one query (two with participants)."""
-    rows = _newest_of_each(tx, _SESSION_MEMBERS, SESSIONS.c.room_id, SESSIONS.c.created_at, room_ids)
-    sessions = [Session(**row) for row in rows]
+    if not room_ids:
+        return {}
+    newest = _newest_of_each(_SESSION_MEMBERS, SESSIONS.c.room_id, SESSIONS.c.created_at, room_ids)
+    sessions = [Session(**row._mapping) for row in tx.execute(newest)]
     if with_participants:
         sessions = embed_participants(tx, sessions)
     found: dict[str, list[Session]] = defaultdict(list)
@@ -137,34 +141,35 @@ def sessions_by_room(
 
 def embed_participants(tx: Transaction, sessions: Sequence[Session]) -> list[Session]:
     """The same sessions with their newest participants, read in one query."""
+    if not sessions:
+        return []
     ids = [session.id for session in sessions]
-    rows = _newest_of_each(tx, _PARTICIPANT_MEMBERS, PARTICIPANTS.c.session_id, PARTICIPANTS.c.joined_at, ids)
+    chosen = _newest_of_each(_PARTICIPANT_MEMBERS, PARTICIPANTS.c.session_id, PARTICIPANTS.c.joined_at, ids).subquery()
+    newest = (chosen.c.joined_at.desc(), chosen.c.id.desc())
+    chars = func.sum(func.coalesce(func.length(chosen.c.context), 0)).over(order_by=newest, rows=(None, 0))
+    counted = select(chosen, chars.label("chars")).subquery()
+    members = [counted.c[column.name] for column in _PARTICIPANT_MEMBERS]
+    newest = (counted.c.joined_at.desc(), counted.c.id.desc())
+    fitting = select(*members).where(counted.c.chars <= EMBEDDED_CONTEXT_CHARS).order_by(*newest)
     found: dict[str, list[Participant]] = defaultdict(list)
-    for row in rows:
-        found[row["session_id"]].append(Participant(**row))
+    for row in tx.execute(fitting):
+        found[row.session_id].append(Participant(**row._mapping))
     return [replace(session, participants=tuple(found[session.id])) for session in sessions]
 
 
 def _newest_of_each(
-    tx: Transaction,
-    members: Sequence[Column[Any]],
-    parent: Column[Any],
-    instant: Column[Any],
-    parent_ids: Sequence[str],
-) -> list[dict[str, Any]]:
+    members: Sequence[Column[Any]], parent: Column[Any], instant: Column[Any], parent_ids: Sequence[str]
+) -> Select[Any]:
     """Children of many parents, newest first, at most EMBEDDED_PER_PARENT of each and EMBEDDED_PER_ANSWER in all."""
-    if not parent_ids:
-        return []
     newest = (instant.desc(), parent.table.c.id.desc())
     place = func.row_number().over(partition_by=parent, order_by=newest).label("place")
     ranked = select(*members, place).where(parent.in_(parent_ids)).subquery()
-    chosen = (
+    return (
         select(*(ranked.c[member.name] for member in members))
         .where(ranked.c.place <= EMBEDDED_PER_PARENT)
         .order_by(ranked.c[instant.name].desc(), ranked.c.id.desc())
         .limit(EMBEDDED_PER_ANSWER)
     )
-    return [dict(row._mapping) for row in tx.execute(chosen)]
 
 
 def _expect_room(tx: Transaction, account_id: str, room_id: str) -> None:

@@ -21,6 +21,8 @@ LISTED_ATTEMPTS = 10
 """The newest attempts of each delivery that a list shows; with 250 deliveries that is much already."""
 SHOWN_ATTEMPTS = 250
 """The newest attempts that one delivery shows. A day of trying makes about sixty, a replay as many again."""
+SEARCHED = 10_000
+"""Deliveries, the newest that match all else, in whose texts `contains` looks."""
 REPLAYED_AT_ONCE = 50
 """In one transaction: on SQLite all other writes wait for it, some 50 ms."""
 ATTEMPT_TEXT = "attempts"
@@ -53,7 +55,7 @@ def retrieve_delivery(tx: Transaction, account_id: str | None, delivery_id: str)
     return Logged(row, _newest_attempts(tx, [row.id], SHOWN_ATTEMPTS)[row.id])
 
 
-def replay_some(
+def next_matching(
     tx: Transaction,
     account_id: str | None,
     conditions: Sequence[Condition],
@@ -61,17 +63,27 @@ def replay_some(
     now: datetime,
     after: int = 0,
     limit: int = REPLAYED_AT_ONCE,
-) -> tuple[int, int | None]:
-    """Replay the next `limit` that match, oldest first: how many, and `after` for the next call or None at the end.
+) -> tuple[list[str], int | None]:
+    """The ids of the next `limit` that match, oldest first, and `after` for the next call or None at the end.
 
-    What is made after `now` stays out, and `after` only grows: what fails again meanwhile is not taken again.
+    What is made after `now` stays out, and `after` only grows: what fails again meanwhile is not found again. It may
+    look at every row of the account, and so it is a read of its own: on SQLite all other writes would wait for it.
     """
     where = [*_where(tx, account_id, conditions), DELIVERIES.c.seq > after, DELIVERIES.c.created_at <= now]
     found = tx.execute(select(DELIVERIES.c.id, DELIVERIES.c.seq).where(*where).order_by(DELIVERIES.c.seq).limit(limit))
     chosen = found.all()
-    for row in chosen:
-        webhooks.replay(tx, account_id, row.id, now=now)
-    return len(chosen), chosen[-1].seq if len(chosen) == limit else None
+    return [row.id for row in chosen], chosen[-1].seq if len(chosen) == limit else None
+
+
+def replay_each(
+    tx: Transaction, account_id: str | None, ids: Sequence[str], conditions: Sequence[Condition], *, now: datetime
+) -> int:
+    """Replay those of these that still match: how many."""
+    where = [DELIVERIES.c.id.in_(ids), *_where(tx, account_id, conditions)]
+    still = tx.execute(select(DELIVERIES.c.id).where(*where).order_by(DELIVERIES.c.seq)).scalars().all()
+    for delivery_id in still:
+        webhooks.replay(tx, account_id, delivery_id, now=now)
+    return len(still)
 
 
 def _owned_by(account_id: str | None) -> list[ColumnElement[bool]]:
@@ -80,8 +92,12 @@ def _owned_by(account_id: str | None) -> list[ColumnElement[bool]]:
 
 def _where(tx: Transaction, account_id: str | None, conditions: Sequence[Condition]) -> list[ColumnElement[bool]]:
     plain = [condition for condition in conditions if condition.comparison != "contains"]
+    where = [*_owned_by(account_id), *matching(DELIVERIES, plain)]
     texts = [_contains(tx, c.column, str(c.value)) for c in conditions if c.comparison == "contains"]
-    return [*_owned_by(account_id), *matching(DELIVERIES, plain), *texts]
+    if not texts:
+        return where
+    searched = select(DELIVERIES.c.seq).where(*where).order_by(DELIVERIES.c.created_at.desc(), DELIVERIES.c.id.desc())
+    return [*where, DELIVERIES.c.seq.in_(searched.limit(SEARCHED)), *texts]
 
 
 def _contains(tx: Transaction, column: str, text: str) -> ColumnElement[bool]:

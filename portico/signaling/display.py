@@ -14,6 +14,8 @@ import msgspec
 
 DISPLAY_LENGTH_MAX = 32_768
 """Characters of base64. The application's context is most of it."""
+CONTEXT_BYTES_MAX = 4096
+"""In UTF-8. Everybody in the room is sent it, and every list of participants shows it."""
 STREAM_KEY_LENGTH_MAX = 256
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -64,6 +66,8 @@ def parse(text: object) -> Display:
             raise MalformedDisplay("external must be a text and canReceiveMessages true or false")
         if external is not None and "\0" in external:
             raise MalformedDisplay("the context must not contain a NUL character")
+        if external is not None and len(external.encode(errors="replace")) > CONTEXT_BYTES_MAX:
+            raise MalformedDisplay(f"the context must have at most {CONTEXT_BYTES_MAX} bytes")
         return ParticipantDisplay(participant_id, external, receives)
     return ListenerDisplay(participant_id)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import uvicorn
 
 from portico.db.connect import open_database
+from portico.db.lists import DEFAULT_SECS
 from tests.api.world import World, world_on
 from tests.contract.answers import Checked
 
@@ -39,7 +40,7 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(database_url: str, **settings: Any) -> Iterator[Served]:
+def serving(database_url: str, *, list_secs: float = DEFAULT_SECS, **settings: Any) -> Iterator[Served]:
     """Serve a new world until the block ends; the settings are those of add_api."""
     listening = socket.create_server(("127.0.0.1", 0))
     started: list[tuple[Served, uvicorn.Server]] = []
@@ -47,7 +48,7 @@ def serving(database_url: str, **settings: Any) -> Iterator[Served]:
     checked: list[Checked] = []
 
     async def serve() -> None:
-        database = open_database(database_url)
+        database = open_database(database_url, list_secs=list_secs)
         try:
             async with world_on(database, **settings) as world:
                 checked.append(Checked(world.app))

@@ -281,6 +281,17 @@ async def test_a_context_of_any_text_comes_back_byte_for_byte(rooms: Rooms) -> N
         assert rooms.participants(room)[0]["context"] == context
 
 
+async def test_a_context_that_is_too_long_is_refused_in_words_and_a_shorter_one_joins(rooms: Rooms) -> None:
+    room = rooms.create()
+    async with rooms.browser(room) as anna:
+        with pytest.raises(Refused, match="the context must have at most 4096 bytes"):
+            await anna.join("x" * 4097)
+        assert rooms.participants(room) == []
+    async with rooms.browser(room) as anna:
+        await anna.join("x" * 4096)
+        assert rooms.participants(room)[0]["context"] == "x" * 4096
+
+
 async def test_the_number_of_the_text_room_leads_nowhere_else(rooms: Rooms) -> None:
     room = rooms.create()
     numbers: set[int] = set()

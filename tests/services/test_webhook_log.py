@@ -146,7 +146,8 @@ async def test_replay_goes_on_in_steps_and_takes_nothing_twice(database: Databas
     later = NOW + timedelta(hours=1)
 
     def step(tx: Transaction, after: int) -> tuple[int, int | None]:
-        return webhook_log.replay_some(tx, account, [failed], now=later, after=after, limit=2)
+        ids, last = webhook_log.next_matching(tx, account, [failed], now=later, after=after, limit=2)
+        return webhook_log.replay_each(tx, account, ids, [failed], now=later), last
 
     first, after = await database.write(partial(step, after=0))
     assert first == 2 and after is not None

@@ -33,6 +33,14 @@ def test_the_context_survives_byte_for_byte(context: str) -> None:
     assert display.parse(display.dump(parsed)) == parsed
 
 
+def test_a_context_has_at_most_so_many_bytes() -> None:
+    longest = "\u20ac" * 1365 + "x"
+    assert len(longest.encode()) == display.CONTEXT_BYTES_MAX
+    assert display.parse(participant_display(context=longest)) == ParticipantDisplay(PARTICIPANT, longest, True)
+    with pytest.raises(MalformedDisplay, match="the context must have at most 4096 bytes"):
+        display.parse(participant_display(context=longest + "x"))
+
+
 @pytest.mark.parametrize("text", [participant_display(), stream_display("presentation"), listener_display()])
 def test_what_the_sdk_writes_is_not_changed(text: str) -> None:
     assert display.dump(display.parse(text)) == text
@@ -56,6 +64,7 @@ _STREAM = {"id": STREAM, "key": "self", "isAudioEnabled": True, "isVideoEnabled"
         {"participantId": PARTICIPANT.upper()},
         {"participantId": PARTICIPANT, "external": 7},
         {"participantId": PARTICIPANT, "external": "a\0b"},
+        {"participantId": PARTICIPANT, "external": "\u20ac" * 1366},
         {"participantId": PARTICIPANT, "canReceiveMessages": "yes"},
         {"participantId": PARTICIPANT, "stream": None},
         {"participantId": PARTICIPANT, "stream": _STREAM | {"id": "x"}},

@@ -29,5 +29,8 @@ class LateAnswer:
     async def read(self, fn: Callable[[Transaction], Any]) -> Any:
         return await self._database.read(fn)
 
+    async def read_list(self, account_id: str, fn: Callable[[Transaction], Any], then: Callable[[Any], Any]) -> Any:
+        return await self._database.read_list(account_id, fn, then)
+
     async def close(self) -> None:
         await self._database.close()
