@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 
-WAIT_SECS = 10.0
+WAIT_SECS = 5.0
 """How long a socket waits for one of the others to join or to go: everybody in a room may share one token."""
 _LOOK_SECS = 0.1
 
