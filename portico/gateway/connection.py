@@ -35,6 +35,7 @@ from portico.signaling.effects import (
     CloseCode,
     Effect,
     ExpectJoin,
+    ExpectMedia,
     Expel,
     Later,
     Message,
@@ -109,6 +110,7 @@ class Connection:
         self._expiry: asyncio.TimerHandle | None = None
         self._expected: asyncio.TimerHandle | None = None  # ends it unless its participant joins
         self._due: dict[int, asyncio.TimerHandle] = {}  # by handle
+        self._media_due: dict[int, asyncio.TimerHandle] = {}  # by handle
         self._media: MediaRoom | None = None
         self._joining: asyncio.Future[Joined] | None = None  # set from the moment at which the participant may be in
         self._claims: Claims | None = None  # of the newest token that was accepted
@@ -127,7 +129,7 @@ class Connection:
         finally:
             for task in self._tasks:
                 task.cancel()
-            for timer in (self._expiry, self._expected, *self._due.values()):
+            for timer in (self._expiry, self._expected, *self._due.values(), *self._media_due.values()):
                 if timer is not None:
                     timer.cancel()
         await self._wind_up(end)
@@ -244,7 +246,9 @@ class Connection:
             case Expel(room, username):
                 self._around.registry.expel(room, username)
             case Later(handle, secs):
-                self._say_due(handle, secs)
+                self._say_due(self._due, handle, secs, self._dialect.due)
+            case ExpectMedia(handle, secs):
+                self._say_due(self._media_due, handle, secs, self._dialect.media_due)
             case Published() | Unpublished():
                 self._note(effect)
             case Trouble(text):
@@ -353,14 +357,18 @@ class Connection:
             self._expected.cancel()
         self._expected = loop.call_later(secs, end)
 
-    def _say_due(self, handle: int, secs: float) -> None:
-        def due() -> None:
-            del self._due[handle]
-            self._start(self._perform_now(partial(self._dialect.due, handle)))
+    def _say_due(
+        self, timers: dict[int, asyncio.TimerHandle], handle: int, secs: float, say: Callable[[int], list[Effect]]
+    ) -> None:
+        """Start a timer of a handle in the place of an earlier one of the same kind."""
 
-        if (earlier := self._due.get(handle)) is not None:
+        def due() -> None:
+            del timers[handle]
+            self._start(self._perform_now(partial(say, handle)))
+
+        if (earlier := timers.get(handle)) is not None:
             earlier.cancel()
-        self._due[handle] = asyncio.get_running_loop().call_later(secs, due)
+        timers[handle] = asyncio.get_running_loop().call_later(secs, due)
 
     def _expire_at(self, instant: datetime, now: datetime) -> None:
         """What the token's end ends: joining, which is over for whoever has not joined, or the running call too."""
@@ -388,7 +396,7 @@ class Connection:
         self._around.registry.admitted(joined.participant_id, self)
         if joined.recorded:
             self._record(joined.participant_id)
-        effects = self._dialect.admitted()
+        effects = self._dialect.admitted(joined.max_participants)
         self._log = self._log.bind(session_id=joined.session_id, participant_id=joined.participant_id)
         self._log.info("participant joined")
         return effects

@@ -171,6 +171,10 @@ def _nat_config(settings: JanusSettings) -> dict[str, _Value]:
         # ICE lite answers checks and makes none: right where everybody can reach us directly, as a public address
         # promises. Behind any other NAT our own checks are what opens the way.
         "ice_lite": settings.address is not None,
+        # A path that carries nothing any more is noticed by checks that stay unanswered (RFC 7675), never by silence.
+        # 1.4 knows consent, and then hangs up within 25 s; 1.1 has only checks as keepalives, which take 65 s.
+        "ice_consent_freshness": True,
+        "ice_keepalive_conncheck": True,
     }
     if settings.address is not None:
         nat["nat_1_1_mapping"] = settings.address

@@ -170,6 +170,8 @@ class JanusNode:
         await _check(self._link, CHECK_DEADLINE)
         if self._settings.url is not None:
             await self._check_admin_key(self._link)
+        if answer.get("ice-consent-freshness") is not True:
+            log.warning("janus.notices_lost_media_late", version=self.version, secs=65, better="script/build-janus")
         self.is_up = True
         log.info("janus.up", version=self.version, pid=self.pid, url=self.url)
 

@@ -26,6 +26,8 @@ class Joined:
     room_id: str
     recorded: bool
     """Whether the session is."""
+    max_participants: int
+    """Of the room, when the participant joined."""
 
 
 def join(
@@ -65,7 +67,7 @@ def join(
     if token is not None:
         tokens.note_shown(tx, participant_id, token)
     events.record(tx, room.account_id, ParticipantJoined(session_id, room_id, participant_id, context), now)
-    return Joined(participant_id, session_id, room_id, recorded)
+    return Joined(participant_id, session_id, room_id, recorded, room.max_participants)
 
 
 def _hold_gateway(tx: Transaction, gateway_id: str) -> None:

@@ -13,8 +13,8 @@ AUDIOBRIDGE = "janus.plugin.audiobridge"
 TEXTROOM = "janus.plugin.textroom"
 PLUGINS = frozenset({VIDEOROOM, AUDIOBRIDGE, TEXTROOM})
 
-PUBLISHERS_MAX = 200
-"""Streams in a room at once, far above max_participants x (camera + screen): the limit of people is the database's."""
+PUBLISHERS_MAX = 500
+"""Streams in a room at once: more than the 8 of each of 50 participants, which `signaling/limits.py` bounds."""
 KEYFRAME_EVERY_SECS = 20
 """Publishers are asked for one this often: recordings can be entered there, and go on after a loss."""
 _ALREADY_EXISTS = {VIDEOROOM: 427, AUDIOBRIDGE: 486, TEXTROOM: 418}

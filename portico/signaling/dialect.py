@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Any
 
 from portico.core.tokens import EVERYTHING, Permissions
-from portico.signaling import deaf, policy, rooms
+from portico.signaling import deaf, liveness, policy, rooms
 from portico.signaling.control import PLUGINS, TEXTROOM, MediaRoom
 from portico.signaling.effects import (
     Admit,
@@ -18,26 +18,26 @@ from portico.signaling.effects import (
     CloseCode,
     Effect,
     ExpectJoin,
+    ExpectMedia,
     Expel,
     Message,
     ToClient,
     ToJanus,
     Trouble,
 )
+from portico.signaling.limits import Limits
+from portico.signaling.liveness import Verdict
 from portico.signaling.order import Order
 from portico.signaling.own_media import OwnMedia
 from portico.signaling.policy import Role
-from portico.signaling.subscribing import Subscribing
+from portico.signaling.subscribing import Subscribing, unacceptable
 from portico.signaling.wire import OWN_PREFIX, Handle, Pending, Wire
 
-HANDLES_MAX = 512
-"""Handles of one browser at once: 4, one per published stream, one per subscription."""
 PENDING_MAX = 256
 """Requests of one browser that Janus has not answered yet."""
 TRANSACTION_LENGTH_MAX = 128
 NO_TEXT_ROOM = 1
 """What a browser hears that may not send messages: its data channel opens and leads nowhere."""
-_ICE_FAILED = "ICE failed"
 _NOT_LISTED = "The media server does not list the participant any more."
 UNSEEN_SECS = 10.0
 """From the moment at which a browser is in the TextRoom to the one at which its participant has joined. The SDK does
@@ -70,6 +70,7 @@ class Dialect:
         self._held_join: tuple[int, policy.Allowed] | None = None
         self._refusal: tuple[int, str, CloseCode] = (0, "", CloseCode.REFUSED)
         self._wire = Wire()
+        self._limits = Limits(self._wire)
         self._kinds = rooms.TrackKinds()
         self._order = Order()
         self._subscribing: Subscribing | None = None  # with the room
@@ -127,8 +128,21 @@ class Dialect:
         """The time has come that Later asked for."""
         return [] if self._stage is _Stage.CLOSED else self._order.due(handle_id)
 
-    def admitted(self) -> list[Effect]:
+    def media_due(self, handle_id: int) -> list[Effect]:
+        """The time has come that ExpectMedia asked for."""
+        if self._stage is _Stage.CLOSED:
+            return []
+        match liveness.judge(self._wire.handles.get(handle_id)):
+            case Verdict.IDLE:
+                unpublish = self._wire.own_requests([(handle_id, {"request": "unpublish"})])
+                return [Trouble("A stream without media is unpublished."), *unpublish]
+            case Verdict.LOST:
+                return self._close(CloseCode.MEDIA_LOST, "No media connection came about.")
+        return []
+
+    def admitted(self, max_participants: int) -> list[Effect]:
         """The participant that Admit named is in the database; Janus may hear of it."""
+        self._limits.seats = max_participants
         held, self._held_join, message, self._held = self._held_join, None, self._held, None
         if held is None or message is None or held[1].announces is None:
             return []
@@ -181,7 +195,7 @@ class Dialect:
         plugin = message.get("plugin")
         if not isinstance(plugin, str) or plugin not in PLUGINS:
             return self._refuse(message, 403, "This plugin is not for browsers.")
-        if len(self._wire.handles) >= HANDLES_MAX:
+        if self._limits.refuses_handle(joined=self.participant_id is not None):
             return self._refuse(message, 429, "Too many handles are attached.")
         return [self._wire.to_janus(message, Pending("attach", plugin=plugin), plugin=plugin, opaque_id=self._owner)]
 
@@ -253,13 +267,24 @@ class Dialect:
         )
         if allowed.role is Role.SUBSCRIBER:
             assert self._subscribing is not None
+            if allowed.body["request"] == "join" and (why := self._limits.refuses_subscription()):
+                return self._subscribing.refuse(message, pending, why)
             if told := self._subscribing.asked(message, pending):
                 return told
         session_description = policy.jsep(message.get("jsep"), allowed)
         if session_description is not None and allowed.role is Role.MIXER and not self._permissions.can_subscribe:
             session_description = deaf.offer(session_description)
         jsep = {} if session_description is None else {"jsep": session_description}
-        return [self._wire.to_janus(message, pending, handle_id=handle_id, body=allowed.body, **jsep)]
+        expected: ExpectMedia | None = None
+        if jsep:
+            handle = self._wire.handles[handle_id]
+            if allowed.role is Role.PUBLISHER and (why := self._limits.refuses_stream(handle)):
+                content = {"videoroom": "event", "room": message["body"].get("room"), "configured": "ok", "streams": []}
+                answer = self._wire.plugin_event(message, handle_id, content, unacceptable("answer", why))
+                return [self._wire.answer(message, "ack"), answer]
+            expected = liveness.expected(handle_id, handle)
+        sent = self._wire.to_janus(message, pending, handle_id=handle_id, body=allowed.body, **jsep)
+        return [sent] if expected is None else [sent, expected]
 
     # What Janus says.
 
@@ -356,17 +381,26 @@ class Dialect:
         """Something happened to the media of a handle."""
         if self._own is None:
             return []
+        handle = self._wire.handles.get(handle_id)
         match change:
             case "hangup":
-                return self._own.end(handle_id) + self._hung_up(handle_id, message.get("reason"))
+                lost = liveness.is_lost(handle, message.get("reason"))
+                if handle is not None:
+                    handle.hung_up()
+                end = self._close(CloseCode.MEDIA_LOST, "The media connection was lost.") if lost else []
+                return [*self._own.end(handle_id), *end]
             case "detached":
-                handle = self._wire.handles.pop(handle_id, None)
+                self._wire.handles.pop(handle_id, None)
                 if handle is not None and handle.role is Role.REGISTER:
                     return self._close(CloseCode.MEDIA_LOST, _NOT_LISTED)
                 return [*self._own.forget(handle_id), *self._order.settled(handle_id)]
             case "webrtcup":
+                if handle is not None:
+                    handle.is_up = True
                 return self._own.connected(handle_id)
         if message.get("receiving") is True:
+            if handle is not None:
+                handle.came = True
             return self._own.came(handle_id, message.get("mid"))
         return self._own.changed(handle_id)
 
@@ -385,13 +419,6 @@ class Dialect:
                 return told
         sentence = f"The media server refused {pending.request or pending.kind}: {reason}"
         return self._refuse(transaction, 503, sentence, CloseCode.UNAVAILABLE)
-
-    def _hung_up(self, handle_id: int, reason: object) -> list[Effect]:
-        handle = self._wire.handles.get(handle_id)
-        if handle is None or handle.role not in (Role.MIXER, Role.PUBLISHER) or reason != _ICE_FAILED:
-            return []
-        # The SDK does not look at this: without an end of the connection it would believe to be heard.
-        return self._close(CloseCode.MEDIA_LOST, "The media connection was lost.")
 
     # What the API does to this participant.
 

@@ -82,6 +82,14 @@ class Later:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectMedia:
+    """Say `media_due` of this handle after so long. A later one of the same handle replaces an earlier one."""
+
+    handle: int
+    secs: float
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """End the connection. What was sent before arrives before."""
 
@@ -121,5 +129,16 @@ class Trouble:
 
 
 Effect = (
-    ToJanus | ToClient | CheckToken | Admit | ExpectJoin | Later | Close | Expel | Published | Unpublished | Trouble
+    ToJanus
+    | ToClient
+    | CheckToken
+    | Admit
+    | ExpectJoin
+    | ExpectMedia
+    | Later
+    | Close
+    | Expel
+    | Published
+    | Unpublished
+    | Trouble
 )

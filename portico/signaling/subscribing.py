@@ -6,9 +6,14 @@ from portico.signaling.effects import Effect, Message, ToClient
 from portico.signaling.order import Order
 from portico.signaling.wire import Pending, Wire
 
-NOTHING = {"type": "offer", "sdp": "The stream has gone.\r\n"}
-"""An offer that no browser takes. For an error of Janus the SDK has no branch, and the application's promise would
-never settle; so it is rejected, with these words in its reason."""
+
+def unacceptable(kind: str, reason: str) -> dict[str, str]:
+    """An offer or answer that no browser takes. For an error of Janus the SDK has no branch, and the application's
+    promise would never settle; so it is rejected, with the browser's quotation of these words in its reason."""
+    return {"type": kind, "sdp": f"{reason}\r\n"}
+
+
+NOTHING = unacceptable("offer", "The stream has gone.")
 _NO_SUCH_FEED = {424, 428}
 """What VideoRoom says of a stream that has just gone: unauthorized, or unknown."""
 
@@ -29,6 +34,13 @@ class Subscribing:
         if pending.request == "start" and not self._order.starts(pending.handle):
             return [self._wire.answer(message, "ack"), *self._reject_start(message, pending.handle)]
         return []
+
+    def refuse(self, message: Message, pending: Pending, reason: str) -> list[Effect]:
+        """The answer to a join that Janus never sees: the application reads the reason in its rejection."""
+        assert pending.handle is not None
+        attached: dict[str, Any] = {"videoroom": "attached", "room": self._room_id, "id": pending.feed, "streams": []}
+        told = self._wire.plugin_event(message, pending.handle, attached, unacceptable("offer", reason))
+        return [self._wire.answer(message, "ack"), told, *self._drop(pending.handle)]
 
     def answered(self, message: Message, content: dict[str, Any], pending: Pending) -> list[Effect]:
         """Janus answers. It goes on only for as long as the browser has not heard of the stream's end."""

@@ -31,6 +31,16 @@ class Handle:
 
     plugin: str
     role: Role | None = None
+    negotiated: bool = False
+    """Whether Janus was given an offer or answer, and has not hung up since: it may hold ports."""
+    is_up: bool = False
+    """Whether ICE and DTLS are done: media can flow."""
+    came: bool = False
+    """Whether media has arrived since."""
+
+    def hung_up(self) -> None:
+        """Janus has closed the PeerConnection."""
+        self.negotiated = self.is_up = self.came = False
 
 
 class Wire:
@@ -76,6 +86,10 @@ class Wire:
             "plugindata": {"plugin": VIDEOROOM, **({} if content is None else {"data": content})},
         }
         return ToClient(event if jsep is None else {**event, "jsep": jsep})
+
+    def count(self, role: Role, *, negotiated: bool = False) -> int:
+        """Handles with this role, or only those that may hold ports."""
+        return sum(handle.role is role and (handle.negotiated or not negotiated) for handle in self.handles.values())
 
     def forget(self, handle_id: int) -> bool:
         """There is no such handle any more, and nobody waits for what was asked on it; False if there was none."""

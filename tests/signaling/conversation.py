@@ -55,6 +55,7 @@ class Conversation:
     refuse_join: tuple[int, str] | None = None
     room: MediaRoom = ROOM
     permissions: Permissions = EVERYTHING
+    max_participants: int = 50
     admitted: list[Admit] = field(default_factory=list)
     later: dict[int, float] = field(default_factory=dict)  # seconds, by handle
     _transactions: int = 0
@@ -98,7 +99,7 @@ class Conversation:
                 case Admit():
                     self.admitted.append(effect)
                     verdict = self.dialect.refused(*self.refuse_join) if self.refuse_join else None
-                    done += self.settle(self.dialect.admitted() if verdict is None else verdict)
+                    done += self.settle(self.dialect.admitted(self.max_participants) if verdict is None else verdict)
                 case Later(handle, secs):
                     self.later[handle] = secs
                 case _:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from portico.signaling.dialect import HANDLES_MAX, PENDING_MAX, Dialect
+from portico.signaling.dialect import PENDING_MAX, Dialect
 from portico.signaling.effects import Admit, CheckToken, Close, CloseCode, ToClient, ToJanus
+from portico.signaling.limits import HANDLES_BEFORE_JOIN_MAX, HANDLES_MAX
 from portico.signaling.order import SETTLES_SECS
 from portico.signaling.subscribing import NOTHING
 from tests.signaling.conversation import (
@@ -162,7 +163,11 @@ class TestShape:
     def test_handles_are_bounded(self) -> None:
         talk = Conversation()
         talk.create()
-        for _ in range(HANDLES_MAX):
+        for _ in range(HANDLES_BEFORE_JOIN_MAX):
+            talk.attach(VIDEOROOM)
+        assert refusal(talk.say("attach", plugin=VIDEOROOM)) == 429
+        talk = Conversation().join()
+        for _ in range(HANDLES_MAX - 1):
             talk.attach(VIDEOROOM)
         assert refusal(talk.say("attach", plugin=VIDEOROOM)) == 429
 
@@ -204,7 +209,7 @@ class TestJoining:
         }
         assert talk.dialect.from_client(message) == [Admit(PARTICIPANT, "Anna")]
         assert talk.dialect.participant_id is None
-        (sent,) = to_janus(talk.dialect.admitted())
+        (sent,) = to_janus(talk.dialect.admitted(50))
         assert sent["body"] == {
             "request": "join",
             "room": ROOM.video,
