@@ -356,6 +356,7 @@ room_compositions = Table(
     Column("object_key", Text),
     Column("duration_secs", Integer),
     Column("failure", Text),
+    Column("digest", String(64)),  # of what it is made of and how: equal ones are equal compositions
     Column("started_at", Instant),  # of the media, as is ended_at
     Column("ended_at", Instant),
     Column("completed_at", Instant),
@@ -371,6 +372,7 @@ jobs = Table(
     uuid_column("id", primary_key=True),
     Column("kind", String(32), nullable=False),  # finish_recording, compose, delete_object
     Column("subject", Text, nullable=False),  # the id of the row it is about, or the key of the object
+    Column("lane", String(36)),  # the account, of kinds that accounts take turns in
     Column("due_at", Instant, nullable=False),
     Column("leased_until", Instant),  # while somebody is at it
     Column("attempts", Integer, nullable=False),
@@ -378,4 +380,11 @@ jobs = Table(
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("kind", "subject"),
     Index("ix_jobs_kind_due_at", "kind", "due_at"),
+)
+
+job_lanes = Table(
+    "job_lanes",
+    metadata,
+    Column("lane", String(36), primary_key=True),
+    Column("turn", BigInteger, nullable=False),  # the higher, the later a job of this lane was claimed
 )

@@ -1,5 +1,7 @@
 """Compositions: films of sessions, from the wish for one to its file and its event."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -73,6 +75,14 @@ class Film:
     ended_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What came of an identical request: the composition that was made, or why it could not be."""
+
+    film: Film | None
+    failure: str
+
+
 def create(
     tx: Transaction, account_id: str, body: object, *, regions_max: int, sound_by_default: bool, now: datetime
 ) -> Composition:
@@ -99,7 +109,7 @@ def create(
             **asdict(wish),
         )
     )
-    jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now)
+    jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now, lane=account_id)
     return retrieve(tx, account_id, composition_id)
 
 
@@ -133,14 +143,17 @@ def delete(tx: Transaction, account_id: str, composition_id: str, *, now: dateti
     elif composition.status == PROCESSING:
         # Whoever comes to make it finds that it is gone, and clears away what is there of it: parts of a film outlast
         # an attempt, and nobody may be at it just now.
-        jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now)
+        jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now, lane=account_id)
         # Its film may be on its way into the store at this very moment; nobody can say when it stops being so.
         key = objects.composition_key(composition_id)
         jobs.enqueue(tx, jobs.DELETE_OBJECT, key, now=now, due_at=now + ON_ITS_WAY)
+        recordings.hurry_compositions(tx, composition.session_id)  # an identical one may have waited for it
 
 
-def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | None:
-    """What to make, and the composition is processing; None as long as its session or a recording of it goes on.
+def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shared | None:
+    """What to make, and the composition is processing; None while its session, or a recording of it, goes on.
+
+    Of identical compositions one is made: None while another is being made, and Shared when that is over.
 
     NotFound when it was deleted, or is completed or failed: there is nothing to do any more. A composition that
     somebody else began and left is begun again.
@@ -150,16 +163,18 @@ def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | None
         raise NotFound
     if _goes_on(tx, composition.session_id):
         return None
-    tx.execute(
-        COMPOSITIONS.update()
-        .where(COMPOSITIONS.c.id == composition_id)
-        .values(status=PROCESSING, progress=0.0, updated_at=now)
-    )
     regions = tuple(_region(name, members) for name, members in composition.video_layout.items())
     sound = composition.audio_sources is not None
     width, height = composition_request.size(composition.resolution)
     sources = _sources(tx, composition.session_id, regions, sound=sound)
-    return Work(composition_id, width, height, regions, sound, composition.show_placeholders, sources)
+    work = Work(composition_id, width, height, regions, sound, composition.show_placeholders, sources)
+    digest = _digest(composition, work)
+    identical = _identical(tx, composition, digest)
+    if identical is not None and identical.status == PROCESSING:
+        return None
+    begun = {"status": PROCESSING, "progress": 0.0, "digest": digest, "updated_at": now}
+    tx.execute(COMPOSITIONS.update().where(COMPOSITIONS.c.id == composition_id).values(**begun))
+    return work if identical is None else _shared(identical)
 
 
 def set_progress(tx: Transaction, composition_id: str, progress: float, *, now: datetime) -> bool:
@@ -199,6 +214,7 @@ def complete(
         size_mb=megabytes(film.size_bytes),
     )
     events.record(tx, saved.account_id, event, now, _destination(saved))
+    recordings.hurry_compositions(tx, saved.session_id)
     return True
 
 
@@ -212,6 +228,7 @@ def fail(tx: Transaction, composition_id: str, failure: str, *, now: datetime) -
     saved = retrieve(tx, composition.account_id, composition_id)
     event = CompositionFailed(composition_id, failure, saved.room_id, saved.session_id)
     events.record(tx, saved.account_id, event, now, _destination(saved))
+    recordings.hurry_compositions(tx, saved.session_id)
     return True
 
 
@@ -241,6 +258,31 @@ def _locked(tx: Transaction, composition_id: str) -> Row[Any] | None:
         return None
     tx.execute(select(schema.rooms.c.id).where(schema.rooms.c.id == found.room_id).with_for_update())
     return tx.execute(select(COMPOSITIONS).where(this).with_for_update()).first()
+
+
+def _digest(composition: Row[Any], work: Work) -> str:
+    """Equal for two compositions of the same recordings in the same way."""
+    made_of = (composition.account_id, composition.session_id, composition.format, composition.resolution)
+    # The order of the regions counts.
+    how = (composition.video_layout, work.sound, work.show_placeholders, [asdict(source) for source in work.sources])
+    return hashlib.sha256(json.dumps([made_of, how], default=str).encode()).hexdigest()
+
+
+def _identical(tx: Transaction, composition: Row[Any], digest: str) -> Row[Any] | None:
+    """Another composition with this digest that is made or being made, or has failed since this one was asked for."""
+    rows = COMPOSITIONS.c
+    failed = (rows.status == FAILED) & (rows.updated_at >= composition.created_at)
+    which = or_(rows.status == PROCESSING, (rows.status == COMPLETED) & rows.object_key.is_not(None), failed)
+    same = (rows.session_id == composition.session_id) & (rows.digest == digest) & (rows.id != composition.id)
+    # Completed before failed before processing, as it happens in the alphabet.
+    return tx.execute(select(COMPOSITIONS).where(same, which).order_by(rows.status, rows.id).limit(1)).first()
+
+
+def _shared(identical: Row[Any]) -> Shared:
+    if identical.status == FAILED:
+        return Shared(None, identical.failure)
+    members = ("size_bytes", "sha256", "object_key", "started_at", "ended_at")
+    return Shared(Film(*(getattr(identical, name) for name in members)), "")
 
 
 def _session(tx: Transaction, account_id: str, session_id: str | None) -> Row[Any] | None:

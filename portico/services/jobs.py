@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, case, literal, or_, select
+from sqlalchemy import ColumnElement, Row, and_, case, func, literal, or_, select
 
 from portico.db import schema
 from portico.db.engine import Transaction
@@ -13,6 +13,7 @@ from portico.db.statements import insert_if_absent, insert_those_absent
 from portico.db.wakeup import announce
 
 JOBS = schema.jobs
+LANES = schema.job_lanes
 FINISH_RECORDING = "finish_recording"
 """Its subject is a recording's id: make a file of what was dumped."""
 COMPOSE = "compose"
@@ -31,11 +32,21 @@ def finish_recording_at(dump: str) -> str:
     return f"{FINISH_RECORDING}@{place[:PLACE_LENGTH]}" if found else FINISH_RECORDING
 
 
-def enqueue(tx: Transaction, kind: str, subject: str, *, now: datetime, due_at: datetime | None = None) -> None:
-    """Have a job done, now or at `due_at`; one that is queued already for the same subject stays as it is."""
-    insert_if_absent(
-        tx, JOBS, id=str(uuid4()), kind=kind, subject=subject, due_at=due_at or now, attempts=0, created_at=now
-    )
+def enqueue(
+    tx: Transaction,
+    kind: str,
+    subject: str,
+    *,
+    now: datetime,
+    due_at: datetime | None = None,
+    lane: str | None = None,
+) -> None:
+    """Have a job done, now or at `due_at`; one that is queued already for the same subject stays as it is.
+
+    Of a kind whose jobs have lanes, `claim_in_turn` takes a job of each lane in turn.
+    """
+    job = {"kind": kind, "subject": subject, "lane": lane, "due_at": due_at or now, "attempts": 0, "created_at": now}
+    insert_if_absent(tx, JOBS, id=str(uuid4()), **job)
     announce(tx, "jobs")
 
 
@@ -51,11 +62,47 @@ def claim(tx: Transaction, kinds: Sequence[str], *, now: datetime, lease: timede
 
     A job whose lease is over is due again: its holder died, or lost the time.
     """
-    free = or_(JOBS.c.leased_until.is_(None), JOBS.c.leased_until <= now)
-    due = select(JOBS.c.id).where(JOBS.c.kind.in_(kinds), JOBS.c.due_at <= now, free)
     # By nothing else: the index has this order, and a hundred thousand may be due at the same instant.
-    due = due.order_by(JOBS.c.due_at).limit(limit).with_for_update(skip_locked=True)
-    chosen = JOBS.c.id.in_([row.id for row in tx.execute(due)])
+    due = select(JOBS.c.id).where(_is_due(kinds, now)).order_by(JOBS.c.due_at)
+    due = due.limit(limit).with_for_update(skip_locked=True)
+    return _take(tx, [row.id for row in tx.execute(due)], now=now, lease=lease)
+
+
+def claim_in_turn(tx: Transaction, kind: str, *, now: datetime, lease: timedelta, limit: int) -> list[Row[Any]]:
+    """As `claim`, but the lanes take turns: however many jobs one has, another waits for one of them at most."""
+    chosen: list[str] = []
+    while len(chosen) < limit:
+        due = (
+            select(JOBS.c.id, JOBS.c.lane)
+            .outerjoin(LANES, LANES.c.lane == JOBS.c.lane)
+            .where(_is_due([kind], now), JOBS.c.id.not_in(chosen))
+            .order_by(func.coalesce(LANES.c.turn, 0), JOBS.c.due_at)
+            .limit(1)
+            .with_for_update(of=JOBS, skip_locked=True)
+        )
+        found = tx.execute(due).first()
+        if found is None:
+            break
+        chosen.append(found.id)
+        if found.lane is not None:
+            _end_turn(tx, found.lane)
+    return _take(tx, chosen, now=now, lease=lease)
+
+
+def _end_turn(tx: Transaction, lane: str) -> None:
+    """Put the lane behind all others."""
+    turn = tx.execute(select(func.coalesce(func.max(LANES.c.turn), 0))).scalar_one() + 1
+    insert_if_absent(tx, LANES, lane=lane, turn=turn)
+    tx.execute(LANES.update().where(LANES.c.lane == lane).values(turn=turn))
+
+
+def _is_due(kinds: Sequence[str], now: datetime) -> ColumnElement[bool]:
+    free = or_(JOBS.c.leased_until.is_(None), JOBS.c.leased_until <= now)
+    return and_(JOBS.c.kind.in_(kinds), JOBS.c.due_at <= now, free)
+
+
+def _take(tx: Transaction, ids: Sequence[str], *, now: datetime, lease: timedelta) -> list[Row[Any]]:
+    chosen = JOBS.c.id.in_(ids)
     due_at = case((JOBS.c.due_at == HURRIED, JOBS.c.created_at), else_=JOBS.c.due_at)
     taken = {"leased_until": now + lease, "attempts": JOBS.c.attempts + 1, "due_at": due_at}
     tx.execute(JOBS.update().where(chosen).values(taken))

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from portico.media.compose import Composed
 from portico.media.film import Preset
 from portico.media.storage import StorageTrouble, Store
 from portico.services import compositions
-from portico.services.compositions import Film, Work
+from portico.services.compositions import Film, Shared, Work
 from portico.worker import composer_process, film_plan
 from portico.worker.jobs import Job, JobFailed, Kind, NotYet
 
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 
 LOOK_AGAIN = timedelta(seconds=30)
 """Whatever ends a session or a recording hurries the job; this is for what is forgotten."""
+SHARE_AGAIN = timedelta(seconds=1)
 PROGRESS_SECS = 1.0
 """How often it is written how far the film is."""
 
@@ -58,7 +60,7 @@ class Compose:
 
     def kind(self, at_once: int) -> Kind:
         """For the runner of jobs."""
-        return Kind(self.run, self.give_up, at_once)
+        return Kind(self.run, self.give_up, at_once, in_turn=True)
 
     async def run(self, job: Job) -> None:
         """The job's subject is the composition's id."""
@@ -69,13 +71,19 @@ class Compose:
             await asyncio.to_thread(self._clear, job.subject)
             return
         if work is None:
-            raise NotYet("The session or a recording of it goes on.", LOOK_AGAIN)
+            raise NotYet("The session goes on, or a recording of it, or an identical composition.", LOOK_AGAIN)
+        if isinstance(work, Shared):
+            await self._share(job.subject, work)
+            return
         during = film_plan.interval(work)
         if during is None:
             await self._fail(job.subject, "Nothing of this session was recorded.")
             return
         try:
-            await self._keep(work, await self._make(work), *during)
+            made = await self._make(work)
+            key = objects.composition_key(job.subject)
+            film = Film(made.size_bytes, made.sha256, key, *during)
+            await self._keep(job.subject, film, self._folder / job.subject / "film.mp4")
         except _Unwanted:
             return
         finally:
@@ -141,13 +149,28 @@ class Compose:
         if free < self._least_free:
             raise StorageTrouble(f"The disk is nearly full: {free // 1_000_000} MB are free.")
 
-    async def _keep(self, work: Work, composed: Composed, started_at: datetime, ended_at: datetime) -> None:
-        composition_id, now = work.composition_id, self._clock()
-        key = objects.composition_key(composition_id)
-        path = self._folder / composition_id / "film.mp4"
-        name = file_name_of("composition", started_at, None, composition_id, key)
-        await self._store.put(path, key, objects.content_type(key), composed.sha256, filename=name)
-        film = Film(composed.size_bytes, composed.sha256, key, started_at, ended_at)
+    async def _share(self, composition_id: str, shared: Shared) -> None:
+        """What an identical request has made is this one's too, as a file of its own."""
+        if shared.film is None:
+            await self._fail(composition_id, shared.failure)
+            return
+        path = self._store.local_path(shared.film.object_key)
+        try:
+            if path is None:
+                path = self._folder / composition_id / "film.mp4"
+                await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+                await self._expect_room()
+                await self._store.fetch(shared.film.object_key, path)
+            key = objects.composition_key(composition_id)
+            await self._keep(composition_id, replace(shared.film, object_key=key), path)
+        except FileNotFoundError as error:
+            raise NotYet("The identical composition was deleted.", SHARE_AGAIN) from error
+        log.info("composition shared", composition_id=composition_id)
+
+    async def _keep(self, composition_id: str, film: Film, path: Path) -> None:
+        now, key = self._clock(), film.object_key
+        name = file_name_of("composition", film.started_at, None, composition_id, key)
+        await self._store.put(path, key, objects.content_type(key), film.sha256, filename=name)
 
         # Before the row is written: a store may have to ask for credentials, and all who write would wait.
         link = await asyncio.to_thread(self._store.link, key, name, objects.content_type(key), now=now)
@@ -155,7 +178,7 @@ class Compose:
             compositions.complete, composition_id=composition_id, film=film, link=lambda *_: link, now=now
         )
         if await self._db.write(complete):
-            log.info("composition completed", composition_id=composition_id, bytes=composed.size_bytes)
+            log.info("composition completed", composition_id=composition_id, bytes=film.size_bytes)
         elif not await self._db.read(partial(_is_completed, composition_id=composition_id)):
             await self._store.delete(key)  # it was deleted while we were at it
         await asyncio.to_thread(self._clear, composition_id)

@@ -58,6 +58,8 @@ class Kind:
     give_up: Callable[[Job, str], Awaitable[None]]
     """Leaves a lasting trace of why it cannot be done."""
     at_once: int
+    in_turn: bool = False
+    """Whether the accounts that want it take turns."""
 
 
 class Jobs:
@@ -130,7 +132,8 @@ class Jobs:
         for kind, how in self._kinds.items():
             free = how.at_once - sum(job.kind == kind for job in self._running.values())
             if free > 0:
-                claim = partial(jobs.claim, kinds=[kind], now=self._clock(), lease=LEASE, limit=free)
+                choose = partial(jobs.claim_in_turn, kind=kind) if how.in_turn else partial(jobs.claim, kinds=[kind])
+                claim = partial(choose, now=self._clock(), lease=LEASE, limit=free)
                 claimed += await self._db.write(claim)
         return claimed
 

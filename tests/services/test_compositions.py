@@ -38,7 +38,7 @@ def wanted(tx: Transaction, session_id: str, *, account: str = "default", **memb
 
 def begun(tx: Transaction, composition_id: str) -> Work:
     work = compositions.begin(tx, composition_id, now=LATER)
-    assert work is not None
+    assert isinstance(work, Work)
     return work
 
 

@@ -56,6 +56,30 @@ async def test_what_is_due_is_claimed_in_order(database: Database) -> None:
     await database.write(check)
 
 
+async def test_accounts_take_turns_however_many_jobs_one_has(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        for number in range(200):
+            jobs.enqueue(tx, COMPOSE, f"a{number:03}", now=NOW, lane="a")
+        jobs.enqueue(tx, COMPOSE, "b0", now=NOW + SECOND, lane="b")
+        jobs.enqueue(tx, COMPOSE, "b1", now=NOW + SECOND, lane="b")
+        jobs.enqueue(tx, COMPOSE, "c0", now=NOW + SECOND, lane="c")
+
+        def next_one(limit: int = 1) -> list[str]:
+            claimed = jobs.claim_in_turn(tx, COMPOSE, now=NOW + SECOND, lease=LEASE, limit=limit)
+            assert all((job.attempts, job.leased_until) == (1, NOW + SECOND + LEASE) for job in claimed)
+            return sorted(job.subject[0] for job in claimed)
+
+        assert [next_one() for _ in range(5)] == [["a"], ["b"], ["c"], ["a"], ["b"]]
+        jobs.enqueue(tx, COMPOSE, "d0", now=NOW + SECOND, lane="d")
+        assert next_one() == ["d"]  # it was never served, and is not behind 198 others
+        assert next_one(3) == ["a", "a", "a"]  # the others have no more
+        jobs.enqueue(tx, COMPOSE, "c1", now=NOW + SECOND, lane="c")
+        assert next_one(2) == ["a", "c"]
+        assert next_one(500) == ["a"] * 194 and next_one() == []
+
+    await database.write(check)
+
+
 async def test_no_more_are_claimed_than_asked_for(database: Database) -> None:
     def check(tx: Transaction) -> None:
         for number in range(3):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Row
+from structlog.testing import capture_logs
 
 from portico.core.errors import NotFound
 from portico.core.objects import recording_key
@@ -19,9 +20,10 @@ from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.media.storage import LocalStore, Store, open_store
 from portico.services import compositions, jobs, recordings, sessions
+from portico.services.compositions import Shared, Work
 from portico.worker.compose import LOOK_AGAIN, Compose
 from portico.worker.jobs import PAUSES
-from tests.factories import NOW, facts, row
+from tests.factories import NOW, facts, row, rows
 from tests.media import pictures
 from tests.media.buckets import BUCKET, a_bucket
 from tests.media.pictures import BLUE, RED, Film
@@ -216,17 +218,21 @@ async def test_a_film_waits_for_room_on_the_disk(cutting: Cutting) -> None:
 async def slow_film(cutting: Cutting) -> str:
     """A film that takes a while: sources of minutes, made anew for each of many cells."""
     await cutting.end()
-    region = {"width": 64, "height": 48}
-    layout = {
-        f"r{n}": {**region, "x_pos": 80 * (n % 4), "y_pos": 60 * (n // 4), "video_sources": ["*"]} for n in range(16)
-    }
 
     def lengthen(tx: Transaction) -> None:
         rows = schema.room_recordings
         tx.execute(rows.update().values(ended_at=NOW + timedelta(minutes=20), shown=[[0, 2**45]]))
 
     await cutting.workshop.database.write(lengthen)
-    return await cutting.wish(resolution="1280x720", video_layout=layout)
+    return await cutting.wish(**slow_layout())
+
+
+def slow_layout() -> dict[str, Any]:
+    region = {"width": 64, "height": 48}
+    layout = {
+        f"r{n}": {**region, "x_pos": 80 * (n % 4), "y_pos": 60 * (n // 4), "video_sources": ["*"]} for n in range(16)
+    }
+    return {"resolution": "1280x720", "video_layout": layout}
 
 
 async def test_what_is_deleted_in_the_middle_stops_and_leaves_nothing(cutting: Cutting) -> None:
@@ -305,3 +311,56 @@ async def running(cutting: Cutting) -> None:
     async with asyncio.timeout(WITHIN):
         while not composers(cutting):
             await asyncio.sleep(0.02)
+
+
+async def test_identical_requests_share_one_run_and_have_a_file_each(cutting: Cutting) -> None:
+    await cutting.end()
+    same = [await cutting.wish() for _ in range(5)]
+    other = await cutting.wish(resolution="160x120")
+    with capture_logs() as logs:
+        await cutting.begin()
+        films = [await cutting.has(composition_id, "completed") for composition_id in (*same, other)]
+        await cutting.workshop.idle()
+    assert sum(line["event"] == "composing" for line in logs) == 2
+    assert len({film.object_key for film in films}) == 6
+    assert len({film.sha256 for film in films[:5]}) == 1 and films[5].sha256 != films[0].sha256
+    told = await cutting.workshop.database.read(partial(facts, room_id=cutting.room_id))
+    assert {payload["composition_id"] for name, payload in told if name == "composition.completed"} == {*same, other}
+    for composition_id in same[:4]:
+        delete = partial(compositions.delete, account_id=cutting.account_id, composition_id=composition_id)
+        await cutting.do(delete, now=NOW)
+    path = cutting.store.local_path(films[4].object_key)
+    assert path is not None and hashlib.sha256(path.read_bytes()).hexdigest() == films[4].sha256
+    later = await cutting.wish()
+    assert (await cutting.has(later, "completed")).sha256 == films[4].sha256
+    assert sum(line["event"] == "composing" for line in logs) == 2
+
+
+async def test_identical_requests_share_a_failure_and_a_later_one_is_tried_anew(cutting: Cutting) -> None:
+    await cutting.end()
+    first, second = await cutting.wish(), await cutting.wish()
+
+    async def begin(composition_id: str) -> Any:
+        return await cutting.do(compositions.begin, composition_id=composition_id, now=NOW)
+
+    assert isinstance(await begin(first), Work)
+    assert await begin(second) is None
+    assert isinstance(await begin(first), Work)  # tried again
+    assert await cutting.do(compositions.fail, composition_id=first, failure="It is so.", now=NOW)
+    assert await begin(second) == Shared(None, "It is so.")
+    body = {"session_id": cutting.session_id, "resolution": "320x240"}
+    create = partial(compositions.create, account_id=cutting.account_id, body=body, now=NOW + timedelta(seconds=1))
+    later = await cutting.workshop.database.write(partial(create, regions_max=16, sound_by_default=True))
+    await cutting.do(compositions.fail, composition_id=second, failure="It is so.", now=NOW)
+    assert isinstance(await begin(later.id), Work)
+
+
+async def test_an_identical_request_is_made_when_the_one_that_it_waits_for_is_deleted(cutting: Cutting) -> None:
+    first = await slow_film(cutting)
+    await cutting.begin()
+    await running(cutting)
+    again = await cutting.wish(**slow_layout())
+    await cutting.workshop.until(lambda tx: rows(tx, schema.jobs, subject=again, attempts=0, leased_until=None) or None)
+    assert (await cutting.has(again, "enqueued")).progress == 0
+    await cutting.do(compositions.delete, account_id=cutting.account_id, composition_id=first, now=NOW)
+    await cutting.has(again, "processing")
