@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import signal
 import socket
 from collections import Counter
@@ -202,12 +203,17 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
     async def janus_answers() -> str | None:
         return None if parts.node.is_up else "The media server is being restarted."
 
+    async def media_has_room() -> str | None:
+        capacity = parts.node.capacity()
+        return capacity.shortage if capacity is not None else None
+
     async def descriptors_are_left() -> str | None:
         return "the reserve is reached" if parts.connections.descriptors.are_short() else None
 
     checks = {
         "database": database_answers,
         "janus": janus_answers,
+        "media": media_has_room,
         "storage": parts.storage.store.check,
         "descriptors": descriptors_are_left,
     }
@@ -227,12 +233,21 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
 def _metrics(parts: Parts) -> CollectorRegistry:
     registry = CollectorRegistry()
     calls = parts.gateway.registry
+
+    def capacity(name: str) -> float:
+        """NaN for a Janus that is not ours, or is being restarted."""
+        return float(getattr(parts.node.capacity(), name, math.nan))
+
     figures: list[tuple[str, str, Callable[[], float]]] = [
         ("portico_connections", "Signaling connections that are in a room", lambda: calls.connections),
         ("portico_rooms_occupied", "Rooms that somebody is connected to", lambda: len(calls.occupied)),
         ("portico_deliveries_in_flight", "Webhook deliveries being sent now", lambda: parts.worker.in_flight),
         ("portico_jobs_running", "Recordings and compositions being finished now", lambda: parts.jobs.running),
         ("portico_recording_paused", "1 while the disk has no room", lambda: float(not calls.room_on_disk)),
+        ("portico_janus_ports_used", "Media ports that are bound", lambda: capacity("ports_used")),
+        ("portico_janus_ports_total", "Media ports in all", lambda: capacity("ports_total")),
+        ("portico_janus_descriptors", "File descriptors of Janus", lambda: capacity("descriptors_used")),
+        ("portico_janus_descriptors_total", "File descriptors at most", lambda: capacity("descriptors_total")),
         ("portico_janus_events", "1 while the media server reports events", lambda: float(parts.node.reports_events)),
         ("portico_janus_up", "1 while the media server answers", lambda: float(parts.node.is_up)),
     ]

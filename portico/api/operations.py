@@ -25,6 +25,7 @@ PATHS = frozenset(("/healthz", "/readyz", "/metrics"))
 _SENTENCES = {
     "database": "The database does not answer.",
     "janus": "The media server is being restarted.",
+    "media": "The media server has no ports or file descriptors left for another participant.",
     "storage": "The storage does not answer.",
     "descriptors": "No file descriptors are left for more connections.",
 }

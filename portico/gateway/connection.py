@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, repeat
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -195,7 +196,7 @@ class Connection:
         if not self._end.done():
             self._end.set_result(_End(code, text, "kicked" if self._kicked else left_reason, at_once))
 
-    def _start(self, work: Awaitable[None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         async def guarded() -> None:
             try:
                 await work
@@ -203,7 +204,9 @@ class Connection:
                 self._log.exception("connection failed")
                 self._finish(CloseCode.FAILED, "internal error", "timeout")
 
-        self._tasks = [task for task in self._tasks if not task.done()] + [asyncio.create_task(guarded())]
+        task = asyncio.create_task(guarded())
+        task.add_done_callback(lambda _: work.close())  # one that was cancelled before it began was never awaited
+        self._tasks = [other for other in self._tasks if not other.done()] + [task]
 
     # From the browser.
 

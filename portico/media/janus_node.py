@@ -2,15 +2,17 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from portico.media import child
+from portico.media import child, janus_capacity
 from portico.media.child import Confinement
 from portico.media.event_listener import EventListener, Receive
+from portico.media.janus_capacity import Capacity
 from portico.media.janus_config import (
     AUDIOBRIDGE,
     PLUGINS,
@@ -41,6 +43,7 @@ SECOND_CHECK_DEADLINE = 2.0
 The repetition is there because it may be us who were too busy to read the answers in time.
 """
 
+CAPACITY_GOOD_FOR_SECS = 1.0
 LOST_DEADLINE = 10.0
 """Seconds that `on_lost` has before the restart goes on without waiting for it."""
 
@@ -75,6 +78,8 @@ class JanusNode:
         self._on_lost = on_lost
         self._on_up = on_up
         self._on_event = on_event
+        self._capacity: Capacity | None = None
+        self._capacity_at: float | None = None
         self._listener: EventListener | None = None  # between start() and stop(), for a child with `on_event`
         self._secrets = JanusSecrets()
         self.url = settings.url or ""
@@ -90,6 +95,21 @@ class JanusNode:
     def reports_events(self) -> bool:
         """Whether Janus' event handler is connected to us now."""
         return self._listener is not None and self._listener.is_connected
+
+    def capacity(self) -> Capacity | None:
+        """Ports and descriptors of the child, at most CAPACITY_GOOD_FOR_SECS old; None where they cannot be known."""
+        now = time.monotonic()
+        if self._capacity_at is None or now - self._capacity_at >= CAPACITY_GOOD_FOR_SECS:
+            self._capacity_at, self._capacity = now, self._look()
+        return self._capacity
+
+    def _look(self) -> Capacity | None:
+        if self._process is None or self._process.has_ended:
+            return None
+        try:
+            return janus_capacity.look(self._process.pid, self._settings.rtp_ports)
+        except OSError:
+            return None
 
     @property
     def pid(self) -> int | None:

@@ -1,0 +1,98 @@
+"""What is left of Janus' ports and descriptors shows at /readyz and /metrics."""
+
+import contextlib
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portico.media.janus_capacity import JOIN_PORTS, Capacity
+from tests.gateway.conftest import Rooms
+from tests.servers import PorticoServer
+
+PORTS = 40
+
+
+@pytest.fixture
+def free_range() -> tuple[int, int]:
+    """A range of UDP ports that nobody uses now."""
+    for low in range(45000, 60000, PORTS):
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(low, low + PORTS):
+                held.enter_context(_bound(port))
+            return low, low + PORTS - 1
+    raise AssertionError("no free range of ports")
+
+
+@pytest.fixture
+def server(tmp_path: Path, free_range: tuple[int, int]) -> Iterator[PorticoServer]:
+    low, high = free_range
+    with PorticoServer(tmp_path / "data", rtp_ports=f"{low}-{high}") as server:
+        yield server
+
+
+def _bound(port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound.bind(("127.0.0.1", port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def ready(server: PorticoServer) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"{server.base_url}/readyz", timeout=10) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.loads(refused.read())
+
+
+def becomes(server: PorticoServer, status: int) -> dict[str, Any]:
+    """The answer with this status, which comes once what is remembered is old."""
+    end = time.monotonic() + 15
+    while (answer := ready(server))[0] != status:
+        assert time.monotonic() < end, answer
+        time.sleep(0.1)
+    return answer[1]
+
+
+def test_without_ports_for_a_join_the_server_is_not_ready(
+    server: PorticoServer, rooms: Rooms, free_range: tuple[int, int]
+) -> None:
+    becomes(server, 200)
+    assert rooms.figure("portico_janus_ports_total") == PORTS
+    assert rooms.figure("portico_janus_descriptors") > 5
+    assert rooms.figure("portico_janus_descriptors_total") >= 1024
+    used = rooms.figure("portico_janus_ports_used")
+    assert used < PORTS
+    with contextlib.ExitStack() as held:
+        for port in range(*free_range):
+            with contextlib.suppress(OSError):
+                held.enter_context(_bound(port))
+        reasons = becomes(server, 503)["reasons"]
+        assert list(reasons) == ["media"] and "ports" in reasons["media"]
+        assert rooms.figure("portico_janus_ports_used") > PORTS - JOIN_PORTS
+        assert "widen PORTICO_RTP_PORTS" in server.log
+    becomes(server, 200)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "word"),
+    [
+        (Capacity(0, 20001, 20, 65536), None),
+        (Capacity(19993, 20001, 20, 65536), None),
+        (Capacity(19994, 20001, 20, 65536), "7 of 20001 media ports"),
+        (Capacity(0, 20001, 1000, 1024), "24 of 1024 file descriptors"),
+        (Capacity(0, 6, 20, 1024), None),  # a small range is not out of ports before anybody has come
+    ],
+)
+def test_a_shortage_is_told_in_a_sentence(capacity: Capacity, word: str | None) -> None:
+    assert capacity.shortage is None if word is None else word in str(capacity.shortage)
