@@ -1,16 +1,24 @@
-"""WebRTC without a browser: the data channel of a SignalingBrowser, as raw as an attacker would use it."""
+"""WebRTC without a browser, for a SignalingBrowser: its data channel as an attacker would use it, and its sound."""
 
 import asyncio
 import json
+from collections import deque
+from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+import numpy as np
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from av import AudioFrame
+from numpy.typing import NDArray
 
 from tests.gateway.browser import SignalingBrowser
-from tests.signaling.conversation import TEXTROOM
+from tests.signaling.conversation import AUDIOBRIDGE, TEXTROOM, stream_display
 
 CONNECTS_WITHIN_SECS = 15.0
+RATE = 48000
+SAMPLES = 960
+"""In a frame of 20 ms."""
 
 
 class TextChannel:
@@ -73,3 +81,97 @@ class TextChannel:
 
     def _receive(self, text: str) -> None:
         self.received.append(json.loads(text))
+
+
+class Source(MediaStreamTrack):
+    """Sound at 48 kHz: a tone that `amplitude` (1 is full scale) makes louder, softer or silent at any time."""
+
+    kind = "audio"
+
+    def __init__(self, hertz: int, amplitude: float = 0.0) -> None:
+        super().__init__()
+        self.hertz = hertz
+        self.amplitude = amplitude
+        self._sent = 0
+        self._begun = 0.0
+
+    async def recv(self) -> AudioFrame:
+        now = asyncio.get_running_loop().time()
+        self._begun = self._begun or now
+        await asyncio.sleep(self._begun + self._sent / RATE - now)
+        times = (self._sent + np.arange(SAMPLES)) / RATE
+        tone = np.sin(2 * np.pi * self.hertz * times) * self.amplitude * 32767
+        frame = AudioFrame.from_ndarray(tone.astype(np.int16)[None, :], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, self._sent, Fraction(1, RATE)
+        self._sent += SAMPLES
+        return frame
+
+
+class Mixer:
+    """The audio connection of a SignalingBrowser that has joined: sends the source, and keeps what it hears."""
+
+    def __init__(self, browser: SignalingBrowser, source: Source) -> None:
+        self.source = source
+        self._browser = browser
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._heard: deque[NDArray[np.float64]] = deque(maxlen=RATE // SAMPLES * 2)
+        self._reader: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        browser = self._browser
+        handle = await browser.attach(AUDIOBRIDGE)
+        shown = stream_display("audiobridge", browser.participant_id)
+        await browser.request(handle, {"request": "join", "muted": False, "display": shown})
+        self._peer.addTrack(self.source)
+        await self._peer.setLocalDescription(await self._peer.createOffer())
+        jsep = {"type": "offer", "sdp": self._peer.localDescription.sdp}
+        body = {"request": "configure", "display": shown}
+        answer = await browser.ask("message", handle_id=handle, body=body, jsep=jsep)
+        await self._peer.setRemoteDescription(RTCSessionDescription(answer["jsep"]["sdp"], "answer"))
+        (receiver,) = self._peer.getReceivers()
+        self._reader = asyncio.create_task(self._read(receiver.track))
+        async with asyncio.timeout(CONNECTS_WITHIN_SECS):
+            while not self._heard:
+                await asyncio.sleep(0.02)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+        await self._peer.close()
+
+    async def listen(self, secs: float = 0.5) -> NDArray[np.float64]:
+        """Samples (1 is full scale) of so many seconds from now on."""
+        self._heard.clear()
+        async with asyncio.timeout(secs + CONNECTS_WITHIN_SECS):
+            while len(self._heard) < secs * RATE / SAMPLES:
+                await asyncio.sleep(0.02)
+        return np.concatenate(self._heard)
+
+    async def _read(self, track: Any) -> None:
+        while True:
+            frame = await track.recv()
+            samples = frame.to_ndarray().reshape(-1, 2 if frame.layout.name == "stereo" else 1)
+            self._heard.append(samples[:, 0] / 32768)
+
+
+def level(samples: NDArray[np.float64], hertz: int) -> float:
+    """Decibels of a tone in a sound; 0 is a tone at full scale."""
+    times = np.arange(len(samples)) / RATE
+    window = np.hanning(len(samples))
+    turning = np.exp(-2j * np.pi * hertz * times)
+    amplitude = 2 * abs(np.sum(samples * window * turning)) / np.sum(window)
+    return 20 * float(np.log10(max(amplitude, 1e-9)))
+
+
+def noise(samples: NDArray[np.float64], *tones: int) -> float:
+    """Decibels of everything that is not one of the tones (within 40 Hz); 0 is a tone at full scale."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    hertz = np.fft.rfftfreq(len(samples), 1 / RATE)
+    others = np.all([np.abs(hertz - tone) > 40 for tone in tones], axis=0) & (hertz > 40)
+    # Of a sine at full scale under this window: its whole power, so that both are on one scale.
+    whole = (len(samples) ** 2) * 3 / 64 * 2
+    return 10 * float(np.log10(max(np.sum(spectrum[others]) / whole, 1e-12)))

@@ -509,7 +509,7 @@ class TestEndings:
 
 
 class TestVolume:
-    def test_the_level_falls_with_the_number_of_people(self) -> None:
+    def test_the_level_does_not_fall_with_the_number_of_silent_people(self) -> None:
         talk = Conversation().join()
         mixer = talk.mixer()
         levels = []
@@ -518,7 +518,19 @@ class TestVolume:
             own = to_janus(talk.announce(1001, {"audiobridge": "joined", "participants": [other]}))
             levels += [message["body"]["volume"] for message in own]
             assert all(message["handle_id"] == mixer for message in own)
-        assert levels == [37, 25, 18, 15, 12, 10]
+        assert levels == [37]
+
+    def test_the_level_falls_with_the_number_of_talkers_and_rises_again(self) -> None:
+        talk = Conversation().join()
+        talk.mixer()
+        others = [{"id": number, "display": stream_display("audiobridge", STRANGER)} for number in range(2, 8)]
+        talk.announce(1001, {"audiobridge": "joined", "participants": [{**others[0], "talking": True}, *others[1:]]})
+        levels = []
+        for word, numbers in (("talking", (3, 3, 4, 5, 6, 7)), ("stopped-talking", (7, 6, 5, 4, 3, 2))):
+            for number in numbers:
+                own = to_janus(talk.announce(1001, {"audiobridge": word, "id": number}))
+                levels += [message["body"]["volume"] for message in own]
+        assert levels == [25, 18, 15, 12, 15, 18, 25, 37]
 
     def test_it_rises_again_when_they_leave(self) -> None:
         talk = Conversation().join()
@@ -526,7 +538,7 @@ class TestVolume:
         others = [{"id": number, "display": stream_display("audiobridge", STRANGER)} for number in (2, 3)]
         talk.announce(1001, {"audiobridge": "joined", "participants": others})
         (own,) = to_janus(talk.announce(1001, {"audiobridge": "event", "leaving": 3}))
-        assert own["body"] == {"request": "configure", "volume": 60}
+        assert own["body"] == {"request": "configure", "volume": 50}
 
     def test_people_are_not_counted_twice(self) -> None:
         talk = Conversation().join()
