@@ -41,6 +41,7 @@ from portico.web import files, invitations, pages
 from portico.web.path_prefix import PathPrefix
 from portico.worker.deliveries import Deliveries
 from portico.worker.follow_keys import FollowKeys
+from portico.worker.internal_addresses import WhileOneAccount
 from portico.worker.jobs import Jobs
 from portico.worker.sender import Sender
 
@@ -132,9 +133,11 @@ async def _gateway(
 @asynccontextmanager
 async def _deliveries(settings: Settings, db: Database, keys: WebhookKeys) -> AsyncIterator[Deliveries]:
     keys.current(now())  # a file that cannot be read is a reason not to start
+    chosen = settings.webhook_internal_addresses
+    allow_internal = WhileOneAccount(db) if chosen is None else chosen
     worker = Deliveries(
         db,
-        Sender(clock=now, allow_internal=settings.webhook_internal_addresses),
+        Sender(clock=now, allow_internal=allow_internal, proxy=settings.webhook_proxy),
         lambda: keys.current(now()),
         clock=now,
         retry_for=timedelta(hours=settings.webhook_retry_hours),

@@ -89,8 +89,15 @@ class Settings(BaseSettings):
     webhook_retry_hours: float = Field(
         24, ge=0, le=720, description="How long a webhook is tried again; 0 for three rounds, as the hosted service."
     )
-    webhook_internal_addresses: bool = Field(
-        True, description="Whether webhooks may go to private and loopback addresses."
+    webhook_internal_addresses: bool | None = Field(
+        None,
+        description="Whether webhooks may go to private and loopback addresses; if unset while one account exists.",
+    )
+    webhook_proxy: Annotated[str | None, AfterValidator(values.proxy_url)] = Field(
+        None,
+        repr=False,
+        json_schema_extra=HOLDS_PASSWORD,
+        description="http://[USER:PASSWORD@]HOST:PORT of a proxy that all webhooks go through.",
     )
     webhook_log_days: float = Field(30, gt=0, le=3650, description="How long deliveries and events are kept.")
     storage_url: Annotated[str | None, AfterValidator(values.storage_url)] = Field(

@@ -71,6 +71,17 @@ def url(*schemes: str) -> Callable[[str | None], str | None]:
     return check
 
 
+def proxy_url(value: str | None) -> str | None:
+    """The address of an HTTP proxy, maybe with a user and a password."""
+    if value is None:
+        return None
+    if not value.startswith("http://"):
+        raise ValueError("should be http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
+    if _host_and_port(re.sub("//[^/@]*@", "//", value)).path not in ("", "/"):
+        raise ValueError("should have no path")
+    return value.rstrip("/")
+
+
 def public_url(value: str | None) -> str | None:
     """The address of the server as browsers write it: scheme, host, and maybe a port and a path."""
     checked = url("http", "https")(value)

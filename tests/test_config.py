@@ -207,12 +207,13 @@ EXAMPLES = {
     "webhook_private_key": "A" * 43 + "=",
     "s3_secret_access_key": "s3cret/with+signs=",
     "database_url": "postgresql://somebody:s3cret@host/portico",
+    "webhook_proxy": "http://somebody:s3cret@host:3128",
 }
 
 
 def test_what_is_secret_is_marked_so() -> None:
     assert {"api_key", "webhook_private_key", "s3_secret_access_key"} <= set(SECRETS)
-    assert set(FROM_FILES) == {*SECRETS, "database_url"}
+    assert set(FROM_FILES) == {*SECRETS, "database_url", "webhook_proxy"}
 
 
 @pytest.mark.parametrize("name", FROM_FILES)
@@ -271,6 +272,13 @@ def test_a_secret_is_no_option_because_process_lists_show_it(name: str) -> None:
     with pytest.raises(SettingsError, match=f"PORTICO_{name.upper()}_FILE") as wrong:
         load(**{name: secret})
     assert secret not in str(wrong.value)
+
+
+@pytest.mark.parametrize("value", ["https://host:3128", "http://", "host:3128", "http://host:3128/path", "http://h:x"])
+def test_a_proxy_is_named_by_host_and_port(monkeypatch: pytest.MonkeyPatch, nothing_set: Path, value: str) -> None:
+    monkeypatch.setenv("PORTICO_WEBHOOK_PROXY", value)
+    with pytest.raises(SettingsError, match="PORTICO_WEBHOOK_PROXY"):
+        load()
 
 
 def test_a_database_without_a_password_may_be_an_option() -> None:

@@ -1,5 +1,6 @@
 """Which addresses belong to the inside, where a stranger's webhook URL must not lead, and which belong together."""
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry, less what is ordinary anycast, and the last one.
@@ -36,6 +37,60 @@ _INSIDE_V6 = tuple(
         "3fff::/20",
     )
 )
+
+_NEVER_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "169.254.0.0/16",  # link-local; most clouds' metadata
+        "100.100.100.200/32",  # metadata of clouds that use no link-local address for it
+        "192.0.0.192/32",
+        "168.63.129.16/32",
+    )
+)
+_NEVER_V6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "fe80::/10",  # link-local
+        "fd00:ec2::/32",  # metadata of clouds, as fd20:ce::254
+        "fd20:ce::/32",
+        "fd00:42::42/128",  # as above
+    )
+)
+_V4_IN_LAST_BITS = tuple(
+    IPv6Network(network)
+    for network in (
+        "::/96",  # IPv4-compatible
+        "::ffff:0:0/96",  # IPv4-mapped
+        "::ffff:0:0:0/96",  # IPv4-translated
+        "64:ff9b::/96",  # NAT64, as 64:ff9b:1::/48
+        "64:ff9b:1::/48",
+    )
+)
+_6TO4 = IPv6Network("2002::/16")
+
+
+def is_metadata(address: str | IPv4Address | IPv6Address) -> bool:
+    """Whether the address is link-local or where a cloud's machines ask for their credentials, in whatever form.
+
+    No webhook ever belongs there. False for text that is not an address.
+    """
+    if isinstance(address, str):
+        try:
+            address = ip_address(address)
+        except ValueError:
+            return False
+    if isinstance(address, IPv4Address):
+        return any(address in network for network in _NEVER_V4)
+    bare = IPv6Address(address.packed)  # without its zone
+    return any(bare in network for network in _NEVER_V6) or any(map(is_metadata, _embedded(bare)))
+
+
+def _embedded(address: IPv6Address) -> Iterator[IPv4Address]:
+    """The IPv4 address that a translator or tunnel would reach under this one."""
+    if any(address in network for network in _V4_IN_LAST_BITS):
+        yield IPv4Address(address.packed[12:])
+    if address in _6TO4:
+        yield IPv4Address(address.packed[2:6])
 
 
 def is_internal(address: str | IPv4Address | IPv6Address) -> bool:

@@ -38,6 +38,11 @@ class ApiKey:
     last_used_at: datetime | None
 
 
+def are_several_accounts(tx: Transaction) -> bool:
+    """Whether more than one account exists."""
+    return len(tx.execute(select(ACCOUNTS.c.id).limit(2)).all()) > 1
+
+
 def create(
     tx: Transaction,
     account_name: str,

@@ -7,9 +7,11 @@ import asyncio
 import codecs
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import aiohttp
 import structlog
@@ -19,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from yarl import URL
 
 from portico.core import retry, webhook
-from portico.core.addresses import is_internal
+from portico.core.addresses import is_internal, is_metadata
+from portico.worker import target
 from portico.worker.failures import sentence
 from portico.worker.resolver import ThreadPerName
 
@@ -65,39 +68,56 @@ class Outcome:
         return self.status == 410
 
 
-class InternalAddress(OSError):
-    """The URL leads to an internal address, and the settings forbid that."""
+class RefusedAddress(OSError):
+    """The URL leads to an address that no webhook may go to, or only where the settings allow it."""
+
+
+def check_address(address: str, *, allow_internal: bool) -> None:
+    """Raise RefusedAddress unless a webhook may be sent there."""
+    if not allow_internal and is_internal(address):
+        raise RefusedAddress(f"the address {address} is internal")
+    if is_metadata(address):
+        raise RefusedAddress(f"the address {address} is link-local or serves a cloud's metadata")
 
 
 class Sender:
     """Sends any number of webhooks at a time. `start` it inside the event loop and `close` it there.
 
-    `tls` replaces the system's certificates, `resolver` the system's names.
+    `allow_internal` says whether internal addresses may be reached; a function is asked before each attempt. `proxy` is
+    the http:// URL of a proxy that all requests go through. `tls` replaces the system's certificates, `resolver` the
+    system's names.
     """
 
     def __init__(
         self,
         *,
         clock: Callable[[], datetime],
-        allow_internal: bool,
+        allow_internal: bool | Callable[[], Awaitable[bool]],
+        proxy: str | None = None,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._clock = clock
         self._allow_internal = allow_internal
         self._tls = tls
-        self._resolver = resolver
-        self._session: aiohttp.ClientSession | None = None  # from start() to close()
+        self._proxy = proxy
+        self._resolver = resolver or ThreadPerName()
+        # By whether internal addresses are allowed, so that no connection serves both; from start() to close().
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def start(self) -> None:
+        self._sessions = {allow_internal: self._session(allow_internal) for allow_internal in (False, True)}
+
+    def _session(self, allow_internal: bool) -> aiohttp.ClientSession:
+        check = None if self._proxy else partial(check_address, allow_internal=allow_internal)
         connector = aiohttp.TCPConnector(
             limit=0,  # each attempt has its own deadline; a shared limit would let slow receivers hold up fast ones
             ssl=True if self._tls is None else self._tls,
-            resolver=self._resolver or ThreadPerName(),
+            resolver=self._resolver,
             keepalive_timeout=_IDLE_SECS,
-            socket_factory=self._socket,
+            socket_factory=partial(_socket, check),
         )
-        self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=connector,
             response_class=_Response,
             headers={"accept": "*/*", "accept-encoding": "identity"},
@@ -105,13 +125,13 @@ class Sender:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # the deadline of each attempt is ours
             auto_decompress=False,  # two kilobytes may unpack to two megabytes
             read_bufsize=4 * BODY_BYTES,
-            trust_env=False,  # a proxy would decide where we connect to
+            trust_env=False,  # a proxy has a setting of its own
         )
 
     async def close(self) -> None:
         """Ends what is under way as failed attempts and closes every connection."""
-        if self._session is not None:
-            session, self._session = self._session, None
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
 
     async def send(
@@ -137,11 +157,11 @@ class Sender:
         )
 
     async def _attempt(self, url: str, content: bytes, headers: dict[str, str], secs: float) -> "_Answer":
-        if self._session is None:
+        if not self._sessions:
             return _Answer(error="the server is shutting down")
         try:
             async with asyncio.timeout(secs) as deadline:
-                response = await self._session.post(_target(url), data=content, headers=headers, allow_redirects=False)
+                response = await self._post(target.parse(url), content, headers)
                 ends_at = deadline.when()
                 deadline.reschedule(None)  # from here on the attempt has a status, which lateness must not take away
                 assert ends_at is not None
@@ -155,15 +175,59 @@ class Sender:
             return _Answer(error=_clean(f"could not be sent: {error!r}", _ERROR_LENGTH))
         return _Answer(response.status, _failure(response), _kept_headers(response), body)
 
-    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
-        """A socket for exactly this address, which is the one connected to, whatever the URL or a name server said."""
-        family, kind, protocol, _, at = address
-        if not self._allow_internal and is_internal(str(at[0])):
-            raise InternalAddress(f"the address {at[0]} is internal")
-        made = socket.socket(family, kind, protocol)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made
+    async def _post(self, to: target.Target, content: bytes, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        allow_internal = self._allow_internal
+        if not isinstance(allow_internal, bool):
+            allow_internal = await allow_internal()
+        session = self._sessions.get(allow_internal)
+        if session is None:
+            raise OSError("the server is shutting down")
+        post = partial(session.post, data=content, allow_redirects=False)
+        headers = headers | to.headers
+        if self._proxy is None:
+            return await post(to.url, headers=headers)
+        url, pinned = await self._checked(to, allow_internal=allow_internal)
+        return await post(url, headers={**headers, **pinned.headers}, proxy=self._proxy, **pinned.options)
+
+    async def _checked(self, to: target.Target, *, allow_internal: bool) -> "tuple[URL, _Pinned]":
+        """Look at the addresses that the proxy would connect to, as far as they are known here.
+
+        A proxy looks names up itself. Where internal addresses are refused it is given the address that was looked at,
+        if the tunnel is encrypted: inside, the host keeps its name. Over plain HTTP a proxy takes the host from the
+        URL, so the name has to stay, and the proxy has to refuse what a name server tells only the proxy.
+        """
+        host = to.url.host or ""
+        try:
+            found = await self._resolver.resolve(host, to.url.port or 0, socket.AF_UNSPEC)
+        except OSError:
+            if not allow_internal:
+                raise
+            return to.url, _Pinned()  # names that only the proxy knows
+        for each in found:
+            check_address(each["host"], allow_internal=allow_internal)
+        if allow_internal or to.url.scheme != "https":
+            return to.url, _Pinned()
+        named = {"host": to.url.host_port_subcomponent or host}
+        return to.url.with_host(found[0]["host"]), _Pinned(named, {"server_hostname": to.url.raw_host})
+
+
+@dataclass(frozen=True)
+class _Pinned:
+    """What a request needs beside the URL when an address stands for the host's name."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def _socket(check: Callable[[str], None] | None, address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket for exactly this address, which is the one connected to, whatever the URL or a name server said."""
+    family, kind, protocol, _, at = address
+    if check is not None:
+        check(str(at[0]))
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
 
 
 @dataclass(frozen=True)
@@ -188,13 +252,6 @@ class _Response(aiohttp.ClientResponse):
             if transport is not None:
                 transport.abort()
             raise
-
-
-def _target(url: str) -> URL:
-    target = URL(url)
-    if target.scheme not in ("http", "https") or not target.host:
-        raise ValueError("it must begin with http:// or https:// and name a host")
-    return target
 
 
 async def _start_of_body(response: aiohttp.ClientResponse, ends_at: float) -> str:

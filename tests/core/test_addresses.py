@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico.core.addresses import is_internal
+from portico.core.addresses import is_internal, is_metadata
 
 BLOCKS = [
     "0.0.0.0/8",
@@ -119,6 +119,18 @@ EXTERNAL = [
 @pytest.mark.parametrize("address", INTERNAL)
 def test_internal(address: str) -> None:
     assert is_internal(address)
+
+
+@given(st.ip_addresses(network="169.254.0.0/16"))
+def test_link_local_is_metadata_in_all_forms(address: IPv4Address) -> None:
+    last = f"{int(address) >> 16:x}:{int(address) & 0xFFFF:x}"
+    forms = [str(address), f"::ffff:{address}", f"::{address}", f"64:ff9b::{address}", f"2002:{last}::", "fe80::1%eth0"]
+    assert all(is_metadata(each) and is_internal(each) for each in forms)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "::1", "fd00::1", "8.8.8.8", "fc00::1", "localhost"])
+def test_what_is_merely_internal_is_no_metadata(address: str) -> None:
+    assert not is_metadata(address)
 
 
 @pytest.mark.parametrize("address", EXTERNAL)

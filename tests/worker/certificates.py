@@ -36,7 +36,9 @@ def a_server(folder: Path, authority: Authority | None, *, address: str = "127.0
     """For a receiver at `address`; self-signed without an authority, expired with negative `days`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "receiver")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+    is_address = address[0].isdigit()
+    name_there = x509.IPAddress(ip_address(address)) if is_address else x509.DNSName(address)
+    names = x509.SubjectAlternativeName([name_there])
     issuer, signer = (authority.name, authority.key) if authority else (name, key)
     signed = _builder(name, issuer, key, days).add_extension(names, False).sign(signer, hashes.SHA256())
     private = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

@@ -1,7 +1,7 @@
 """A sender and something to send."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -32,11 +32,12 @@ def now() -> datetime:
 async def a_sender(
     *,
     clock: Callable[[], datetime] = now,
-    allow_internal: bool = True,
+    allow_internal: bool | Callable[[], Awaitable[bool]] = True,
+    proxy: str | None = None,
     tls: ssl.SSLContext | None = None,
     resolver: AbstractResolver | None = None,
 ) -> AsyncIterator[Sender]:
-    sender = Sender(clock=clock, allow_internal=allow_internal, tls=tls, resolver=resolver)
+    sender = Sender(clock=clock, allow_internal=allow_internal, proxy=proxy, tls=tls, resolver=resolver)
     await sender.start()
     try:
         yield sender

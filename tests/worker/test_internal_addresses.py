@@ -1,10 +1,15 @@
 """Internal addresses: refused on what is connected to, however the URL or a name server spells it."""
 
+import asyncio
 import socket
+from functools import partial
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from portico.db.engine import Database
+from portico.worker.internal_addresses import WhileOneAccount
+from tests.factories import an_account
 from tests.receiver import Receiver, redirect
 from tests.worker.conftest import a_sender, sent
 
@@ -112,6 +117,51 @@ async def test_a_name_that_changes_its_mind_between_check_and_connection() -> No
         for _ in range(3):
             assert not (await sent(sender, f"http://rebinding.example:{receiver.port}/")).delivered
         assert receiver.connections == 0
+
+
+METADATA = [
+    "169.254.169.254",
+    "[::ffff:169.254.169.254]",
+    "[::169.254.169.254]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[64:ff9b:1::a9fe:a9fe]",
+    "[2002:a9fe:a9fe::]",
+    "[fe80::1%25lo]",
+    "[fd00:ec2::254]",
+    "100.100.100.200",
+    "192.0.0.192",
+    "168.63.129.16",
+    "0xa9fea9fe",
+]
+
+
+@pytest.mark.parametrize("host", METADATA)
+async def test_link_local_addresses_and_metadata_are_refused_whatever_the_settings_say(host: str) -> None:
+    async with a_sender() as sender:
+        outcome = await sent(sender, f"http://{host}/latest/meta-data/")
+    assert outcome.error is not None
+    assert outcome.error.startswith("the address ") and outcome.error.endswith("metadata")
+
+
+async def test_a_name_that_resolves_to_metadata_is_refused_whatever_the_settings_say() -> None:
+    async with a_sender(resolver=Names("169.254.169.254")) as sender:
+        outcome = await sent(sender, "http://innocent.example/")
+    assert outcome.error is not None and "169.254.169.254" in outcome.error
+
+
+async def test_internal_addresses_are_allowed_as_long_as_there_is_one_account(database: Database) -> None:
+    await database.write(an_account)
+    allowed = WhileOneAccount(database)
+    async with Receiver() as receiver, a_sender(allow_internal=allowed) as sender:
+        assert (await sent(sender, receiver.url)).delivered
+        await database.write(partial(an_account, name="a stranger"))
+        async with asyncio.timeout(20):
+            while (outcome := await sent(sender, receiver.url)).delivered:
+                await asyncio.sleep(0.05)
+        assert outcome.error == "the address 127.0.0.1 is internal"
+        connections = receiver.connections
+        assert not (await sent(sender, receiver.url)).delivered
+        assert receiver.connections == connections
 
 
 async def test_a_redirect_inwards_is_not_followed() -> None:
