@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -26,6 +26,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
+from portico.db.side_loop import SideLoop
 from portico.finishing import Storage, finishing, open_storage
 from portico.gateway.server import Gateway
 from portico.listener.connections import CAUSES, REFUSALS, Connections
@@ -39,6 +40,7 @@ from portico.services.tokens import TokenKeys
 from portico.signaling.effects import CloseCode
 from portico.web import files, invitations, pages
 from portico.web.path_prefix import PathPrefix
+from portico.worker.clock import Clock, ClockKeeper
 from portico.worker.deliveries import Deliveries
 from portico.worker.follow_keys import FollowKeys
 from portico.worker.internal_addresses import WhileOneAccount
@@ -46,11 +48,6 @@ from portico.worker.jobs import Jobs
 from portico.worker.sender import Sender
 
 log = structlog.get_logger()
-
-
-def now() -> datetime:
-    """The one clock of the program."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +76,41 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     db = open_database(settings.database, list_secs=settings.list_timeout_secs)
     try:
         await asyncio.to_thread(upgrade, db.engine)
-        keys, welcome = await db.write(partial(_first_rows, settings=settings, at=now()))
-        webhook_keys = WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
-        storage = await open_storage(settings, db, now)
-        async with (
-            _gateway(settings, db, keys, connections) as (gateway, node),
-            _deliveries(settings, db, webhook_keys) as worker,
-        ):
+        async with _clock(db) as clock:
+            keys, welcome = await db.write(partial(_first_rows, settings=settings, at=clock()))
+            webhook_keys = WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
+            storage = await open_storage(settings, db, clock)
+            async with (
+                _gateway(settings, db, keys, connections, clock) as (gateway, node),
+                _deliveries(settings, db, webhook_keys, clock) as worker,
+            ):
 
-            async def on_disk_low(is_low: bool) -> None:
-                gateway.registry.set_room_on_disk(not is_low)
+                async def on_disk_low(is_low: bool) -> None:
+                    gateway.registry.set_room_on_disk(not is_low)
 
-            follower = FollowKeys(db, keys, storage.link_keys, clock=now)
-            async with finishing(settings, db, storage, on_disk_low) as runner, follower.running():
-                parts = Parts(db, keys, webhook_keys, storage, gateway, connections, node, worker, runner)
-                yield Running(_build(settings, parts), gateway, connections, welcome)
+                follower = FollowKeys(db, keys, storage.link_keys, clock=clock)
+                async with finishing(settings, db, storage, on_disk_low) as runner, follower.running():
+                    parts = Parts(db, keys, webhook_keys, storage, gateway, connections, node, worker, runner, clock)
+                    yield Running(_build(settings, parts), gateway, connections, welcome)
     finally:
         await db.close()
 
 
 @asynccontextmanager
+async def _clock(db: Database) -> AsyncIterator[Clock]:
+    """The one clock of the program."""
+    clock = Clock()
+    keeper = ClockKeeper(db, clock)
+    await keeper.start()
+    try:
+        yield clock
+    finally:
+        await keeper.stop()
+
+
+@asynccontextmanager
 async def _gateway(
-    settings: Settings, db: Database, keys: TokenKeys, connections: Connections
+    settings: Settings, db: Database, keys: TokenKeys, connections: Connections, clock: Clock
 ) -> AsyncIterator[tuple[Gateway, JanusNode]]:
     async def on_lost(reason: str) -> None:
         await gateway.janus_lost(reason)
@@ -108,38 +118,40 @@ async def _gateway(
     def on_event(frame: object) -> None:
         gateway.janus_event(frame)
 
-    node = JanusNode(_janus_settings(settings), on_lost=on_lost, on_event=on_event)
-    gateway = Gateway(
-        db,
-        keys,
-        node,
-        clock=now,
-        grace=timedelta(seconds=settings.empty_session_grace_secs),
-        token_expiry=settings.token_expiry,
-        dumps=dumps_in(settings.data_dir),
-        descriptors_are_short=connections.descriptors.are_short,
-    )
-    await node.start()
-    try:
-        await gateway.start()
+    with SideLoop() as side:
+        node = JanusNode(_janus_settings(settings), on_lost=on_lost, on_event=on_event, side=side)
+        gateway = Gateway(
+            db,
+            keys,
+            node,
+            clock=clock,
+            grace=timedelta(seconds=settings.empty_session_grace_secs),
+            token_expiry=settings.token_expiry,
+            dumps=dumps_in(settings.data_dir),
+            descriptors_are_short=connections.descriptors.are_short,
+            side=side,
+        )
+        await node.start()
         try:
-            yield gateway, node
+            await gateway.start()
+            try:
+                yield gateway, node
+            finally:
+                await gateway.stop()
         finally:
-            await gateway.stop()
-    finally:
-        await node.stop()
+            await node.stop()
 
 
 @asynccontextmanager
-async def _deliveries(settings: Settings, db: Database, keys: WebhookKeys) -> AsyncIterator[Deliveries]:
-    keys.current(now())  # a file that cannot be read is a reason not to start
+async def _deliveries(settings: Settings, db: Database, keys: WebhookKeys, clock: Clock) -> AsyncIterator[Deliveries]:
+    keys.current(clock())  # a file that cannot be read is a reason not to start
     chosen = settings.webhook_internal_addresses
     allow_internal = WhileOneAccount(db) if chosen is None else chosen
     worker = Deliveries(
         db,
-        Sender(clock=now, allow_internal=allow_internal, proxy=settings.webhook_proxy),
-        lambda: keys.current(now()),
-        clock=now,
+        Sender(clock=clock, allow_internal=allow_internal, proxy=settings.webhook_proxy),
+        lambda: keys.current(clock()),
+        clock=clock,
         retry_for=timedelta(hours=settings.webhook_retry_hours),
         keep_for=timedelta(days=settings.webhook_log_days),
     )
@@ -161,7 +173,7 @@ def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[Toke
         new_key = api_keys.create(tx, api_keys.DEFAULT_ACCOUNT, at)
     if tx.dialect.name == "sqlite":
         # The database is locked by us alone, so every gateway in the table is dead, whatever the clock says.
-        while gateways.reap(tx, unseen_since=datetime.max.replace(tzinfo=UTC)):
+        while gateways.reap(tx, gateways.everybody(tx), now=at):
             pass
         webhook_queue.release_all(tx)
         jobs.take_over(tx, dumps_in(settings.data_dir).place)
@@ -182,6 +194,7 @@ class Parts:
     node: JanusNode
     worker: Deliveries
     jobs: Jobs
+    clock: Clock
 
 
 def _build(settings: Settings, parts: Parts) -> FastAPI:
@@ -192,7 +205,7 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
         parts.db,
         parts.keys,
         parts.webhook_keys,
-        clock=now,
+        clock=parts.clock,
         link=parts.storage.link,
         composition_regions_max=settings.composition_regions,
         composition_audio=settings.composition_audio,
@@ -227,8 +240,8 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
         )
     )
     app.include_router(pages.router())
-    app.include_router(invitations.router(parts.db, parts.keys, now))
-    app.include_router(files.router(parts.db, parts.storage.store, parts.storage.link_keys, now))
+    app.include_router(invitations.router(parts.db, parts.keys, parts.clock))
+    app.include_router(files.router(parts.db, parts.storage.store, parts.storage.link_keys, parts.clock))
     app.router.routes.append(WebSocketRoute("/{room_id}/janus", parts.gateway))
     return app
 

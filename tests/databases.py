@@ -1,5 +1,6 @@
 """Both databases for tests: an SQLite file, and PostgreSQL from a throw-away cluster; each test gets a fresh copy."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -8,8 +9,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -23,7 +24,9 @@ from portico.db.migrate import upgrade
 __all__ = [
     "database",
     "database_url",
+    "own_postgres",
     "postgres_cluster",
+    "postgres_server",
     "postgres_url",
     "sqlite_template",
     "sqlite_url",
@@ -36,11 +39,14 @@ _DIES_WITH_US = ["setpriv", "--pdeathsig=INT"]  # also when the test run is kill
 _FAST_AND_UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-@dataclass(frozen=True, slots=True)
 class PostgresCluster:
-    """A running server of our own; `directory` holds its files and its socket."""
+    """A PostgreSQL server of our own; `directory` holds its files and its socket."""
 
-    directory: Path
+    def __init__(self, directory: Path, binaries: Path) -> None:
+        self.directory = directory
+        self._binaries = binaries
+        self._as_owner = _hand_over(directory)
+        self._server: subprocess.Popen[bytes] | None = None
 
     def url(self, name: str) -> str:
         """Where a database of this cluster is."""
@@ -50,6 +56,67 @@ class PostgresCluster:
         """Run one statement outside any transaction, as CREATE DATABASE needs it."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement)
+
+    def query(self, name: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of a database."""
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def make(self) -> None:
+        """Write the files of a cluster without databases."""
+        files = str(self.directory / "files")
+        command = [*self._as_owner, str(self._binaries / "initdb"), "-D", files]
+        command += ["-U", "postgres", "-A", "trust", "-N", "-E", "UTF8"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.directory)
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        options = [f"-c{name}={value}" for name, value in _FAST_AND_UNSAFE.items()]
+        files = str(self.directory / "files")
+        command = [*self._as_owner, str(self._binaries / "postgres"), "-D", files, "-k", str(self.directory)]
+        with (self.directory / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [*command, "-clisten_addresses=", *options], stdout=log, stderr=log, cwd=self.directory
+            )
+        _wait_until_up(self, self._server)
+
+    def stop(self) -> None:
+        """What PostgreSQL calls a fast shutdown: connections are closed."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGINT)
+            self._server.wait(STOPS_WITHIN_SECS)
+            self._server = None
+
+    def suspend(self, number: signal.Signals = signal.SIGSTOP) -> None:
+        """Keep all its processes from running, with connections left open; SIGCONT lets them go on."""
+        assert self._server is not None
+        children = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children").read_text().split()
+        for pid in (self._server.pid, *map(int, children)):
+            os.kill(pid, number)
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[PostgresCluster]:
+    """A running PostgreSQL from the distribution's package, with a migrated database that tests copy."""
+    binaries = _binaries()
+    if binaries is None:
+        reason = "PostgreSQL is not installed: apt-get install postgresql"
+        if os.environ.get("CI"):
+            pytest.fail(reason)  # nothing is skipped there
+        pytest.skip(reason)
+    directory = Path(tempfile.mkdtemp(prefix="portico-pg-", dir=_fastest_place()))
+    try:
+        cluster = PostgresCluster(directory, binaries)
+        cluster.make()
+        try:
+            cluster.start()
+            cluster.execute(f"CREATE DATABASE {_TEMPLATE}")
+            _migrate(cluster.url(_TEMPLATE))
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -64,62 +131,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[PostgresCluster]:
-    """PostgreSQL from the distribution's package, with a migrated database that tests copy."""
-    binaries = _binaries()
-    if binaries is None:
-        reason = "PostgreSQL is not installed: apt-get install postgresql"
-        if os.environ.get("CI"):
-            pytest.fail(reason)  # nothing is skipped there
-        pytest.skip(reason)
-    directory = Path(tempfile.mkdtemp(prefix="portico-pg-", dir=_fastest_place()))
-    try:
-        as_owner = _hand_over(directory)
-        subprocess.run(
-            [
-                *as_owner,
-                binaries / "initdb",
-                "-D",
-                directory / "files",
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-N",
-                "-E",
-                "UTF8",
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            cwd=directory,
-        )
-        options = [f"-c{name}={value}" for name, value in _FAST_AND_UNSAFE.items()]
-        with (directory / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [
-                    *as_owner,
-                    binaries / "postgres",
-                    "-D",
-                    directory / "files",
-                    "-k",
-                    directory,
-                    "-clisten_addresses=",
-                    *options,
-                ],
-                stdout=log,
-                stderr=log,
-                cwd=directory,
-            )
-        try:
-            cluster = PostgresCluster(directory)
-            _wait_until_up(cluster, server)
-            cluster.execute(f"CREATE DATABASE {_TEMPLATE}")
-            _migrate(cluster.url(_TEMPLATE))
-            yield cluster
-        finally:
-            server.send_signal(signal.SIGINT)  # what PostgreSQL calls a fast shutdown
-            server.wait(STOPS_WITHIN_SECS)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    """The server that all tests share."""
+    with postgres_server() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[PostgresCluster]:
+    """A server that the tests of a module may stop and suspend; its database `postgres` is empty."""
+    with postgres_server() as cluster:
+        yield cluster
 
 
 @pytest.fixture

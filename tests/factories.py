@@ -40,15 +40,23 @@ def a_participant(
     gateway_id: str | None = None,
     now: datetime = NOW,
 ) -> Joined:
-    """Somebody who joins, by default through a gateway of their own."""
+    """Somebody who joins, by default through the gateway that the room's participants are on, or a new one."""
     return participants.join(
         tx,
         room_id,
         participant_id or str(uuid4()),
         context,
-        gateway_id=gateway_id or a_gateway(tx, now),
+        gateway_id=gateway_id or gateway_of(tx, room_id) or a_gateway(tx, now),
         now=now,
     )
+
+
+def gateway_of(tx: Transaction, room_id: str) -> str | None:
+    """The gateway that the room's participants are on, which still lives."""
+    people = schema.room_participants.c
+    living = select(schema.gateways.c.id).where(~schema.gateways.c.dead)
+    here = select(people.gateway_id).where(people.room_id == room_id, people.left_at.is_(None))
+    return tx.execute(here.where(people.gateway_id.in_(living)).limit(1)).scalar_one_or_none()
 
 
 def rows(tx: Transaction, table: Table, **where: Any) -> list[Row[Any]]:

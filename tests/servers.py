@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -59,6 +59,10 @@ class PorticoServer:
         **settings: str,
     ) -> None:
         """`prefix` is a command that runs the server, such as prlimit."""
+        self.command: Sequence[str] = (sys.executable, "-m", "portico", "serve")
+        """What is run; a prefix has to become the server by exec, because its process id is the server's."""
+        self.environment: Mapping[str, str] = {}
+        """Variables beside PORTICO_*."""
         self.data_dir = data_dir
         kept = kept_port()  # while it starts, and while it is down
         weakref.finalize(self, kept.close)
@@ -91,10 +95,11 @@ class PorticoServer:
         kept = {"PORTICO_JANUS_BIN"}
         environment = {name: value for name, value in os.environ.items() if name in kept or name[:8] != "PORTICO_"}
         environment |= {f"PORTICO_{name.upper()}": value for name, value in self.settings.items()}
+        environment |= self.environment
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._prefix, sys.executable, "-m", "portico", "serve"],
+                [*self._prefix, *self.command],
                 env=environment,
                 cwd=self.data_dir.parent,
                 stdin=subprocess.DEVNULL,

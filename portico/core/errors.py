@@ -7,12 +7,14 @@ PorticoError
 ├── Invalid              one or more members of the request are wrong; carries every Fault
 ├── SessionOver          acting on a session that has ended
 ├── Busy                 more work is queued than can be done in time
+│   └── DatabaseUnavailable   the database is locked, full, away or too slow; logged once by db/outage.py
 ├── TooManyRequests      the caller has to wait before it tries again
 └── JoinRefused
     ├── RoomGone         the room does not exist (any more)
     ├── RoomFull         as many participants as max_participants are in the room
     ├── IdentityTaken    the participant id was used before
     ├── GatewayLost      the gateway was declared dead while the participant joined
+    ├── RoomElsewhere    participants of the room are on another server
     └── TokenRevoked     its holder was sent away for good
 """
 
@@ -72,6 +74,10 @@ class Busy(PorticoError):
     """Too much work is waiting; trying again later is right."""
 
 
+class DatabaseUnavailable(Busy):
+    """The database does not do what it is asked to; nothing was written. Who catches it need not log it."""
+
+
 class TooManyRequests(PorticoError):
     """The caller has tried too often, and has to wait for `wait_secs`."""
 
@@ -94,6 +100,10 @@ class RoomFull(JoinRefused):
 
 class GatewayLost(JoinRefused):
     """The gateway that holds the participant's socket was declared dead; it is about to close its sockets."""
+
+
+class RoomElsewhere(JoinRefused):
+    """Participants of the room are connected to another server; until servers share rooms, nobody else may be here."""
 
 
 class IdentityTaken(JoinRefused):

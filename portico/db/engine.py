@@ -13,7 +13,10 @@ Transaction = Connection
 
 
 class Database(Protocol):
-    """SQLite or PostgreSQL; the same functions run on both. Refuses with Busy when too many of them wait."""
+    """SQLite or PostgreSQL; the same functions run on both.
+
+    Refuses with Busy when too many of them wait, and with DatabaseUnavailable when the database does not answer.
+    """
 
     engine: Engine
     """For migrations at start, before anything else runs."""
@@ -34,6 +37,10 @@ class Database(Protocol):
         `then` makes the result of what `fn` found, in the same thread and after the transaction. A cancelled caller
         stops the query.
         """
+        ...
+
+    def beside(self) -> "Database":
+        """Another way to the same database, for what must not wait behind other work; it is closed with this one."""
         ...
 
     async def close(self) -> None:

@@ -1,14 +1,19 @@
 """PostgreSQL: a bounded pool of threads, one psycopg connection each; READ COMMITTED with explicit row locks."""
 
+import asyncio
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Engine, create_engine
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from portico.db.engine import Transaction
 from portico.db.lists import DEFAULT_SECS, LIST_THREADS, Limits, Lists, Stopped
+from portico.db.outage import Outage, Work, is_trouble
 from portico.db.threads import Threads
 from portico.db.wakeup import Commits
 
@@ -16,6 +21,9 @@ S = TypeVar("S")
 T = TypeVar("T")
 POSTGRES_THREADS = 8
 ATTEMPTS = 5
+ANSWER_SECS = 8.0
+"""When the database has answered nobody for so long, whoever waits is told: a suspended host says nothing at all."""
+_TIMEOUTS = {"statement_timeout": 15000, "lock_timeout": 10000}
 CANCEL_SECS = 5.0
 _CANCELED = "57014"
 """SQLSTATE of a statement that ran into its time limit or was cancelled."""
@@ -26,36 +34,83 @@ _RETRIED = {"40001", "40P01"}
 class PostgresDatabase:
     """Any number of processes may share one; they meet in its row locks."""
 
-    def __init__(self, url: URL, list_secs: float = DEFAULT_SECS) -> None:
+    def __init__(
+        self,
+        url: URL,
+        list_secs: float = DEFAULT_SECS,
+        *,
+        threads: int = POSTGRES_THREADS,
+        outage: Outage | None = None,
+    ) -> None:
+        self._url = url
+        self._is_pooled = False
         self.engine = create_engine(
             url,
-            pool_size=POSTGRES_THREADS + LIST_THREADS,
+            pool_size=threads + LIST_THREADS,
             max_overflow=0,
             pool_pre_ping=True,  # a restarted server costs nobody a request
-            connect_args={"connect_timeout": 5, "options": "-c statement_timeout=15000 -c lock_timeout=10000"},
+            connect_args={"connect_timeout": 5},
         )
+        event.listen(self.engine, "do_connect", self._connect)
+        event.listen(self.engine, "begin", self._begin)
         # A page and its count come from one snapshot.
         self._snapshots = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self.commits = Commits()
         self._lists = Lists(list_secs)
-        self._threads = Threads(POSTGRES_THREADS, "postgres")
+        self._threads = Threads(threads, "postgres")
+        self._outage = outage or Outage()
+        self._beside: PostgresDatabase | None = None
 
     async def write(self, fn: Callable[[Transaction], T]) -> T:
-        return await self._threads.run(partial(self._in_transaction, self.engine, fn))
+        return await self._run("write", self.engine, fn)
 
     async def read(self, fn: Callable[[Transaction], T]) -> T:
-        return await self._threads.run(partial(self._in_transaction, self._snapshots, fn))
+        return await self._run("read", self._snapshots, fn)
 
     async def read_list(self, account_id: str, fn: Callable[[Transaction], S], then: Callable[[S], T]) -> T:
         return await self._lists.run(account_id, lambda limits: then(self._read_within(fn, limits)))
 
+    def beside(self) -> "PostgresDatabase":
+        """One thread and one connection of its own."""
+        if self._beside is None:
+            self._beside = PostgresDatabase(self._url, threads=1, outage=self._outage)
+        return self._beside
+
     async def close(self) -> None:
+        if self._beside is not None:
+            await self._beside.close()
         await self._lists.close()
         await self._threads.close()
         self.engine.dispose()
 
+    async def _run(self, work: Work, engine: Engine, fn: Callable[[Transaction], T]) -> T:
+        began, call = time.monotonic(), _Call()
+        task = self._threads.submit(partial(self._watched, work, engine, fn, call))
+        try:
+            while not task.done():
+                silent_secs = time.monotonic() - max(began, self._outage.answered_at)
+                if silent_secs >= ANSWER_SECS and call.abandon():
+                    task.add_done_callback(_retrieve)
+                    raise self._outage.failed(work, began, TimeoutError(f"no answer within {ANSWER_SECS:g} s"))
+                await asyncio.wait((task,), timeout=max(ANSWER_SECS - silent_secs, 0.1))
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        return await task
+
     def _read_within(self, fn: Callable[[Transaction], T], limits: Limits) -> T:
         """The server ends a statement at the time limit; a cancellation from here ends it earlier."""
+        began = time.monotonic()
+        try:
+            result = self._read_list(fn, limits)
+        except DBAPIError as error:
+            if is_trouble(error):
+                raise self._outage.failed("read", began, error) from error
+            raise
+        self._outage.answered("read")
+        return result
+
+    def _read_list(self, fn: Callable[[Transaction], T], limits: Limits) -> T:
         with self._snapshots.connect() as connection, connection.begin():
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(1000 * limits.secs)}")
             driver: Any = connection.connection.driver_connection
@@ -71,21 +126,97 @@ class PostgresDatabase:
                 if limits.interrupt_with(None):
                     connection.invalidate()  # the cancellation may arrive late and must not meet the next statement
 
-    def _in_transaction(self, engine: Engine, fn: Callable[[Transaction], T]) -> T:
+    def _watched(self, work: Work, engine: Engine, fn: Callable[[Transaction], T], call: "_Call") -> T:
+        began = time.monotonic()
+        try:
+            result = self._in_transaction(engine, fn, call)
+        except Exception as error:
+            if is_trouble(error) and not call.is_abandoned:
+                raise self._outage.failed(work, began, error) from error
+            raise
+        self._outage.answered(work)
+        return result
+
+    def _in_transaction(self, engine: Engine, fn: Callable[[Transaction], T], call: "_Call") -> T:
         for _ in range(ATTEMPTS - 1):
             try:
-                return self._once(engine, fn)
+                return self._once(engine, fn, call)
             except OperationalError as error:
                 if _sqlstate(error) not in _RETRIED:
                     raise
-        return self._once(engine, fn)
+                call.runs_again()
+        return self._once(engine, fn, call)
 
-    def _once(self, engine: Engine, fn: Callable[[Transaction], T]) -> T:
+    def _once(self, engine: Engine, fn: Callable[[Transaction], T], call: "_Call") -> T:
+        if call.is_abandoned:
+            raise _Abandoned
         with engine.connect() as connection:
             with connection.begin():
                 result = fn(connection)
+                if not call.may_commit():
+                    raise _Abandoned
             self.commits.happened(connection)
         return result
+
+    def _connect(self, dialect: Any, record: Any, args: Any, parameters: dict[str, Any]) -> psycopg.Connection[Any]:
+        """A new connection. Behind PgBouncer it gets nothing that would outlive a transaction."""
+        options = " ".join(f"-c {name}={milliseconds}" for name, milliseconds in _TIMEOUTS.items())
+        try:
+            connection = psycopg.connect(*args, **{"options": options, **parameters})
+        except psycopg.OperationalError as error:
+            if "startup parameter" not in str(error):
+                raise
+            connection = psycopg.connect(*args, **parameters)
+            self._is_pooled = True
+        # PgBouncer invents the process id that clients are told.
+        (pid,) = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone() or (None,)
+        connection.rollback()
+        if pid != connection.info.backend_pid:
+            self._is_pooled = True
+        if self._is_pooled:
+            connection.prepare_threshold = None  # the next transaction may run on another server connection
+        return connection
+
+    def _begin(self, connection: Connection) -> None:
+        if self._is_pooled:
+            for name, milliseconds in _TIMEOUTS.items():
+                connection.exec_driver_sql(f"SET LOCAL {name} = {milliseconds}")
+
+
+class _Abandoned(Exception):
+    """Nobody waits for the transaction any more, so it is rolled back."""
+
+
+class _Call:
+    """One call, which its caller may abandon until its transaction commits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._commits = False
+        self.is_abandoned = False
+
+    def may_commit(self) -> bool:
+        """From now on the caller waits for the outcome, unless it has given up already."""
+        with self._lock:
+            self._commits = not self.is_abandoned
+            return self._commits
+
+    def runs_again(self) -> None:
+        """The commit was refused."""
+        with self._lock:
+            self._commits = False
+
+    def abandon(self) -> bool:
+        """Give up; False when the transaction may be committed at this moment."""
+        with self._lock:
+            self.is_abandoned = not self._commits
+            return self.is_abandoned
+
+
+def _retrieve(task: "asyncio.Future[Any]") -> None:
+    """Nobody waits for it; without this asyncio would log its error."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

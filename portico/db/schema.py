@@ -281,7 +281,17 @@ gateways = Table(
     metadata,
     uuid_column("id", primary_key=True),
     Column("started_at", Instant, nullable=False),
-    Column("seen_at", Instant, nullable=False),  # moved every few seconds; a gateway unseen for the lease is dead
+    Column("seen_at", Instant, nullable=False),  # changed every few seconds for as long as it lives
+    Column(
+        "dead", Boolean, nullable=False, server_default=false()
+    ),  # others have begun to close its participants' rows
+)
+
+clock = Table(
+    "clock",
+    metadata,
+    Column("id", Integer, primary_key=True),  # there is one row
+    Column("stepped_ms", BigInteger, nullable=False),  # sum of all clock steps that due times were moved by
 )
 
 participant_tokens = Table(

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from portico.core.errors import Busy
 from portico.db.engine import Transaction
 from portico.db.lists import DEFAULT_SECS, LIST_THREADS, Limits, Lists, Stopped
+from portico.db.outage import Outage, is_trouble
 from portico.db.threads import MAX_WAITING, Threads, guarded
 from portico.db.wakeup import Commits
 
@@ -29,8 +30,10 @@ MAX_BATCH = 256
 READERS = 4
 _STEPS = 5000
 """Of SQLite's machine, less than a millisecond; asking costs a ten thousandth of that."""
-LOCKED_SECS = 10
+LOCKED_SECS = 5
 """How long to wait for another process that writes."""
+LOCKED_AGAIN_SECS = 1
+"""The same once it is known to write for longer: whoever asks meanwhile gets an answer soon."""
 
 
 class SqliteDatabase:
@@ -46,6 +49,7 @@ class SqliteDatabase:
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._write_for_ever, name="write", daemon=True)
         self.commits = Commits()
+        self._outage = Outage()
         self._started = False
         self._closed = False
 
@@ -68,6 +72,10 @@ class SqliteDatabase:
     async def read_list(self, account_id: str, fn: Callable[[Transaction], S], then: Callable[[S], T]) -> T:
         return await self._lists.run(account_id, lambda limits: then(self._read_within(fn, limits)))
 
+    def beside(self) -> "SqliteDatabase":
+        """The same: there is one writer, and no other process that could take us for dead."""
+        return self
+
     async def close(self) -> None:
         await self._lists.close()
         if self._started and not self._closed:
@@ -83,12 +91,20 @@ class SqliteDatabase:
 
     def _read(self, fn: Callable[[Transaction], T]) -> T:
         """Each thread keeps its connection: asking for one each time costs as much as most reads."""
-        connection: Connection | None = getattr(self._threads_own, "connection", None)
-        if connection is None:
-            connection = self._threads_own.connection = self._readers.connect()
-            self._read_through.append(connection)
-        with connection.begin():
-            return fn(connection)
+        began = time.monotonic()
+        try:
+            connection: Connection | None = getattr(self._threads_own, "connection", None)
+            if connection is None:
+                connection = self._threads_own.connection = self._readers.connect()
+                self._read_through.append(connection)
+            with connection.begin():
+                result = fn(connection)
+        except Exception as error:
+            if is_trouble(error):
+                raise self._outage.failed("read", began, error) from error
+            raise
+        self._outage.answered("read")
+        return result
 
     def _read_within(self, fn: Callable[[Transaction], T], limits: Limits) -> T:
         """SQLite asks every few thousand steps whether to go on."""
@@ -136,16 +152,32 @@ class SqliteDatabase:
     def _commit(self, batch: "list[_Waiting]") -> None:
         if not batch:
             return
+        began = time.monotonic()
         try:
             with self.engine.connect() as connection:
+                secs = LOCKED_AGAIN_SECS if self._outage.is_open else LOCKED_SECS
+                connection.connection.execute(f"PRAGMA busy_timeout={secs * 1000}")
                 with connection.begin():
                     for waiting in batch:
                         waiting.run(connection)
                 self.commits.happened(connection)
-        except Exception as error:  # the commit failed: nobody's work is on disk, and everybody hears it
-            log.exception("commit failed", transactions=len(batch))
+        except Exception as error:  # nobody's work is on disk: each caller gets the error
+            if not is_trouble(error):
+                log.exception("commit failed", transactions=len(batch))
             for waiting in batch:
                 waiting.error = waiting.error or error
+        outages = [self._is_outage(waiting, began) for waiting in batch]
+        if not any(outages):
+            self._outage.answered("write")
+
+    def _is_outage(self, waiting: "_Waiting", began: float) -> bool:
+        """Whether a write failed because of the database; its caller then gets DatabaseUnavailable."""
+        error = waiting.error
+        if error is None or not is_trouble(error):
+            return False
+        waiting.error = self._outage.failed("write", began, error)
+        waiting.error.__cause__ = error
+        return True
 
 
 class _Waiting:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from portico.core.errors import Busy
 
@@ -22,15 +22,21 @@ class Threads:
 
     async def run(self, fn: Callable[[], T]) -> T:
         """What `fn` returns or raises."""
+        return await self.submit(fn)
+
+    def submit(self, fn: Callable[[], T]) -> "asyncio.Future[T]":
+        """A future of what `fn` returns or raises. Refuses at once with Busy."""
         if self._closed:
             raise Busy("The server stops.")
         if self._waiting >= MAX_WAITING:
             raise Busy("The database has more to do than it can; try again in a moment.")
         self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, guarded(fn))
-        finally:
-            self._waiting -= 1
+        future = asyncio.get_running_loop().run_in_executor(self._executor, guarded(fn))
+        future.add_done_callback(self._leave)
+        return future
+
+    def _leave(self, future: "asyncio.Future[Any]") -> None:
+        self._waiting -= 1
 
     async def close(self) -> None:
         """Wait, off the event loop, until everything that was accepted is done."""

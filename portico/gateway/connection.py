@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,9 +16,10 @@ import msgspec
 import structlog
 
 from portico.core import tokens
-from portico.core.errors import Busy, JoinRefused, RoomFull, TokenRevoked
+from portico.core.errors import Busy, GatewayLost, JoinRefused, RoomElsewhere, RoomFull, TokenRevoked
 from portico.core.tokens import Claims
 from portico.db.engine import Transaction
+from portico.db.outage import faults_logged
 from portico.gateway import seats
 from portico.gateway.browser import Browser, Closed, Receive, Send, Silent, TooSlow
 from portico.gateway.recorder import Recorder
@@ -63,6 +65,9 @@ JOIN_SECS = 30
 KICK_SECS = 0.6
 """What a kicked browser has to leave by itself."""
 TOKEN_LEEWAY = timedelta(seconds=5)
+TOKEN_CHECK_SECS = 45
+"""How long a running call that shows another token waits for a database that does not answer. Nothing of the browser
+reaches Janus meanwhile, whose sessions end after 60 s without a request."""
 JANUS_MESSAGE_MAX = 4 * 1024 * 1024
 _LEFT_REASONS = {
     CloseCode.TIMED_OUT: "timeout",
@@ -134,6 +139,11 @@ class Connection:
                 if timer is not None:
                     timer.cancel()
         await self._wind_up(end)
+
+    @property
+    def participant_id(self) -> str | None:
+        """The participant, once admitted."""
+        return self._dialect.participant_id
 
     def close(self, code: CloseCode, reason: str) -> None:
         """End the connection from outside; returns at once."""
@@ -280,7 +290,10 @@ class Connection:
             if goes_on and self._media is not None and self._claims is not None:
                 return self._dialect.token_accepted(token, self._media, self._claims.permissions)
             return self._refuse(401, str(refused))
-        complaint, max_participants = await self._around.db.read(partial(_read_about, claims=claims))
+        try:
+            complaint, max_participants = await self._read_about(claims)
+        except Busy as busy:
+            return self._refuse(503, str(busy))
         if complaint:
             return self._refuse(403, complaint)
         if not await self._enter(claims, max_participants):
@@ -290,7 +303,6 @@ class Connection:
         except (JanusUnavailable, aiohttp.ClientError, OSError, TimeoutError) as error:
             self._log.warning("no media", error=str(error))
             return self._refuse(503, "The media server is not available; try again in a moment.")
-        await self._remember(claims)
         self._expire_at(claims.expires_at, now)
         return self._dialect.token_accepted(token, media, claims.permissions)
 
@@ -310,14 +322,32 @@ class Connection:
             self._around.joining.leave(self._room_id, self._joining_as)
             self._joining_as = None
 
+    async def _read_about(self, claims: Claims) -> tuple[str | None, int]:
+        """Why the database forbids the token, if it does, and how many participants its room takes.
+
+        A token that it allows is remembered. A running call waits for a database that does not answer; Busy after
+        TOKEN_CHECK_SECS, and at once otherwise.
+        """
+        give_up_at = time.monotonic() + (TOKEN_CHECK_SECS if self._joining is not None else 0)
+        while True:
+            try:
+                complaint, max_participants = await self._around.db.read(partial(_read_about, claims=claims))
+                if complaint is None:
+                    await self._remember(claims)
+                return complaint, max_participants
+            except Busy:
+                if time.monotonic() >= give_up_at:
+                    raise
+            await asyncio.sleep(1)
+
     async def _remember(self, claims: Claims) -> None:
         """Whoever shows another holder's token during a call has that one too, should it come to be revoked."""
-        known, self._claims = self._claims, claims
-        if self._joining is None or (known is not None and known.family == claims.family):
-            return
-        joined = await asyncio.shield(self._joining)
-        show = partial(participants.show_token, participant_id=joined.participant_id, token=claims)
-        await self._around.db.write(partial(show, now=self._around.clock()))
+        known = self._claims
+        if self._joining is not None and (known is None or known.family != claims.family):
+            joined = await asyncio.shield(self._joining)
+            show = partial(participants.show_token, participant_id=joined.participant_id, token=claims)
+            await self._around.db.write(partial(show, now=self._around.clock()))
+        self._claims = claims
 
     def _refuse(self, status: int, reason: str) -> list[Effect]:
         """The browser is told on its next request; one that sends none does not stay."""
@@ -390,6 +420,8 @@ class Connection:
                 if not await seats.free(self._around.registry.members(self._room_id), self.family):
                     raise
                 joined = await self._join(wanted)
+        except (GatewayLost, RoomElsewhere) as trouble:
+            return self._dialect.refused(503, str(trouble), CloseCode.UNAVAILABLE)
         except JoinRefused as refused:
             self._log.info("join refused", participant_id=wanted.participant_id, reason=str(refused))
             return self._dialect.refused(403, str(refused), _REFUSALS.get(type(refused), CloseCode.REFUSED))
@@ -492,14 +524,14 @@ class Connection:
         joined = self._joining.result()
         await self._write_recordings()
         leave = partial(participants.leave, participant_id=joined.participant_id, reason=end.left_reason, now=at)
-        for pause in chain((0.1, 0.5, 2.0, 5.0), repeat(10.0)):
-            try:
+        for pause in chain((0.1, 0.5), repeat(2.0)):
+            written = False
+            with faults_logged("leave not written", participant_id=joined.participant_id, tried_again_in_secs=pause):
                 await self._around.db.write(leave)
-            except Exception:  # noqa: BLE001  whatever it is, a ghost is worse
-                self._log.exception("leave not written", tried_again_in_secs=pause)
-                await asyncio.sleep(pause)
-            else:
+                written = True
+            if written:
                 break
+            await asyncio.sleep(pause)
         self._left.set()
         self._log.info("participant left", reason=end.left_reason, how=end.text)
 
@@ -507,11 +539,9 @@ class Connection:
         """What is not written of the timelines yet: the leave closes them as they are."""
         if self._recorder is None:
             return
-        try:
+        with faults_logged("timelines not written"):  # the leave says the rest
             async with asyncio.timeout(ROW_FIRST_SECS):
                 await self._recorder.write()
-        except Exception:  # noqa: BLE001  the leave says the rest
-            self._log.exception("timelines not written")
 
     async def _close_browser(self, end: _End) -> None:
         if end.code is not None:

@@ -17,6 +17,7 @@ import structlog
 from portico.core import timeline
 from portico.core.timeline import Timeline
 from portico.db.engine import Database
+from portico.db.outage import faults_logged
 from portico.services import recordings
 from portico.signaling.own_streams import OwnStream
 
@@ -120,10 +121,13 @@ class Recorder:
             await self._changed.wait()
             self._changed.clear()
             self._urgent.clear()
-            try:
+            written = False
+            with faults_logged(
+                "recording not written", participant_id=self._participant_id, tried_again_in_secs=PAUSE_SECS
+            ):
                 await self.write()
-            except Exception:  # noqa: BLE001  whatever it is, the call goes on and so do we
-                self._log.exception("recording not written", tried_again_in_secs=PAUSE_SECS)
+                written = True
+            if not written:
                 self._changed.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE_SECS):

@@ -108,6 +108,15 @@ class Registry:
         occupied = self._rooms.get(room_id)
         return list(occupied.members) if occupied is not None else []
 
+    @property
+    def participant_ids(self) -> list[str]:
+        """The participants who are connected and admitted."""
+        return list(self._people)
+
+    def has(self, participant_id: str) -> bool:
+        """Whether the participant is connected and admitted."""
+        return participant_id in self._people
+
     async def enter(self, room_id: str, member: Member) -> MediaRoom:
         """The room's numbers inside Janus, where it exists when this returns. Raises JanusUnavailable."""
         occupied = self._rooms.get(room_id)

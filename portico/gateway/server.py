@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, MutableMapping
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,10 +15,13 @@ import aiohttp
 import structlog
 
 from portico.db.engine import Database
+from portico.db.outage import faults_logged
+from portico.db.side_loop import SideLoop
 from portico.gateway.browser import Receive, Send
 from portico.gateway.connection import SUBPROTOCOL, Connection
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.known_rooms import KnownRooms
+from portico.gateway.lease import BEAT_SECS, Observed
 from portico.gateway.registry import Registry
 from portico.gateway.room_watch import RoomWatch
 from portico.gateway.surroundings import Surroundings
@@ -57,11 +62,19 @@ class Gateway:
         token_expiry: Literal["join", "session"],
         dumps: Dumps,
         descriptors_are_short: Callable[[], bool],
+        side: SideLoop,
     ) -> None:
         self._db = db
         self._rooms = KnownRooms(db)
         self.joining = JoiningSockets()
         self._descriptors_are_short = descriptors_are_short
+        self._side = side
+        self._beside = db.beside()
+        self._observed = Observed()
+        self._beating: Future[None] | None = None
+        self._reaped = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._followed_at = clock()
         self._clock = clock
         self._grace = grace
         self._keys = keys
@@ -93,11 +106,14 @@ class Gateway:
         await self._sweep()  # before anybody can join: a session that was empty long ago must not go on
         self._db.commits.listen("participants", self._wake)
         watch = RoomWatch(self.registry, self._node)
-        for_ever = (self._sweep_for_ever, self._beat_for_ever, self._follow_for_ever, watch.run)
+        for_ever = (self._sweep_for_ever, self._renew_for_ever, self._follow_for_ever, watch.run)
         self._tasks = [asyncio.create_task(each()) for each in for_ever]
+        self._beating = self._side.submit(self._beat_for_ever())
 
     async def stop(self) -> None:
         """Close every socket, write that their participants left, and give the lease back."""
+        if self._beating is not None:
+            self._beating.cancel()
         for task in self._tasks:
             task.cancel()
         await self.close_all(CloseCode.RESTART, "The server stops.")
@@ -158,40 +174,48 @@ class Gateway:
             await asyncio.wait(self._open.values(), timeout=5)
 
     async def _beat_for_ever(self) -> None:
+        """On the side loop: a stall of the main loop must not look like death to the other gateways."""
         assert self._around is not None
         while True:
-            await asyncio.sleep(gateways.BEAT.total_seconds())
-            try:
-                await self._beat()
-            except Exception:
-                log.exception("heartbeat failed")  # the next beat tries again, and sees whether it is too late
+            await asyncio.sleep(BEAT_SECS)
+            with faults_logged("heartbeat failed"):
+                beat = partial(gateways.beat, gateway_id=self._around.gateway_id, now=self._clock())
+                if not await self._beside.write(beat):
+                    self._loop.call_soon_threadsafe(self._reaped.set)
 
-    async def _beat(self) -> None:
-        assert self._around is not None
-        beat = partial(gateways.beat, gateway_id=self._around.gateway_id, now=self._clock())
-        if await self._db.write(beat):
-            return
-        # We were away for longer than the lease and our participants' rows are closed: begin anew.
-        log.error("lease lost")
-        await self.close_all(CloseCode.RESTART, "The server was away for too long.")
-        await self._renew()
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await self._reaped.wait()
+            with faults_logged("beginning anew failed"):
+                await self._renew()
+                self._reaped.clear()
+            await asyncio.sleep(SWEEP_SECS)
 
     async def _renew(self) -> None:
+        """Others took us for dead: register anew, and take back the participants whom nobody else holds."""
         assert self._around is not None
-        await self._db.write(partial(gateways.retire, gateway_id=self._around.gateway_id, now=self._clock()))
-        gateway_id = await self._db.write(partial(gateways.register, now=self._clock()))
-        old, self._around = self._around.gateway_id, replace(self._around, gateway_id=gateway_id)
-        # Somebody may have joined through the old one until its row was gone.
-        gone = partial(gateways.changes, gateway_id=old, since=self._clock() - FOLLOW_BACK)
-        self.registry.obey(await self._db.read(gone))
+        log.error("gateway was reaped", gateway_id=self._around.gateway_id)
+        old, now = self._around.gateway_id, self._clock()
+        gateway_id = await self._db.write(partial(gateways.register, now=now))
+        self._around = replace(self._around, gateway_id=gateway_id)
+        connected = self.registry.participant_ids
+        take_back = partial(gateways.take_back, gateway_id=gateway_id, participant_ids=connected, now=now)
+        back = set(await self._db.write(partial(take_back, grace=self._grace)))
+        log.warning("participants taken back", number=len(back), of=len(connected))
+        for connection in self._open:
+            # Whoever is still joining does so through the old row, which is going away.
+            if connection.participant_id not in back:
+                connection.close(CloseCode.RESTART, "The server was away for too long.")
+        await self._db.write(partial(gateways.retire, gateway_id=old, now=now))
 
     async def _follow_for_ever(self) -> None:
         """Do to connections what the API, in whatever process, has written about their participants."""
         while True:
-            try:
+            followed = False
+            with faults_logged("following failed", tried_again_in_secs=SWEEP_SECS):
                 await self._follow()
-            except Exception:
-                log.exception("following failed", tried_again_in_secs=SWEEP_SECS)
+                followed = True
+            if not followed:
                 await asyncio.sleep(SWEEP_SECS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FOLLOW_SECS):
@@ -200,28 +224,35 @@ class Gateway:
     async def _follow(self) -> None:
         assert self._around is not None
         self._wake.clear()
-        if not self.registry.connections:
-            return
-        since = self._clock() - FOLLOW_BACK
-        changed = partial(gateways.changes, gateway_id=self._around.gateway_id, since=since)
-        self.registry.obey(await self._db.read(changed))
+        now = self._clock()
+        # What has changed while the database did not answer, or the clock was set forward, is not missed.
+        since = min(now, self._followed_at) - FOLLOW_BACK
+        if self.registry.connections:
+            changed = partial(gateways.changes, gateway_id=self._around.gateway_id, since=since)
+            rows = await self._db.read(changed)
+            # A connected participant times out by one way only: another gateway took us for dead.
+            if any(row.left_reason == "timeout" and self.registry.has(row.id) for row in rows):
+                self._reaped.set()
+            self.registry.obey(row for row in rows if row.left_reason != "timeout")
+        self._followed_at = now
 
     async def _sweep_for_ever(self) -> None:
         while True:
-            try:
+            with faults_logged("sweep failed"):
                 await self._sweep()
-            except Exception:
-                log.exception("sweep failed")
             await asyncio.sleep(SWEEP_SECS)
 
     async def _sweep(self) -> None:
+        assert self._around is not None
         now = self._clock()
-        if not await self._db.read(partial(gateways.sweep_is_due, now=now, grace=self._grace)):
-            return
-        while lost := await self._db.write(partial(gateways.reap, unseen_since=now - gateways.LEASE)):
-            log.warning("participants of a lost gateway left", participants=lost)
-        # Nobody who belonged to such a session is connected. Whoever is in its room is about to begin the next one.
-        await self._db.write(partial(sessions.end_stale, now=now, grace=self._grace))
+        look = partial(gateways.look, gateway_id=self._around.gateway_id, now=now, grace=self._grace)
+        seen = await self._db.read(look)
+        if dead := self._observed.dead(seen.others, time.monotonic()):
+            while lost := await self._db.write(partial(gateways.reap, dead=dead, now=now)):
+                log.warning("participants of a lost gateway left", participants=lost)
+        if dead or seen.stale_sessions:
+            # Nobody who belonged to such a session is connected. Whoever is in its room is about to begin the next one.
+            await self._db.write(partial(sessions.end_stale, now=now, grace=self._grace))
 
 
 async def refuse(send: Send, status: int, sentence: str) -> None:

@@ -97,6 +97,11 @@ class JanusLink:
             raise JanusError(answer["error"]["code"], answer["error"]["reason"])
         return answer
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._lost.done()
+
     async def lost(self) -> str:
         """Returns when the connection is gone, with words for why."""
         return await asyncio.shield(self._lost)

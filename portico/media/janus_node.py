@@ -1,14 +1,16 @@
 """A Janus that is kept alive: started, watched by requests with deadlines, and started again when it is lost."""
 
 import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from portico.db.side_loop import SideLoop
 from portico.media import child, janus_capacity
 from portico.media.child import Confinement
 from portico.media.event_listener import EventListener, Receive
@@ -27,6 +29,7 @@ from portico.media.janus_config import (
 from portico.media.janus_errors import JanusError, JanusUnavailable
 from portico.media.janus_link import JanusLink
 from portico.media.janus_process import FolderLock, JanusProcess, end_orphans, free_port
+from portico.media.janus_watch import CHECK_DEADLINE, check, watch
 
 __all__ = ["AUDIOBRIDGE", "TEXTROOM", "VIDEOROOM", "JanusError", "JanusNode", "JanusSettings", "JanusUnavailable"]
 
@@ -35,13 +38,8 @@ log = structlog.get_logger(__name__)
 START_DEADLINE = 10.0
 """Seconds that Janus has from its start to its first answer."""
 
-CHECK_PERIOD = 2.0
-CHECK_DEADLINE = 4.0
-SECOND_CHECK_DEADLINE = 2.0
-"""Seconds between health checks, for the answers to one, and for the repetition that decides: 8 s to notice a hang.
-
-The repetition is there because it may be us who were too busy to read the answers in time.
-"""
+TEND_PERIOD = 15.0
+"""Seconds between requests that keep the control session, which Janus ends after 60 s of silence."""
 
 CAPACITY_GOOD_FOR_SECS = 1.0
 LOST_DEADLINE = 10.0
@@ -73,7 +71,9 @@ class JanusNode:
         on_lost: Callable[[str], Awaitable[None]],
         on_up: Callable[[], Awaitable[None]] | None = None,
         on_event: Receive | None = None,
+        side: SideLoop | None = None,
     ) -> None:
+        self._side = side
         self._settings = settings
         self._on_lost = on_lost
         self._on_up = on_up
@@ -187,7 +187,7 @@ class JanusNode:
             self._link = await self._open_link()
         answer = await self._link.core({"janus": "info"}, deadline=CHECK_DEADLINE)
         self.version = answer.get("version_string")
-        await _check(self._link, CHECK_DEADLINE)
+        await check(self._link, CHECK_DEADLINE)
         if self._settings.url is not None:
             await self._check_admin_key(self._link)
         if answer.get("ice-consent-freshness") is not True:
@@ -252,7 +252,8 @@ class JanusNode:
     async def _watch(self) -> str:
         """Returns when Janus is lost, with the reason in words for a log and an operator."""
         link = self._live_link()
-        watchers = [asyncio.create_task(link.lost()), asyncio.create_task(self._watch_health(link))]
+        watchers = [asyncio.create_task(link.lost()), asyncio.create_task(self._watch_health())]
+        tending = asyncio.create_task(self._tend(link))
         if self._process is not None:
             watchers.append(asyncio.create_task(self._process.wait()))
         try:
@@ -262,23 +263,23 @@ class JanusNode:
                 await asyncio.wait(watchers[2:], timeout=0.2)
             return "Janus " + next(watcher.result() for watcher in reversed(watchers) if watcher.done())
         finally:
-            for watcher in watchers:
-                watcher.cancel()
-            await asyncio.gather(*watchers, return_exceptions=True)
+            for task in (*watchers, tending):
+                task.cancel()
+            await asyncio.gather(*watchers, tending, return_exceptions=True)
 
-    async def _watch_health(self, link: JanusLink) -> str:
+    async def _watch_health(self) -> str:
         """Returns when a plugin does not answer, although the process may still run and the core may still talk."""
+        watching = watch(self.url, self.api_secret)
+        # On the side loop it is sure that Janus did not answer, rather than that we did not read the answer.
+        return await (watching if self._side is None else self._side.run(watching))
+
+    async def _tend(self, link: JanusLink) -> str:
         while True:
-            await asyncio.sleep(CHECK_PERIOD)
+            await asyncio.sleep(TEND_PERIOD)
             if self._process is not None:
                 self._process.bound_log()
-            try:
-                await _check(link, CHECK_DEADLINE)
-            except JanusUnavailable:
-                try:
-                    await _check(link, SECOND_CHECK_DEADLINE)
-                except JanusUnavailable:
-                    return "does not answer any more"
+            with contextlib.suppress(JanusUnavailable):
+                await check(link, CHECK_DEADLINE)
 
     async def _restart(self, pause: float) -> float:
         """Tries until Janus is up; returns the pause to begin with at the next loss."""
@@ -324,16 +325,6 @@ async def _run(name: str, callback: Awaitable[None]) -> None:
 def _tell_crash(supervisor: asyncio.Task[None]) -> None:
     if not supervisor.cancelled() and (fault := supervisor.exception()) is not None:
         log.critical("janus.supervisor_crashed", exc_info=fault)
-
-
-async def _check(link: JanusLink, deadline: float) -> None:
-    """Asks each plugin for a room, which takes the lock that its requests wait for when a plugin is stuck."""
-    exists = {"request": "exists", "room": 1}
-    asked: list[Coroutine[Any, Any, Any]] = [link.request(plugin, exists, deadline=deadline) for plugin in PLUGINS]
-    for outcome in await asyncio.gather(*asked, return_exceptions=True):
-        # An error is an answer too: the plugin lives.
-        if isinstance(outcome, BaseException) and not isinstance(outcome, JanusError):
-            raise outcome
 
 
 async def _listens(port: int) -> bool:

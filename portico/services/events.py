@@ -15,21 +15,28 @@ _INSERT = schema.events.insert()
 
 
 def record(
-    tx: Transaction, account_id: str, event: Event, now: datetime, destination: Destination | None = None
+    tx: Transaction,
+    account_id: str,
+    event: Event,
+    now: datetime,
+    destination: Destination | None = None,
+    occurred_at: datetime | None = None,
 ) -> None:
     """Write the event and its delivery beside the fact: none of the three is ever there without the others.
 
-    The delivery goes to `destination`, by default to the room's webhook.
+    The delivery goes to `destination`, by default to the room's webhook. The event occurred at `occurred_at`, which is
+    `now` unless it is found out later; its delivery is due now.
     """
+    occurred_at = occurred_at or now
     event_id, payload = str(uuid4()), asdict(event)
     row = {
         "id": event_id,
         "account_id": account_id,
         "room_id": event.room_id,
         "event_type": event.event_type,
-        "occurred_at": now,
+        "occurred_at": occurred_at,
         "payload": payload,
     }
     tx.execute(_INSERT, row)
-    data = event_json(event_id=event_id, event_type=event.event_type, occurred_at=now, payload=payload)
+    data = event_json(event_id=event_id, event_type=event.event_type, occurred_at=occurred_at, payload=payload)
     webhooks.enqueue(tx, account_id, event.room_id, event.event_type, data, now, destination)

@@ -1,30 +1,45 @@
-"""Gateways: the processes that hold browsers' sockets. One that is not seen for the lease is dead, its people gone."""
+"""Gateways: the processes that hold browsers' sockets. Each changes its row every few seconds for as long as it lives.
 
+Who is dead is observed by other gateways (gateway/lease.py); here is what is done about it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, false, or_, select
 
+from portico.core.errors import JoinRefused, NotFound
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import participants, sessions
 
 GATEWAYS = schema.gateways
-LEASE = timedelta(seconds=15)
-BEAT = timedelta(seconds=5)
+PARTICIPANTS = schema.room_participants
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a sweep may have to act on."""
+
+    others: list[tuple[str, datetime]]
+    """Id and seen_at of every gateway but the one that looks."""
+    stale_sessions: bool
+    """Whether a session has been empty for the grace period."""
 
 
 def register(tx: Transaction, now: datetime) -> str:
     """The id of a gateway that starts now."""
     gateway_id = str(uuid4())
-    tx.execute(GATEWAYS.insert().values(id=gateway_id, started_at=now, seen_at=now))
+    tx.execute(GATEWAYS.insert().values(id=gateway_id, started_at=now, seen_at=now, dead=False))
     return gateway_id
 
 
 def beat(tx: Transaction, gateway_id: str, now: datetime) -> bool:
-    """Say that the gateway lives; False when it is too late: others may have begun to close its participants' rows."""
-    alive = (GATEWAYS.c.id == gateway_id) & (GATEWAYS.c.seen_at > now - LEASE)
+    """Change the gateway's row; False when it was reaped: others have begun to close its participants' rows."""
+    alive = (GATEWAYS.c.id == gateway_id) & ~GATEWAYS.c.dead
     return tx.execute(GATEWAYS.update().where(alive).values(seen_at=now)).rowcount == 1
 
 
@@ -38,37 +53,65 @@ def retire(tx: Transaction, gateway_id: str, now: datetime) -> None:
 
 def changes(tx: Transaction, gateway_id: str, since: datetime) -> list[Row[Any]]:
     """This gateway's participants whose rows have changed since: who left, why, and who is muted."""
-    people = schema.room_participants.c
+    people = PARTICIPANTS.c
     wanted = select(people.id, people.left_at, people.left_reason, people.audio_muted)
     return list(tx.execute(wanted.where(people.gateway_id == gateway_id, people.updated_at >= since)))
 
 
-def sweep_is_due(tx: Transaction, *, now: datetime, grace: timedelta) -> bool:
-    """Whether a sweep would find a dead gateway or a session that has been empty for long enough. A read, so cheap."""
-    dead = select(GATEWAYS.c.id).where(GATEWAYS.c.seen_at <= now - LEASE).limit(1)
-    return tx.execute(dead).first() is not None or sessions.stale_exist(tx, now=now, grace=grace)
+def look(tx: Transaction, gateway_id: str, *, now: datetime, grace: timedelta) -> Look:
+    """Read what a sweep of this gateway needs. A read, so cheap."""
+    rows = tx.execute(select(GATEWAYS.c.id, GATEWAYS.c.seen_at).where(GATEWAYS.c.id != gateway_id)).all()
+    return Look([(row.id, row.seen_at) for row in rows], sessions.stale_exist(tx, now=now, grace=grace))
 
 
-def reap(tx: Transaction, *, unseen_since: datetime, limit: int = 500) -> int:
+def everybody(tx: Transaction) -> dict[str, datetime]:
+    """All gateways by id, with their seen_at: for a process that knows them to be dead."""
+    return {row.id: row.seen_at for row in tx.execute(select(GATEWAYS.c.id, GATEWAYS.c.seen_at))}
+
+
+def reap(tx: Transaction, dead: Mapping[str, datetime], *, now: datetime, limit: int = 500) -> int:
     """Close what dead gateways left behind: their participants left when they were last seen. How many did.
 
-    Call again until it returns 0: one step stays short however many people were lost.
+    `dead` has the seen_at that each died with: one that has changed its row since is left alone. Call again until it
+    returns 0: one step stays short however many people were lost.
     """
-    dead = GATEWAYS.c.seen_at <= unseen_since
-    rows = tx.execute(select(GATEWAYS).where(dead).order_by(GATEWAYS.c.id).with_for_update(skip_locked=True)).all()
+    died = or_(false(), *(((GATEWAYS.c.id == id_) & (GATEWAYS.c.seen_at == seen)) for id_, seen in dead.items()))
+    wanted = or_(died, GATEWAYS.c.dead)
+    rows = tx.execute(select(GATEWAYS).where(wanted).order_by(GATEWAYS.c.id).with_for_update(skip_locked=True)).all()
+    # Between two steps it may come back to life: it has to find out that rows of its participants are closed.
+    tx.execute(GATEWAYS.update().where(GATEWAYS.c.id.in_([row.id for row in rows])).values(dead=True))
     closed = 0
     for gateway in rows:
         for participant in _people_of(tx, gateway.id, limit - closed):
             left_at = max(gateway.seen_at, participant.joined_at)
-            closed += participants.leave(tx, participant.id, "timeout", now=left_at)
+            closed += participants.leave(tx, participant.id, "timeout", now=now, left_at=left_at)
         if closed >= limit or _people_of(tx, gateway.id, 1):
             return max(closed, 1)  # there is more to do
         tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway.id))
     return closed
 
 
+def take_back(
+    tx: Transaction, gateway_id: str, participant_ids: Sequence[str], *, now: datetime, grace: timedelta
+) -> list[str]:
+    """Put participants who are still connected back where they were reaped from, on a gateway registered anew.
+
+    Those who were not lose their place: their session has ended, their seat is taken, or the room is now on another
+    server. Returns the ids of those who are in. Their rows and events say that they left and joined again.
+    """
+    wanted = select(PARTICIPANTS).where(PARTICIPANTS.c.id.in_(participant_ids))
+    back = []
+    for participant in tx.execute(wanted.order_by(PARTICIPANTS.c.room_id, PARTICIPANTS.c.id)).all():
+        try:
+            if participants.come_back(tx, participant.id, gateway_id=gateway_id, now=now, grace=grace):
+                back.append(participant.id)
+        except (JoinRefused, NotFound):
+            continue
+    return back
+
+
 def _people_of(tx: Transaction, gateway_id: str, limit: int | None = None) -> list[Row[Any]]:
-    present = schema.room_participants.c
+    present = PARTICIPANTS.c
     return list(
         tx.execute(
             select(present.id, present.joined_at)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.exc import IntegrityError
 
-from portico.core.errors import GatewayLost, IdentityTaken, RoomFull, RoomGone, TokenRevoked
+from portico.core.errors import GatewayLost, IdentityTaken, RoomElsewhere, RoomFull, RoomGone, TokenRevoked
 from portico.core.events import ParticipantJoined
 from portico.core.tokens import Claims
 from portico.db import schema
@@ -54,6 +54,8 @@ def join(
     if tx.execute(select(PARTICIPANTS.c.id).where(PARTICIPANTS.c.id == participant_id)).first():
         raise IdentityTaken("A participant with this id has joined before.")
     session = sessions.end_if_stale(tx, sessions.active_of(tx, room_id), now=now, grace=grace)
+    if session is not None:
+        _refuse_elsewhere(tx, session.id, gateway_id)
     if session is not None and _count(tx, session.id) >= room.max_participants:
         raise RoomFull(f"The room is full: {room.max_participants} participants are in it.")
     if session is not None:
@@ -70,9 +72,45 @@ def join(
     return Joined(participant_id, session_id, room_id, recorded, room.max_participants)
 
 
+def come_back(tx: Transaction, participant_id: str, *, gateway_id: str, now: datetime, grace: timedelta) -> bool:
+    """Undo that a gateway's reaping took a participant out who was connected all the time; the event is a join again.
+
+    False when the participant has left for another reason, or cannot: the session is over, or the seat was taken.
+    Raises RoomElsewhere when the room is now on another server.
+    """
+    row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).one()
+    room = sessions.lock_room(tx, row.room_id)
+    participant = tx.execute(select(PARTICIPANTS).where(PARTICIPANTS.c.id == participant_id)).one()
+    here = PARTICIPANTS.c.id == participant_id
+    if participant.left_at is None:
+        tx.execute(PARTICIPANTS.update().where(here).values(gateway_id=gateway_id))
+        return True
+    session = sessions.end_if_stale(tx, sessions.active_of(tx, row.room_id), now=now, grace=grace)
+    if room is None or session is None or session.id != participant.session_id or participant.left_reason != "timeout":
+        return False
+    _refuse_elsewhere(tx, session.id, gateway_id, but=participant.gateway_id)
+    if _count(tx, session.id) >= room.max_participants:
+        return False
+    sessions.open_or_continue(tx, room, now)
+    present = {"left_at": None, "left_reason": None, "gateway_id": gateway_id, "updated_at": now}
+    tx.execute(PARTICIPANTS.update().where(here).values(present))
+    joined = ParticipantJoined(session.id, row.room_id, participant_id, participant.context)
+    events.record(tx, participant.account_id, joined, now)
+    return True
+
+
+def _refuse_elsewhere(tx: Transaction, session_id: str, gateway_id: str, but: str | None = None) -> None:
+    """Participants of one room hear each other only on one server, whose Janus has the room."""
+    there = (PARTICIPANTS.c.session_id == session_id) & PARTICIPANTS.c.left_at.is_(None)
+    ours = [gateway_id, *([but] if but is not None else [])]
+    elsewhere = there & PARTICIPANTS.c.gateway_id.not_in(ours)
+    if tx.execute(select(PARTICIPANTS.c.id).where(elsewhere).limit(1)).first() is not None:
+        raise RoomElsewhere("The room is in use on another server of this installation; join through that one.")
+
+
 def _hold_gateway(tx: Transaction, gateway_id: str) -> None:
     """Keep the gateway from being retired until this join is written: nobody may be left on one that is gone."""
-    here = select(schema.gateways.c.id).where(schema.gateways.c.id == gateway_id)
+    here = select(schema.gateways.c.id).where(schema.gateways.c.id == gateway_id, ~schema.gateways.c.dead)
     if tx.execute(here.with_for_update(read=True, key_share=True)).first() is None:
         raise GatewayLost("The server is recovering; join again in a moment.")
 
@@ -102,8 +140,11 @@ def _insert(
     )
 
 
-def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime) -> bool:
-    """Write that a participant is gone; False when that is known already (a kick, the end of the session)."""
+def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime, left_at: datetime | None = None) -> bool:
+    """Write that a participant is gone; False when that is known already (a kick, the end of the session).
+
+    They left at `left_at`, which is `now` unless it is found out later.
+    """
     row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).first()
     if row is None:
         return False
@@ -112,8 +153,8 @@ def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime) -
     participant = tx.execute(select(PARTICIPANTS).where(here)).first()
     if participant is None:
         return False
-    sessions.record_left(tx, participant, reason, now)
-    sessions.note_if_empty(tx, participant.session_id, now)
+    sessions.record_left(tx, participant, reason, now, left_at)
+    sessions.note_if_empty(tx, participant.session_id, left_at or now)
     return True
 
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 
 from portico.core.errors import NotFound, SessionOver
 from portico.core.events import ParticipantLeft, SessionEnded, SessionStarted, whole_seconds
@@ -59,8 +59,11 @@ def open_or_continue(tx: Transaction, room: Row[Any], now: datetime) -> tuple[st
 
 
 def note_if_empty(tx: Transaction, session_id: str, now: datetime) -> None:
-    """After a leave: when nobody is left, the grace period begins."""
+    """After a leave at `now`: when nobody is left, the grace period begins."""
     if not present(tx, session_id):
+        # Whoever was found out to have left long ago may not have been the last.
+        last = tx.execute(select(func.max(PARTICIPANTS.c.left_at)).where(PARTICIPANTS.c.session_id == session_id))
+        now = last.scalar_one() or now
         tx.execute(
             SESSIONS.update()
             .where(SESSIONS.c.id == session_id, SESSIONS.c.active, SESSIONS.c.empty_at.is_(None))
@@ -80,20 +83,35 @@ def lock_active(tx: Transaction, session_id: str, account_id: str | None = None)
     return session
 
 
-def end(tx: Transaction, session_id: str, *, ended_reason: str, left_reason: str, now: datetime) -> None:
-    """End an active session: everybody in it leaves. NotFound when unknown, SessionOver when it has ended."""
+def end(
+    tx: Transaction,
+    session_id: str,
+    *,
+    ended_reason: str,
+    left_reason: str,
+    now: datetime,
+    ended_at: datetime | None = None,
+) -> None:
+    """End an active session: everybody in it leaves. NotFound when unknown, SessionOver when it has ended.
+
+    It ends at `ended_at`, which is `now` unless it has been empty for a while.
+    """
     session = lock_active(tx, session_id)
     people = present(tx, session_id)
-    now = max(now, session.created_at, *(participant.joined_at for participant in people))  # as in record_left
+    # As in record_left: nothing ends before it began.
+    ended_at = max(ended_at or now, session.created_at, *(participant.joined_at for participant in people))
     for participant in people:
-        record_left(tx, participant, left_reason, now)
+        record_left(tx, participant, left_reason, now, ended_at)
     tx.execute(
         SESSIONS.update()
         .where(SESSIONS.c.id == session_id)
-        .values(active=False, ended_at=now, ended_reason=ended_reason, empty_at=None, updated_at=now)
+        .values(
+            active=False, ended_at=ended_at, ended_reason=ended_reason, empty_at=None, updated_at=max(now, ended_at)
+        )
     )
-    duration = whole_seconds(session.created_at, now)
-    events.record(tx, session.account_id, SessionEnded(session_id, session.room_id, duration, ended_reason), now)
+    duration = whole_seconds(session.created_at, ended_at)
+    ended = SessionEnded(session_id, session.room_id, duration, ended_reason)
+    events.record(tx, session.account_id, ended, now, occurred_at=ended_at)
     recordings.hurry_compositions(tx, session_id)
 
 
@@ -114,7 +132,8 @@ def end_if_stale(tx: Transaction, session: Row[Any] | None, *, now: datetime, gr
     """The session, unless it has been empty for the grace period: then it ends. The room is locked by the caller."""
     if session is None or session.empty_at is None or session.empty_at > now - grace:
         return session
-    end(tx, session.id, ended_reason="stale", left_reason="left", now=now)
+    # It ended when it became empty, however much later that is noticed: the server may have been down for a day.
+    end(tx, session.id, ended_reason="stale", left_reason="left", now=now, ended_at=session.empty_at)
     return None
 
 
@@ -136,25 +155,31 @@ def stale_exist(tx: Transaction, *, now: datetime, grace: timedelta) -> bool:
     return tx.execute(select(SESSIONS.c.id).where(due).limit(1)).first() is not None
 
 
-def record_left(tx: Transaction, participant: Row[Any], reason: str, now: datetime) -> None:
-    """Write that a participant who is present leaves, and the event. The room is locked by the caller."""
+def record_left(
+    tx: Transaction, participant: Row[Any], reason: str, now: datetime, left_at: datetime | None = None
+) -> None:
+    """Write that a participant who is present leaves, and the event. The room is locked by the caller.
+
+    They left at `left_at`, which is `now` unless it is found out later.
+    """
     # Whoever asked has looked at the clock before it got the lock; who joined meanwhile did not leave before that.
-    now = max(now, participant.joined_at)
+    left_at = max(left_at or now, participant.joined_at)
+    now = max(now, left_at)
     tx.execute(
         PARTICIPANTS.update()
         .where(PARTICIPANTS.c.id == participant.id)
-        .values(left_at=now, left_reason=reason, updated_at=now)
+        .values(left_at=left_at, left_reason=reason, updated_at=now)
     )
-    recordings.end_of_participant(tx, participant.id, now)
+    recordings.end_of_participant(tx, participant.id, left_at)
     left = ParticipantLeft(
         participant.session_id,
         participant.room_id,
         participant.id,
         participant.context,
-        whole_seconds(participant.joined_at, now),
+        whole_seconds(participant.joined_at, left_at),
         reason,
     )
-    events.record(tx, participant.account_id, left, now)
+    events.record(tx, participant.account_id, left, now, occurred_at=left_at)
     announce(tx, "participants")  # whose socket may be open still
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from portico.core import retry
 from portico.db.engine import Database, Transaction
+from portico.db.outage import faults_logged
 from portico.services import webhook_queue, webhooks
 from portico.services.webhook_queue import Load
 from portico.worker.sender import Outcome, Sender
@@ -80,11 +81,9 @@ class Deliveries:
     async def _deliver_for_ever(self) -> None:
         while True:
             self._wake.clear()
-            try:
+            with faults_logged("claiming deliveries failed"):
                 while await self._claim():
                     pass
-            except Exception:
-                log.exception("claiming deliveries failed")
             try:
                 async with asyncio.timeout(POLL_SECS):
                     await self._wake.wait()
@@ -114,10 +113,8 @@ class Deliveries:
 
     async def _give_back(self, unwanted: Sequence[Row[Any]]) -> None:
         """Whoever comes next may send them at once."""
-        try:
+        with faults_logged("deliveries were left to their lease"):
             await self._db.write(partial(webhook_queue.release, ids=[delivery.id for delivery in unwanted]))
-        except Exception:
-            log.exception("deliveries were left to their lease")
 
     def _done(self, delivery: Row[Any], task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -128,15 +125,13 @@ class Deliveries:
         """One round: the primary URL, and on failure the other one at once."""
         number = delivery.attempts + 1
         wished = None
-        try:
+        with faults_logged("delivery failed", delivery_id=delivery.id):  # its lease runs out, and it is tried again
             outcome = await self._send(delivery, delivery.url, number)
             if not outcome.delivered and not outcome.stop and delivery.failover_url:
                 await self._db.write(partial(_record, delivery=delivery, number=number, outcome=outcome))
                 number, wished = number + 1, outcome.retry_after
                 outcome = await self._send(delivery, delivery.failover_url, number)
             await self._conclude(delivery, number, outcome, wished)
-        except Exception:
-            log.exception("delivery failed", delivery_id=delivery.id)  # its lease runs out, and it is tried again
 
     async def _send(self, delivery: Row[Any], url: str, number: int) -> Outcome:
         return await self._sender.send(
@@ -178,11 +173,9 @@ class Deliveries:
 
     async def _sweep_for_ever(self) -> None:
         while True:
-            try:
+            with faults_logged("sweeping deliveries failed"):
                 while await self._db.write(partial(webhooks.sweep, before=self._clock() - self._keep_for)):
                     pass
-            except Exception:
-                log.exception("sweeping deliveries failed")
             await asyncio.sleep(SWEEP_SECS)
 
 

@@ -1,6 +1,7 @@
 """Works off durable jobs: claims what is due, keeps the lease while it runs, and decides what a failure means."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,10 +10,10 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Row, func, or_, select
-from sqlalchemy.exc import InterfaceError, OperationalError
 
-from portico.core.errors import Busy
+from portico.core.errors import Busy, DatabaseUnavailable
 from portico.db.engine import Database, Transaction
+from portico.db.outage import faults_logged
 from portico.media.storage import StorageTrouble
 from portico.services import jobs
 from portico.worker.taking import take
@@ -97,12 +98,10 @@ class Jobs:
         while True:
             self._wake.clear()
             pause = POLL_SECS
-            try:
+            with faults_logged("claiming jobs failed"):
                 while await self._claim():
                     pass
                 pause = await self._pause()
-            except Exception:
-                log.exception("claiming jobs failed")
             try:
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
@@ -140,10 +139,8 @@ class Jobs:
     async def _give_back(self, unwanted: Iterable[Job]) -> None:
         """Whoever comes next may begin with them at once."""
         for job in unwanted:
-            try:
+            with faults_logged("job was left to its lease", kind=job.kind, subject=job.subject):
                 await self._again(job, self._clock())
-            except Exception:
-                log.exception("job was left to its lease", kind=job.kind, subject=job.subject)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -162,25 +159,22 @@ class Jobs:
             for task in (running, holding):
                 task.cancel()
             for outcome in await asyncio.gather(running, holding, return_exceptions=True):
-                if isinstance(outcome, Exception):
+                if isinstance(outcome, Exception) and not isinstance(outcome, DatabaseUnavailable):
                     log.error("job was left to its lease", kind=job.kind, subject=job.subject, exc_info=outcome)
 
     async def _hold(self, job: Job) -> None:
         """Renew the lease; returns when it is lost."""
-        until = self._clock() + LEASE
+        until = time.monotonic() + LEASE.total_seconds()
         while True:
             await asyncio.sleep(RENEW_SECS)
-            now = self._clock()
-            try:
-                renew = partial(jobs.renew, job_id=job.id, attempt=job.attempts, now=now, lease=LEASE)
+            asked = time.monotonic()
+            renew = partial(jobs.renew, job_id=job.id, attempt=job.attempts, now=self._clock(), lease=LEASE)
+            with faults_logged("renewing a lease failed", kind=job.kind, subject=job.subject):
                 if not await self._db.write(renew):
                     return
-            except Exception:
-                log.exception("renewing a lease failed", kind=job.kind, subject=job.subject)
-                if now >= until:
-                    return
-            else:
-                until = now + LEASE
+                until = asked + LEASE.total_seconds()
+            if asked >= until:
+                return
 
     async def _run(self, job: Job) -> None:
         how = self._kinds[job.kind]
@@ -193,7 +187,7 @@ class Jobs:
             self._trouble_since.pop(job.id, None)
             await self._again(job, self._clock() + wait.pause)
             return
-        except (StorageTrouble, OperationalError, InterfaceError, Busy) as trouble:
+        except (StorageTrouble, Busy) as trouble:
             if not await self._wait_out(job, str(trouble)):
                 return
             await how.give_up(job, str(trouble))

@@ -12,6 +12,7 @@ from portico.core.errors import NotFound
 from portico.core.filters import Condition
 from portico.db import schema
 from portico.db.engine import Database, Transaction
+from portico.db.outage import faults_logged
 from portico.services import compositions, recordings
 
 log = structlog.get_logger()
@@ -42,12 +43,10 @@ class Retention:
 
     async def _forget_for_ever(self) -> None:
         while True:
-            try:
+            with faults_logged("deleting old files failed"):
                 forgotten = await forget(self._db, before=self._clock() - self._keep_for, now=self._clock())
                 if forgotten:
                     log.info("old files deleted", number=forgotten)
-            except Exception:
-                log.exception("deleting old files failed")
             await asyncio.sleep(EVERY_SECS)
 
 

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import select
 
 from portico.db.engine import Database, Transaction
+from portico.db.outage import faults_logged
 from portico.media.storage import StorageTrouble, Store, sync
 from portico.services import files, recordings
 from portico.worker.finish_recording import failed_folder, read_made, working_folder
@@ -107,12 +108,11 @@ class DumpCare:
 
     async def _sweep_for_ever(self) -> None:
         while True:
-            try:
-                await self.sweep()
-            except StorageTrouble as trouble:
-                log.warning("sweeping dumps waits", why=str(trouble))
-            except Exception:
-                log.exception("sweeping dumps failed")
+            with faults_logged("sweeping dumps failed"):
+                try:
+                    await self.sweep()
+                except StorageTrouble as trouble:
+                    log.warning("sweeping dumps waits", why=str(trouble))
             await asyncio.sleep(SWEEP_SECS)
 
 

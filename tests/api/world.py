@@ -18,6 +18,7 @@ from portico.db.keyfile import WebhookKeys
 from portico.services import api_keys, gateways, participants, sessions, tokens
 from portico.services.participants import Joined
 from tests.contract.answers import check
+from tests.factories import gateway_of
 
 
 class Clock:
@@ -75,7 +76,7 @@ class World:
         participant_id, now = str(uuid4()), self.clock()
 
         def write(tx: Transaction) -> Joined:
-            gateway_id = gateways.register(tx, now)
+            gateway_id = gateway_of(tx, room_id) or gateways.register(tx, now)
             return participants.join(tx, room_id, participant_id, context, gateway_id=gateway_id, now=now)
 
         return await self.db.write(write)

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 import pytest_asyncio
-from sqlalchemy.exc import OperationalError
 
+from portico.core.errors import DatabaseUnavailable
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
@@ -78,7 +78,7 @@ async def test_a_request_whose_connection_is_cut_fails_alone(server: Database, o
         while not await operator.read(lambda tx: tx.exec_driver_sql(sleeping).scalar_one()):
             await asyncio.sleep(0.005)
         await operator.read(lambda tx: tx.exec_driver_sql(_KILL_OTHERS).scalar_one())
-        with pytest.raises(OperationalError):
+        with pytest.raises(DatabaseUnavailable):
             await asleep
         assert await server.write(a_room)
 

@@ -105,7 +105,7 @@ class SignalingBrowser:
     async def say(self, message: object) -> None:
         await self.socket.send_str(json.dumps(message))
 
-    async def ask(self, kind: str, **members: Any) -> dict[str, Any]:
+    async def ask(self, kind: str, *, within: float = ANSWER_SECS, **members: Any) -> dict[str, Any]:
         """A request and the answer that ends the SDK's wait for it; Refused when that is a status code."""
         transaction = str(uuid4())
         answers = self._waiting[transaction] = asyncio.Queue()
@@ -113,7 +113,7 @@ class SignalingBrowser:
         if self._session_id is not None:
             message["session_id"] = self._session_id
         await self.say(message)
-        async with asyncio.timeout(ANSWER_SECS):
+        async with asyncio.timeout(within):
             while True:
                 answer = await answers.get()
                 if answer.get("status_code"):

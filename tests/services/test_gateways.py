@@ -8,52 +8,76 @@ from typing import Any
 
 import pytest
 
+from portico.core.errors import RoomElsewhere
 from portico.core.targets import Targets
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import gateways, moderation, participants, rooms, sessions
-from portico.services.gateways import LEASE
 from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, row, rows
 
 SECOND = timedelta(seconds=1)
 GRACE = timedelta(seconds=5)
-TICK = timedelta(microseconds=1)
 LOCKED_WITHIN_SECS = 10.0
 
 
-async def test_a_gateway_that_beats_lives(database: Database) -> None:
+async def test_a_gateway_that_has_changed_its_row_is_left_alone(database: Database) -> None:
     def live(tx: Transaction) -> None:
         gateway_id = a_gateway(tx)
         joined = a_participant(tx, a_room(tx), gateway_id=gateway_id)
-        assert gateways.beat(tx, gateway_id, NOW + LEASE - TICK)
-        now = NOW + LEASE + LEASE - 2 * TICK
-        assert not gateways.sweep_is_due(tx, now=now, grace=GRACE)
-        assert gateways.reap(tx, unseen_since=now - LEASE) == 0
+        seen = gateways.everybody(tx)
+        assert gateways.beat(tx, gateway_id, NOW + SECOND)
+        assert gateways.reap(tx, seen, now=NOW + timedelta(hours=1)) == 0
+        assert gateways.beat(tx, gateway_id, NOW - timedelta(hours=1)), "whatever its clock says"
         assert row(tx, schema.room_participants, joined.participant_id).left_at is None
 
     await database.write(live)
 
 
+async def test_a_gateway_sees_the_others_and_not_itself(database: Database) -> None:
+    def look(tx: Transaction) -> None:
+        ours, other = a_gateway(tx), a_gateway(tx, NOW + SECOND)
+        seen = gateways.look(tx, ours, now=NOW, grace=GRACE)
+        assert seen.others == [(other, NOW + SECOND)]
+        assert not seen.stale_sessions
+
+    await database.write(look)
+
+
 async def test_the_people_of_a_dead_gateway_left_when_it_was_last_seen(database: Database) -> None:
     def die(tx: Transaction) -> None:
-        room_id, dead, alive = a_room(tx), a_gateway(tx), a_gateway(tx, NOW + LEASE)
+        room_id, dead, alive = a_room(tx), a_gateway(tx), a_gateway(tx)
         lost = a_participant(tx, room_id, gateway_id=dead)
-        stays = a_participant(tx, room_id, gateway_id=alive)
+        stays = a_participant(tx, a_room(tx), gateway_id=alive)
         gateways.beat(tx, dead, NOW + 3 * SECOND)
-        now = NOW + 3 * SECOND + LEASE
-        assert not gateways.sweep_is_due(tx, now=now - TICK, grace=GRACE)
-        assert gateways.sweep_is_due(tx, now=now, grace=GRACE)
-        assert gateways.reap(tx, unseen_since=now - LEASE) == 1
+        a_day_later = NOW + timedelta(days=1)
+        died = {dead: NOW + 3 * SECOND}
+        assert gateways.reap(tx, died, now=a_day_later) == 1
 
         gone = row(tx, schema.room_participants, lost.participant_id)
         assert (gone.left_at, gone.left_reason) == (NOW + 3 * SECOND, "timeout")
         assert row(tx, schema.room_participants, stays.participant_id).left_at is None
         name, payload = facts(tx, room_id)[-1]
         assert (name, payload["duration_secs"], payload["left_reason"]) == ("participant.left", 3, "timeout")
-        assert not gateways.beat(tx, dead, now), "it learns that it was declared dead"
-        assert gateways.beat(tx, alive, now)
-        assert not gateways.sweep_is_due(tx, now=now, grace=GRACE)
+        assert rows(tx, schema.events, room_id=room_id)[-1].occurred_at == NOW + 3 * SECOND
+        assert not gateways.beat(tx, dead, a_day_later), "it learns that it was declared dead"
+        assert gateways.beat(tx, alive, a_day_later)
+
+    await database.write(die)
+
+
+async def test_what_is_found_out_late_is_delivered_from_then_on(database: Database) -> None:
+    """The day of the retries begins when the event is recorded, not when it happened."""
+
+    def die(tx: Transaction) -> None:
+        room_id = a_room(tx, webhook_event_url="http://127.0.0.1:9/")
+        a_participant(tx, room_id)
+        a_day_later = NOW + timedelta(days=1)
+        gateways.reap(tx, gateways.everybody(tx), now=a_day_later)
+        sessions.end_stale(tx, now=a_day_later, grace=GRACE)
+        late = [each for each in rows(tx, schema.webhook_deliveries) if each.created_at == a_day_later]
+        assert [each.event_type for each in late] == ["video.room.participant.left", "video.room.session.ended"]
+        assert {(each.due_at, each.first_at) for each in late} == {(a_day_later, a_day_later)}
 
     await database.write(die)
 
@@ -62,7 +86,7 @@ async def test_who_joined_after_the_last_beat_left_when_they_joined(database: Da
     def die(tx: Transaction) -> None:
         room_id, dead = a_room(tx), a_gateway(tx)
         joined = a_participant(tx, room_id, gateway_id=dead, now=NOW + 4 * SECOND)
-        gateways.reap(tx, unseen_since=NOW)
+        gateways.reap(tx, gateways.everybody(tx), now=NOW + timedelta(days=1))
         gone = row(tx, schema.room_participants, joined.participant_id)
         assert (gone.joined_at, gone.left_at) == (NOW + 4 * SECOND, NOW + 4 * SECOND)
         assert facts(tx, room_id)[-1][1]["duration_secs"] == 0
@@ -70,17 +94,72 @@ async def test_who_joined_after_the_last_beat_left_when_they_joined(database: Da
     await database.write(die)
 
 
-async def test_the_session_of_a_dead_gateway_ends_by_itself(database: Database) -> None:
+async def test_the_session_of_a_dead_gateway_ended_when_it_became_empty(database: Database) -> None:
     def die(tx: Transaction) -> None:
         room_id, dead = a_room(tx), a_gateway(tx)
-        a_participant(tx, room_id, gateway_id=dead)
-        now = NOW + LEASE
-        gateways.reap(tx, unseen_since=now - LEASE)
-        assert gateways.sweep_is_due(tx, now=now, grace=GRACE)
-        assert sessions.end_stale(tx, now=now, grace=GRACE) == [room_id]
+        joined = a_participant(tx, room_id, gateway_id=dead)
+        gateways.beat(tx, dead, NOW + SECOND)
+        a_day_later = NOW + timedelta(days=1)
+        gateways.reap(tx, gateways.everybody(tx), now=a_day_later)
+        assert gateways.look(tx, "nobody", now=a_day_later, grace=GRACE).stale_sessions
+        assert sessions.end_stale(tx, now=a_day_later, grace=GRACE) == [room_id]
         assert fact_names(tx, room_id)[-2:] == ["participant.left", "session.ended"]
+        session = row(tx, schema.room_sessions, joined.session_id)
+        assert (session.ended_at, session.updated_at) == (NOW + SECOND, a_day_later)
+        assert facts(tx, room_id)[-1][1]["duration_secs"] == 1
 
     await database.write(die)
+
+
+async def test_participants_who_are_still_connected_are_taken_back(database: Database) -> None:
+    def come_back(tx: Transaction) -> None:
+        room_id, empty_room, full_room = a_room(tx), a_room(tx), a_room(tx, max_participants=1)
+        ours = a_gateway(tx)
+        stays, connected, gone, squeezed = (
+            a_participant(tx, room, gateway_id=ours).participant_id
+            for room in (room_id, room_id, empty_room, full_room)
+        )
+        participants.leave(tx, stays, "left", now=NOW)
+        later = NOW + timedelta(seconds=20)
+        gateways.reap(tx, gateways.everybody(tx), now=later)
+        other = a_gateway(tx)
+        a_participant(tx, full_room, gateway_id=other, now=NOW + SECOND)
+        sessions.end(
+            tx,
+            row(tx, schema.room_participants, gone).session_id,
+            ended_reason="stale",
+            left_reason="left",
+            now=later,
+        )
+        new = gateways.register(tx, later)
+        everybody = [stays, connected, gone, squeezed]
+        assert gateways.take_back(tx, new, everybody, now=later, grace=timedelta(minutes=1)) == [connected]
+        back = row(tx, schema.room_participants, connected)
+        assert (back.left_at, back.left_reason, back.gateway_id, back.joined_at) == (None, None, new, NOW)
+        names = [
+            (name, payload["participant_id"]) for name, payload in facts(tx, room_id) if "participant_id" in payload
+        ]
+        assert [name for name, id_ in names if id_ == connected] == [
+            "participant.joined",
+            "participant.left",
+            "participant.joined",
+        ]
+        session = row(tx, schema.room_sessions, back.session_id)
+        assert session.active and session.empty_at is None
+
+    await database.write(come_back)
+
+
+async def test_a_room_that_is_in_use_on_another_server_refuses_joins_until_that_is_dead(database: Database) -> None:
+    def join(tx: Transaction) -> None:
+        room_id, ours, other = a_room(tx), a_gateway(tx), a_gateway(tx)
+        a_participant(tx, room_id, gateway_id=other)
+        with pytest.raises(RoomElsewhere):
+            a_participant(tx, room_id, gateway_id=ours)
+        gateways.reap(tx, {other: NOW}, now=NOW)
+        a_participant(tx, room_id, gateway_id=ours)
+
+    await database.write(join)
 
 
 async def test_who_left_before_is_not_touched(database: Database) -> None:
@@ -88,7 +167,7 @@ async def test_who_left_before_is_not_touched(database: Database) -> None:
         room_id, dead = a_room(tx), a_gateway(tx)
         joined = a_participant(tx, room_id, gateway_id=dead)
         participants.leave(tx, joined.participant_id, "kicked", now=NOW)
-        assert gateways.reap(tx, unseen_since=NOW) == 0
+        assert gateways.reap(tx, gateways.everybody(tx), now=NOW) == 0
         assert row(tx, schema.room_participants, joined.participant_id).left_reason == "kicked"
         assert rows(tx, schema.gateways, id=dead) == []
 
@@ -103,7 +182,7 @@ async def test_a_step_is_bounded_and_the_steps_reach_everybody(database: Databas
                 a_participant(tx, room_id, gateway_id=dead)
 
     await database.write(crowd)
-    step: Any = partial(gateways.reap, unseen_since=NOW, limit=10)
+    step: Any = partial(gateways.reap, dead=await database.read(gateways.everybody), now=NOW, limit=10)
     steps = [await database.write(step) for _ in range(4)]
     assert steps == [10, 10, 7, 0]
     assert await database.read(partial(rows, table=schema.room_participants, left_at=None)) == []
@@ -117,8 +196,8 @@ async def test_a_gateway_whose_people_were_partly_closed_does_not_come_back_to_l
         room_id, dead = a_room(tx), a_gateway(tx)
         for _ in range(2):
             a_participant(tx, room_id, gateway_id=dead)
-        assert gateways.reap(tx, unseen_since=NOW, limit=1) == 1
-        assert not gateways.beat(tx, dead, NOW + LEASE)
+        assert gateways.reap(tx, gateways.everybody(tx), now=NOW, limit=1) == 1
+        assert not gateways.beat(tx, dead, NOW + SECOND)
 
     await database.write(die_and_beat)
 
@@ -130,7 +209,7 @@ async def test_a_gateway_that_retires_with_people_in_rooms_leaves_no_ghosts(data
         gateway_id = a_gateway(tx)
         a_participant(tx, a_room(tx), gateway_id=gateway_id)
         gateways.retire(tx, gateway_id, NOW)
-        gateways.reap(tx, unseen_since=NOW + timedelta(days=1))
+        gateways.reap(tx, gateways.everybody(tx), now=NOW + timedelta(days=1))
         assert rows(tx, schema.room_participants, left_at=None) == []
 
     await database.write(retire)
@@ -170,10 +249,11 @@ async def test_a_gateway_hears_who_left_and_why_and_who_is_muted(database: Datab
 
 async def test_a_gateway_hears_of_its_own_participants_only(database: Database) -> None:
     def change(tx: Transaction) -> None:
-        room_id, mine, other = a_room(tx), a_gateway(tx), a_gateway(tx)
-        ours = a_participant(tx, room_id, gateway_id=mine)
-        theirs = a_participant(tx, room_id, gateway_id=other)
-        moderation.end(tx, an_account(tx), ours.session_id, now=NOW + SECOND)
+        mine, other = a_gateway(tx), a_gateway(tx)
+        ours = a_participant(tx, a_room(tx), gateway_id=mine)
+        theirs = a_participant(tx, a_room(tx), gateway_id=other)
+        for one in (ours, theirs):
+            moderation.end(tx, an_account(tx), one.session_id, now=NOW + SECOND)
         assert set(_changes(tx, mine, NOW)) == {ours.participant_id}
         assert set(_changes(tx, other, NOW)) == {theirs.participant_id}
 
@@ -223,7 +303,7 @@ async def _reap_while_somebody_leaves(database: Database, *, people: int, limit:
 
     leaving = asyncio.create_task(database.write(leave_slowly))
     await asyncio.to_thread(left.wait, LOCKED_WITHIN_SECS)
-    step: Any = partial(gateways.reap, unseen_since=NOW, limit=limit)
+    step: Any = partial(gateways.reap, dead=await database.read(gateways.everybody), now=NOW, limit=limit)
     reaping = asyncio.create_task(database.write(step))
     await _until_somebody_waits_for_a_lock(database)
     waited_for.set()

@@ -16,7 +16,7 @@ from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import moderation, participants, rooms, sessions, tokens
 from portico.services.participants import Joined
-from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, row, rows
+from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, gateway_of, row, rows
 
 SECOND = timedelta(seconds=1)
 LATER = NOW + timedelta(seconds=61, milliseconds=900)
@@ -281,7 +281,8 @@ def claims(room_id: str, account_id: str, jti: str | None = None) -> Claims:
 
 
 def join_with(tx: Transaction, token: Claims) -> Joined:
-    return participants.join(tx, token.room_id, str(uuid4()), None, gateway_id=a_gateway(tx), now=NOW, token=token)
+    gateway_id = gateway_of(tx, token.room_id) or a_gateway(tx)
+    return participants.join(tx, token.room_id, str(uuid4()), None, gateway_id=gateway_id, now=NOW, token=token)
 
 
 @pytest.mark.parametrize("revoke", [True, False])

@@ -12,7 +12,7 @@ from portico.core.model import RoomSettings
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import gateways, participants, rooms, sessions
-from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, row, rows
+from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, gateway_of, row, rows
 
 SECOND = timedelta(seconds=1)
 
@@ -232,7 +232,7 @@ async def test_a_join_through_a_gateway_that_was_declared_dead_leaves_no_ghost(d
 
     def reap(tx: Transaction) -> tuple[str, str]:
         gateway_id = a_gateway(tx)
-        gateways.reap(tx, unseen_since=NOW)
+        gateways.reap(tx, gateways.everybody(tx), now=NOW)
         return a_room(tx), gateway_id
 
     room_id, gateway_id = await database.write(reap)
@@ -240,7 +240,7 @@ async def test_a_join_through_a_gateway_that_was_declared_dead_leaves_no_ghost(d
         await database.write(partial(a_participant, room_id=room_id, gateway_id=gateway_id))
     except JoinRefused:
         return
-    await database.write(partial(gateways.reap, unseen_since=NOW + timedelta(days=1)))
+    await database.write(lambda tx: gateways.reap(tx, gateways.everybody(tx), now=NOW + timedelta(days=1)))
     assert await database.read(partial(rows, table=schema.room_participants, left_at=None)) == []
 
 
@@ -248,7 +248,7 @@ async def _refuses(
     database: Database, refusal: type[JoinRefused], room_id: str, *, participant_id: str | None = None
 ) -> None:
     """The join raises this, and the database is as if it had never been tried."""
-    gateway_id = await database.write(a_gateway)
+    gateway_id = await database.write(lambda tx: gateway_of(tx, room_id) or a_gateway(tx))
     before = await database.read(_everything)
     join: Any = partial(a_participant, room_id=room_id, participant_id=participant_id, gateway_id=gateway_id)
     with pytest.raises(refusal):

@@ -20,7 +20,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import api_keys, gateways, meetings, moderation, participants, rooms, sessions, tokens
 from tests.db.processes import others
-from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, row, rows
+from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, gateway_of, row, rows
 
 PLACES = 10
 RACERS = 60
@@ -64,8 +64,9 @@ async def races_from_elsewhere(url: str, database: Database, rounds: int) -> Asy
             assert await asyncio.to_thread(racer.ask) == "ready"
         for _ in range(rounds):
             room_id = await database.write(partial(a_room, max_participants=PLACES))
+            gateway_id = await database.write(a_gateway)  # the one that all processes write through
             for racer in racers:
-                racer.pipe.send(room_id)
+                racer.pipe.send((room_id, gateway_id))
             yield room_id, [outcome for racer in racers for outcome in await asyncio.to_thread(racer.ask)]
         for racer in racers:
             racer.pipe.send(None)
@@ -76,9 +77,9 @@ def race_from_elsewhere(url: str, pipe: "Connection[Any, Any]") -> None:
 
     async def race() -> None:
         database = open_database(url)
-        gateway_id = await database.write(a_gateway)
         pipe.send("ready")
-        while (room_id := pipe.recv()) is not None:
+        while (room := pipe.recv()) is not None:
+            room_id, gateway_id = room
             share = RACERS_OF_ALL // PROCESSES
             pipe.send(await _race(database, (_join(room_id, gateway_id) for _ in range(share))))
         await database.close()
@@ -161,7 +162,9 @@ async def test_a_kick_that_revokes_races_with_joins_of_the_same_token(database: 
     """Whoever joins with a revoked token either came first, and was kicked with the others, or is refused."""
     for _ in range(ROUNDS):
         room_id, watcher = await database.write(_occupied_room)
-        account_id, gateway_id = await database.write(an_account), await database.write(a_gateway)
+        account_id = await database.write(an_account)
+        gateway_id = await database.read(partial(gateway_of, room_id=room_id))
+        assert gateway_id is not None
         token = Claims(room_id, account_id, str(uuid4()), NOW + timedelta(minutes=10))
         joins: list[Write] = [
             partial(
@@ -208,7 +211,9 @@ async def test_of_many_kicks_each_participant_is_told_of_once(database: Database
 async def test_a_room_deleted_while_people_join_is_empty(database: Database, second: Database) -> None:
     for _ in range(ROUNDS):
         room_id, _ = await database.write(_occupied_room)
-        account_id, gateway_id = await database.write(an_account), await database.write(a_gateway)
+        account_id = await database.write(an_account)
+        gateway_id = await database.read(partial(gateway_of, room_id=room_id))
+        assert gateway_id is not None
         joins = [_join(room_id, gateway_id) for _ in range(8)]
         delete: Write = partial(rooms.delete, account_id=account_id, room_id=room_id, now=NOW)
         outcomes = await _race(database, [*joins[:4], delete, *joins[4:]], second, [delete, *joins[4:]])
@@ -240,12 +245,13 @@ async def test_sweeps_from_everywhere_close_everything_once(database: Database, 
         room_ids = [a_room(tx) for _ in range(12)]
         for n in range(4):
             gateway_id = a_gateway(tx)
-            for room_id in room_ids[n::2]:
+            for room_id in room_ids[n::4]:
                 a_participant(tx, room_id, gateway_id=gateway_id)
         return room_ids
 
     room_ids = await database.write(crowd)
-    reap: Write = partial(gateways.reap, unseen_since=NOW, limit=5)
+    dead = await database.read(gateways.everybody)
+    reap: Write = partial(gateways.reap, dead=dead, now=NOW, limit=5)
     stale: Write = partial(sessions.end_stale, now=NOW + GRACE, grace=GRACE, limit=5)
     lost: Write = partial(sessions.end_all_in, room_ids=room_ids[::3], ended_reason="stale", now=NOW + GRACE)
     for _ in range(5):

@@ -34,12 +34,12 @@ async def test_an_empty_session_ends_after_the_grace_and_not_before(database: Da
         assert sessions.stale_exist(tx, now=due, grace=GRACE)
         assert sessions.end_stale(tx, now=due, grace=GRACE) == [room_id]
         session = row(tx, schema.room_sessions, session_id)
-        assert (session.active, session.ended_at, session.ended_reason) == (False, due, "stale")
+        assert (session.active, session.ended_at, session.ended_reason) == (False, left_at, "stale")
         assert session.updated_at == due
         assert rooms.retrieve(tx, an_account(tx), room_id).active_session_id is None
         assert facts(tx, room_id)[-1] == (
             "session.ended",
-            {"session_id": session_id, "room_id": room_id, "duration_secs": 6, "ended_reason": "stale"},
+            {"session_id": session_id, "room_id": room_id, "duration_secs": 1, "ended_reason": "stale"},
         )
         assert sessions.end_stale(tx, now=due, grace=GRACE) == [], "once"
 

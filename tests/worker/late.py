@@ -32,5 +32,8 @@ class LateAnswer:
     async def read_list(self, account_id: str, fn: Callable[[Transaction], Any], then: Callable[[Any], Any]) -> Any:
         return await self._database.read_list(account_id, fn, then)
 
+    def beside(self) -> Database:
+        return self._database.beside()
+
     async def close(self) -> None:
         await self._database.close()

@@ -1,0 +1,38 @@
+"""Which other gateways are dead, as this process observes it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+LEASE_SECS = 15.0
+"""A gateway whose row has not changed for so long is dead."""
+BEAT_SECS = 2.0
+"""How often a gateway changes its row."""
+GAP_SECS = 5.0
+"""Without a look for so long the observer or the database was away, and everybody gets a full lease again."""
+
+
+class Observed:
+    """Remembers since when each gateway's row has not changed, in seconds of this process's monotonic clock.
+
+    Instants of different machines are compared for equality only, so their clocks may differ by any amount.
+    """
+
+    def __init__(self) -> None:
+        self._looked_at: float | None = None
+        self._since: dict[str, tuple[datetime, float]] = {}
+
+    def dead(self, rows: Iterable[tuple[str, datetime]], now: float) -> dict[str, datetime]:
+        """The gateways that are dead, by id, with the seen_at that they died with.
+
+        `rows` are the id and seen_at of all gateways but ours as the database has them at `now`.
+        """
+        was_away = self._looked_at is None or now - self._looked_at > GAP_SECS
+        known = {} if was_away else self._since
+        self._looked_at = now
+        self._since = {}
+        for gateway_id, seen_at in rows:
+            before = known.get(gateway_id)
+            self._since[gateway_id] = before if before is not None and before[0] == seen_at else (seen_at, now)
+        return {
+            gateway_id: seen_at for gateway_id, (seen_at, since) in self._since.items() if now - since >= LEASE_SECS
+        }

@@ -1,0 +1,83 @@
+"""The one clock of the program: it never jumps by itself, and is set after what is due was moved along."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+
+from portico.db.engine import Database, Transaction
+from portico.db.outage import faults_logged
+from portico.services import clock as clock_rows
+
+log = structlog.get_logger()
+LOOK_SECS = 1.0
+"""How often the clock is compared with the wall clock, on SQLite the machine's, on PostgreSQL the database's."""
+SLOW_SECS = 1.0
+"""An answer of the database that takes longer says nothing exact about its clock."""
+DRIFT = timedelta(seconds=0.05)
+"""A smaller difference is left alone, so that facts that follow each other keep their order."""
+
+
+class Clock:
+    """Call it for the time. Between two settings it runs with the monotonic clock, whatever the wall clock does."""
+
+    def __init__(self) -> None:
+        self._ahead = time.time() - time.monotonic()
+
+    def __call__(self) -> datetime:
+        return datetime.fromtimestamp(self._ahead + time.monotonic(), UTC)
+
+    def set(self, by: timedelta) -> None:
+        """Set it by so much, back if that is negative."""
+        self._ahead += by.total_seconds()
+
+
+class ClockKeeper:
+    """Sets the clock when the wall clock has been set, and moves what is due by as much."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self._known = timedelta(0)
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Set the clock for the first time, and look after it from now on."""
+        self._known = await self._db.read(clock_rows.stepped)
+        behind: timedelta | None = await self._db.read(partial(_behind, clock=self._clock))
+        self._clock.set(behind or timedelta(0))
+        self._loop = asyncio.create_task(self._look_for_ever())
+
+    async def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+
+    async def _look_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECS)
+            with faults_logged("setting the clock failed"):
+                await self._look()
+
+    async def _look(self) -> None:
+        behind = await self._db.read(partial(_behind, clock=self._clock))
+        if behind is None:
+            return
+        if abs(behind) >= clock_rows.TOLERANCE:
+            log.warning("clock was set", by_secs=round(behind.total_seconds(), 1))
+            step = partial(clock_rows.step, by=behind, known=self._known)
+            self._known = await self._db.write(step)
+        if abs(behind) >= DRIFT:
+            self._clock.set(behind)
+
+
+def _behind(tx: Transaction, clock: Clock) -> timedelta | None:
+    """How far the clock is behind the wall clock; None when that cannot be said."""
+    if tx.dialect.name == "sqlite":
+        return datetime.fromtimestamp(time.time(), UTC) - clock()
+    asked = time.monotonic()
+    now = clock_rows.database_now(tx)
+    took = time.monotonic() - asked
+    return None if took > SLOW_SECS else now + timedelta(seconds=took / 2) - clock()

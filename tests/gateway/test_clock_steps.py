@@ -1,0 +1,138 @@
+"""The wall clock of the whole process is set while a call runs, by Debian's libfaketime."""
+
+import asyncio
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.databases import PostgresCluster
+from tests.gateway.conftest import Rooms, until
+from tests.gateway.outages import call
+from tests.receiver import Receiver, status
+from tests.servers import PorticoServer
+
+STEPS = (16, 60, 3600, -600)
+
+
+class SetClock:
+    """Sets the wall clock of servers."""
+
+    def __init__(self, file: Path) -> None:
+        found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+        if not found:
+            pytest.fail("libfaketime is not installed: apt-get install faketime")
+        self._file = file
+        self.offset = 0
+        self.set(0)
+        self._environment = {
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "LD_PRELOAD": str(found[0]),
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_NO_CACHE": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def rule(self, server: PorticoServer) -> PorticoServer:
+        """Have the server, once started, take its wall clock from here; the monotonic one stays real."""
+        server.command = (sys.executable, "-m", "tests.gateway.disturbed_server", "serve")
+        server.environment = self._environment
+        return server
+
+    def set(self, by: int) -> None:
+        """Set it forward, or back, by so many seconds."""
+        self.offset += by
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{self.offset:+d}")
+        new.replace(self._file)
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> SetClock:
+    return SetClock(tmp_path / "clock")
+
+
+async def test_no_step_ends_a_call_or_holds_anything_up(clock: SetClock, tmp_path: Path) -> None:
+    server = clock.rule(PorticoServer(tmp_path / "data", token_expiry="session"))
+    with server:
+        rooms = Rooms(server)
+        async with Receiver() as receiver, call(rooms, webhook_event_url=receiver.url) as caller:
+            await receiver.wait_for(2, within=10)
+            for step in STEPS:
+                known = len(receiver.requests)
+                await noticed(clock, step, server)
+                await caller.keep_alive()
+                await caller.is_still_in()
+                await caller.another_joins(within=3)
+                await receiver.wait_for(known + 2, within=5)  # the newcomer joined and left
+                assert abs(dated(rooms, caller.room) - (time.time() + clock.offset)) < 5
+            await caller.is_still_in()
+            assert not caller.browser.closed.is_set()
+
+
+async def test_a_step_moves_what_waits(clock: SetClock, tmp_path: Path) -> None:
+    """A retry that is due in some seconds stays due in some seconds, whichever way the clock is set."""
+    server = clock.rule(PorticoServer(tmp_path / "data"))
+    with server:
+        rooms = Rooms(server)
+        async with Receiver(otherwise=status(500)) as receiver, call(rooms, webhook_event_url=receiver.url):
+            await receiver.wait_for(2, within=10)
+            for step in (3600, -4200):
+                await noticed(clock, step, server)
+            requests = await receiver.wait_for(4, within=10)
+        rounds: dict[str, list[datetime]] = {}
+        for request in requests:
+            rounds.setdefault(request.json["data"]["id"], []).append(request.at)
+        pauses = [second - first for first, second in (each[:2] for each in rounds.values() if len(each) > 1)]
+        # Five seconds, with jitter, and what a busy machine needs.
+        assert pauses and all(timedelta(seconds=4) <= pause < timedelta(seconds=8) for pause in pauses), pauses
+
+
+async def noticed(clock: SetClock, step: int, server: PorticoServer) -> None:
+    """Set the clock, and wait until the server has noticed."""
+    before = server.log.count("clock was set")
+    clock.set(step)
+    await until(lambda: server.log.count("clock was set") > before, 5)
+
+
+def dated(rooms: Rooms, room: str) -> float:
+    """When the room's last event occurred, in Unix seconds, as its row says."""
+    return datetime.fromisoformat(rooms.events(room)[-1]["occurred_at"]).replace(tzinfo=UTC).timestamp()
+
+
+async def test_a_day_down_is_in_no_duration(clock: SetClock, tmp_path: Path) -> None:
+    server = clock.rule(PorticoServer(tmp_path / "data"))
+    with server:
+        rooms = Rooms(server)
+        async with call(rooms) as caller:
+            await asyncio.sleep(1)
+            server.kill9()
+        clock.set(86_400)
+        await asyncio.to_thread(server.start)
+        await until(lambda: not rooms.sessions(caller.room)[0]["active"], 10)
+        ended = rooms.events(caller.room)
+    durations = {event["event_type"]: event["payload"].get("duration_secs") for event in ended}
+    assert durations["video.room.participant.left"] <= 6
+    assert durations["video.room.session.ended"] <= 6
+
+
+@pytest.mark.postgres
+async def test_servers_whose_clocks_differ_let_each_other_live(
+    clock: SetClock, own_postgres: PostgresCluster, tmp_path: Path
+) -> None:
+    own_postgres.execute("CREATE DATABASE clocks")
+    settings = {"api_key": "KEY-of-two-processes", "database_url": own_postgres.url("clocks")}
+    one, ahead = PorticoServer(tmp_path / "a", **settings), PorticoServer(tmp_path / "b", **settings)
+    clock.rule(ahead)
+    clock.set(16)
+    with one, ahead:
+        for server in (one, ahead):
+            async with call(Rooms(server)) as caller:
+                await caller.another_joins(within=3)
+                await asyncio.sleep(3)
+                await caller.is_still_in()
+        for server in (one, ahead):
+            assert "reaped" not in server.log and "lost gateway" not in server.log

@@ -1,0 +1,110 @@
+"""Database trouble: callers get a 503, the log a line, and calls that run go on."""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.databases import PostgresCluster
+from tests.gateway.conftest import Rooms, until
+from tests.gateway.outages import Caller, call, write
+from tests.servers import PorticoServer
+
+OUTAGE_SECS = 20.0
+"""Longer than the lease of a gateway."""
+Outage = Callable[[], AbstractAsyncContextManager[None]]
+
+
+async def check_an_outage(rooms: Rooms, outage: Outage) -> None:
+    async with call(rooms) as caller:
+        token = await asyncio.to_thread(rooms.token, caller.room)
+        known = len(rooms.server.log)
+        begun = time.monotonic()
+        async with outage():
+            while True:
+                await check_during(caller, token)
+                if time.monotonic() - begun > OUTAGE_SECS:
+                    break
+                await asyncio.sleep(1)
+        await until(lambda: "database available again" in rooms.server.log[known:], 10)
+        await caller.is_still_in()
+        await caller.another_joins(within=3)
+        assert (await write(rooms)).status_code == 201
+        log = rooms.server.log[known:]
+        assert "Traceback" not in log
+        assert log.count("database unavailable") == log.count("database available again") == 1
+
+
+async def check_during(caller: Caller, token: str) -> None:
+    answer = await write(caller.rooms)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert answer.json()["errors"][0]["detail"] == "The database does not answer; try again in a moment."
+    refused = await caller.refused_to_join(token)
+    assert refused.status == 503
+    await caller.keep_alive()
+
+
+async def test_a_foreign_write_lock(tmp_path: Path) -> None:
+    with PorticoServer(tmp_path / "data") as server:
+
+        @asynccontextmanager
+        async def locked() -> AsyncIterator[None]:
+            with contextlib.closing(sqlite3.connect(tmp_path / "data" / "portico.db", timeout=10)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                yield
+                other.rollback()
+
+        await check_an_outage(Rooms(server), locked)
+
+
+async def test_a_full_disk(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "-m", "true"], check=False, capture_output=True).returncode:
+        pytest.fail("this test mounts a small disk: run it as root, with `unshare` of util-linux")
+    mount = f"mount -t tmpfs -o size=24m tmpfs {data} && exec {sys.executable} -m portico serve"
+    small = PorticoServer(data, recording_min_free_mb="1")
+    small.command = [unshare, "-m", "sh", "-c", mount]
+    with small as server:
+        disk = Path(f"/proc/{server.pid}/root{data}")
+
+        @asynccontextmanager
+        async def full() -> AsyncIterator[None]:
+            filler = disk / "filler"
+            with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                for size in (1 << 16, 1 << 10, 1):
+                    with contextlib.suppress(OSError):
+                        while True:
+                            file.write(b"x" * size)
+            yield
+            filler.unlink()
+
+        await check_an_outage(Rooms(server), full)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("how", ["stopped", "suspended"])
+async def test_postgresql_away(own_postgres: PostgresCluster, tmp_path: Path, how: str) -> None:
+    own_postgres.execute(f"CREATE DATABASE {how}")
+    with PorticoServer(tmp_path / "data", database_url=own_postgres.url(how)) as server:
+
+        @asynccontextmanager
+        async def away() -> AsyncIterator[None]:
+            own_postgres.stop() if how == "stopped" else own_postgres.suspend()
+            try:
+                yield
+            finally:
+                own_postgres.start() if how == "stopped" else own_postgres.suspend(signal.SIGCONT)
+
+        await check_an_outage(Rooms(server), away)

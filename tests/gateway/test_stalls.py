@@ -1,0 +1,114 @@
+"""A server that stands still for longer than the lease, or than Janus may take to answer, ends no call."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.databases import PostgresCluster
+from tests.gateway.conftest import Rooms, until
+from tests.gateway.disturbed_server import STALL_SECS
+from tests.gateway.outages import call
+from tests.servers import PorticoServer
+
+ANSWERS_AGAIN_SECS = 10.0
+
+
+def _stalling(data: Path, **settings: str) -> PorticoServer:
+    server = PorticoServer(data, **settings)
+    server.command = (sys.executable, "-m", "tests.gateway.disturbed_server", "serve")
+    server.environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return server
+
+
+@pytest.mark.postgres
+async def test_a_stalled_event_loop(own_postgres: PostgresCluster, tmp_path: Path) -> None:
+    """Another server on the same database would reap a gateway that does not beat."""
+    own_postgres.execute("CREATE DATABASE stalled")
+    url = own_postgres.url("stalled")
+    settings = {"api_key": "KEY-of-two-processes", "database_url": url}
+    with _stalling(tmp_path / "a", **settings) as server, PorticoServer(tmp_path / "b", **settings) as other:
+        async with call(Rooms(server)) as caller:
+            os.kill(server.pid, signal.SIGUSR1)
+            begun = time.monotonic()
+            await caller.keep_alive(within=STALL_SECS + ANSWERS_AGAIN_SECS)
+            assert time.monotonic() - begun > STALL_SECS - 1, "it did not stall"
+            await caller.is_still_in()
+            await caller.another_joins(within=3)
+        assert "lost gateway" not in other.log
+        for log in (server.log, other.log):
+            assert "gateway was reaped" not in log and "janus.lost" not in log
+
+
+async def test_a_suspended_server(tmp_path: Path) -> None:
+    """On SQLite there is nobody who could take it for dead."""
+    with PorticoServer(tmp_path / "data") as server:
+        async with call(Rooms(server)) as caller:
+            os.kill(server.pid, signal.SIGSTOP)
+            await asyncio.sleep(STALL_SECS)
+            os.kill(server.pid, signal.SIGCONT)
+            await caller.keep_alive()
+            await caller.is_still_in()
+            await caller.another_joins(within=3)
+        assert "janus.lost" not in server.log
+
+
+@pytest.fixture
+def two(own_postgres: PostgresCluster, tmp_path: Path) -> Iterator[tuple[PorticoServer, PorticoServer]]:
+    own_postgres.execute("DROP DATABASE IF EXISTS two WITH (FORCE)")
+    own_postgres.execute("CREATE DATABASE two")
+    settings = {
+        "api_key": "KEY-of-two-processes",
+        "database_url": own_postgres.url("two"),
+        "empty_session_grace_secs": "60",
+    }
+    with PorticoServer(tmp_path / "a", **settings) as one, PorticoServer(tmp_path / "b", **settings) as other:
+        yield one, other
+
+
+@pytest.mark.postgres
+async def test_a_suspended_server_among_others_takes_its_participants_back(
+    two: tuple[PorticoServer, PorticoServer], own_postgres: PostgresCluster
+) -> None:
+    one, other = two
+    elsewhere = Rooms(other)
+    async with call(Rooms(one)) as caller:
+
+        def left() -> bool:
+            return elsewhere.participants(caller.room)[0]["left_at"] is not None
+
+        os.kill(one.pid, signal.SIGSTOP)
+        try:
+            await until(left, 30)
+            assert "participants of a lost gateway left" in other.log
+        finally:
+            os.kill(one.pid, signal.SIGCONT)
+        await until(lambda: not left(), 10)
+        await caller.is_still_in()
+        await caller.another_joins(within=3)
+        found = own_postgres.query(
+            "two",
+            "SELECT event_type, payload->>'left_reason' FROM events WHERE payload->>'participant_id' = %s ORDER BY seq",
+            caller.browser.participant_id,
+        )
+        kind = "video.room.participant"
+        assert found == [(f"{kind}.joined", None), (f"{kind}.left", "timeout"), (f"{kind}.joined", None)]
+
+
+@pytest.mark.postgres
+async def test_a_room_is_in_use_on_one_server_at_a_time(two: tuple[PorticoServer, PorticoServer]) -> None:
+    one, other = two
+    async with call(Rooms(one)) as caller:
+        elsewhere = type(caller)(Rooms(other), caller.room, caller.browser)
+        refused = await elsewhere.refused_to_join(elsewhere.rooms.token(caller.room))
+        assert refused.status == 503
+        assert "in use on another server" in str(refused)
+        one.kill9()
+        await until(lambda: "participants of a lost gateway left" in other.log, 30)
+        async with elsewhere.rooms.browser(caller.room) as newcomer:
+            await newcomer.join()
