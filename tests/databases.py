@@ -94,6 +94,32 @@ class PostgresCluster:
         for pid in (self._server.pid, *map(int, children)):
             os.kill(pid, number)
 
+    @contextlib.contextmanager
+    def behind_pgbouncer(self, *settings: str) -> Iterator[str]:
+        """A directory with the socket of a PgBouncer in transaction mode, at port 6432."""
+        pgbouncer = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+        if pgbouncer is None:
+            pytest.fail("PgBouncer is not installed: apt-get install pgbouncer")
+        folder = self.directory / f"pgbouncer-{uuid4().hex[:8]}"
+        config = folder / "pgbouncer.ini"
+        subprocess.run([*self._as_owner, "mkdir", str(folder)], check=True)
+        (folder / "users").write_text('"postgres" ""\n')
+        lines = [f"unix_socket_dir = {folder}", "listen_port = 6432", "auth_type = any", "pool_mode = transaction"]
+        lines += ["default_pool_size = 3", f"auth_file = {folder / 'users'}", *settings]
+        database = f"* = host={self.directory} user=postgres"
+        config.write_text("\n".join(["[databases]", database, "[pgbouncer]", *lines, ""]))
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen([*self._as_owner, pgbouncer, str(config)], stdout=log, stderr=log, cwd=folder)
+        try:
+            deadline = time.monotonic() + STARTS_WITHIN_SECS
+            while not (folder / ".s.PGSQL.6432").exists():
+                assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
+                time.sleep(0.02)
+            yield str(folder)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(STOPS_WITHIN_SECS)
+
 
 @contextlib.contextmanager
 def postgres_server() -> Iterator[PostgresCluster]:
