@@ -226,7 +226,11 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
     async def descriptors_are_left() -> str | None:
         return "the reserve is reached" if parts.connections.descriptors.are_short() else None
 
+    async def is_not_stopping() -> str | None:
+        return "The server is stopping." if parts.gateway.is_draining else None
+
     checks = {
+        "server": is_not_stopping,
         "database": database_answers,
         "janus": janus_answers,
         "media": media_has_room,
@@ -323,11 +327,32 @@ def leave_out_of_collections() -> None:
     gc.freeze()
 
 
+class _Stop:
+    """What signals ask for: SIGTERM and SIGHUP let calls end first, SIGINT and any second signal do not."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self.at_once = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._ask, True)
+        loop.add_signal_handler(signal.SIGTERM, self._ask, False)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it ignored
+            loop.add_signal_handler(signal.SIGHUP, self._ask, False)
+
+    def _ask(self, at_once: bool) -> None:
+        if at_once or self._asked.is_set():
+            self.at_once.set()
+        self._asked.set()
+
+    async def wait(self) -> bool:
+        """Return when the server has to stop; whether it may let calls end first."""
+        await self._asked.wait()
+        return not self.at_once.is_set()
+
+
 async def serve(settings: Settings, listening: socket.socket, on_ready: Callable[[Welcome], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `on_ready` is called when requests are answered."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    """Serve until SIGINT, SIGTERM or SIGHUP; `on_ready` is called when requests are answered."""
+    stop = _Stop()
     async with running(settings) as program:
         prefix = settings.path_prefix
         server = make_server(PathPrefix(program.app, prefix) if prefix else program.app, program.connections)
@@ -339,7 +364,8 @@ async def serve(settings: Settings, listening: socket.socket, on_ready: Callable
         serving = asyncio.create_task(server.main_loop())
         leave_out_of_collections()
         on_ready(program.welcome)
-        await stop.wait()
+        if await stop.wait() and settings.drain_secs:
+            await program.gateway.drain(settings.drain_secs, stop.at_once)
         await program.gateway.close_all(CloseCode.RESTART, "The server stops.")
         server.should_exit = True
         await serving

@@ -10,6 +10,9 @@ from pydantic.fields import FieldInfo
 from portico.config import Settings
 from portico.secret_settings import is_secret
 
+_ALIASES = {"drain_secs": ("--drain",)}
+"""Shorter names of options."""
+
 
 def add_setting_options(command: Callable[..., None]) -> None:
     """Give the command, which takes `**options`, a signature of which typer makes options.
@@ -27,6 +30,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     option = f"--{name.replace('_', '-')}"
     made = typer.Option(
         f"{option}/--no-{option[2:]}" if is_flag else option,
+        *_ALIASES.get(name, ()),
         help=field.description,
         show_default=False,
         metavar=None if is_flag else _metavar(field.annotation),

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     token_expiry: Literal["join", "session"] = Field(
         "join", description="What an expired token ends: joining only, or the running call too."
     )
+    drain_secs: int = Field(
+        0, ge=0, description="How long SIGTERM and SIGHUP let calls go on, with new ones refused; 0 ends them at once."
+    )
     empty_session_grace_secs: float = Field(5, ge=0, le=3600, description="How long an empty session waits.")
     webhook_private_key: str | None = Field(
         None,

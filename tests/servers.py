@@ -127,6 +127,10 @@ class PorticoServer:
         process.kill()
         process.wait(timeout=STOPS_WITHIN_SECS)
 
+    def wait(self) -> int:
+        """The status with which the server ends by itself."""
+        return self._running().wait(timeout=STOPS_WITHIN_SECS)
+
     def stop(self) -> None:
         """Ctrl-C; fails when the server does not exit cleanly or leaves a process behind."""
         self.descendants()

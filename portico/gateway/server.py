@@ -14,6 +14,7 @@ from uuid import UUID
 import aiohttp
 import structlog
 
+from portico.core.errors import DatabaseUnavailable
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
 from portico.db.side_loop import SideLoop
@@ -73,6 +74,8 @@ class Gateway:
         self._observed = Observed()
         self._beating: Future[None] | None = None
         self._reaped = asyncio.Event()
+        self.is_draining = False
+        """Whether new sockets are refused because the server stops."""
         self._loop = asyncio.get_running_loop()
         self._followed_at = clock()
         self._clock = clock
@@ -147,11 +150,29 @@ class Gateway:
         for event in janus_events.parse(frame):
             self.registry.receive(event)
 
+    async def drain(self, secs: float, at_once: asyncio.Event) -> None:
+        """Refuse new sockets and wait until the last one is closed, for so long, or until `at_once` is set."""
+        self.is_draining = True
+        log.info("draining", sockets=len(self._open), at_most_secs=secs)
+        ended = asyncio.create_task(self._wait_until_empty())
+        hurried = asyncio.create_task(at_once.wait())
+        await asyncio.wait((ended, hurried), timeout=secs, return_when=asyncio.FIRST_COMPLETED)
+        for task in (ended, hurried):
+            task.cancel()
+
+    async def _wait_until_empty(self) -> None:
+        while self._open:
+            await asyncio.wait(list(self._open.values()))
+
     async def _refusal(self, room_id: str) -> tuple[int, str] | None:
         """Status and sentence for a socket that is not accepted: strangers get nothing for a room that is none."""
+        if self.is_draining:
+            return 503, "The server stops; join again in a moment."
         try:
             async with asyncio.timeout(ROOM_SECS):
                 return None if await self._rooms.exists(room_id) else (404, "There is no such room.")
+        except DatabaseUnavailable as unavailable:
+            return 503, str(unavailable)
         except Exception as error:  # noqa: BLE001  whatever it is, it is trouble of ours
             log.warning("rooms cannot be looked up", error=str(error))
             return 503, "The server is busy; try again in a moment."

@@ -5,11 +5,14 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
-from aiohttp import WSMsgType
+from aiohttp import WSMsgType, WSServerHandshakeError
 
 from portico.signaling.effects import CloseCode
+from tests.contract.answers import ANSWERS_WITHIN_SECS
 from tests.gateway.browser import SignalingBrowser
 from tests.gateway.conftest import Rooms, until
 from tests.receiver import Receiver
@@ -138,6 +141,58 @@ async def test_after_kill_9_of_the_server_nobody_is_left_as_a_ghost(own: Rooms) 
     async with own.browser(room) as anna:
         await anna.join()
     assert len(own.sessions(room)) == 2
+
+
+async def test_hanging_up_the_terminal_ends_as_a_stop_does(own: Rooms) -> None:
+    room = own.create()
+    async with own.browser(room) as anna:
+        await anna.join()
+        os.kill(own.server.pid, signal.SIGHUP)
+        await asyncio.wait_for(anna.closed.wait(), 10)
+        assert anna.close_code == CloseCode.RESTART
+        assert await asyncio.to_thread(own.server.wait) == 0
+    own.server.start()
+    assert own.participants(room)[0]["left_at"] is not None
+
+
+def _is_ready(server: PorticoServer) -> bool:
+    try:
+        with urlopen(f"{server.base_url}/readyz", timeout=ANSWERS_WITHIN_SECS):
+            return True
+    except HTTPError:
+        return False
+
+
+async def test_a_server_that_drains_lets_calls_end_and_begins_none(tmp_path: Path) -> None:
+    with PorticoServer(tmp_path / "data", drain_secs="60") as server:
+        rooms = Rooms(server)
+        room = rooms.create()
+        late = rooms.browser(room)
+        async with rooms.browser(room) as anna:
+            await anna.join()
+            os.kill(server.pid, signal.SIGTERM)
+            await until(lambda: "draining" in server.log, 10)
+            with pytest.raises(WSServerHandshakeError) as refused:
+                await late.__aenter__()
+            assert refused.value.status == 503
+            assert (await anna.ask("keepalive"))["janus"] == "ack"
+            await until(lambda: not _is_ready(server), 10)
+            assert not anna.closed.is_set()
+        assert await asyncio.to_thread(server.wait) == 0, "the last one has left: it need not wait"
+
+
+@pytest.mark.parametrize(("drain_secs", "signals"), [("2", 1), ("600", 2)])
+async def test_draining_ends_in_time_or_at_a_second_signal(tmp_path: Path, drain_secs: str, signals: int) -> None:
+    with PorticoServer(tmp_path / "data", drain_secs=drain_secs) as server:
+        rooms = Rooms(server)
+        async with rooms.browser(rooms.create()) as anna:
+            await anna.join()
+            for _ in range(signals):
+                os.kill(server.pid, signal.SIGTERM)
+                await until(lambda: "draining" in server.log, 10)
+            await asyncio.wait_for(anna.closed.wait(), 20)
+            assert anna.close_code == CloseCode.RESTART
+        assert await asyncio.to_thread(server.wait) == 0
 
 
 async def test_ctrl_c_closes_calls_and_writes_that_their_people_left(own: Rooms) -> None:
