@@ -1,7 +1,8 @@
 """Where every recording stands in a composition's picture, and when: grids, cells, and who has which cell."""
 
 import heapq
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from math import ceil, isqrt
@@ -9,6 +10,10 @@ from math import ceil, isqrt
 from portico.core.model import Region
 
 EVERY_VIDEO = "*"
+SIDE_SHARE = 6
+"""Beside a shared screen people have one part in so many of the picture's width."""
+SCREEN_GAP_MS = 2000
+"""A screen that is away for no longer keeps its large cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,8 @@ class Source:
     ended_ms: int
     shown: tuple[tuple[int, int], ...]
     """When the camera was really on; what lies outside of started_ms to ended_ms does not count."""
+    screen: bool = False
+    """Whether it is a shared screen and no camera."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ def plan(
     A source takes part only while it is shown, or from its start to its end with `placeholders`.
     """
     everywhere = Region("grid", 0, 0, 0, width, height, None, None, (EVERY_VIDEO,))
+    if _is_default(regions, everywhere) and any(source.screen and _shown(source) for source in sources):
+        return _around_screens(everywhere, sources, started_ms, ended_ms, placeholders)
     placements: list[Placement] = []
     # A stable sort: of two regions with one z_pos, the later member is on top.
     for z, region in enumerate(sorted(regions or (everywhere,), key=lambda region: region.z_pos)):
@@ -78,6 +87,84 @@ def plan(
             whole = Placement(stay.recording_id, from_ms, stay.until_ms, *cell, z)
             placements += _pieces(whole, stay.pictures, started_ms, ended_ms)
     return tuple(sorted(placements, key=lambda one: (one.z, one.from_ms, one.y, one.x)))
+
+
+def _is_default(regions: Sequence[Region], everywhere: Region) -> bool:
+    """Whether one region without bounds shows every video over the whole picture."""
+    if not regions:
+        return True
+    first = replace(regions[0], name=everywhere.name, z_pos=everywhere.z_pos)
+    shows_all = EVERY_VIDEO in first.video_sources
+    return len(regions) == 1 and shows_all and replace(first, video_sources=(EVERY_VIDEO,)) == everywhere
+
+
+def _around_screens(
+    everywhere: Region, sources: Sequence[Source], started_ms: int, ended_ms: int, placeholders: bool
+) -> tuple[Placement, ...]:
+    """The default layout of a session with shared screens: while one is shown it is large, with people beside it."""
+    screens = [source for source in sources if source.screen]
+    people = [source for source in sources if not source.screen]
+    shared = _shared(screens, started_ms, ended_ms)
+    side = everywhere.width // SIDE_SHARE
+    large = replace(everywhere, width=everywhere.width - side)
+    beside = replace(everywhere, x_pos=large.width, width=side)
+
+    def placed(of: Sequence[Source], cells_for: Callable[[int], tuple[Cell, ...]]) -> list[Placement]:
+        stays = _stays(_wanted(everywhere, of), placeholders and of is people)
+        most = _most_at_once(stays)
+        seats = _assigned(stays, len(cells_for(most))) if most else []
+        wholes = [
+            (stay, Placement(stay.recording_id, a, stay.until_ms, *cells_for(most)[at], 0)) for stay, at, a in seats
+        ]
+        return [piece for stay, whole in wholes for piece in _pieces(whole, stay.pictures, started_ms, ended_ms)]
+
+    usual = placed(people, lambda n: cells(everywhere, *grid(n, None, None)))
+    aside = placed(people, lambda n: _column(beside, n))
+    great = placed(screens, lambda n: cells(large, *grid(n, None, None)))
+    ends = [0, *(instant for interval in shared for instant in interval), ended_ms - started_ms]
+    alone = list(zip(ends[::2], ends[1::2], strict=True))
+    found = [*_within(usual, alone), *_within(aside, shared), *_within(great, shared)]
+    return tuple(sorted(found, key=lambda one: (one.z, one.from_ms, one.y, one.x)))
+
+
+def _shared(screens: Sequence[Source], started_ms: int, ended_ms: int) -> list[tuple[int, int]]:
+    """When a screen is shown, from the composition's beginning; short gaps count as shown."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(interval for screen in screens for interval in _shown(screen)):
+        a, b = max(begin, started_ms) - started_ms, min(end, ended_ms) - started_ms
+        if a >= b:
+            continue
+        if joined and a <= joined[-1][1] + SCREEN_GAP_MS:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], b))
+        else:
+            joined.append((a, b))
+    return joined
+
+
+def _column(region: Region, n: int) -> tuple[Cell, ...]:
+    """Cells of 16:9, from the top, in as few columns as hold `n`."""
+    columns = 1
+    while columns * _rows(region, columns) < n and region.width // (columns + 1) > 0:
+        columns += 1
+    return cells(region, _rows(region, columns), columns)
+
+
+def _rows(region: Region, columns: int) -> int:
+    return max(1, round(region.height * 16 * columns / (9 * max(1, region.width))))
+
+
+def _within(placements: Sequence[Placement], intervals: Sequence[tuple[int, int]]) -> list[Placement]:
+    """What of the placements lies in intervals, which are in order and apart."""
+    ends = [end for _, end in intervals]
+    pieces = []
+    for placement in placements:
+        for begin, end in intervals[bisect_right(ends, placement.from_ms) :]:
+            if begin >= placement.until_ms:
+                break
+            a, b = max(begin, placement.from_ms), min(end, placement.until_ms)
+            if a < b:
+                pieces.append(replace(placement, from_ms=a, until_ms=b))
+    return pieces
 
 
 def grid(n: int, max_rows: int | None, max_columns: int | None) -> tuple[int, int]:

@@ -109,8 +109,8 @@ class _Composer:
         self._left_out: dict[str, None] = {}
 
     def compose(self, out: Path) -> Composed:
-        self._write_names()
         segments = film.segments(self._plan)
+        self._write_names(segments)
         self._reduce_some(segments)
         pictures = [self._picture(number, each) for number, each in enumerate(segments)]
         sounds = [self._sound(number, each) for number, each in enumerate(self._stretches())]
@@ -119,12 +119,13 @@ class _Composer:
         self._progress.at(sys.maxsize, 1)
         return Composed(size, sha256, self._plan.frames * film.FRAME_MS, tuple(self._left_out))
 
-    def _write_names(self) -> None:
-        names = film.name_texts(self._plan)
-        for file, text in names.items():
+    def _write_names(self, segments: Sequence[Segment]) -> None:
+        scripts = film.scripts(self._plan, segments)
+        for file, text in scripts.items():
             self._folder.write(file, text)
-        # A machine may have no fonts at all; then the tiles carry no names.
-        self._lettering = bool(names) and ffmpeg_run.run(film.lettering_trial(), self._folder.path).status == 0
+        # An ffmpeg may be built without libass; then the tiles carry no names.
+        trial = film.lettering_trial(next(iter(scripts))) if scripts else []
+        self._lettering = bool(trial) and ffmpeg_run.run(trial, self._folder.path).status == 0
 
     def _reduce_some(self, segments: Sequence[Segment]) -> None:
         self._cells = reduction.largest_cells(segments)

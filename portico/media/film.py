@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Literal
 
 from portico.core.layout import Placement
-from portico.media import film_picture
+from portico.media import film_picture, lettering
 from portico.media.film_picture import FPS, Tile, even
 
 FRAME_MS = 1000 // FPS
@@ -50,7 +50,10 @@ _RUN_UP_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class VideoFile:
-    """A recorded video: where its file is, when its timestamp 0 was (Unix milliseconds), and whom it shows."""
+    """A recorded video: where its file is, when its timestamp 0 was (Unix milliseconds), and whom it shows.
+
+    Without a path it is only somebody's name, for placeholders.
+    """
 
     recording_id: str
     path: str
@@ -250,9 +253,9 @@ def join_command(pictures: str, sounds: str | None, preset: Preset) -> list[str]
     ]
 
 
-def lettering_trial() -> list[str]:
-    """A whole command that fails where ffmpeg cannot draw letters."""
-    letter = f"color=s=64x64:r={FPS}:d={1 / FPS},drawtext=text=x:font=sans[film]"
+def lettering_trial(script: str) -> list[str]:
+    """A whole command that fails where ffmpeg cannot draw the letters of a script."""
+    letter = f"color=s=64x64:r={FPS}:d={1 / FPS},ass=f={script}[film]"
     return ["-filter_complex", letter, "-map", "[film]", "-f", "null", "-"]
 
 
@@ -267,19 +270,27 @@ def concat_list(parts: Sequence[tuple[str, int]]) -> str:
     return "ffconcat version 1.0\n" + "".join(lines)
 
 
-def name_texts(plan: FilmPlan) -> dict[str, str]:
-    """What stands on the named tiles, by the name of the text file that the graph reads it from."""
-    texts = {video.recording_id: film_picture.letters(video.name) for video in plan.videos}
-    return {file: texts[recording_id] for recording_id, (file, _) in _names(plan).items()}
+def scripts(plan: FilmPlan, segments: Sequence[Segment]) -> dict[str, str]:
+    """What stands on the named tiles, by the name of the file that the graph reads it from."""
+    names = _names(plan)
+    texts = {video.recording_id: lettering.letters(video.name) for video in plan.videos}
+    tiles = dict.fromkeys(tile for segment in segments for tile in segment.tiles)
+    return {
+        film_picture.script_name(names[tile.recording_id], tile): lettering.script(
+            texts[tile.recording_id], tile.width, tile.height
+        )
+        for tile in tiles
+        if tile.placeholder and tile.recording_id in names
+    }
 
 
-def _names(plan: FilmPlan) -> dict[str, tuple[str, int]]:
-    """For each recording that is somewhere a named tile: its text file and the width of its text in letters."""
+def _names(plan: FilmPlan) -> dict[str, str]:
+    """For each recording that is somewhere a named tile: how the files of its name begin."""
     named = {placement.recording_id for placement in plan.placements if placement.placeholder}
     return {
-        video.recording_id: (f"name-{number:05}.txt", film_picture.text_width(film_picture.letters(video.name)))
+        video.recording_id: f"name-{number:05}"
         for number, video in enumerate(plan.videos)
-        if video.recording_id in named and film_picture.letters(video.name)
+        if video.recording_id in named and lettering.letters(video.name)
     }
 
 

@@ -1,13 +1,11 @@
 """The graph that draws a film's picture: tiles fitted into their cells, side by side where they can be."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from portico.core.layout import Placement
 
 FPS = 25
-NAME_LETTERS_MAX = 40
 
 _TILE_COLOUR = "0x28323c"
 _SMALLEST = 2
@@ -44,14 +42,12 @@ def tiles(placements: Sequence[Placement], width: int, height: int) -> tuple[Til
     return tuple(reversed(drawn))
 
 
-def graph(
-    width: int, height: int, tiles: Sequence[Tile], inputs: Mapping[str, int], names: Mapping[str, tuple[str, int]]
-) -> str:
+def graph(width: int, height: int, tiles: Sequence[Tile], inputs: Mapping[str, int], names: Mapping[str, str]) -> str:
     """A filter graph with the output [film].
 
     `inputs` are the recordings that ffmpeg reads, in order, and for how many frames the last picture of each may have
-    to stay; `names` has for each recording the file of its name and how many letters wide that is. Tiles that overlap
-    nothing below them are stacked, which only copies; the others are laid over, which mixes every pixel.
+    to stay; `names` has for each recording how the files of its name begin. Tiles that overlap nothing below them are
+    stacked, which only copies; the others are laid over, which mixes every pixel.
     """
     if not tiles:
         return f"color=c=black:s={width}x{height}:r={FPS},format=yuv420p[film]"
@@ -65,18 +61,6 @@ def graph(
         chains.append(f"[{below}][t{number}]overlay=x={tiles[number].x}:y={tiles[number].y}[o{number}]")
         below = f"o{number}"
     return ";".join([*chains, f"[{below}]format=yuv420p[film]"])
-
-
-def letters(name: str) -> str:
-    """A name as it can stand on a tile: one line of visible characters, shortened."""
-    visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in name)
-    line = " ".join(visible.split())
-    return line if len(line) <= NAME_LETTERS_MAX else line[: NAME_LETTERS_MAX - 1] + "…"
-
-
-def text_width(text: str) -> int:
-    """How wide a text is, in letters; the wide ones of East Asia count twice."""
-    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
 
 
 def _covers(above: Tile, tile: Tile) -> bool:
@@ -130,20 +114,18 @@ def _side(pixels: int, fitting: str) -> str:
     return f"max({_SMALLEST},2*trunc(round(min({pixels},{fitting}))/2))"
 
 
-def _named(number: int, tile: Tile, names: Mapping[str, tuple[str, int]]) -> str:
-    """One drawn frame, repeated. The name comes from a file and is taken literally: it may hold anything."""
-    text = ""
-    if tile.recording_id in names:
-        file, letters_wide = names[tile.recording_id]
-        size = max(8, min(tile.height // 8, int(tile.width * 0.9 / (0.62 * max(letters_wide, 1)))))
-        text = (
-            f"drawtext=textfile={file}:expansion=none:font=sans:fontcolor=white:fontsize={size}:"
-            "x=(w-text_w)/2:y=(h-text_h)/2,"
-        )
+def _named(number: int, tile: Tile, names: Mapping[str, str]) -> str:
+    """One drawn frame, repeated. The name comes from a file, which `script_name` names."""
+    text = f"ass=f={script_name(names[tile.recording_id], tile)}," if tile.recording_id in names else ""
     return (
         f"color=c={_TILE_COLOUR}:s={tile.width}x{tile.height}:r={FPS}:d={1 / FPS},{text}"
         f"tpad=stop=-1:stop_mode=clone,setsar=1,format=yuv420p[t{number}]"
     )
+
+
+def script_name(name: str, tile: Tile) -> str:
+    """The file with the lettering of a tile: what is drawn depends on its size."""
+    return f"{name}-{tile.width}x{tile.height}.ass"
 
 
 def _stacked(width: int, height: int, numbered: Sequence[tuple[int, Tile]]) -> str:

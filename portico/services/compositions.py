@@ -52,6 +52,17 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody of the session, who has a tile with a name where placeholders are shown."""
+
+    participant_id: str
+    joined_at: datetime
+    left_at: datetime | None
+    label: str | None
+    context: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """Everything that a film is made of. `sources` are those that some region shows and, with sound, all audio."""
 
@@ -62,6 +73,8 @@ class Work:
     sound: bool
     show_placeholders: bool
     sources: tuple[Source, ...]
+    people: tuple[Person, ...] = ()
+    """Everybody who was in the session, where placeholders are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +180,8 @@ def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shar
     sound = composition.audio_sources is not None
     width, height = composition_request.size(composition.resolution)
     sources = _sources(tx, composition.session_id, regions, sound=sound)
-    work = Work(composition_id, width, height, regions, sound, composition.show_placeholders, sources)
+    people = _people(tx, composition.session_id) if composition.show_placeholders else ()
+    work = Work(composition_id, width, height, regions, sound, composition.show_placeholders, sources, people)
     digest = _digest(composition, work)
     identical = _identical(tx, composition, digest)
     if identical is not None and identical.status == PROCESSING:
@@ -323,6 +337,13 @@ def _sources(tx: Transaction, session_id: str, regions: Sequence[Region], *, sou
         .order_by(RECORDINGS.c.started_at, RECORDINGS.c.id)
     )
     return tuple(_source(dict(row._mapping)) for row in rows)
+
+
+def _people(tx: Transaction, session_id: str) -> tuple[Person, ...]:
+    rows = PARTICIPANTS.c
+    columns = (rows.id, rows.joined_at, rows.left_at, rows.label, rows.context)
+    chosen = select(*columns).where(rows.session_id == session_id).order_by(rows.joined_at, rows.id)
+    return tuple(Person(*row) for row in tx.execute(chosen))
 
 
 def _source(row: dict[str, Any]) -> Source:

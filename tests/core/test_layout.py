@@ -321,3 +321,46 @@ def _wanting(people: list[Source], now: int, placeholders: bool) -> dict[str, So
 
 def _is_shown(source: Source, now: int) -> bool:
     return any(a <= now < b for a, b in source.shown)
+
+
+def _screen(recording_id: str, *shown: tuple[int, int], until: int = 40) -> Source:
+    return Source(recording_id, _ms(0), _ms(until), tuple((_ms(a), _ms(b)) for a, b in shown), screen=True)
+
+
+@given(st.integers(1, 60))
+def test_beside_a_screen_everybody_has_a_cell_of_their_own(count: int) -> None:
+    people = [Source(f"p{number:02}", _ms(0), _ms(40), ((_ms(0), _ms(40)),)) for number in range(count)]
+    made = plan([], [*people, _screen("s", (10, 20))], *FULL, _ms(0), _ms(40))
+    during = [each for each in made if each.from_ms == 10_000]
+    assert {each.recording_id for each in during} == {"s", *(each.recording_id for each in people)}
+    cells = [(each.x, each.y, each.width, each.height) for each in during]
+    for number, (x, y, width, height) in enumerate(cells):
+        assert x + width <= FULL[0] and y + height <= FULL[1] and width > 0 and height > 0
+        for a, b, c, d in cells[:number]:
+            assert x >= a + c or a >= x + width or y >= b + d or b >= y + height
+    (screen,) = [each for each in during if each.recording_id == "s"]
+    assert screen.width * 6 >= FULL[0] * 5 and screen.height == FULL[1]
+
+
+def test_a_screen_that_is_away_for_a_moment_keeps_its_cell() -> None:
+    person = Source("a", _ms(0), _ms(40), ((_ms(0), _ms(40)),))
+    made = plan([], [person, _screen("s", (10, 14), (15, 20), (30, 35))], *FULL, _ms(0), _ms(40))
+    assert [(each.recording_id, each.from_ms // 1000, each.until_ms // 1000, each.width) for each in made] == [
+        ("a", 0, 10, 1280),
+        ("s", 10, 14, 1067),
+        ("a", 10, 20, 213),
+        ("s", 15, 20, 1067),
+        ("a", 20, 30, 1280),
+        ("s", 30, 35, 1067),
+        ("a", 30, 35, 213),
+        ("a", 35, 40, 1280),
+    ]
+
+
+def test_two_screens_at_once_share_the_large_cell() -> None:
+    person = Source("a", _ms(0), _ms(40), ((_ms(0), _ms(40)),))
+    made = plan([], [person, _screen("s", (10, 20)), _screen("t", (15, 20))], *FULL, _ms(0), _ms(40))
+    assert {(each.recording_id, each.x, each.width) for each in made if each.recording_id != "a"} == {
+        ("s", 0, 533),
+        ("t", 533, 534),
+    }

@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from portico.core.layout import Placement, Source, plan
 from portico.core.model import Region
@@ -234,6 +236,92 @@ def test_a_named_tile_stands_for_a_camera_that_is_off(stage: Stage) -> None:
     (top, left), (bottom, right) = letters.min(axis=0), letters.max(axis=0)
     assert 150 < top < bottom < 210 and left > 4 and right < 316
     assert seems(shown, 480, 180) == GREEN
+
+
+def test_names_in_every_script_are_letters_and_no_boxes(stage: Stage) -> None:
+    """A font without a letter draws the same box for each: that of a code point that no font has, or none at all."""
+    names = ["王", "李", "김", "수", "あ", "ア", "م", "न", "Ж", "😀", "W", "\ufdd0"]
+    for name in names:
+        stage.sees("red", 0, 1, (0.5, 0.5), file="red.webm")
+        stage.videos[-1] = replace(stage.videos[-1], name=name)
+    made = stage.film(stage.plan(secs=0.2, placeholders=True, size=(1280, 720)))
+    picture = made.frame(2)
+    # Three rows of four.
+    tiles = [picture[y : y + 240, x : x + 320].min(axis=2) > 120 for y in (0, 240, 480) for x in (0, 320, 640, 960)]
+    for name, tile in zip(names[:-1], tiles, strict=False):
+        assert tile.sum() > 40, name
+    for one, first in enumerate(tiles):
+        for second in tiles[:one]:
+            assert (first != second).sum() > 30
+
+
+def test_small_text_of_a_shared_screen_can_be_read(stage: Stage) -> None:
+    """Letters of 12 points, 16 pixels, on a screen of 1920x1080 are told apart at 720p by comparing alphabets."""
+    letters = "abcdefghijkmnopqrstuvwxyzABDEFGHKMNPRSTUXYZ23456789"
+    words = random.Random(7).choices(letters, k=120)
+    written(stage.tape / "text.png", words)
+    written(stage.tape / "alphabet.png", letters)
+    ffmpeg(
+        *("-loop", "1", "-r", "5", "-t", "1.2", "-i", stage.tape / "text.png", "-pix_fmt", "yuv420p"),
+        *("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "4", "-b:v", "2500k", stage.tape / "text.webm"),
+    )
+    screen = stage.sees("text", 0, 1, file="text.webm")
+    stage.sees("red", 0, 1)
+    stage.sources[0] = replace(stage.sources[0], screen=True)
+    made = stage.film(replace(stage.plan(secs=1, size=(1280, 720)), preset="default"))
+    cell = next(each for each in stage.plan(secs=1, size=(1280, 720)).placements if each.recording_id == screen)
+    assert (cell.x, cell.y, cell.width, cell.height) == (0, 0, 1067, 720)
+    picture = made.frame(20)
+    assert seems(picture, 1270, 60) == BLACK and seems(picture, 1170, 60) == RED
+    shown = picture[60:660, :1066].mean(axis=2)
+    raw = ffmpeg("-i", stage.tape / "alphabet.png", "-vf", "scale=1066:600", "-f", "rawvideo", "-pix_fmt", "gray", "-")
+    known = dict(zip(letters, letters_of(np.frombuffer(raw, np.uint8).reshape(600, 1066)), strict=False))
+    read = [max(known, key=lambda letter: likeness(seen, known[letter])) for seen in letters_of(shown)[: len(words)]]
+    right = sum(is_one == was for is_one, was in zip(read, words, strict=True))
+    assert right >= 0.95 * len(words), "".join(read)
+
+
+PITCH = 54
+"""Pixels from one letter to the next, on a screen of 1920x1080: thirty at 720p."""
+
+
+def written(path: Path, letters: Sequence[str]) -> Path:
+    """A screen with these letters of 12 points (16 pixels), black on white."""
+    rows = [letters[at : at + 34] for at in range(0, len(letters), 34)]
+    events = [
+        f"Dialogue: 0,0:00:00.00,9:59:59.00,Name,,0,0,0,,"
+        f"{{\\pos({PITCH * (x + 1)},{PITCH * (y + 1)})\\1c&H000000&}}{each}"
+        for y, row in enumerate(rows)
+        for x, each in enumerate(row)
+    ]
+    size = "PlayResX: 1920\nPlayResY: 1080\nWrapStyle: 2\n[V4+ Styles]\n"
+    style = "Format: Name, Fontname, Fontsize, Alignment\nStyle: Name,DejaVu Sans,18.6,5\n[Events]\n"
+    head = f"[Script Info]\nScriptType: v4.00+\n{size}{style}"
+    fields = "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+    script = path.with_suffix(".ass")
+    script.write_text(head + fields + "\n".join(events))
+    ffmpeg("-f", "lavfi", "-i", "color=c=white:s=1920x1080:d=0.04", "-vf", f"ass=f={script}", "-frames:v", "1", path)
+    return path
+
+
+def letters_of(screen: NDArray[Any]) -> list[NDArray[Any]]:
+    """The surroundings of every place for a letter on a screen that is 1066 pixels wide."""
+    scale, half = 1066 / 1920, 9
+    at = [(round(PITCH * (y + 1) * scale), round(PITCH * (x + 1) * scale)) for y in range(4) for x in range(34)]
+    return [screen[y - half : y + half, x - half : x + half].astype(float) for y, x in at]
+
+
+def likeness(seen: NDArray[Any], known: NDArray[Any]) -> float:
+    """How well two pictures of letters agree where they agree best."""
+    best = -1.0
+    inner = known[3:-3, 3:-3] - known[3:-3, 3:-3].mean()
+    for y in range(7):
+        for x in range(7):
+            part = seen[y : y + inner.shape[0], x : x + inner.shape[1]]
+            part = part - part.mean()
+            size = float(np.sqrt((part**2).sum() * (inner**2).sum())) or 1.0
+            best = max(best, float((part * inner).sum()) / size)
+    return best
 
 
 def test_a_source_that_changes_its_resolution_is_fitted_anew_and_disturbs_nobody(stage: Stage) -> None:

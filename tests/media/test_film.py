@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.core.layout import Placement
-from portico.media import film, film_picture
+from portico.media import film, film_picture, lettering
 from portico.media.film import FilmPlan, VideoFile
 from portico.media.film_picture import Tile
 
@@ -162,7 +162,7 @@ def test_only_voices_of_its_time_are_in_a_stretch() -> None:
     ],
 )
 def test_a_name_is_one_line_of_visible_letters(name: str, letters: str) -> None:
-    assert film_picture.letters(name) == letters
+    assert lettering.letters(name) == letters
 
 
 def test_no_letter_of_a_name_stands_in_a_command() -> None:
@@ -170,9 +170,11 @@ def test_no_letter_of_a_name_stands_in_a_command() -> None:
     plan = a_film(placed("a", 0, 10_000, placeholder=True), name=hostile)
     (segment,) = film.segments(plan)
     command = " ".join(film.segment_command(plan, segment, threads=1, lettering=True))
-    assert "textfile=name-00000.txt:expansion=none" in command
+    assert "ass=f=name-00000-320x360.ass" in command
     assert "passwd" not in command
-    assert film.name_texts(plan) == {"name-00000.txt": hostile}
+    ((file, script),) = film.scripts(plan, [segment]).items()
+    assert file == "name-00000-320x360.ass"
+    assert script.splitlines()[-1].endswith(",,x':[a];movie=/etc/passwd,\\\u2060%\\{e:1\\}")
 
 
 def test_without_letters_a_named_tile_is_plain() -> None:

@@ -6,7 +6,8 @@ import { Observable } from "../observable";
 import { closePeerConnections, nextSocket, type SocketWatch } from "./browser";
 import { Chat } from "./chat";
 import { ending, endingOf, type Ending } from "./ending";
-import { nameOf, peopleOf, type Person } from "./people";
+import { displayName } from "../shared/names";
+import { peopleOf, type Person } from "./people";
 import { Publications } from "./publications";
 import { Subscriptions } from "./subscriptions";
 
@@ -182,7 +183,7 @@ export class Call extends Observable {
 
   #sync(state: State): void {
     if (this.ending || state.status === "disconnected") return;
-    for (const { id, context } of state.participants.values()) this.#names.set(id, nameOf(context));
+    for (const { id, context } of state.participants.values()) this.#names.set(id, displayName(null, context));
     this.changed();
   }
 

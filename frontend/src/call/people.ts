@@ -1,5 +1,6 @@
 /** Everybody in the call as plain values, read from the SDK's state. */
 import type { State, Stream } from "@telnyx/video";
+import { displayName } from "../shared/names";
 
 /** Keys of the streams a participant publishes, as other clients of this SDK name them. */
 export const SELF = "self";
@@ -18,28 +19,13 @@ export interface Person {
   screen: MediaStreamTrack | undefined;
 }
 
-/** The name inside a participant's context: ours is `{"username": ...}`, other applications put what they like there. */
-export function nameOf(context: string | undefined): string {
-  let value: unknown = context;
-  try {
-    value = JSON.parse(context ?? "");
-  } catch {
-    // Not JSON: the text itself may be the name.
-  }
-  if (value && typeof value === "object") {
-    const { username, name } = value as { username?: unknown; name?: unknown };
-    value = username ?? name;
-  }
-  return typeof value === "string" && value.trim() ? value.trim().slice(0, 80) : "Guest";
-}
-
 export function peopleOf(state: State, speaking: ReadonlySet<string>): Person[] {
   const people = [...state.participants.values()].map((participant): Person => {
     const isSelf = participant.id === state.localParticipantId;
     const own = streamOf(state, participant.streams[SELF]);
     return {
       id: participant.id,
-      name: nameOf(participant.context),
+      name: displayName(null, participant.context),
       isSelf,
       // Somebody who calls in by telephone has no stream, only a voice.
       isMicrophoneOn: own?.isAudioEnabled ?? participant.origin === "telephony_engine",

@@ -1,5 +1,5 @@
 /** How the console says times, sizes and names. */
-import { nameOf } from "../call/people";
+import { displayName } from "../shared/names";
 import type { Film, Participant, Recording, Session } from "./rest";
 
 const day = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
@@ -26,7 +26,7 @@ export function factsOf(saved: Recording | Film): string {
 }
 
 export function personOf(participant: Participant | undefined): string {
-  return participant ? participant.label || nameOf(participant.context ?? undefined) : "Guest";
+  return displayName(participant?.label, participant?.context);
 }
 
 /** Everybody once, also who came twice: "Anna, Ben and 3 more". */
