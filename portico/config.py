@@ -119,6 +119,15 @@ class Settings(BaseSettings):
     s3_secret_access_key: str | None = Field(
         None, repr=False, json_schema_extra=SECRET, description="Its secret; AWS_SECRET_ACCESS_KEY if unset."
     )
+    s3_virtual_hosted: bool = Field(
+        False, description="Whether the store wants the bucket's name in the host instead of the path."
+    )
+    s3_proxy: Annotated[str | None, AfterValidator(values.proxy_url)] = Field(
+        None,
+        repr=False,
+        json_schema_extra=HOLDS_PASSWORD,
+        description="http://[USER:PASSWORD@]HOST:PORT of a proxy in front of the store.",
+    )
     recording_days: float = Field(
         0, ge=0, le=36500, description="How long recordings and compositions are kept; 0 for ever."
     )

@@ -60,6 +60,8 @@ async def open_storage(settings: Settings, db: Database, clock: Callable[[], dat
         settings.s3_region,
         settings.s3_access_key_id,
         settings.s3_secret_access_key,
+        settings.s3_virtual_hosted,
+        settings.s3_proxy,
     )
     store = open_store(
         settings.storage_url, settings.data_dir, secret=link_keys.current, base_url=settings.base_url, s3=access

@@ -10,7 +10,15 @@ from portico.media.janus_config import find_janus
 
 _OF_OUR_JANUS = ("janus_bin", "media_interface", "media_address", "rtp_ports")
 _OF_THEIR_JANUS = ("janus_api_secret", "janus_admin_key")
-_OF_BUCKETS = ("s3_endpoint", "s3_public_endpoint", "s3_region", "s3_access_key_id", "s3_secret_access_key")
+_OF_BUCKETS = (
+    "s3_endpoint",
+    "s3_public_endpoint",
+    "s3_region",
+    "s3_access_key_id",
+    "s3_secret_access_key",
+    "s3_virtual_hosted",
+    "s3_proxy",
+)
 
 
 def checked(settings: Settings) -> Settings:

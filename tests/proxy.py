@@ -8,15 +8,13 @@ from typing import Self
 from urllib.parse import urlsplit
 
 HEAD_SECS = 20.0
+_REPLACED = (b"host:", b"connection:", b"proxy-")
 
 
-class Proxy:
-    """Listens on 127.0.0.1. `asked` are the request lines; `goes_to` maps HOST:PORT as asked for to a port here."""
+class Relay:
+    """A server on 127.0.0.1 that passes bytes on to other ports here."""
 
-    def __init__(self, *, user: str | None = None, goes_to: dict[str, int] | None = None) -> None:
-        self.asked: list[str] = []
-        self.goes_to = goes_to or {}
-        self._user = user
+    def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -38,47 +36,69 @@ class Proxy:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until it ends."""
+        raise NotImplementedError
+
+    async def relay(self, port: int, begin: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Send these bytes to a port, and then whatever comes from either side to the other."""
+        inner, outer = await asyncio.open_connection("127.0.0.1", port)
+        self._writers.append(outer)
+        outer.write(begin)
+        sending = asyncio.create_task(_pump(reader, outer))
+        await _pump(inner, writer)
+        sending.cancel()
+        outer.close()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        self._tasks.append(asyncio.create_task(self._run(reader, writer)))
+
+    async def _run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, EOFError, TimeoutError):
+            await self.serve(reader, writer)
+        writer.close()
+
+
+class Proxy(Relay):
+    """`asked` are the request lines; `goes_to` maps HOST:PORT, as it is asked for, to a port here."""
+
+    def __init__(self, *, user: str | None = None, goes_to: dict[str, int] | None = None) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.goes_to = goes_to or {}
+        self._user = user
+
     @property
     def url(self) -> str:
         user = f"{self._user}@" if self._user else ""
         return f"http://{user}127.0.0.1:{self.port}"
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
-        self._tasks.append(asyncio.create_task(self._serve(reader, writer)))
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError, TimeoutError):
-            async with asyncio.timeout(HEAD_SECS):
-                head = await reader.readuntil(b"\r\n\r\n")
-            line, _, headers = head.partition(b"\r\n")
-            self.asked.append(line.decode())
-            await self._relay(line.decode(), headers, reader, writer)
-        writer.close()
-
-    async def _relay(
-        self, line: str, headers: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        if self._user is not None:
-            expected = b"basic " + base64.b64encode(self._user.encode()).lower()
-            if b"proxy-authorization: " + expected not in headers.lower():
-                writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-                return
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(HEAD_SECS):
+            head = await reader.readuntil(b"\r\n\r\n")
+        first, _, headers = head.partition(b"\r\n")
+        line = first.decode()
+        self.asked.append(line)
+        if self._user is not None and self._authorization() not in headers.lower():
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            return
         method, target, version = line.split(" ")
         authority = target if method == "CONNECT" else urlsplit(target).netloc
         port = self.goes_to.get(authority) or int(authority.rpartition(":")[2])
-        inner, outer = await asyncio.open_connection("127.0.0.1", port)
         if method == "CONNECT":
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        else:
-            path = target.partition("://")[2][len(authority) :]
-            # As RFC 9112 has it: the host is the one of the target, whatever the header says.
-            kept = [each for each in headers.split(b"\r\n") if not each.lower().startswith((b"host:", b"proxy-"))]
-            begin = f"{method} {path} {version}\r\nHost: {authority}\r\n".encode()
-            outer.write(begin + b"\r\n".join(kept))
-        self._writers.append(outer)
-        await asyncio.gather(_pump(reader, outer), _pump(inner, writer))
-        outer.close()
+            await self.relay(port, b"", reader, writer)
+            return
+        path = target.partition("://")[2][len(authority) :]
+        # As RFC 9112 has it: the host is the one of the target, whatever the header says.
+        kept = [each for each in headers.split(b"\r\n") if not each.lower().startswith(_REPLACED)]
+        begin = f"{method} {path} {version}\r\nHost: {authority}\r\nConnection: close\r\n".encode()
+        await self.relay(port, begin + b"\r\n".join(kept), reader, writer)
+
+    def _authorization(self) -> bytes:
+        assert self._user is not None
+        return b"proxy-authorization: basic " + base64.b64encode(self._user.encode()).lower()
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

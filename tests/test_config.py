@@ -208,12 +208,13 @@ EXAMPLES = {
     "s3_secret_access_key": "s3cret/with+signs=",
     "database_url": "postgresql://somebody:s3cret@host/portico",
     "webhook_proxy": "http://somebody:s3cret@host:3128",
+    "s3_proxy": "http://somebody:s3cret@host:3128",
 }
 
 
 def test_what_is_secret_is_marked_so() -> None:
     assert {"api_key", "webhook_private_key", "s3_secret_access_key"} <= set(SECRETS)
-    assert set(FROM_FILES) == {*SECRETS, "database_url", "webhook_proxy"}
+    assert set(FROM_FILES) == {*SECRETS, "database_url", "webhook_proxy", "s3_proxy"}
 
 
 @pytest.mark.parametrize("name", FROM_FILES)

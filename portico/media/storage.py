@@ -73,6 +73,10 @@ class S3Access:
     region: str | None = None
     access_key_id: str | None = None
     secret_access_key: str | None = None
+    virtual_hosted: bool = False
+    """Whether the bucket is named in the host (https://BUCKET.HOST/KEY) and not in the path."""
+    proxy: str | None = None
+    """http:// URL of a proxy that all requests go through."""
 
 
 def open_store(

@@ -26,6 +26,8 @@ SIGN_WITHIN = timedelta(seconds=2)
 """A signature may need credentials of the machine's role first, and whoever asks for a link holds up others."""
 CHECK_AGAIN_SECS = 10.0
 """A good answer counts for this long, so that whoever asks often does not write often."""
+_METADATA = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23"
+"""Where clouds hand out a machine's credentials: no proxy reaches these, and none should."""
 _PROBE = ".portico-writable"
 _ERROR_LENGTH_MAX = 300
 _S3_ERROR = re.compile(r"<Code>([^<]*)</Code>\s*(?:<Message>([^<]*)</Message>)?")
@@ -134,8 +136,10 @@ def _connect(
         # One request for one object is what every store knows that speaks as S3 does.
         "disable_bulk_delete": True,
     }
+    if access.virtual_hosted:
+        config["virtual_hosted_style_request"] = True
     if endpoint is not None:
-        config["endpoint"] = endpoint.rstrip("/")
+        config["endpoint"] = (_with_bucket(endpoint, bucket) if access.virtual_hosted else endpoint).rstrip("/")
     if access.region is not None:
         config["region"] = access.region
     if access.access_key_id is not None:
@@ -147,6 +151,9 @@ def _connect(
         "timeout": within,
         "allow_http": (endpoint or "").startswith("http://"),
     }
+    if access.proxy is not None:
+        client["proxy_url"] = access.proxy
+        client["proxy_excludes"] = _METADATA
     return obstore.store.S3Store(
         bucket,
         prefix=prefix or None,
@@ -155,6 +162,12 @@ def _connect(
         # For a part that was lost; what lasts longer is for the job, which comes again.
         retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=30)},
     )
+
+
+def _with_bucket(endpoint: str, bucket: str) -> str:
+    """The endpoint with the bucket in front of its host, unless it is there already."""
+    scheme, found, rest = endpoint.partition("://")
+    return endpoint if rest.startswith(f"{bucket}.") else f"{scheme}{found}{bucket}.{rest}"
 
 
 def _sentence(error: Exception) -> str:
