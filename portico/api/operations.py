@@ -23,6 +23,7 @@ GOOD_FOR_SECS = 1.0
 PATHS = frozenset(("/healthz", "/readyz", "/metrics"))
 """Not for pages of other origins."""
 _SENTENCES = {
+    "server": "The server is stopping.",
     "database": "The database does not answer.",
     "janus": "The media server is being restarted.",
     "media": "The media server has no ports or file descriptors left for another participant.",

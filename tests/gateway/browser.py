@@ -5,12 +5,11 @@ import contextlib
 import json
 import socket
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from uuid import uuid4
 
 import aiohttp
 
-from tests.servers import PorticoServer
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
     TEXTROOM,
@@ -39,10 +38,17 @@ class Refused(Exception):
         self.status = status
 
 
+class Reachable(Protocol):
+    """A server, or what is known of one."""
+
+    @property
+    def base_url(self) -> str: ...
+
+
 class SignalingBrowser:
     """One socket. `closed` is set, with the close code, when it ends."""
 
-    def __init__(self, server: PorticoServer, room_id: str, token: str, *, answers_pings: bool = True) -> None:
+    def __init__(self, server: Reachable, room_id: str, token: str, *, answers_pings: bool = True) -> None:
         self.url = f"{server.base_url.replace('http', 'ws')}/{room_id}/janus"
         self.room_id = room_id
         self.token = token

@@ -50,7 +50,7 @@ class Inside:
         return token
 
     async def browser(self, room_id: str, **settings: Any) -> SignalingBrowser:
-        return SignalingBrowser(self, room_id, await self.token(room_id, **settings))  # type: ignore[arg-type]
+        return SignalingBrowser(self, room_id, await self.token(room_id, **settings))
 
     def media(self, room_id: str) -> MediaRoom:
         """The numbers and the secret of a room that somebody is connected to."""

@@ -51,7 +51,7 @@ class Far:
 @contextlib.asynccontextmanager
 async def joined(far: Far, room: str, token: str) -> Any:
     """A participant with a data channel and a mixer that sends nothing: muted, as far as media goes."""
-    async with SignalingBrowser(far, room, token) as browser:  # type: ignore[arg-type]
+    async with SignalingBrowser(far, room, token) as browser:
         await browser.create()
         mixer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         text = await TextChannel(browser).__aenter__()

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from tests.gateway.browser import SignalingBrowser
 from tests.servers import PorticoServer
@@ -33,10 +33,17 @@ def handshake(room_id: str, *headers: str) -> bytes:
     return "\r\n".join([*lines, *headers, "", ""]).encode()
 
 
+class Listening(Protocol):
+    """A server, or what is known of one."""
+
+    @property
+    def port(self) -> int: ...
+
+
 class Raw:
     """A TCP connection to the server, as an async context."""
 
-    def __init__(self, server: PorticoServer, *, receive_buffer: int | None = None, source: str = "127.0.0.1") -> None:
+    def __init__(self, server: Listening, *, receive_buffer: int | None = None, source: str = "127.0.0.1") -> None:
         self._address = ("127.0.0.1", server.port)
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)  # what it sent, the server was sent
