@@ -153,7 +153,7 @@ async def _deliveries(settings: Settings, db: Database, keys: WebhookKeys, clock
         lambda: keys.current(clock()),
         clock=clock,
         retry_for=timedelta(hours=settings.webhook_retry_hours),
-        keep_for=timedelta(days=settings.webhook_log_days),
+        keep_for=timedelta(days=min(settings.webhook_log_days, settings.history_days or math.inf)),
     )
     await worker.start()
     try:

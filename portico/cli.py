@@ -14,6 +14,7 @@ import typer
 from portico import __version__, cli_listen, logs
 from portico.cli_keys import keys
 from portico.cli_options import add_setting_options
+from portico.cli_participants import participants
 from portico.cli_recordings import compositions, recordings
 from portico.cli_webhooks import webhooks
 from portico.config import Settings, SettingsError, load, unknown_variables
@@ -37,6 +38,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(recordings, name="recordings")
 app.add_typer(compositions, name="compositions")
+app.add_typer(participants, name="participants")
 
 
 def main() -> None:

@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     recording_days: float = Field(
         0, ge=0, le=36500, description="How long recordings and compositions are kept; 0 for ever."
     )
+    history_days: float = Field(
+        365, ge=0, le=36500, description="How long ended sessions and the audit log are kept; 0 for ever."
+    )
     recording_min_free_mb: int = Field(
         500, ge=0, description="Recording pauses while less than so many MB of the disk of DATA_DIR are free."
     )

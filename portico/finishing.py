@@ -89,7 +89,12 @@ async def finishing(
         DiskWatch(dumps.folder, on_disk_low, least_free_bytes=least_free),
         DumpCare(db, store, folder),
         runner,
-        Retention(db, keep_for=timedelta(days=settings.recording_days), clock=clock),
+        Retention(
+            db,
+            keep_for=timedelta(days=settings.recording_days),
+            history_for=timedelta(days=settings.history_days),
+            clock=clock,
+        ),
     ]
     async with AsyncExitStack() as running:
         for service in services:

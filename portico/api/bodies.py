@@ -127,6 +127,13 @@ REVOKE = Member(
     default=False,
     example=False,
 )
+KEEP_RECORDINGS = Member(
+    "keep_recordings",
+    "boolean",
+    "Whether the participant's recordings and the session's compositions stay.",
+    default=False,
+    example=False,
+)
 REFRESH = (
     _TOKEN_TTL,
     Member(

@@ -336,6 +336,7 @@ room_recordings = Table(
     UniqueConstraint("dump", "type"),
     Index("ix_room_recordings_account_id_created_at", "account_id", "created_at", "id"),
     Index("ix_room_recordings_session_id", "session_id"),
+    Index("ix_room_recordings_participant_id", "participant_id"),  # for deleting participants, and erasure
     Index(
         "ix_room_recordings_going_on",
         "participant_id",

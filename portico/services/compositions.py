@@ -163,6 +163,15 @@ def delete(tx: Transaction, account_id: str, composition_id: str, *, now: dateti
         recordings.hurry_compositions(tx, composition.session_id)  # an identical one may have waited for it
 
 
+def delete_of_session(tx: Transaction, session_id: str, *, now: datetime) -> int:
+    """Delete every composition of a session; how many. The room is locked by the caller."""
+    found = select(COMPOSITIONS.c.id, COMPOSITIONS.c.account_id).where(COMPOSITIONS.c.session_id == session_id)
+    compositions = tx.execute(found.order_by(COMPOSITIONS.c.id)).all()
+    for composition in compositions:
+        delete(tx, composition.account_id, composition.id, now=now)
+    return len(compositions)
+
+
 def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shared | None:
     """What to make, and the composition is processing; None while its session, or a recording of it, goes on.
 
@@ -301,7 +310,9 @@ def _shared(identical: Row[Any]) -> Shared:
 
 def _session(tx: Transaction, account_id: str, session_id: str | None) -> Row[Any] | None:
     ours = (SESSIONS.c.id == session_id) & (SESSIONS.c.account_id == account_id)
-    return None if session_id is None else tx.execute(select(SESSIONS).where(ours)).first()
+    # Held, so that the session is not forgotten (services/history.py) before what refers to it is written.
+    held = select(SESSIONS).where(ours).with_for_update(read=True, key_share=True)
+    return None if session_id is None else tx.execute(held).first()
 
 
 def _videos(tx: Transaction, session_id: str) -> set[str]:

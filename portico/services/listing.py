@@ -123,6 +123,12 @@ def retrieve_participant(tx: Transaction, account_id: str, participant_id: str) 
     return Participant(**row._mapping)
 
 
+def account_of_participant(tx: Transaction, participant_id: str) -> str | None:
+    """Whose participant it is."""
+    row = tx.execute(select(PARTICIPANTS.c.account_id).where(PARTICIPANTS.c.id == participant_id)).first()
+    return row.account_id if row else None
+
+
 def sessions_by_room(
     tx: Transaction, room_ids: Sequence[str], *, with_participants: bool
 ) -> dict[str, tuple[Session, ...]]:

@@ -184,6 +184,18 @@ def delete(tx: Transaction, account_id: str, recording_id: str, *, now: datetime
     hurry_compositions(tx, recording.session_id)
 
 
+def delete_of_participant(tx: Transaction, participant_id: str, *, now: datetime) -> int:
+    """Delete every recording of a participant, whatever its status; how many. The room is locked by the caller."""
+    theirs = select(RECORDINGS).where(RECORDINGS.c.participant_id == participant_id).order_by(RECORDINGS.c.id)
+    found: list[Row[Any]] = list(tx.execute(theirs.with_for_update()))
+    _delete(tx, found, now)
+    for recording in found:
+        jobs.cancel(tx, jobs.finish_recording_at(recording.dump), recording.id)
+    for session_id in {recording.session_id for recording in found}:
+        hurry_compositions(tx, session_id)
+    return len(found)
+
+
 def delete_page(
     tx: Transaction, account_id: str, page: Page, conditions: Sequence[Condition] = (), *, now: datetime
 ) -> int:

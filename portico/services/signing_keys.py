@@ -17,6 +17,10 @@ SETTLE = timedelta(seconds=2)
 """A new key signs only after this, so that by then every process accepts what it signs (worker/follow_keys.py)."""
 
 
+FORGOTTEN_AFTER = timedelta(days=7)
+"""A retired key is deleted by the next rotation after this; nothing that it signed is good for so long."""
+
+
 def ensure(tx: Transaction, purpose: str, now: datetime) -> None:
     """Make the key if the installation has none yet."""
     _insert(tx, purpose, now)
@@ -43,6 +47,7 @@ def rotate(tx: Transaction, purpose: str, *, now: datetime, void: bool) -> None:
         tx.execute(KEYS.delete().where(KEYS.c.purpose == purpose))
         _insert(tx, purpose, now)
         return
+    tx.execute(KEYS.delete().where(KEYS.c.purpose == purpose, KEYS.c.retired_at < now - FORGOTTEN_AFTER))
     current = (KEYS.c.purpose == purpose) & KEYS.c.retired_at.is_(None)
     tx.execute(KEYS.update().where(current).values(retired_at=now + SETTLE))
     _insert(tx, purpose, now + SETTLE)

@@ -1,4 +1,4 @@
-"""Deletes recordings and compositions that are older than an operator wants to keep them."""
+"""Deletes what is older than an operator wants to keep it: files of calls, and the history of sessions."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from portico.core.filters import Condition
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.db.outage import faults_logged
-from portico.services import compositions, recordings
+from portico.services import compositions, history, recordings
 
 log = structlog.get_logger()
 
@@ -25,15 +25,24 @@ AT_ONCE = 100
 class Retention:
     """One per process; several do no harm."""
 
-    def __init__(self, db: Database, *, keep_for: timedelta, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        keep_for: timedelta,
+        clock: Callable[[], datetime],
+        history_for: timedelta = timedelta(0),
+    ) -> None:
+        """`keep_for` is about recordings and compositions, `history_for` about all else; zero keeps for ever."""
         self._db = db
         self._keep_for = keep_for
+        self._history_for = history_for
         self._clock = clock
         self._loop: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to forget, unless all is kept for ever, which is what a `keep_for` of zero says."""
-        if self._keep_for > timedelta(0):
+        """Begin to forget, unless all is kept for ever."""
+        if max(self._keep_for, self._history_for) > timedelta(0):
             self._loop = asyncio.create_task(self._forget_for_ever())
 
     async def stop(self) -> None:
@@ -43,11 +52,17 @@ class Retention:
 
     async def _forget_for_ever(self) -> None:
         while True:
-            with faults_logged("deleting old files failed"):
-                forgotten = await forget(self._db, before=self._clock() - self._keep_for, now=self._clock())
-                if forgotten:
-                    log.info("old files deleted", number=forgotten)
+            with faults_logged("deleting what is old failed"):
+                await self.forget()
             await asyncio.sleep(EVERY_SECS)
+
+    async def forget(self) -> None:
+        """Delete everything that is old by now, in bounded steps."""
+        now = self._clock()
+        if self._keep_for and (files := await forget(self._db, before=now - self._keep_for, now=now)):
+            log.info("old files deleted", number=files)
+        if self._history_for and (rows := await forget_history(self._db, before=now - self._history_for)):
+            log.info("old history deleted", rows=rows)
 
 
 async def forget(db: Database, *, before: datetime, now: datetime) -> int:
@@ -61,6 +76,20 @@ async def forget(db: Database, *, before: datetime, now: datetime) -> int:
             number, more = await db.write(delete)
             forgotten += number
     while number := await db.write(partial(_delete_compositions, before=before, now=now)):
+        forgotten += number
+    return forgotten
+
+
+async def forget_history(db: Database, *, before: datetime) -> int:
+    """Delete sessions that ended before that, with their participants, and older entries of the audit log; rows."""
+    forgotten = 0
+    while ids := await db.read(partial(history.old_sessions, before=before)):
+        gone_before = forgotten
+        while number := await db.write(partial(history.forget_sessions, session_ids=ids, before=before)):
+            forgotten += number
+        if forgotten == gone_before:
+            break  # all of them are kept by something that came meanwhile
+    while number := await db.write(partial(history.forget_audit_events, before=before)):
         forgotten += number
     return forgotten
 

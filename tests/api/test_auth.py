@@ -107,6 +107,7 @@ def test_what_the_scopes_allow() -> None:
         "DELETE /room_recordings/{room_recording_id}",
         "POST /room_compositions",
         "DELETE /room_compositions/{room_composition_id}",
+        "POST /room_participants/{room_participant_id}/actions/erase",
     }
     without = {f"{method} {path[3:]}" for method, path, any_of in OPERATIONS if not any_of}
     assert without == {"POST /rooms/{room_id}/actions/refresh_client_token", "GET /public_key"}

@@ -42,6 +42,7 @@ BEYOND = {
     ("post", "/webhook_deliveries/actions/replay"),
     ("get", "/public_key"),
     ("get", "/audit_events"),
+    ("post", "/room_participants/{room_participant_id}/actions/erase"),
 }
 """Not in the specification of the Video API: two of another part of the hosted API, then ours."""
 

@@ -10,7 +10,7 @@ from portico.db.engine import Database, Transaction
 from portico.services import jobs
 from portico.worker.retention import Retention, forget
 from tests.factories import NOW, row, rows
-from tests.recorded import a_recording, somebody, started
+from tests.recorded import a_recording, over, somebody, started
 from tests.worker.outbox import WITHIN
 
 DAY = timedelta(days=1)
@@ -64,6 +64,20 @@ async def test_what_is_old_goes_with_its_files_and_nothing_else(database: Databa
     deletions = await database.read(partial(rows, table=schema.jobs, kind=jobs.DELETE_OBJECT))
     assert {each.subject.rpartition("/")[2].partition(".")[0] for each in deletions} == old
     assert await forget(database, before=NOW + DAY, now=NOW + 3 * DAY) == 0
+
+
+async def test_the_history_is_forgotten_when_it_is_old_and_not_with_the_setting_of_zero(database: Database) -> None:
+    def end_session(tx: Transaction) -> str:
+        person = somebody(tx)
+        over(tx, person.session_id, now=NOW)
+        return person.session_id
+
+    session_id = await database.write(end_session)
+    there = partial(rows, table=schema.room_sessions, id=session_id)
+    for history_for, later, left in ((timedelta(0), 9, 1), (2 * DAY, 1, 1), (2 * DAY, 3, 0)):
+        clock = partial(NOW.__add__, later * DAY)
+        await Retention(database, keep_for=timedelta(0), history_for=history_for, clock=clock).forget()
+        assert len(await database.read(there)) == left
 
 
 async def test_a_setting_of_zero_keeps_everything(database: Database) -> None:

@@ -1,0 +1,85 @@
+"""Erases the personal data of one participant wherever it is kept; that somebody was there remains."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from portico.core.errors import Fault, Invalid, NotFound
+from portico.core.events import ParticipantJoined, ParticipantLeft
+from portico.db import schema
+from portico.db.engine import Transaction
+from portico.services import compositions, recordings, sessions
+
+PARTICIPANTS = schema.room_participants
+TOKENS = schema.participant_tokens
+EVENTS = schema.events
+DELIVERIES = schema.webhook_deliveries
+ATTEMPTS = schema.webhook_attempts
+CLOCKS_DIFFER = timedelta(hours=1)
+"""Events are dated by the clock of the process that recorded them."""
+_WITH_CONTEXT = (ParticipantJoined.event_type, ParticipantLeft.event_type)
+
+
+def erase(
+    tx: Transaction, account_id: str | None, participant_id: str, *, keep_recordings: bool = False, now: datetime
+) -> None:
+    """Erase context and label of a participant, in the log of events and webhooks too, and what was recorded.
+
+    Recordings of the participant are deleted, and all compositions of the session, because they may show or let hear
+    the participant; with `keep_recordings` both stay. `account_id` is None on the command line. Raises NotFound, and
+    Invalid while the participant is in the session. Doing it again changes nothing.
+    """
+    participant = _locked(tx, account_id, participant_id)
+    if participant.left_at is None:
+        detail = "The participant is in the session: their data can be erased once they have left."
+        raise Invalid(Fault("10027", "Unprocessable Entity", detail))
+    if not keep_recordings:
+        recordings.delete_of_participant(tx, participant_id, now=now)
+        compositions.delete_of_session(tx, participant.session_id, now=now)
+    _erase_events(tx, participant)
+    _erase_deliveries(tx, participant)
+    tx.execute(TOKENS.delete().where(TOKENS.c.participant_id == participant_id))
+    erased = {"context": None, "label": None, "updated_at": max(now, participant.updated_at)}
+    tx.execute(PARTICIPANTS.update().where(PARTICIPANTS.c.id == participant_id).values(**erased))
+
+
+def _locked(tx: Transaction, account_id: str | None, participant_id: str) -> Row[Any]:
+    """The participant, after the room, as everything locks that changes one."""
+    this = PARTICIPANTS.c.id == participant_id
+    found = tx.execute(select(PARTICIPANTS.c.room_id, PARTICIPANTS.c.account_id).where(this)).first()
+    if found is None or account_id not in (None, found.account_id):
+        raise NotFound
+    sessions.lock_room(tx, found.room_id)
+    return tx.execute(select(PARTICIPANTS).where(this)).one()
+
+
+def _erase_events(tx: Transaction, participant: Row[Any]) -> None:
+    about = EVENTS.c.payload["participant_id"].as_string() == participant.id
+    named = EVENTS.c.event_type.in_(_WITH_CONTEXT) & (EVENTS.c.room_id == participant.room_id)
+    found = select(EVENTS.c.seq, EVENTS.c.payload).where(named, *_during(EVENTS.c.occurred_at, participant), about)
+    for event in tx.execute(found).all():
+        erased = {**event.payload, "context": None}
+        tx.execute(EVENTS.update().where(EVENTS.c.seq == event.seq).values(payload=erased))
+
+
+def _erase_deliveries(tx: Transaction, participant: Row[Any]) -> None:
+    """What was sent, or is still to be sent, and what receivers answered, who may have repeated it."""
+    named = DELIVERIES.c.event_type.in_(_WITH_CONTEXT) & (DELIVERIES.c.room_id == participant.room_id)
+    about = DELIVERIES.c.data.contains(participant.id, autoescape=True)
+    during = _during(DELIVERIES.c.created_at, participant)
+    account = DELIVERIES.c.account_id == participant.account_id  # for the index
+    found = select(DELIVERIES.c.id, DELIVERIES.c.data).where(account, named, *during, about)
+    for delivery in tx.execute(found).all():
+        data = json.loads(delivery.data)
+        data["payload"]["context"] = None
+        text = json.dumps(data, separators=(",", ":"))
+        tx.execute(DELIVERIES.update().where(DELIVERIES.c.id == delivery.id).values(data=text))
+        answers = ATTEMPTS.update().where(ATTEMPTS.c.delivery_id == delivery.id)
+        tx.execute(answers.values(response_body="", response_headers={}))
+
+
+def _during(instant: Any, participant: Row[Any]) -> list[Any]:
+    """Between joining and leaving, on any clock of ours."""
+    return [instant >= participant.joined_at - CLOCKS_DIFFER, instant <= participant.left_at + CLOCKS_DIFFER]

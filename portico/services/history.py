@@ -1,0 +1,51 @@
+"""Forgets what is over for long: ended sessions with their participants, and old entries of the audit log."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, exists, select
+
+from portico.db import schema
+from portico.db.engine import Transaction
+
+SESSIONS = schema.room_sessions
+PARTICIPANTS = schema.room_participants
+TOKENS = schema.participant_tokens
+AUDIT = schema.audit_events
+SESSIONS_AT_ONCE = 100
+ROWS_AT_ONCE = 500
+"""In one transaction: on SQLite all other writes wait for it."""
+
+
+def old_sessions(tx: Transaction, *, before: datetime, limit: int = SESSIONS_AT_ONCE) -> list[str]:
+    """Sessions that ended before that, of which no recording and no composition is left; the oldest first."""
+    chosen = select(SESSIONS.c.id).where(*_is_forgettable(before)).order_by(SESSIONS.c.ended_at).limit(limit)
+    return [row.id for row in tx.execute(chosen)]
+
+
+def forget_sessions(tx: Transaction, session_ids: Sequence[str], *, before: datetime, limit: int = ROWS_AT_ONCE) -> int:
+    """Delete up to `limit` participants of these sessions, and the sessions once they have none; how many rows went.
+
+    Call again until it returns 0. A session that is not to be forgotten any more stays: somebody asked for a
+    composition of it meanwhile.
+    """
+    still = select(SESSIONS.c.id).where(SESSIONS.c.id.in_(session_ids), *_is_forgettable(before))
+    ids = [row.id for row in tx.execute(still.order_by(SESSIONS.c.id).with_for_update())]
+    found = tx.execute(select(PARTICIPANTS.c.id).where(PARTICIPANTS.c.session_id.in_(ids)).limit(limit))
+    people = [row.id for row in found]
+    if people:
+        tx.execute(TOKENS.delete().where(TOKENS.c.participant_id.in_(people)))
+        return tx.execute(PARTICIPANTS.delete().where(PARTICIPANTS.c.id.in_(people))).rowcount
+    return tx.execute(SESSIONS.delete().where(SESSIONS.c.id.in_(ids))).rowcount
+
+
+def forget_audit_events(tx: Transaction, *, before: datetime, limit: int = ROWS_AT_ONCE) -> int:
+    """Delete up to `limit` entries of the audit log that are older than that; how many. Call again until it is 0."""
+    old = select(AUDIT.c.id).where(AUDIT.c.created_at < before).order_by(AUDIT.c.created_at).limit(limit)
+    return tx.execute(AUDIT.delete().where(AUDIT.c.id.in_([row.id for row in tx.execute(old)]))).rowcount
+
+
+def _is_forgettable(before: datetime) -> list[ColumnElement[bool]]:
+    kept_by = (schema.room_recordings, schema.room_compositions)
+    is_over = [~SESSIONS.c.active, SESSIONS.c.ended_at < before]
+    return [*is_over, *(~exists().where(table.c.session_id == SESSIONS.c.id) for table in kept_by)]

@@ -1,0 +1,139 @@
+"""Erasing one participant: what they said of themselves is nowhere any more, and that somebody was there remains."""
+
+import json
+from datetime import timedelta
+from functools import partial
+from uuid import uuid4
+
+import pytest
+
+from portico.core.errors import Invalid, NotFound
+from portico.db import schema
+from portico.db.engine import Database, Transaction
+from portico.services import compositions, erasure, jobs, webhooks
+from portico.services.participants import Joined
+from tests.factories import NOW, a_participant, an_account, facts, row, rows
+from tests.recorded import a_recording, gone, over, somebody, started
+
+LATER = NOW + timedelta(hours=2)
+SECRET = "Alice Pleasance Liddell"
+"""In a form that JSON spells as it is, so that it would be found."""
+
+
+def two_people(tx: Transaction) -> tuple[Joined, Joined]:
+    """Alice, who said who she is and has left, and somebody else in the same session with as much to say."""
+    other = somebody(tx)
+    alice = a_participant(tx, other.room_id, context=json.dumps({"name": SECRET}))
+    this = schema.room_participants.c.id == alice.participant_id
+    tx.execute(schema.room_participants.update().where(this).values(label=SECRET))
+    bob = schema.room_participants.c.id == other.participant_id
+    tx.execute(schema.room_participants.update().where(bob).values(context="Bob", label="Bob"))
+    tx.execute(schema.participant_tokens.insert().values(participant_id=alice.participant_id, family="f" * 18))
+    for delivery in rows(tx, webhooks.DELIVERIES):
+        if alice.participant_id in delivery.data:
+            echo(tx, delivery.id)
+    gone(tx, alice.participant_id, now=LATER)
+    return alice, other
+
+
+def echo(tx: Transaction, delivery_id: str) -> None:
+    """A receiver answers with what it was told."""
+    webhooks.record_attempt(
+        tx,
+        delivery_id,
+        number=1,
+        url="http://127.0.0.1:1/hook",
+        started_at=NOW,
+        finished_at=NOW,
+        delivered=True,
+        status_code=200,
+        error=None,
+        request_headers={},
+        response_headers={"x-echo": SECRET},
+        response_body=SECRET,
+    )
+
+
+def everything(tx: Transaction) -> str:
+    """All rows of all tables, as text."""
+    return repr([tuple(each) for table in schema.metadata.sorted_tables for each in rows(tx, table)])
+
+
+def other_rows(tx: Transaction, participant_id: str) -> dict[str, list[str]]:
+    """What there is of everybody else."""
+    tables = (schema.room_participants, schema.room_sessions, schema.rooms, schema.room_recordings)
+    return {
+        table.name: [repr(tuple(each)) for each in rows(tx, table) if participant_id not in repr(tuple(each))]
+        for table in tables
+    }
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["recordings go", "recordings stay"])
+async def test_nothing_of_what_a_participant_said_is_left_anywhere(database: Database, keep: bool) -> None:
+    def check(tx: Transaction) -> None:
+        alice, _ = two_people(tx)
+        assert everything(tx).count(SECRET) >= 6, "row, label, events, deliveries, answers"
+        before = other_rows(tx, alice.participant_id)
+        erase = partial(erasure.erase, tx, an_account(tx), alice.participant_id, keep_recordings=keep, now=LATER)
+        for _ in range(2):
+            erase()
+        assert SECRET not in everything(tx)
+        assert other_rows(tx, alice.participant_id) == before
+        left = row(tx, schema.room_participants, alice.participant_id)
+        assert (left.context, left.label, left.joined_at, left.left_at) == (None, None, NOW, LATER)
+        told = [payload for name, payload in facts(tx, alice.room_id) if name == "participant.left"]
+        assert (told[-1]["participant_id"], told[-1]["context"]) == (alice.participant_id, None)
+        assert told[-1]["duration_secs"] == 7200
+        sent = [json.loads(each.data) for each in rows(tx, webhooks.DELIVERIES, room_id=alice.room_id)]
+        assert [each["payload"] for each in sent] == [payload for _, payload in facts(tx, alice.room_id)]
+
+    await database.write(check)
+
+
+async def test_what_was_recorded_of_them_goes_and_what_was_of_others_stays(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        alice, other = two_people(tx)
+        theirs = a_recording(tx, other.participant_id, now=LATER)
+        bob = a_participant(tx, alice.room_id, now=LATER)
+        mine = [a_recording(tx, bob.participant_id, kind, now=LATER) for kind in ("video", "audio")]
+        unfinished = started(tx, bob.participant_id, now=LATER)
+        gone(tx, bob.participant_id, now=LATER)
+        make = partial(compositions.create, regions_max=16, sound_by_default=True, now=LATER)
+        made = make(tx, an_account(tx), {"session_id": alice.session_id}).id
+        over(tx, alice.session_id, now=LATER)
+        erasure.erase(tx, an_account(tx), bob.participant_id, now=LATER)
+        assert [each.id for each in rows(tx, schema.room_recordings) if each.started_at] == [theirs]
+        assert rows(tx, schema.room_compositions) == []
+        files = {each.subject for each in rows(tx, schema.jobs, kind=jobs.DELETE_OBJECT)}
+        assert {name.rpartition("/")[2].partition(".")[0] for name in files} == set(mine)
+        assert [each for each in rows(tx, schema.jobs) if each.subject == unfinished] == []
+        assert made
+
+    await database.write(check)
+
+
+async def test_recordings_and_compositions_can_be_kept(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        person = somebody(tx)
+        recording_id = a_recording(tx, person.participant_id)
+        over(tx, person.session_id, now=LATER)
+        make = partial(compositions.create, regions_max=16, sound_by_default=True, now=LATER)
+        made = make(tx, an_account(tx), {"session_id": person.session_id}).id
+        erasure.erase(tx, None, person.participant_id, keep_recordings=True, now=LATER)
+        assert row(tx, schema.room_recordings, recording_id) and row(tx, schema.room_compositions, made)
+
+    await database.write(check)
+
+
+async def test_who_is_there_or_is_not_ones_own_cannot_be_erased(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        person = a_participant(tx, somebody(tx).room_id, context=SECRET)
+        with pytest.raises(Invalid, match="once they have left"):
+            erasure.erase(tx, an_account(tx), person.participant_id, now=LATER)
+        gone(tx, person.participant_id, now=LATER)
+        for account_id, participant_id in ((an_account(tx, "other"), person.participant_id), (None, str(uuid4()))):
+            with pytest.raises(NotFound):
+                erasure.erase(tx, account_id, participant_id, now=LATER)
+        assert row(tx, schema.room_participants, person.participant_id).context == SECRET
+
+    await database.write(check)
