@@ -129,6 +129,7 @@ async def _gateway(
             token_expiry=settings.token_expiry,
             dumps=dumps_in(settings.data_dir),
             descriptors_are_short=connections.descriptors.are_short,
+            join_limit=settings.join_limit,
             side=side,
         )
         await node.start()
@@ -244,7 +245,7 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
         )
     )
     app.include_router(pages.router())
-    app.include_router(invitations.router(parts.db, parts.keys, parts.clock))
+    app.include_router(invitations.router(parts.db, parts.keys, parts.clock, settings.join_limit))
     app.include_router(files.router(parts.db, parts.storage.store, parts.storage.link_keys, parts.clock))
     app.router.routes.append(WebSocketRoute("/{room_id}/janus", parts.gateway))
     return app

@@ -147,6 +147,10 @@ class Settings(BaseSettings):
     compositions_at_once: int | None = Field(
         None, ge=1, le=256, description="Films made at once; one per core if unset."
     )
+    join_limit: Annotated[Limit, NoDecode, BeforeValidator(values.rate_limit)] = Field(
+        Limit(600, 3600),
+        description="Joins that each token, and each address into each room, may make: 600/h, 20/m or 5/s.",
+    )
     rate_limit: Annotated[Limit | None, NoDecode, BeforeValidator(values.rate_limit)] = Field(
         None, description="Requests that each account may make: 20/s, 600/m or 10000/h; any number if unset."
     )

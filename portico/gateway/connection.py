@@ -413,6 +413,12 @@ class Connection:
         self._end_in((instant - now + TOKEN_LEEWAY).total_seconds(), expire)
 
     async def _admit(self, wanted: Admit) -> list[Effect]:
+        assert self._claims is not None, "before a token was accepted nobody is admitted"
+        source = self._room_id, self._claims.family, "" if self._socket is None else self._socket.address
+        if wait := self._around.join_limit.wait_secs(*source):
+            reason = f"Too many joins with this token, or from this address: try again in {wait} s."
+            self._log.info("join refused", participant_id=wanted.participant_id, reason=reason)
+            return self._dialect.refused(429, reason, CloseCode.UNAVAILABLE)
         try:
             try:
                 joined = await self._join(wanted)
@@ -427,6 +433,7 @@ class Connection:
             return self._dialect.refused(403, str(refused), _REFUSALS.get(type(refused), CloseCode.REFUSED))
         except Busy as busy:
             return self._dialect.refused(503, str(busy), CloseCode.UNAVAILABLE)
+        self._around.join_limit.count(*source)
         self._end_joining()
         self._around.registry.admitted(joined.participant_id, self)
         if joined.recorded:

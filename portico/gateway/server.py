@@ -15,11 +15,13 @@ import aiohttp
 import structlog
 
 from portico.core.errors import DatabaseUnavailable
+from portico.core.rate import Limit
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
 from portico.db.side_loop import SideLoop
 from portico.gateway.browser import Receive, Send
 from portico.gateway.connection import SUBPROTOCOL, Connection
+from portico.gateway.join_limit import JOINS, JoinLimit
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.known_rooms import KnownRooms
 from portico.gateway.lease import BEAT_SECS, Observed
@@ -64,10 +66,12 @@ class Gateway:
         dumps: Dumps,
         descriptors_are_short: Callable[[], bool],
         side: SideLoop,
+        join_limit: Limit = JOINS,
     ) -> None:
         self._db = db
         self._rooms = KnownRooms(db)
         self.joining = JoiningSockets()
+        self._join_limit = JoinLimit(join_limit)
         self._descriptors_are_short = descriptors_are_short
         self._side = side
         self._beside = db.beside()
@@ -104,6 +108,7 @@ class Gateway:
             self._clock,
             self._grace,
             self.joining,
+            self._join_limit,
             self._descriptors_are_short,
         )
         await self._sweep()  # before anybody can join: a session that was empty long ago must not go on

@@ -8,6 +8,7 @@ from typing import Literal
 import aiohttp
 
 from portico.db.engine import Database
+from portico.gateway.join_limit import JoinLimit
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.registry import Registry
 from portico.media.janus_node import JanusNode
@@ -29,5 +30,6 @@ class Surroundings:
     clock: Callable[[], datetime]
     grace: timedelta
     joining: JoiningSockets
+    join_limit: JoinLimit
     descriptors_are_short: Callable[[], bool]
     """Whether one more socket to Janus would take a descriptor that is kept for something else."""

@@ -25,7 +25,7 @@ class CloseCode(IntEnum):
     MEDIA_LOST = 4003  # Janus or the browser's path to it was lost: rejoin now
     ROOM_FULL = 4004  # status_code 403 was sent before
     TOKEN_REFUSED = 4005  # status_code 401 or 403 was sent before: another token is needed
-    UNAVAILABLE = 4006  # status_code 503 was sent before: rejoin in a moment
+    UNAVAILABLE = 4006  # status_code 503 or 429 was sent before: rejoin in a moment
 
 
 @dataclass(frozen=True, slots=True)

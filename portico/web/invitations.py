@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -12,7 +13,9 @@ from fastapi import APIRouter, Request
 from sqlalchemy import select
 from starlette.requests import ClientDisconnect
 
-from portico.core.errors import NotFound
+from portico.core.addresses import network
+from portico.core.errors import NotFound, TooManyRequests
+from portico.core.rate import Buckets, Limit
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import tokens
@@ -21,18 +24,40 @@ from portico.services.tokens import ClientToken, TokenKeys
 BODY_MAX = 1024
 """Bytes. Anybody may ask, so nobody gets to fill our memory."""
 BODY_SECS = 5
+UUID_LENGTH = 36
+ASKING_MAX = 10_000
+"""Pairs of room and address whose requests are remembered; those longest silent are forgotten."""
 
 
-def router(db: Database, keys: TokenKeys, clock: Callable[[], datetime]) -> APIRouter:
-    """POST /meet/{room_id}/token, for the meeting page."""
+def router(
+    db: Database,
+    keys: TokenKeys,
+    clock: Callable[[], datetime],
+    limit: Limit,
+    monotonic: Callable[[], int] = time.monotonic_ns,
+) -> APIRouter:
+    """POST /meet/{room_id}/token, for the meeting page.
+
+    `limit` says how many tokens each address gets for each room, and how often each may be wrong.
+    """
     invitations = APIRouter(include_in_schema=False)
+    given, wrong = Buckets(limit, ASKING_MAX), Buckets(limit, ASKING_MAX)
 
     @invitations.post("/meet/{room_id}/token", status_code=201)
     async def redeem(room_id: str, request: Request) -> dict[str, Any]:
         """Tokens and what the lobby shows of the room; 404 for a wrong link and for a room that is gone."""
-        invitation = await _invitation(request)
-        redeem = partial(_redeem, keys=keys, room_id=room_id, invitation=invitation, now=clock())
-        token, room = await db.read(redeem)
+        source = network(request.client.host if request.client else "")
+        for_room = f"{room_id[:UUID_LENGTH]} {source}"
+        if wait := max(given.wait_secs(for_room, monotonic()), wrong.wait_secs(source, monotonic())):
+            raise TooManyRequests(wait, "Tokens for meetings were asked for too often from this address")
+        try:
+            invitation = await _invitation(request)
+            redeem = partial(_redeem, keys=keys, room_id=room_id, invitation=invitation, now=clock())
+            token, room = await db.read(redeem)
+        except NotFound:
+            wrong.take(source, monotonic())
+            raise
+        given.take(for_room, monotonic())
         assert token.refresh_token_expires_at is not None
         return {
             "data": {

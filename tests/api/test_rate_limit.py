@@ -108,7 +108,7 @@ async def test_other_paths_are_never_limited(limited: World, path: str) -> None:
 
 
 async def test_holders_of_meeting_links_share_the_limit_of_their_address(limited: World) -> None:
-    limited.app.include_router(invitations.router(limited.db, limited.keys, limited.clock))
+    limited.app.include_router(invitations.router(limited.db, limited.keys, limited.clock, THREE))
     room = await limited.room()
     path, invite = f"/meet/{room['id']}/token", tokens.invite(limited.keys, room["id"])
     good = await limited.nobody.post(path, json={"invite": invite})

@@ -1,0 +1,112 @@
+"""Joins of one token, and of one address into one room, are limited; whoever waited may join again."""
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from portico.core.rate import SECOND_NS, Limit
+from portico.gateway.join_limit import JoinLimit
+from portico.signaling.effects import CloseCode
+from tests.gateway.browser import Refused
+from tests.gateway.conftest import Rooms
+from tests.servers import PorticoServer
+
+ROOM, OTHER_ROOM = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0", "7d949cff-e29e-4439-9c81-2fab619422a1"
+
+
+class Clock:
+    """Nanoseconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.now = 10**15
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def test_a_token_is_limited_wherever_it_is_shown() -> None:
+    clock = Clock()
+    limit = JoinLimit(Limit(2, 60), clock)
+    for number in range(2):
+        assert limit.wait_secs(ROOM, "family", f"192.0.2.{number}") == 0
+        limit.count(ROOM, "family", f"192.0.2.{number}")
+    assert limit.wait_secs(ROOM, "family", "192.0.2.9") == 30
+    assert limit.wait_secs(ROOM, "other", "192.0.2.9") == 0
+    clock.now += 30 * SECOND_NS
+    assert limit.wait_secs(ROOM, "family", "192.0.2.9") == 0
+
+
+def test_an_address_is_limited_in_each_room_whatever_tokens_it_shows() -> None:
+    limit = JoinLimit(Limit(2, 60), Clock())
+    for number in range(2):
+        limit.count(ROOM, f"family-{number}", f"2001:db8::{number}")
+    assert limit.wait_secs(ROOM, "another", "2001:db8::99") == 30, "one network"
+    assert limit.wait_secs(ROOM, "another", "2001:db8:0:1::99") == 0
+    assert limit.wait_secs(OTHER_ROOM, "another", "2001:db8::99") == 0
+
+
+def test_asking_counts_nothing() -> None:
+    limit = JoinLimit(Limit(1, 60), Clock())
+    assert [limit.wait_secs(ROOM, "family", "192.0.2.1") for _ in range(3)] == [0, 0, 0]
+
+
+# In a running server.
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
+    """A server that lets each token, and each address into each room, join three times an hour."""
+    with PorticoServer(tmp_path_factory.mktemp("limited") / "data", JOIN_LIMIT="3/h") as server:
+        yield Rooms(server)
+
+
+async def test_who_joins_too_often_is_refused_in_words_and_nobody_elsewhere(limited: Rooms) -> None:
+    room, elsewhere = limited.create(), limited.create(max_participants=2)
+    token = limited.token(room)
+    for _ in range(3):
+        async with limited.browser(room, token=token) as anna:
+            await anna.join()
+    for shown in (token, limited.token(room)):
+        async with limited.browser(room, token=shown) as ben:
+            with pytest.raises(Refused, match=r"Too many joins.* try again in \d+ s") as refused:
+                await ben.join()
+            assert refused.value.status == 429
+            await asyncio.wait_for(ben.closed.wait(), 30)
+            assert ben.close_code == CloseCode.UNAVAILABLE
+    assert len(limited.participants(room)) == 3, "a refused join leaves nothing behind"
+    async with limited.browser(elsewhere) as anna, limited.browser(elsewhere) as ben:
+        await anna.join()
+        await ben.join()
+        for _ in range(4):  # refused because the room is full, which counts nothing
+            async with limited.browser(elsewhere) as carl:
+                with pytest.raises(Refused, match="full"):
+                    await carl.join()
+    async with limited.browser(elsewhere) as carl:
+        await carl.join()
+
+
+def test_the_holder_of_a_meeting_link_gets_so_many_tokens(limited: Rooms) -> None:
+    meeting = next(line for line in limited.server.log.splitlines() if "/meet/" in line).split()[-1]
+    room, _, invite = meeting.rpartition("/meet/")[2].partition("#")
+    assert [knock(limited, room, invite)[0] for _ in range(4)] == [201, 201, 201, 429]
+    status, answer, retry_after = knock(limited, room, invite)
+    assert (status, answer["errors"][0]["code"]) == (429, "10011")
+    assert 0 < int(retry_after) <= 1200
+    assert [knock(limited, str(uuid4()), "wrong")[0] for _ in range(4)] == [404, 404, 404, 429], "in any room"
+
+
+def knock(rooms: Rooms, room: str, invite: str) -> tuple[int, Any, str]:
+    """Status, body and Retry-After of asking for a token."""
+    url = f"{rooms.server.base_url}/meet/{room}/token"
+    request = urllib.request.Request(url, json.dumps({"invite": invite}).encode(), method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer), ""
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, json.load(refusal), refusal.headers.get("retry-after", "")
