@@ -88,9 +88,20 @@ def _navigation(groups: dict[str, list[tuple[str, str, dict[str, Any]]]]) -> str
     return f"<nav aria-label=Operations>{''.join(links)}</nav>"
 
 
+def _needed(operation: dict[str, Any]) -> str:
+    """That no key is needed, or the scopes any of which lets a key call the operation."""
+    security = operation.get("security")
+    if security is None:
+        return ""
+    if not security:
+        return '<span class=note title="Send no API key">no key needed</span>'
+    scopes = " or ".join(scope for each in security for scope in each["bearerAuth"])
+    return f'<span class=note title="A key with scopes needs one of these">scope {escape(scopes)}</span>'
+
+
 def _operation(document: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> str:
     status, answer = next((code, what) for code, what in operation["responses"].items() if code < "3")
-    public = '<span class=note title="Send no API key">no key needed</span>' if operation.get("security") == [] else ""
+    needed = _needed(operation)
     left = [
         f"<p>{_prose(operation.get('description', ''))}</p>",
         _parameters("Path", operation, "path"),
@@ -107,7 +118,7 @@ def _operation(document: dict[str, Any], method: str, path: str, operation: dict
     else:
         right.append(_sample(f"Answer {status}", "(no content)"))
     return (
-        f'<article id="{operation["operationId"]}"><h3>{escape(operation["summary"])}{public}</h3>'
+        f'<article id="{operation["operationId"]}"><h3>{escape(operation["summary"])}{needed}</h3>'
         f'<p class=path><b class="{method}">{method}</b><code>{escape(path)}</code></p>'
         f"<div class=columns><div>{''.join(left)}</div><div>{''.join(right)}</div></div></article>"
     )
