@@ -134,8 +134,9 @@ class Dialect:
             return []
         match liveness.judge(self._wire.handles.get(handle_id)):
             case Verdict.IDLE:
-                unpublish = self._wire.own_requests([(handle_id, {"request": "unpublish"})])
-                return [Trouble("A stream without media is unpublished."), *unpublish]
+                # Not `unpublish`, which the VideoRoom refuses as long as ICE and DTLS are not done.
+                hangup = self._wire.own_request("hangup", handle_id=handle_id)
+                return [Trouble("A stream without media is unpublished."), hangup]
             case Verdict.LOST:
                 return self._close(CloseCode.MEDIA_LOST, "No media connection came about.")
         return []

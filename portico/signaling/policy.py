@@ -4,6 +4,7 @@ Room numbers, ids, secrets, file names and recording switches are ours: a member
 A request that is not listed here is refused.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -20,6 +21,9 @@ BITRATE_MAX = 10_000_000
 SDP_LENGTH_MAX = 128 * 1024
 _ID_MAX = 2**53
 """Ids are JSON integers that JavaScript holds exactly."""
+
+
+_DATA_CHANNEL = re.compile(r"^m=application", re.MULTILINE | re.IGNORECASE)
 
 
 class Role(StrEnum):
@@ -99,6 +103,9 @@ def jsep(value: object, allowed: Allowed) -> dict[str, Any] | None:
         case _ if (allowed.role, allowed.body["request"]) not in _NEGOTIATING:
             raise Refused(f"no jsep belongs to the request {allowed.body['request']} here")
         case {"type": "offer" | "answer" as kind, "sdp": str(sdp)} if len(sdp) <= SDP_LENGTH_MAX:
+            if allowed.role is not Role.TEXT and _DATA_CHANNEL.search(sdp):
+                # The VideoRoom relays data as well: messages of somebody who may not send any, past the TextRoom.
+                raise Refused("a data channel belongs to the TextRoom alone")
             return {"type": kind, "sdp": sdp}
     raise Refused("jsep must be an offer or an answer")
 

@@ -1,5 +1,6 @@
 """What is left of Janus' ports and descriptors shows at /readyz and /metrics."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -13,8 +14,11 @@ from typing import Any
 import pytest
 
 from portico.media.janus_capacity import JOIN_PORTS, Capacity
-from tests.gateway.conftest import Rooms
+from portico.signaling.liveness import PUBLISH_SECS
+from tests.gateway.conftest import Rooms, until
+from tests.gateway.fuzzer import recorded_requests
 from tests.servers import PorticoServer
+from tests.signaling.conversation import VIDEOROOM, stream_display
 
 PORTS = 40
 
@@ -82,6 +86,23 @@ def test_without_ports_for_a_join_the_server_is_not_ready(
         assert rooms.figure("portico_janus_ports_used") > PORTS - JOIN_PORTS
         assert "widen PORTICO_RTP_PORTS" in server.log
     becomes(server, 200)
+
+
+async def test_the_ports_of_a_stream_of_which_nothing_comes_are_given_back(server: PorticoServer, rooms: Rooms) -> None:
+    room = rooms.create()
+    offers = (one["jsep"] for one in recorded_requests() if one.get("jsep", {}).get("type") == "offer")
+    offer = next(one for one in offers if "m=video" in one["sdp"])
+    async with rooms.browser(room) as anna:
+        await anna.join()
+        idle = await asyncio.to_thread(rooms.figure, "portico_janus_ports_used")
+        handle = await anna.attach(VIDEOROOM)
+        body = {"request": "join", "ptype": "publisher", "display": stream_display("self", anna.participant_id)}
+        await anna.request(handle, body)
+        answer = await anna.ask("message", handle_id=handle, body={"request": "configure"}, jsep=offer)
+        assert answer["plugindata"]["data"]["configured"] == "ok"
+        await until(lambda: rooms.figure("portico_janus_ports_used") > idle, 5)
+        await until(lambda: rooms.figure("portico_janus_ports_used") == idle, PUBLISH_SECS + 10)
+        assert not anna.closed.is_set()
 
 
 @pytest.mark.parametrize(

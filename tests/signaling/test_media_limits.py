@@ -89,10 +89,10 @@ def test_a_stream_of_which_nothing_comes_is_unpublished(came: bool) -> None:
         talk.hear(janus="media", sender=handle, mid="0", type="audio", receiving=True)
         talk.hear(janus="media", sender=handle, mid="0", type="audio", receiving=False)  # silence is not loss
     effects = talk.dialect.media_due(handle)
-    assert [one["body"] for one in to_janus(effects)] == ([] if came else [{"request": "unpublish"}])
+    assert [one["janus"] for one in to_janus(effects)] == ([] if came else ["hangup"])
     assert closes(effects) is None
     if not came:
-        assert Unpublished(handle) in talk.hear(janus="hangup", sender=handle, reason="Close PC")
+        assert Unpublished(handle) in talk.hear(janus="hangup", sender=handle, reason="Janus API")
 
 
 def text(talk: Conversation) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -134,6 +134,14 @@ def test_a_path_that_is_lost_ends_the_connection_whatever_it_carried(role: Any, 
     assert closes(effects) is (CloseCode.MEDIA_LOST if ends else None)
     if not ends:
         assert talk.dialect.media_due(handle) == []  # it was closed, so nothing is expected of it
+
+
+@pytest.mark.parametrize("role", [subscriber, mixer, text])
+def test_data_channels_are_for_the_text_room(role: Any) -> None:
+    talk = Conversation().join()
+    handle, body, jsep = role(talk)
+    sdp = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+    assert refusal(talk.ask(handle, body, jsep={**jsep, "sdp": sdp})) == (None if role is text else 403)
 
 
 def test_without_publishing_there_is_still_a_mixer_to_watch() -> None:
