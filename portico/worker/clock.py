@@ -66,11 +66,24 @@ class ClockKeeper:
         if behind is None:
             return
         if abs(behind) >= clock_rows.TOLERANCE:
-            log.warning("clock was set", by_secs=round(behind.total_seconds(), 1))
-            step = partial(clock_rows.step, by=behind, known=self._known)
-            self._known = await self._db.write(step)
-        if abs(behind) >= DRIFT:
+            await self._step(behind)
+        elif abs(behind) >= DRIFT:
             self._clock.set(behind)
+
+    async def _step(self, by: timedelta) -> None:
+        """Move what is due and set the clock; in between, what is due may look late and never early."""
+        log.warning("clock was set", by_secs=round(by.total_seconds(), 1))
+        step = partial(clock_rows.step, by=by, known=self._known)
+        if by > timedelta(0):
+            self._known = await self._db.write(step)
+            self._clock.set(by)
+            return
+        self._clock.set(by)
+        try:
+            self._known = await self._db.write(step)
+        except Exception:
+            self._clock.set(-by)  # nothing was moved: it is noticed again
+            raise
 
 
 def _behind(tx: Transaction, clock: Clock) -> timedelta | None:
