@@ -24,6 +24,7 @@ _ENDINGS = {
     "session_ended": (CloseCode.SESSION_ENDED, "The session was ended."),
     "room_deleted": (CloseCode.SESSION_ENDED, "The room was deleted."),
 }
+_MEDIA_LOST = (CloseCode.MEDIA_LOST, "The media server was lost.")
 _GONE = (CloseCode.TIMED_OUT, "The participant is not in the room any more.")
 _NUMBER_MAX = 2**53 - 1
 """Ids cross JavaScript, whose integers end here."""
@@ -86,6 +87,8 @@ class Registry:
     def __init__(self, node: JanusNode, dumps: Dumps) -> None:
         self._node = node
         self.dumps = dumps
+        self.media_is_lost = False
+        """While the sessions of a lost Janus are being ended."""
         self.room_on_disk = True
         """For recordings, which pause without it."""
         self._rooms: dict[str, _Occupied] = {}
@@ -148,7 +151,7 @@ class Registry:
             if fact.left_reason == "kicked":
                 member.kick()
             else:
-                member.close(*_ENDINGS.get(str(fact.left_reason), _GONE))
+                member.close(*(_MEDIA_LOST if self.media_is_lost else _ENDINGS.get(str(fact.left_reason), _GONE)))
 
     def open_rooms(self) -> list[tuple[MediaRoom, list[Member]]]:
         """The rooms that exist in Janus now, and who is connected to each."""

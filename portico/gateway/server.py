@@ -187,10 +187,13 @@ class Gateway:
         rooms = self.registry.occupied
         log.error("media server lost", reason=reason, rooms=len(rooms))
         end = partial(sessions.end_all_in, room_ids=rooms, ended_reason="stale", now=self._clock())
+        self.registry.media_is_lost = True  # whoever sees the rows first tells the browsers why
         try:
-            await self._db.write(end)
+            with faults_logged("sessions of a lost media server not ended"):
+                await self._db.write(end)
         finally:
             self.registry.forget_all("The media server was lost.")
+            self.registry.media_is_lost = False
 
     async def close_all(self, code: CloseCode, reason: str) -> None:
         """End every connection and wait, for a bounded time, until their participants have left."""

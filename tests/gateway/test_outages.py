@@ -26,7 +26,7 @@ Outage = Callable[[], AbstractAsyncContextManager[None]]
 
 async def check_an_outage(rooms: Rooms, outage: Outage) -> None:
     async with call(rooms) as caller:
-        token = await asyncio.to_thread(rooms.token, caller.room)
+        token, fresh = [await asyncio.to_thread(rooms.token, caller.room) for _ in range(2)]
         known = len(rooms.server.log)
         begun = time.monotonic()
         async with outage():
@@ -35,6 +35,10 @@ async def check_an_outage(rooms: Rooms, outage: Outage) -> None:
                 if time.monotonic() - begun > OUTAGE_SECS:
                     break
                 await asyncio.sleep(1)
+            caller.browser.token = fresh  # whether it was revoked cannot be found out now
+            shown = asyncio.create_task(caller.keep_alive(within=60))
+            await asyncio.sleep(1)
+        await shown
         await until(lambda: "database available again" in rooms.server.log[known:], 10)
         await caller.is_still_in()
         await caller.another_joins(within=3)
