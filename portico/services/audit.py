@@ -11,11 +11,12 @@ from portico.core.filters import Condition
 from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.db.statements import Prepared
 from portico.services.listing import Listed, matching, page_of
 
 AUDIT = schema.audit_events
 DETAIL_MAX = 500
-_INSERT = AUDIT.insert()
+_INSERT = Prepared(AUDIT.insert())
 
 
 def record(
@@ -40,7 +41,7 @@ def record(
         "detail": None if detail is None else detail[:DETAIL_MAX],
         "created_at": now,
     }
-    tx.execute(_INSERT, row)
+    _INSERT.run(tx, row)
 
 
 def list_events(
