@@ -53,6 +53,7 @@ class Compose:
     ) -> None:
         self._db = db
         self._store = store
+        self._data_dir = data_dir
         self._folder = data_dir / "work" / "compositions"
         self._clock = clock
         self._preset = preset
@@ -118,7 +119,12 @@ class Compose:
                 raise _Unwanted
 
         composed = await composer_process.compose(
-            folder / "plan.json", folder / "film.mp4", folder / "parts", on_progress
+            folder / "plan.json",
+            folder / "film.mp4",
+            folder / "parts",
+            on_progress,
+            sources=list(files.values()),
+            data_dir=self._data_dir,
         )
         if composed.left_out:
             log.warning("recordings left out", composition_id=work.composition_id, recordings=composed.left_out)

@@ -5,13 +5,15 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from portico.media import child
+from portico.media.child import Confinement
 from portico.media.compose import Composed
-from portico.worker.finisher_process import start, step_back
+from portico.worker.finisher_process import size_of_file, start, step_back
 
 STALLED_SECS = 900.0
 """A program that gets no further for so long will not."""
@@ -24,6 +26,7 @@ A runner of jobs hears within a second that a film is deleted, and nothing of it
 machine the composer, which comes last there, does not end by itself in that time.
 """
 LINE_BYTES_MAX = 64 * 1024
+FONT_CACHE = Path("/var/cache/fontconfig")
 
 
 class ComposeFailed(Exception):
@@ -41,27 +44,63 @@ class _Line(msgspec.Struct):
     left_out: tuple[str, ...] = ()
 
 
-async def compose(plan: Path, out: Path, work: Path, on_progress: Callable[[float], Awaitable[None]]) -> Composed:
-    """Make the film of the plan. Raises ComposeFailed. Cancelled, it leaves in `work` what is finished."""
-    # Not our own settings, which hold keys; and a group of its own, so that ffmpeg ends with it.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
-    command = [sys.executable, "-m", "portico.media.compose", str(plan), str(out), "--work", str(work)]
-    process = await start(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=environment,
-        limit=LINE_BYTES_MAX,
-    )
+async def compose(
+    plan: Path,
+    out: Path,
+    work: Path,
+    on_progress: Callable[[float], Awaitable[None]],
+    *,
+    sources: Sequence[Path] = (),
+    data_dir: Path | None = None,
+) -> Composed:
+    """Make the composition of the plan. Raises ComposeFailed. Cancelled, it leaves in `work` what is finished.
+
+    `plan` and `work` are in the folder of `out`. The program reads the sources and sees nothing else of `data_dir`.
+    """
+    folder = out.parent
+    command = await asyncio.to_thread(_prepare, plan, out, work, sources, data_dir)
     try:
-        last, _ = await asyncio.gather(_listen(process, on_progress), step_back(process.pid, NICENESS))
-        status = await process.wait()
+        process = await start(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=child.environment(),
+            limit=LINE_BYTES_MAX,
+        )
+        try:
+            last, _ = await asyncio.gather(_listen(process, on_progress), step_back(process.pid, NICENESS))
+            status = await process.wait()
+        finally:
+            await asyncio.shield(asyncio.create_task(_end(process)))
     finally:
-        await asyncio.shield(asyncio.create_task(_end(process)))
+        await asyncio.to_thread(child.take_back, folder)
     if last is None or last.size_bytes is None:
         raise ComposeFailed(last.error if last is not None and last.error else f"The composer ended with {status}.")
+    if await asyncio.to_thread(size_of_file, out) != last.size_bytes:
+        raise ComposeFailed(f"The composer's file is not what it says: {out.name}")
     return Composed(last.size_bytes, last.sha256, last.duration_ms, last.left_out)
+
+
+def _prepare(plan: Path, out: Path, work: Path, sources: Sequence[Path], data_dir: Path | None) -> list[str]:
+    """Let the program read the plan and the sources and write its folder; the command that starts it."""
+    folder = out.parent
+    for path in (plan, *sources):
+        child.let_read(path)
+    child.give(folder)
+    inside = [path.parent for path in sources if path.is_relative_to(folder)]
+    for path in dict.fromkeys(inside):
+        child.let_read(path)
+    rules = Confinement(
+        write=[folder],
+        # Without its cache fontconfig looks into every font each time.
+        read=[*(path for path in sources if not path.is_relative_to(folder)), *filter(Path.exists, [FONT_CACHE])],
+        runs_python=True,
+        hide=[data_dir] if data_dir is not None else [],
+        network=False,
+    )
+    command = [sys.executable, "-m", "portico.media.compose", str(plan), str(out), "--work", str(work)]
+    return child.confined(command, rules)
 
 
 async def _listen(process: asyncio.subprocess.Process, on_progress: Callable[[float], Awaitable[None]]) -> _Line | None:

@@ -96,7 +96,7 @@ async def finish(
     except msgspec.MsgspecError as error:
         raise FinishFailed(f"The finisher's answer was not understood: {error}") from error
     made = Path(result.path)
-    if made.parent != folder or await asyncio.to_thread(_size_of_file, made) != result.size_bytes:
+    if made.parent != folder or await asyncio.to_thread(size_of_file, made) != result.size_bytes:
         raise FinishFailed(f"The finisher's file is not what it says: {made.name}")
     return result
 
@@ -116,7 +116,7 @@ def _prepare(command: Sequence[str], dump: Path, folder: Path, data_dir: Path | 
     return child.confined(command, rules)
 
 
-def _size_of_file(path: Path) -> int:
+def size_of_file(path: Path) -> int:
     """-1 for what is no file: a link would lead to what the program itself may not read."""
     status = path.lstat()
     return status.st_size if stat.S_ISREG(status.st_mode) else -1
