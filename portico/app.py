@@ -305,6 +305,7 @@ def _limits(settings: Settings) -> Limits:
         idle_secs=settings.idle_secs,
         answer_secs=settings.answer_secs,
         messages_per_sec=settings.messages_per_sec,
+        requests_per_sec=settings.requests_per_address,
         trusted_proxies=settings.trusted_proxies,
     )
 

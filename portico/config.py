@@ -168,6 +168,9 @@ class Settings(BaseSettings):
     messages_per_sec: int = Field(
         50, ge=1, le=10_000, description="Signaling messages that one participant may send, 20 times as many at once."
     )
+    requests_per_address: int = Field(
+        100, ge=1, description="Requests per second of one address that show no API key; more have to wait."
+    )
     request_head_secs: int = Field(10, ge=1, le=3600, description="How long the head of a request may take.")
     request_body_secs: int = Field(30, ge=1, le=3600, description="How long the body of a request may take.")
     answer_secs: int = Field(20, ge=1, le=3600, description="How long a client may read nothing of an answer.")

@@ -95,8 +95,14 @@ def _page() -> str:
     return reference.render(document())
 
 
+@cache
+def _document_bytes() -> bytes:
+    """The document as it is sent: writing it as JSON takes milliseconds, and anybody may ask for it."""
+    return bytes(JSONResponse(document()).body)
+
+
 async def _show_document() -> Response:
-    return JSONResponse(document())
+    return Response(_document_bytes(), media_type="application/json")
 
 
 async def _show_page() -> Response:

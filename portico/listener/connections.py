@@ -10,18 +10,28 @@ import socket
 import struct
 import sys
 import termios
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Literal
 
 import structlog
 
 from portico.core import addresses, client_address
+from portico.core.budget import Budget
 from portico.listener.descriptors import Descriptors
-from portico.listener.limits import PROGRESS_BYTES_MIN, SPARED_SECS, UNSENT_BYTES_MAX, Limits
+from portico.listener.limits import (
+    PROGRESS_BYTES_MIN,
+    REQUEST_WAITS_SECS_MAX,
+    REQUESTS_BURST,
+    SPARED_SECS,
+    UNSENT_BYTES_MAX,
+    Limits,
+)
 
 log = structlog.get_logger()
 TICK_SECS = 1.0
+_ADDRESSES_MAX = 10_000
+"""Addresses whose requests are remembered; the one that asked longest ago is forgotten."""
 EXTENSION = "portico.connection"
 """Where an ASGI scope of ours holds its Connection, among its extensions."""
 Refusal = Literal["address", "strangers", "all", "descriptors"]
@@ -137,6 +147,7 @@ class Connections:
         self._all: dict[Connection, None] = {}
         self._strangers: dict[Connection, None] = {}  # oldest first, as each of the following
         self._of_address: dict[str, dict[Connection, None]] = {}
+        self._requests: OrderedDict[str, Budget] = OrderedDict()
         self._sending: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -206,6 +217,16 @@ class Connections:
         self._all.pop(connection, None)
         self._sending.discard(connection)
         self._forget_stranger(connection)
+
+    def count_request(self, address: str, now: float) -> float:
+        """Count a request that shows no key; the seconds that it has to wait, so that others are served."""
+        network, per_sec = addresses.network(address), self.limits.requests_per_sec
+        if (budget := self._requests.get(network)) is None:
+            budget = self._requests[network] = Budget(per_sec, REQUESTS_BURST * per_sec, now)
+            if len(self._requests) > _ADDRESSES_MAX:
+                self._requests.popitem(last=False)
+        self._requests.move_to_end(network)
+        return min(budget.spend(1, now), REQUEST_WAITS_SECS_MAX)
 
     def note_sending(self, connection: Connection, is_sending: bool) -> None:
         """Keep what all clients together have not read within UNSENT_BYTES_MAX: the largest answers go first."""

@@ -1,12 +1,13 @@
 """HTTP/1.1 on one connection: uvicorn's protocol with bounds on what a client sends, takes, and leaves unsaid."""
 
 import asyncio
+from functools import partial
 from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from portico.core import client_address
@@ -140,6 +141,18 @@ class HttpProtocol(HttpToolsProtocol):
             client = client_address.client_of(self.client[0], self.headers, proxies)
             self.scope["client"] = (client, self.client[1] if client == self.client[0] else 0)
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start the application, later for an address that asks too often and shows no key."""
+        start = partial(super()._start_asgi_task, cycle, app)
+        connection, client = self._connection, cycle.scope["client"]
+        shows_key = any(name == b"authorization" for name, _ in cycle.scope["headers"])
+        if connection is None or not connection.is_stranger or shows_key or client is None:
+            start()
+        elif wait := self._connections.count_request(client[0], self.loop.time()):
+            self.loop.call_later(wait, start)
+        else:
+            start()
 
     def on_body(self, body: bytes) -> None:
         self._beyond_body -= len(body)

@@ -21,6 +21,10 @@ RECEIVE_BUFFER_BYTES = 64 * 1024
 """What the system keeps of what a client sends and we have not read: also the most that we hold of it unparsed."""
 BODY_BYTES_PER_SEC, BODY_BYTES_BURST = 2_000_000, 4_000_000
 """Bytes of HTTP requests on one connection; the largest body that the API takes has 1,000,000."""
+REQUESTS_BURST = 3
+"""Seconds' worth of requests that one address may make at once: a page with what belongs to it for 30 people."""
+REQUEST_WAITS_SECS_MAX = 2.0
+"""The longest that a request waits because its address has made too many."""
 UNSENT_BYTES_MAX = 32 * 1024 * 1024
 """Bytes of answers that all clients together have not taken; beyond that the largest is dropped."""
 PROGRESS_BYTES_MIN = 16 * 1024
@@ -47,6 +51,7 @@ class Limits:
     idle_secs: int = 75
     answer_secs: int = 20
     messages_per_sec: int = 50
+    requests_per_sec: int = 100
     trusted_proxies: tuple[Network, ...] = ()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +111,24 @@ async def test_pipelined_requests_are_answered_in_order(server: PorticoServer) -
         await client.send(b"GET %s HTTP/1.1\r\nHost: x\r\nconnection: close\r\n\r\n" % paths[-1])
         answers = (await client.answer(within=30)).split(b"HTTP/1.1 ")[1:]
     assert [answer[:3] for answer in answers] == [b"200" if path == b"/healthz" else b"404" for path in paths]
+
+
+async def test_an_address_that_asks_too_often_has_to_wait(tmp_path: Path) -> None:
+    """Of requests without a key; those with one are the rate limit's business."""
+    with PorticoServer(tmp_path / "data", requests_per_address="5") as server:
+
+        async def secs(requests: int, header: str) -> float:
+            request = f"GET /v2/rooms HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n".encode()
+            began = asyncio.get_running_loop().time()
+            for _ in range(requests):
+                async with Raw(server) as client:
+                    await client.send(request)
+                    assert (await client.answer(within=30)).startswith(b"HTTP/1.1 ")
+            return asyncio.get_running_loop().time() - began
+
+        await secs(15, "")
+        assert await secs(10, "") > 1.5
+        assert await secs(10, f"Authorization: Bearer {server.api_key}\r\n") < 1.5
 
 
 async def test_a_large_body_arrives_whole(server: PorticoServer) -> None:
