@@ -245,7 +245,7 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
         )
     )
     app.include_router(pages.router())
-    app.include_router(invitations.router(parts.db, parts.keys, parts.clock, settings.join_limit))
+    app.include_router(invitations.router(parts.db, parts.keys, parts.clock, settings.join_limit, settings.base_url))
     app.include_router(files.router(parts.db, parts.storage.store, parts.storage.link_keys, parts.clock))
     app.router.routes.append(WebSocketRoute("/{room_id}/janus", parts.gateway))
     return app

@@ -26,12 +26,17 @@ def end(tx: Transaction, account_id: str, session_id: str, *, now: datetime) -> 
 def kick(
     tx: Transaction, account_id: str, session_id: str, targets: Targets, *, revoke: bool = False, now: datetime
 ) -> None:
-    """Send people away; with `revoke` the tokens that they have admit nobody any more. Raises as `end` does."""
+    """Send people away; with `revoke` the tokens that they have admit nobody any more. Raises as `end` does.
+
+    Then everybody in the session who has shown one of these tokens is sent away too, whatever `targets` says of them:
+    a token that is shared is revoked for all who share it.
+    """
     session = sessions.lock_active(tx, session_id, account_id)
     kicked = _meant(tx, session, targets)
     if revoke:
         tokens.forget_expired(tx, now)
         tokens.revoke_those_of(tx, kicked, now)
+        kicked = [one for one in sessions.present(tx, session.id) if one in kicked or tokens.has_revoked(tx, one.id)]
     for participant in kicked:
         sessions.record_left(tx, participant, "kicked", now)
     if kicked:

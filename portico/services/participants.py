@@ -159,13 +159,19 @@ def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime, l
 
 
 def show_token(tx: Transaction, participant_id: str, token: Claims, *, now: datetime) -> None:
-    """Note another token of a participant. One who was kicked with `revoke`, and is on the way out, loses it too."""
+    """Note another token of a participant. One who was kicked with `revoke`, and is on the way out, loses it too.
+
+    A participant who shows a token that was revoked a moment ago is sent away, like all who had shown it by then.
+    """
     this = PARTICIPANTS.c.id == participant_id
     room_id = tx.execute(select(PARTICIPANTS.c.room_id).where(this)).scalar_one()
     sessions.lock_room(tx, room_id)
     tokens.note_shown(tx, participant_id, token)
     participant = tx.execute(select(PARTICIPANTS).where(this)).one()
-    if participant.left_reason == "kicked" and tokens.has_revoked(tx, participant_id):
+    if participant.left_at is None and tokens.is_revoked(tx, token):
+        sessions.record_left(tx, participant, "kicked", now)
+        sessions.note_if_empty(tx, participant.session_id, now)
+    elif participant.left_reason == "kicked" and tokens.has_revoked(tx, participant_id):
         tokens.revoke_those_of(tx, [participant], now)
 
 

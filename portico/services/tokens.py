@@ -83,14 +83,15 @@ def generate(
     token_ttl_secs: int = TOKEN_TTL_SECS,
     refresh_token_ttl_secs: int = REFRESH_TOKEN_TTL_SECS,
     permissions: Permissions = EVERYTHING,
+    jti: str | None = None,
 ) -> ClientToken:
-    """A pair of tokens for a room of this account; NotFound when there is none."""
+    """A pair of tokens for a room of this account, relatives of `jti` if one is given; NotFound without the room."""
     if _owner(tx, room_id) != account_id:
         raise NotFound
     issue = partial(
         tokens.issue, key=keys.current, account_id=account_id, room_id=room_id, now=now, permissions=permissions
     )
-    jti = str(uuid4())
+    jti = tokens.related(jti, str(uuid4())) if jti is not None else str(uuid4())
     return ClientToken(
         *issue("access", jti=tokens.related(jti, str(uuid4())), ttl_secs=token_ttl_secs),
         *issue("refresh", jti=jti, ttl_secs=refresh_token_ttl_secs),
@@ -138,7 +139,11 @@ def complaint_about(tx: Transaction, claims: Claims) -> str | None:
 
 def is_revoked(tx: Transaction, claims: Claims) -> bool:
     """Whether its holder was kicked with `revoke`."""
-    return tx.execute(select(REVOKED.c.family).where(REVOKED.c.family == claims.family)).first() is not None
+    return _is_family_revoked(tx, claims.family)
+
+
+def _is_family_revoked(tx: Transaction, family: str) -> bool:
+    return tx.execute(select(REVOKED.c.family).where(REVOKED.c.family == family)).first() is not None
 
 
 def note_shown(tx: Transaction, participant_id: str, claims: Claims) -> None:
@@ -167,19 +172,48 @@ def forget_expired(tx: Transaction, now: datetime) -> int:
 
 def invite(keys: TokenKeys, room_id: str) -> str:
     """The last part of a meeting link: 22 characters that only this installation can make for this room."""
-    digest = hmac.new(keys.invite, room_id.encode(), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+    return _digest(keys, room_id)
 
 
-def redeem(tx: Transaction, keys: TokenKeys, room_id: str, invitation: str, *, now: datetime) -> ClientToken:
-    """Tokens for the holder of a meeting link; NotFound for a wrong link and for a room that is gone."""
+def grant(keys: TokenKeys, room_id: str, jti: str | None = None) -> str:
+    """What a browser keeps of a meeting link: a jti, whose relatives all its tokens for the room are, and a proof."""
+    jti = jti or str(uuid4())
+    return f"{jti}.{_digest(keys, f'grant:{room_id}:{jti}')}"
+
+
+def redeem(
+    tx: Transaction, keys: TokenKeys, room_id: str, invitation: str, *, now: datetime, shown: str | None = None
+) -> ClientToken:
+    """Tokens for the holder of a meeting link; NotFound for a wrong link and for a room that is gone.
+
+    `shown` is the grant of the browser. Its tokens are of one family, so that a kick with `revoke` bars the browser for
+    as long as it has the grant (Forbidden); one that is not ours counts for nothing.
+    """
     expected = invite(keys, room_id)
     if not hmac.compare_digest(expected.encode(), invitation.encode(errors="replace")):
         raise NotFound("This meeting link is not valid.")
     owner = _owner(tx, room_id)
     if owner is None:
         raise NotFound("This meeting room does not exist any more.")
-    return generate(tx, keys, owner, room_id, now=now)
+    jti = granted(keys, room_id, shown)
+    pair = generate(tx, keys, owner, room_id, now=now, jti=jti)
+    if jti is not None and _is_family_revoked(tx, jti[: tokens.FAMILY_LENGTH]):
+        raise Forbidden("You were removed from this meeting.")
+    return pair
+
+
+def granted(keys: TokenKeys, room_id: str, shown: str | None) -> str | None:
+    """The jti of a grant that we made for this room; None for any other text."""
+    jti, _, _ = (shown or "").partition(".")
+    is_ours = shown is not None and hmac.compare_digest(
+        grant(keys, room_id, jti).encode(errors="replace"), shown.encode(errors="replace")
+    )
+    return jti if is_ours and jti else None
+
+
+def _digest(keys: TokenKeys, text: str) -> str:
+    digest = hmac.new(keys.invite, text.encode(errors="replace"), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
 
 
 def _owner(tx: Transaction, room_id: str) -> str | None:

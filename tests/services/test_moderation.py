@@ -316,17 +316,29 @@ async def test_a_token_that_is_shown_while_its_holder_is_kicked_is_revoked_in_an
         assert await database.read(partial(tokens.is_revoked, claims=second))
 
 
-async def test_whoever_stays_loses_no_token_by_the_kick_of_another_with_the_same(database: Database) -> None:
+async def test_everybody_who_showed_a_revoked_token_leaves(database: Database) -> None:
+    """Also who was to stay: a token that is shared is revoked for all who share it."""
+
     def kick(tx: Transaction) -> None:
         room_id, account_id = a_room(tx), an_account(tx)
-        shared, own = claims(room_id, account_id), claims(room_id, account_id)
-        anna, ben = join_with(tx, shared), join_with(tx, shared)
-        moderation.kick(tx, account_id, anna.session_id, all_but(ben), revoke=True, now=LATER)
-        participants.show_token(tx, ben.participant_id, own, now=LATER)
+        shared, own, others = (claims(room_id, account_id) for _ in range(3))
+        anna, ben, cleo = join_with(tx, shared), join_with(tx, own), join_with(tx, others)
+        participants.show_token(tx, ben.participant_id, shared, now=NOW)
+        moderation.kick(tx, account_id, anna.session_id, all_but(ben, cleo), revoke=True, now=LATER)
+        present = sessions.present(tx, anna.session_id)
+        assert [one.id for one in present] == [cleo.participant_id]
         assert tokens.is_revoked(tx, shared)
-        assert not tokens.is_revoked(tx, own)
-        moderation.kick(tx, account_id, anna.session_id, ALL, now=LATER)
-        other = claims(room_id, account_id)
+        assert not tokens.is_revoked(tx, own) and not tokens.is_revoked(tx, others)
+        participants.show_token(tx, cleo.participant_id, shared, now=LATER)
+        assert sessions.present(tx, anna.session_id) == []
+
+    await database.write(kick)
+
+
+async def test_a_kick_that_revokes_nothing_touches_no_token_that_is_shown_later(database: Database) -> None:
+    def kick(tx: Transaction) -> None:
+        room_id, account_id = a_room(tx), an_account(tx)
+        own, other = claims(room_id, account_id), claims(room_id, account_id)
         cleo = join_with(tx, other)
         moderation.kick(tx, account_id, cleo.session_id, ALL, now=LATER)
         participants.show_token(tx, cleo.participant_id, own, now=LATER)

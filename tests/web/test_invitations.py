@@ -1,5 +1,7 @@
 """The door of the meeting page: who has the link gets tokens; anybody may knock, and nobody can hurt."""
 
+import asyncio
+import base64
 import json
 import urllib.error
 import urllib.request
@@ -8,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from portico.core.tokens import FAMILY_LENGTH
+from tests.gateway.conftest import Rooms
 from tests.servers import PorticoServer
 
 pytestmark = pytest.mark.janus
@@ -70,3 +74,66 @@ def test_a_flood_is_cut_off(server: PorticoServer, link: tuple[str, str]) -> Non
     with pytest.raises((urllib.error.URLError, ConnectionError)) as cut:
         urllib.request.urlopen(request, timeout=10)
     assert not isinstance(cut.value, TimeoutError)
+
+
+def redeem_token(server: PorticoServer, link: tuple[str, str], cookie: str = "") -> tuple[int, str, str]:
+    """Status, token and cookie."""
+    room, invite = link
+    request = urllib.request.Request(
+        f"{server.base_url}/meet/{room}/token",
+        data=json.dumps({"invite": invite}).encode(),
+        headers={"Cookie": cookie},
+        method="POST",
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)["data"]["token"], answer.headers["Set-Cookie"]
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, "", ""
+
+
+def redeem(server: PorticoServer, link: tuple[str, str], cookie: str = "") -> tuple[int, str, str]:
+    """Status, the family of the token, and the cookie."""
+    status, token, cookie = redeem_token(server, link, cookie)
+    payload = token.split(".")[1] if token else "e30"
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return status, claims.get("jti", "")[:FAMILY_LENGTH], cookie
+
+
+def test_all_tokens_of_a_browser_are_of_one_family(server: PorticoServer, link: tuple[str, str]) -> None:
+    _, family, cookie = redeem(server, link)
+    for attribute in ("HttpOnly", "SameSite=strict", f"Path=/meet/{link[0]}", "Max-Age=86400"):
+        assert attribute in cookie
+    grant = cookie.partition(";")[0]
+    assert redeem(server, link, grant)[1] == family
+    assert redeem(server, link)[1] != family, "another browser"
+    for forged in (f"{grant[:-1]}{'A' if grant[-1] != 'A' else 'B'}", "portico_grant=x.y", "portico_grant=\xff"):
+        status, other, _ = redeem(server, link, forged)
+        assert (status, other == family) == (201, False)
+
+
+async def test_a_guest_who_is_kicked_with_revoke_does_not_come_back(
+    server: PorticoServer, link: tuple[str, str]
+) -> None:
+    """Neither a second tab with the same grant, nor the browser by the link; another guest stays."""
+    rooms, room = Rooms(server), link[0]
+    _, token, cookie = redeem_token(server, link)
+    grant = cookie.partition(";")[0]
+    _, second, _ = redeem_token(server, link, grant)
+    _, others, _ = redeem_token(server, link)
+    async with (
+        rooms.browser(room, token=token) as guest,
+        rooms.browser(room, token=second) as tab,
+        rooms.browser(room, token=others) as other,
+    ):
+        for browser in (guest, tab, other):
+            await browser.join()
+        (session,) = rooms.sessions(room)
+        rooms.rest.rooms.sessions.actions.kick(
+            session["id"], participants=[guest.participant_id], extra_body={"revoke": True}
+        )
+        for browser in (guest, tab):
+            await asyncio.wait_for(browser.closed.wait(), 10)
+        assert not other.closed.is_set()
+        assert redeem(server, link, grant)[0] == 403
+        assert redeem(server, link)[0] == 201
