@@ -221,8 +221,7 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
         return None if parts.node.is_up else "The media server is being restarted."
 
     async def media_has_room() -> str | None:
-        capacity = parts.node.capacity()
-        return capacity.shortage if capacity is not None else None
+        return parts.node.shortage()
 
     async def descriptors_are_left() -> str | None:
         return "the reserve is reached" if parts.connections.descriptors.are_short() else None

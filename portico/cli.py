@@ -20,6 +20,7 @@ from portico.cli_webhooks import webhooks
 from portico.config import Settings, SettingsError, load, unknown_variables
 from portico.listener.descriptors import raise_limit
 from portico.listener.limits import BACKLOG, RECEIVE_BUFFER_BYTES
+from portico.media.janus_capacity import people
 from portico.media.janus_errors import JanusUnavailable
 from portico.startup_checks import checked, warnings
 from portico.terminal import Refused, make_private
@@ -128,10 +129,19 @@ def _print_welcome(settings: Settings, new_api_key: str | None, meeting_link: st
         f"  API key       {key}{shown_once}\n"
         f"  Base URL      {settings.base_url}/v2\n"
         f"  Meeting       {meeting_link}\n"
+        f"{_media_line(settings)}"
         f'  Browser SDK   <script src="{settings.base_url}/connect.js"></script>\n\n'
         "  Open the meeting link in two tabs: that is a call. Ctrl-C stops everything.\n",
         flush=True,
     )
+
+
+def _media_line(settings: Settings) -> str:
+    """How many people the ports carry; nothing about a Janus that runs elsewhere."""
+    if settings.janus_url is not None:
+        return ""
+    low, high = settings.rtp_ports
+    return f"  Media         UDP {low}-{high}: up to {people(settings.rtp_ports)} people with cameras in one room\n"
 
 
 def _data_dir(settings: Settings) -> TextIO:
@@ -166,6 +176,10 @@ def _listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6 and host == "::":
+            listening.setsockopt(
+                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0
+            )  # all addresses, IPv4 too, whatever sysctl says
         listening.bind(address)
         # Inherited by every connection: the system keeps no more of what its client sends before we read it.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

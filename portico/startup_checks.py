@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from portico.config import Settings, SettingsError, unknown_variables
+from portico.media.janus_capacity import CALL_OF_TWO_PORTS, people
 from portico.media.janus_config import find_janus
 
 _OF_OUR_JANUS = ("janus_bin", "media_interface", "media_address", "rtp_ports")
@@ -30,6 +31,10 @@ def checked(settings: Settings) -> Settings:
     if settings.janus_url is not None:
         return settings
     find_janus(settings.janus_bin)
+    if people(settings.rtp_ports) < 2:
+        raise SettingsError(
+            f"PORTICO_RTP_PORTS: a call of two with cameras needs {CALL_OF_TWO_PORTS} ports, a call of N needs N(N + 2)"
+        )
     for part in _parts(settings.media_interface):
         if not _is_interface(part) and not _is_own_address(part):
             existing = ", ".join(name for _, name in socket.if_nameindex())

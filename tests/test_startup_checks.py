@@ -150,3 +150,9 @@ def test_what_has_not_the_effect_that_it_seems_to_have_is_warned_of(
 )
 def test_what_is_right_is_not_warned_of(settings: Callable[..., Settings], options: dict[str, str]) -> None:
     assert warnings(settings(**options)) == []
+
+
+def test_a_range_of_ports_that_carries_no_call_is_refused(settings: Callable[..., Settings]) -> None:
+    with pytest.raises(SettingsError, match="PORTICO_RTP_PORTS: a call of two with cameras needs 8 ports"):
+        checked(settings(rtp_ports="30000-30006"))
+    assert checked(settings(rtp_ports="30000-30007")).rtp_ports == (30000, 30007)

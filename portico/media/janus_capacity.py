@@ -1,13 +1,24 @@
 """What a Janus of ours has left of UDP ports for media and of file descriptors, read from proc(5)."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 JOIN_PORTS = 8
 """A participant with a camera holds a port for each of three PeerConnections and each address that Janus offers."""
+CALL_OF_TWO_PORTS = 8
+"""What two participants with cameras need, by `people`."""
 JOIN_DESCRIPTORS = 32
 """Measured: 5 for a data channel and a mixer with one address, 13 with five; the rest is for the streams."""
+
+
+def people(ports: tuple[int, int]) -> int:
+    """How many participants with cameras a range carries in one room where everybody sees everybody.
+
+    Of N, each holds a port for the data channel, the mix, the camera and N - 1 subscriptions: N(N + 2) together.
+    """
+    return math.isqrt(ports[1] - ports[0] + 2) - 1
 
 
 @dataclass(frozen=True, slots=True)

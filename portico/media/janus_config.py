@@ -151,7 +151,12 @@ def _core_config(settings: JanusSettings, secret: JanusSecrets, binary: Path, *,
         general["events_folder"] = str(libraries / "events")
     return {
         "general": general,
-        "media": {"rtp_port_range": f"{settings.rtp_ports[0]}-{settings.rtp_ports[1]}", "no_media_timer": 1},
+        "media": {
+            "rtp_port_range": f"{settings.rtp_ports[0]}-{settings.rtp_ports[1]}",
+            "no_media_timer": 1,
+            "ipv6": True,  # for clients that have nothing else
+            "ipv6_linklocal": False,
+        },
         "nat": _nat_config(settings),
         "plugins": {"disable": _disabled(libraries, "plugins", _OTHER_PLUGINS, PLUGINS)},
         "transports": {"disable": _disabled(libraries, "transports", _OTHER_TRANSPORTS, (TRANSPORT,))},

@@ -79,6 +79,7 @@ class JanusNode:
         self._on_up = on_up
         self._on_event = on_event
         self._capacity: Capacity | None = None
+        self._shortage: str | None = None
         self._capacity_at: float | None = None
         self._listener: EventListener | None = None  # between start() and stop(), for a child with `on_event`
         self._secrets = JanusSecrets()
@@ -102,6 +103,14 @@ class JanusNode:
         if self._capacity_at is None or now - self._capacity_at >= CAPACITY_GOOD_FOR_SECS:
             self._capacity_at, self._capacity = now, self._look()
         return self._capacity
+
+    def shortage(self) -> str | None:
+        """What the next join lacks of Janus, as a sentence for an operator; logged when it begins."""
+        capacity = self.capacity()
+        before, self._shortage = self._shortage, capacity.shortage if capacity is not None else None
+        if self._shortage is not None and before is None:
+            log.warning("janus.full", reason=self._shortage)
+        return self._shortage
 
     def _look(self) -> Capacity | None:
         if self._process is None or self._process.has_ended:
@@ -194,6 +203,9 @@ class JanusNode:
             log.warning("janus.notices_lost_media_late", version=self.version, secs=65, better="script/build-janus")
         self.is_up = True
         log.info("janus.up", version=self.version, pid=self.pid, url=self.url)
+        if self._settings.url is None:
+            low, high = ports = self._settings.rtp_ports
+            log.info("janus.ports", ports=f"{low}-{high}", cameras_in_one_room=janus_capacity.people(ports))
 
     async def _check_admin_key(self, link: JanusLink) -> None:
         """Make a room in each plugin and take it away: with a wrong key every join would fail, at nobody's fault."""

@@ -102,3 +102,34 @@ def network() -> Iterator[Network | None]:
 
 def _command(*words: str) -> None:
     subprocess.run(words, check=True, capture_output=True, timeout=10)
+
+
+@contextlib.contextmanager
+def network_ipv6() -> Iterator[Network | None]:
+    """This machine and another one that has no IPv4 at all; None where that is not possible. Needs root on Linux."""
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("ip"):
+        yield None
+        return
+    pid = os.getpid()
+    name, subnet = f"p6{pid}", f"fd00:{pid >> 16:x}:{pid & 65535:x}:"
+    other = f"{name}c"
+    steps = (
+        f"netns add {other}",
+        f"link add {name} type veth peer name client netns {other}",
+        f"address add {subnet}:1/64 dev {name} nodad",
+        f"-n {other} address add {subnet}:2/64 dev client nodad",
+        f"link set {name} up",
+        f"-n {other} link set client up",
+        f"-n {other} link set lo up",
+    )
+    try:
+        for step in steps:
+            _command("ip", *step.split())
+        made = True
+    except subprocess.CalledProcessError:
+        made = False
+    try:
+        yield Network(name, f"{subnet}:1") if made else None
+    finally:
+        subprocess.run(["ip", "netns", "del", other], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "del", name], check=False, capture_output=True)

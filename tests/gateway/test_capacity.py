@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from portico.media.janus_capacity import JOIN_PORTS, Capacity
+from portico.media.janus_capacity import JOIN_PORTS, Capacity, people
 from portico.signaling.liveness import PUBLISH_SECS
+from tests.gateway.browser import Refused
 from tests.gateway.conftest import Rooms, until
 from tests.gateway.fuzzer import recorded_requests
 from tests.servers import PorticoServer
@@ -117,3 +118,29 @@ async def test_the_ports_of_a_stream_of_which_nothing_comes_are_given_back(serve
 )
 def test_a_shortage_is_told_in_a_sentence(capacity: Capacity, word: str | None) -> None:
     assert capacity.shortage is None if word is None else word in str(capacity.shortage)
+
+
+@pytest.mark.parametrize(("ports", "carried"), [(7, 1), (8, 2), (14, 2), (15, 3), (120, 10), (20001, 140)])
+def test_a_range_carries_so_many_people_with_cameras(ports: int, carried: int) -> None:
+    assert people((20000, 20000 + ports - 1)) == carried
+
+
+async def test_a_join_without_ports_is_refused_in_words(
+    server: PorticoServer, rooms: Rooms, free_range: tuple[int, int]
+) -> None:
+    assert "5 people with cameras in one room" in server.log and "cameras_in_one_room=5" in server.log
+    room = rooms.create()
+    with contextlib.ExitStack() as held:
+        for port in range(*free_range):
+            with contextlib.suppress(OSError):
+                held.enter_context(_bound(port))
+        await asyncio.to_thread(becomes, server, 503)
+        for _ in range(2):
+            async with rooms.browser(room) as anna:
+                with pytest.raises(Refused, match="no port is left") as refused:
+                    await anna.join()
+                assert refused.value.status == 503
+        assert server.log.count("janus.full") == 1
+    await asyncio.to_thread(becomes, server, 200)
+    async with rooms.browser(room) as anna:
+        await anna.join()
