@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, func, select
+from sqlalchemy import Column, ColumnElement, Label, Row, Select, Table, and_, func, select
 
 from portico.core.errors import NotFound
 from portico.core.filters import Condition
@@ -150,13 +150,19 @@ def embed_participants(tx: Transaction, sessions: Sequence[Session]) -> list[Ses
     if not sessions:
         return []
     ids = [session.id for session in sessions]
-    chosen = _newest_of_each(_PARTICIPANT_MEMBERS, PARTICIPANTS.c.session_id, PARTICIPANTS.c.joined_at, ids).subquery()
+    # Ranked without the contexts themselves: sorting those took most of the time.
+    size = func.coalesce(func.length(PARTICIPANTS.c.context), 0).label("size")
+    ranked: list[Column[Any] | Label[Any]] = [PARTICIPANTS.c.id, PARTICIPANTS.c.joined_at, size]
+    chosen = _newest_of_each(ranked, PARTICIPANTS.c.session_id, PARTICIPANTS.c.joined_at, ids).subquery()
     newest = (chosen.c.joined_at.desc(), chosen.c.id.desc())
-    chars = func.sum(func.coalesce(func.length(chosen.c.context), 0)).over(order_by=newest, rows=(None, 0))
-    counted = select(chosen, chars.label("chars")).subquery()
-    members = [counted.c[column.name] for column in _PARTICIPANT_MEMBERS]
-    newest = (counted.c.joined_at.desc(), counted.c.id.desc())
-    fitting = select(*members).where(counted.c.chars <= EMBEDDED_CONTEXT_CHARS).order_by(*newest)
+    chars = func.sum(chosen.c.size).over(order_by=newest, rows=(None, 0))
+    counted = select(chosen.c.id, chars.label("chars")).subquery()
+    fitting = (
+        select(*_PARTICIPANT_MEMBERS)
+        .join(counted, counted.c.id == PARTICIPANTS.c.id)
+        .where(counted.c.chars <= EMBEDDED_CONTEXT_CHARS)
+        .order_by(PARTICIPANTS.c.joined_at.desc(), PARTICIPANTS.c.id.desc())
+    )
     found: dict[str, list[Participant]] = defaultdict(list)
     for row in tx.execute(fitting):
         found[row.session_id].append(Participant(**row._mapping))
@@ -164,7 +170,7 @@ def embed_participants(tx: Transaction, sessions: Sequence[Session]) -> list[Ses
 
 
 def _newest_of_each(
-    members: Sequence[Column[Any]], parent: Column[Any], instant: Column[Any], parent_ids: Sequence[str]
+    members: Sequence[Column[Any] | Label[Any]], parent: Column[Any], instant: Column[Any], parent_ids: Sequence[str]
 ) -> Select[Any]:
     """Children of many parents, newest first, at most EMBEDDED_PER_PARENT of each and EMBEDDED_PER_ANSWER in all."""
     newest = (instant.desc(), parent.table.c.id.desc())
