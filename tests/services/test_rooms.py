@@ -20,6 +20,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.sqlite import SqliteDatabase
 from portico.services import api_keys, gateways, listing, participants, rooms
+from tests.factories import gateway_of
 
 START = datetime(2026, 3, 26, 12, tzinfo=UTC)
 
@@ -38,7 +39,7 @@ def a_room(account_id: str, seconds: float = 0, **settings: Any) -> Callable[[Tr
 
 
 def join(tx: Transaction, room_id: str, seconds: float) -> participants.Joined:
-    gateway_id = gateways.register(tx, at(seconds))
+    gateway_id = gateway_of(tx, room_id) or gateways.register(tx, at(seconds))
     return participants.join(tx, room_id, str(uuid4()), None, gateway_id=gateway_id, now=at(seconds))
 
 

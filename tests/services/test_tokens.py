@@ -16,7 +16,7 @@ from portico.db.engine import Database, Transaction
 from portico.services import participants, rooms, tokens
 from portico.services.participants import Joined
 from portico.services.tokens import TokenKeys
-from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, rows
+from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, gateway_of, rows
 
 SECOND = timedelta(seconds=1)
 
@@ -363,7 +363,8 @@ def _claims(keys: TokenKeys, room_id: str, text: str, kind: Kind = "access") -> 
 
 
 def _join(tx: Transaction, room_id: str, claims: Claims) -> Joined:
-    return participants.join(tx, room_id, str(uuid4()), None, gateway_id=a_gateway(tx), now=NOW, token=claims)
+    gateway_id = gateway_of(tx, room_id) or a_gateway(tx)
+    return participants.join(tx, room_id, str(uuid4()), None, gateway_id=gateway_id, now=NOW, token=claims)
 
 
 def _revoke(tx: Transaction, room_id: str, claims: Claims) -> None:
