@@ -50,7 +50,10 @@ async def fuzz(messages: int, seed: int, count: int, log: io.StringIO) -> bool:
                 took = time.monotonic() - begun
                 say(f"{sent:>9} messages {sockets:>7} sockets {sent / took:>6.0f}/s, closed with {dict(closes)}")
                 if found or bad or program.gateway._node.pid != janus:
-                    say(f"seed {seed}, room {room}: {found} {bad}\n{log.getvalue()[-5000:]}")
+                    lines = log.getvalue().splitlines()
+                    about = [line for line in lines if "janus." in line or "error" in line or "Traceback" in line]
+                    say(f"seed {seed}, room {room}: {found} {bad}")
+                    say("\n".join([*about[:40], "...", *lines[-40:]]))
                     return False
                 log.seek(0)
                 log.truncate()

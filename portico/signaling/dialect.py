@@ -208,7 +208,8 @@ class Dialect:
             if kind == "message":
                 return self._refuse(message, 404, "There is no such handle.")
             return [self._wire.answer(message, "ack" if kind == "trickle" else "success")]
-        if kind in ("hangup", "trickle") and handle.role not in policy.WITH_MEDIA:
+        # A hangup that races with a negotiation crashes Janus 1.1.2, and no SDK sends one: detach does as well.
+        if kind == "hangup" or (kind == "trickle" and handle.role not in policy.WITH_MEDIA):
             return [self._wire.answer(message, "ack" if kind == "trickle" else "success")]
         match kind:
             case "message":
@@ -279,6 +280,9 @@ class Dialect:
         expected: ExpectMedia | None = None
         if jsep:
             handle = self._wire.handles[handle_id]
+            if self._wire.is_negotiating(handle_id):
+                return self._refuse(message, 400, "An offer or answer of this handle still waits for its answer.")
+            pending.negotiates = True
             if allowed.role is Role.PUBLISHER and (why := self._limits.refuses_stream(handle)):
                 content = {"videoroom": "event", "room": message["body"].get("room"), "configured": "ok", "streams": []}
                 answer = self._wire.plugin_event(message, handle_id, content, unacceptable("answer", why))

@@ -23,6 +23,8 @@ class Pending:
     request: str | None = None
     feed: int | None = None
     paused: dict[str, bool] | None = None
+    negotiates: bool = False
+    """Whether an offer or answer came with it."""
 
 
 @dataclass(slots=True)
@@ -86,6 +88,10 @@ class Wire:
             "plugindata": {"plugin": VIDEOROOM, **({} if content is None else {"data": content})},
         }
         return ToClient(event if jsep is None else {**event, "jsep": jsep})
+
+    def is_negotiating(self, handle_id: int) -> bool:
+        """Whether Janus has not answered an offer or answer of this handle yet."""
+        return any(one.negotiates and one.handle == handle_id for one in self.pending.values())
 
     def count(self, role: Role, *, negotiated: bool = False) -> int:
         """Handles with this role, or only those that may hold ports."""

@@ -144,6 +144,21 @@ def test_data_channels_are_for_the_text_room(role: Any) -> None:
     assert refusal(talk.ask(handle, body, jsep={**jsep, "sdp": sdp})) == (None if role is text else 403)
 
 
+def test_a_hangup_of_the_browser_never_reaches_janus() -> None:
+    """One that raced with a negotiation crashed Janus 1.1.2; no SDK sends any."""
+    talk = Conversation().join()
+    handle, _ = publish(talk)
+    effects = talk.say("hangup", handle_id=handle)
+    assert to_janus(effects) == []
+    assert [one["janus"] for one in to_client(effects)] == ["success"]
+
+
+def test_a_second_offer_before_the_answer_is_refused() -> None:
+    talk = Conversation().join()
+    handle, _ = publish(talk)
+    assert refusal(talk.ask(handle, {"request": "configure"}, jsep=OFFER)) == 400
+
+
 def test_without_publishing_there_is_still_a_mixer_to_watch() -> None:
     talk = Conversation(permissions=Permissions(can_publish=False)).join()
     handle, body, jsep = mixer(talk)
