@@ -1,18 +1,39 @@
 """The room that a new installation has from the start, so that there is something to open in a browser."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import uuid4
 
 from sqlalchemy import select
 
+from portico.core.errors import NotFound
 from portico.core.model import RoomSettings
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import insert_if_absent
-from portico.services import api_keys, room_counts
+from portico.services import api_keys, room_counts, sessions
 
 FIRST_ROOM = RoomSettings(unique_name="Meeting room", max_participants=50)
+
+
+@dataclass(frozen=True, slots=True)
+class GuestView:
+    """What whoever may join a room sees of it before joining."""
+
+    unique_name: str | None
+    max_participants: int
+    recording: bool
+    """Whether the active session is recorded; without one, whether the next one will be."""
+
+
+def guest_view(tx: Transaction, room_id: str) -> GuestView:
+    """The room as guests see it; NotFound when it is gone."""
+    room = tx.execute(select(schema.rooms).where(schema.rooms.c.id == room_id)).one_or_none()
+    if room is None or room.deleted_at is not None:
+        raise NotFound
+    session = sessions.active_of(tx, room_id)
+    recording = room.enable_recording if session is None else session.recording
+    return GuestView(room.unique_name, room.max_participants, recording)
 
 
 def first_room(tx: Transaction, now: datetime) -> str:

@@ -189,17 +189,23 @@ def redeem(
     `shown` is the grant of the browser. Its tokens are of one family, so that a kick with `revoke` bars the browser for
     as long as it has the grant (Forbidden); one that is not ours counts for nothing.
     """
+    owner = check_invitation(tx, keys, room_id, invitation)
+    jti = granted(keys, room_id, shown)
+    pair = generate(tx, keys, owner, room_id, now=now, jti=jti)
+    if jti is not None and _is_family_revoked(tx, jti[: tokens.FAMILY_LENGTH]):
+        raise Forbidden("You were removed from this meeting.")
+    return pair
+
+
+def check_invitation(tx: Transaction, keys: TokenKeys, room_id: str, invitation: str) -> str:
+    """The account of the room that a meeting link opens; NotFound as for redeem."""
     expected = invite(keys, room_id)
     if not hmac.compare_digest(expected.encode(), invitation.encode(errors="replace")):
         raise NotFound("This meeting link is not valid.")
     owner = _owner(tx, room_id)
     if owner is None:
         raise NotFound("This meeting room does not exist any more.")
-    jti = granted(keys, room_id, shown)
-    pair = generate(tx, keys, owner, room_id, now=now, jti=jti)
-    if jti is not None and _is_family_revoked(tx, jti[: tokens.FAMILY_LENGTH]):
-        raise Forbidden("You were removed from this meeting.")
-    return pair
+    return owner
 
 
 def granted(keys: TokenKeys, room_id: str, shown: str | None) -> str | None:
@@ -214,6 +220,16 @@ def granted(keys: TokenKeys, room_id: str, shown: str | None) -> str | None:
 def _digest(keys: TokenKeys, text: str) -> str:
     digest = hmac.new(keys.invite, text.encode(errors="replace"), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+
+def check_access(tx: Transaction, keys: TokenKeys, room_id: str, token: str, *, now: datetime) -> None:
+    """Return if this access token admits to the room; else Forbidden."""
+    try:
+        claims = tokens.verify(token, "access", keys.accepted, room_id=room_id, now=now)
+    except tokens.TokenRefused as refused:
+        raise Forbidden(str(refused), expired=refused.expired) from None
+    if complaint := complaint_about(tx, claims):
+        raise Forbidden(complaint)
 
 
 def _owner(tx: Transaction, room_id: str) -> str | None:

@@ -1,9 +1,10 @@
-"""Meeting links: whoever holds one gets join tokens for its room, without an API key."""
+"""Meeting links: whoever holds one sees its room and gets join tokens for it, without an API key."""
 
 import asyncio
 import codecs
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -11,23 +12,25 @@ from urllib.parse import urlsplit
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import select
 from starlette.requests import ClientDisconnect
 
 from portico.core.addresses import network
-from portico.core.errors import NotFound, TooManyRequests
+from portico.core.errors import Forbidden, NotFound, TooManyRequests
 from portico.core.rate import Buckets, Limit
-from portico.db import schema
+from portico.core.tokens import TOKEN_LENGTH_MAX
 from portico.db.engine import Database, Transaction
-from portico.services import tokens
+from portico.services import meetings, tokens
+from portico.services.meetings import GuestView
 from portico.services.tokens import ClientToken, TokenKeys
 
 BODY_MAX = 1024
-"""Bytes. Anybody may ask, so nobody gets to fill our memory."""
+"""Bytes of a body with an invitation. Anybody may ask, so nobody gets to fill our memory."""
 BODY_SECS = 5
 UUID_LENGTH = 36
 ASKING_MAX = 10_000
 """Pairs of room and address whose requests are remembered; those longest silent are forgotten."""
+_NOT_VALID = "This meeting link is not valid."
+_TOO_OFTEN = "Meetings were asked for too often from this address"
 
 
 GRANT = "portico_grant"
@@ -43,7 +46,7 @@ def router(
     base_url: str = "",
     monotonic: Callable[[], int] = time.monotonic_ns,
 ) -> APIRouter:
-    """POST /meet/{room_id}/token, for the meeting page.
+    """POST /meet/{room_id}/room and POST /meet/{room_id}/token, for the meeting page.
 
     `limit` says how many tokens each address gets for each room, and how often each may be wrong. `base_url` is
     where browsers reach this server.
@@ -51,6 +54,20 @@ def router(
     reached = urlsplit(base_url)
     invitations = APIRouter(include_in_schema=False)
     given, wrong = Buckets(limit, ASKING_MAX), Buckets(limit, ASKING_MAX)
+
+    @invitations.post("/meet/{room_id}/room")
+    async def look(room_id: str, request: Request) -> dict[str, Any]:
+        """What the lobby shows of the room, for an invitation (404 if wrong) or an access token (403 if wrong)."""
+        source = _source(request)
+        if wait := wrong.wait_secs(source, monotonic()):
+            raise TooManyRequests(wait, _TOO_OFTEN)
+        try:
+            proof = await _body(request, BODY_MAX + TOKEN_LENGTH_MAX)
+            view = await db.read(partial(_look, keys=keys, room_id=room_id, proof=proof, now=clock()))
+        except (Forbidden, NotFound):
+            wrong.take(source, monotonic())
+            raise
+        return {"data": asdict(view)}
 
     @invitations.post("/meet/{room_id}/token", status_code=201)
     async def redeem(room_id: str, request: Request, response: Response) -> dict[str, Any]:
@@ -62,14 +79,14 @@ def router(
         shown = request.cookies.get(GRANT)
         if tokens.granted(keys, room_id, shown) is None:
             shown = tokens.grant(keys, room_id)
-        source = network(request.client.host if request.client else "")
+        source = _source(request)
         for_room = f"{room_id[:UUID_LENGTH]} {source}"
         if wait := max(given.wait_secs(for_room, monotonic()), wrong.wait_secs(source, monotonic())):
-            raise TooManyRequests(wait, "Tokens for meetings were asked for too often from this address")
+            raise TooManyRequests(wait, _TOO_OFTEN)
         try:
-            invitation = await _invitation(request)
+            invitation = _invitation(await _body(request, BODY_MAX))
             redeem = partial(_redeem, keys=keys, room_id=room_id, invitation=invitation, shown=shown, now=clock())
-            token, room = await db.read(redeem)
+            token, view = await db.read(redeem)
         except NotFound:
             wrong.take(source, monotonic())
             raise
@@ -90,37 +107,50 @@ def router(
                 "token_expires_at": token.token_expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "refresh_token": token.refresh_token,
                 "refresh_token_expires_at": token.refresh_token_expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "room": room,
+                "room": asdict(view),
             }
         }
 
     return invitations
 
 
-async def _invitation(request: Request) -> str:
-    """The invitation in a body of {"invite": "..."}; NotFound for any other, as for a wrong one."""
+def _source(request: Request) -> str:
+    return network(request.client.host if request.client else "")
+
+
+async def _body(request: Request, bytes_max: int) -> object:
+    """The parsed body; NotFound for what is no JSON, too large or too slow, as for a wrong link."""
     body = b""
     try:
         async with asyncio.timeout(BODY_SECS):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > BODY_MAX:
-                    raise NotFound("This meeting link is not valid.")
-        members = msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
+                if len(body) > bytes_max:
+                    raise NotFound(_NOT_VALID)
+        return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))
     except (TimeoutError, ClientDisconnect, msgspec.MsgspecError, RecursionError, ValueError):
-        raise NotFound("This meeting link is not valid.") from None
-    match members:
+        raise NotFound(_NOT_VALID) from None
+
+
+def _invitation(body: object) -> str:
+    """The invitation in {"invite": "..."}; NotFound for any other body."""
+    match body:
         case {"invite": str(invitation)}:
             return invitation
-    raise NotFound("This meeting link is not valid.")
+    raise NotFound(_NOT_VALID)
+
+
+def _look(tx: Transaction, keys: TokenKeys, room_id: str, proof: object, now: datetime) -> GuestView:
+    match proof:
+        case {"token": str(token)}:
+            tokens.check_access(tx, keys, room_id, token, now=now)
+        case _:
+            tokens.check_invitation(tx, keys, room_id, _invitation(proof))
+    return meetings.guest_view(tx, room_id)
 
 
 def _redeem(
     tx: Transaction, keys: TokenKeys, room_id: str, invitation: str, shown: str | None, now: datetime
-) -> tuple[ClientToken, dict[str, Any]]:
+) -> tuple[ClientToken, GuestView]:
     token = tokens.redeem(tx, keys, room_id, invitation, shown=shown, now=now)
-    columns = schema.rooms.c.unique_name, schema.rooms.c.max_participants
-    room = tx.execute(select(*columns).where(schema.rooms.c.id == room_id)).one_or_none()
-    if room is None:
-        raise NotFound
-    return token, dict(room._mapping)
+    return token, meetings.guest_view(tx, room_id)

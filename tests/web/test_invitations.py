@@ -16,6 +16,8 @@ from tests.servers import PorticoServer
 
 pytestmark = pytest.mark.janus
 
+MEETING_ROOM = {"unique_name": "Meeting room", "max_participants": 50, "recording": False}
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
@@ -31,8 +33,8 @@ def link(server: PorticoServer) -> tuple[str, str]:
     return room, invite
 
 
-def knock(server: PorticoServer, room: str, body: bytes) -> tuple[int, Any]:
-    request = urllib.request.Request(f"{server.base_url}/meet/{room}/token", data=body, method="POST")
+def knock(server: PorticoServer, room: str, body: bytes, what: str = "token") -> tuple[int, Any]:
+    request = urllib.request.Request(f"{server.base_url}/meet/{room}/{what}", data=body, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, json.load(answer)
@@ -40,13 +42,45 @@ def knock(server: PorticoServer, room: str, body: bytes) -> tuple[int, Any]:
         return refusal.code, json.load(refusal)
 
 
+def create(server: PorticoServer, path: str, body: dict[str, object]) -> Any:
+    headers = {"Authorization": f"Bearer {server.api_key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(server.base_url + path, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)["data"]
+
+
 def test_the_link_opens_its_room(server: PorticoServer, link: tuple[str, str]) -> None:
     room, invite = link
     for mark in ("", "\ufeff"):  # some clients write one in front of JSON
         code, answer = knock(server, room, f"{mark}{json.dumps({'invite': invite})}".encode())
         assert code == 201
-    assert answer["data"]["room"] == {"unique_name": "Meeting room", "max_participants": 50}
+    assert answer["data"]["room"] == MEETING_ROOM
     assert answer["data"]["token"].count(".") == 2
+
+
+def test_the_link_shows_its_room(server: PorticoServer, link: tuple[str, str]) -> None:
+    room, invite = link
+    code, answer = knock(server, room, json.dumps({"invite": invite}).encode(), "room")
+    assert (code, answer["data"]) == (200, MEETING_ROOM)
+
+
+def test_a_token_shows_its_room(server: PorticoServer, link: tuple[str, str]) -> None:
+    room, invite = link
+    pair = knock(server, room, json.dumps({"invite": invite}).encode())[1]["data"]
+    code, answer = knock(server, room, json.dumps({"token": pair["token"]}).encode(), "room")
+    assert (code, answer["data"]) == (200, MEETING_ROOM)
+    for wrong in (pair["refresh_token"], "x", f"{pair['token']}x"):
+        assert knock(server, room, json.dumps({"token": wrong}).encode(), "room")[0] == 403
+    other = create(server, "/v2/rooms", {})["id"]
+    assert knock(server, other, json.dumps({"token": pair["token"]}).encode(), "room")[0] == 403
+
+
+def test_a_guest_knows_whether_the_room_records(server: PorticoServer) -> None:
+    for recording in (True, False):
+        room = create(server, "/v2/rooms", {"enable_recording": recording})["id"]
+        token = create(server, f"/v2/rooms/{room}/actions/generate_join_client_token", {})["token"]
+        answer = knock(server, room, json.dumps({"token": token}).encode(), "room")[1]
+        assert answer["data"] == {"unique_name": None, "max_participants": 10, "recording": recording}
 
 
 NO_INVITATIONS = (
@@ -59,8 +93,9 @@ NO_INVITATIONS = (
 
 @pytest.mark.parametrize("body", NO_INVITATIONS)
 def test_nothing_else_does(server: PorticoServer, link: tuple[str, str], body: bytes) -> None:
-    code, answer = knock(server, link[0], body)
-    assert (code, answer["errors"][0]["code"]) == (404, "10005")
+    for what in ("token", "room"):
+        code, answer = knock(server, link[0], body, what)
+        assert (code, answer["errors"][0]["code"]) == (404, "10005")
 
 
 def test_a_link_is_good_for_one_room(server: PorticoServer, link: tuple[str, str]) -> None:
