@@ -3,21 +3,28 @@ import { serverUrl } from "./base";
 import { within } from "./deadline";
 import type { Entry } from "./link";
 
+type Invited = Exclude<Entry, { kind: "none" }>;
+
+/** What guests see of a room before they are in it. */
+export interface RoomFacts {
+  uniqueName: string | null;
+  /** Whether the call that goes on, or else the next one, is recorded. */
+  isRecorded: boolean;
+}
+
 export interface Grant {
   token: string;
   /** `performance.now()` at which a new token should be asked for; undefined when there is no way to. */
   renewAt: number | undefined;
   refreshToken: string | undefined;
-  room: { uniqueName: string | null; maxParticipants: number | null };
 }
 
 interface TokenAnswer {
-  data: {
-    token: string;
-    token_expires_at: string;
-    refresh_token?: string;
-    room?: { unique_name: string | null; max_participants: number };
-  };
+  data: { token: string; token_expires_at: string; refresh_token?: string };
+}
+
+interface RoomAnswer {
+  data: { unique_name: string | null; recording: boolean };
 }
 
 /** The server said no; `status` is its HTTP status, 0 when it did not answer at all. */
@@ -30,25 +37,34 @@ export class GrantRefused extends Error {
 const REQUEST_MILLIS = 10_000;
 const RETRY_MILLIS = 10_000;
 
-export async function obtain(roomId: string, entry: Exclude<Entry, { kind: "none" }>): Promise<Grant> {
-  if (entry.kind === "token") {
-    const room = { uniqueName: null, maxParticipants: null };
-    return { token: entry.token, renewAt: undefined, refreshToken: undefined, room };
-  }
-  const { data } = await post(`meet/${encodeURIComponent(roomId)}/token`, { invite: entry.invite });
+/** The room behind the link, before anybody joins; what the link is worth is known from then on. */
+export async function lookAt(roomId: string, entry: Invited): Promise<RoomFacts> {
+  const proof = entry.kind === "token" ? { token: entry.token } : { invite: entry.invite };
+  const { data } = await post<RoomAnswer>(`meet/${encodeURIComponent(roomId)}/room`, proof);
+  return { uniqueName: data.unique_name, isRecorded: data.recording };
+}
+
+export async function obtain(roomId: string, entry: Invited): Promise<Grant> {
+  if (entry.kind === "token") return { token: entry.token, renewAt: undefined, refreshToken: undefined };
+  const { data } = await post<TokenAnswer>(`meet/${encodeURIComponent(roomId)}/token`, { invite: entry.invite });
   return {
     token: data.token,
     renewAt: renewalTime(data.token, data.token_expires_at),
     refreshToken: data.refresh_token,
-    room: { uniqueName: data.room?.unique_name ?? null, maxParticipants: data.room?.max_participants ?? null },
   };
 }
 
-export async function renew(roomId: string, entry: Exclude<Entry, { kind: "none" }>, old: Grant): Promise<Grant> {
+/** Whether the grant's token need not be renewed yet. */
+export function isFresh(grant: Grant): boolean {
+  return grant.renewAt === undefined || performance.now() < grant.renewAt;
+}
+
+/** Another token of the same grant: the server knows by it who comes back. */
+export async function renew(roomId: string, entry: Invited, old: Grant): Promise<Grant> {
   if (!old.refreshToken) return obtain(roomId, entry);
   const path = `v2/rooms/${encodeURIComponent(roomId)}/actions/refresh_client_token`;
   try {
-    const { data } = await post(path, { refresh_token: old.refreshToken });
+    const { data } = await post<TokenAnswer>(path, { refresh_token: old.refreshToken });
     return { ...old, token: data.token, renewAt: renewalTime(data.token, data.token_expires_at) };
   } catch (error) {
     // The refresh token itself has run out: the invitation is still good for a new pair.
@@ -60,7 +76,7 @@ export async function renew(roomId: string, entry: Exclude<Entry, { kind: "none"
 /** Keeps a running call's token fresh; returns the way to stop. */
 export function keepFresh(
   roomId: string,
-  entry: Exclude<Entry, { kind: "none" }>,
+  entry: Invited,
   first: Grant,
   use: (grant: Grant) => Promise<void>,
 ): () => void {
@@ -87,20 +103,16 @@ export function keepFresh(
   };
 }
 
-async function post(path: string, body: object): Promise<TokenAnswer> {
-  const request = fetch(serverUrl(path), {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  let response: Response;
+async function post<Answer>(path: string, body: object): Promise<Answer> {
+  const headers = { "content-type": "application/json" };
+  const request = fetch(serverUrl(path), { method: "POST", headers, body: JSON.stringify(body) });
   try {
-    response = await within(REQUEST_MILLIS, "the token request", request);
-  } catch {
-    throw new GrantRefused(0);
+    const response = await within(REQUEST_MILLIS, "the token request", request);
+    if (!response.ok) throw new GrantRefused(response.status);
+    return (await within(REQUEST_MILLIS, "the token", response.json())) as Answer;
+  } catch (error) {
+    throw error instanceof GrantRefused ? error : new GrantRefused(0);
   }
-  if (!response.ok) throw new GrantRefused(response.status);
-  return (await response.json()) as TokenAnswer;
 }
 
 /** At 60 % of its life, by the token's own clock: a viewer's wrong clock then does no harm. */

@@ -48,6 +48,7 @@ class StoryCall extends Observable implements Pick<CallOnView, "people"> {
   mixedAudio = undefined;
   screen = undefined;
   announcement = "";
+  isInterrupted = wish.has("interrupted");
   notice = wish.get("notice") ?? undefined;
   people: Person[] = Array.from({ length: Number(wish.get("people") ?? 3) }, (_, index) => {
     const name = NAMES[index] ?? `Guest ${index}`;
@@ -93,4 +94,4 @@ const page = document.getElementById("page");
 const end = wish.get("end") as Ending["kind"] | null;
 const link = "https://example.com/#invite";
 if (page && end) render(<Ended ending={ending(end)} onRejoin={() => undefined} />, page);
-else if (page) render(<CallView call={new StoryCall()} devices={new StoryDevices()} title="Weekly planning" inviteLink={link} />, page);
+else if (page) render(<CallView call={new StoryCall()} devices={new StoryDevices()} title="Weekly planning" isRecorded={wish.has("recorded")} inviteLink={link} />, page);

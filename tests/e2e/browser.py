@@ -28,12 +28,16 @@ FLAGS = [
 ]
 
 
+def installed_chromium() -> str | None:
+    """Debian's Chromium, or None for the one that Playwright brought along."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium, or the one that Playwright brought along."""
-    installed = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=installed, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=installed_chromium(), args=FLAGS)
         try:
             yield browser
         finally:

@@ -56,3 +56,26 @@ def _remove_leftovers() -> None:
 
 def _ip(*command: str) -> bool:
     return subprocess.run(["ip", *command], check=False, capture_output=True, timeout=10).returncode == 0
+
+
+@contextlib.contextmanager
+def lost_media(interface: str) -> Iterator[None]:
+    """Lets no packet reach the address of a media_interface until the block ends; everything else works on."""
+    addresses = subprocess.run(
+        ["ip", "-4", "-o", "address", "show", interface], check=True, capture_output=True, text=True
+    )
+    found = re.search(r"inet ([\d.]+)", addresses.stdout)
+    assert found, addresses.stdout
+    local = ("route", "{}", "local", found[1], "dev", interface, "table", "local")
+    blackhole = ("route", "{}", "blackhole", found[1], "table", "local")
+
+    def route(what: str, words: tuple[str, ...]) -> None:
+        assert _ip(*(word.format(what) for word in words)), f"ip cannot {what} {words}"
+
+    route("del", local)
+    route("add", blackhole)
+    try:
+        yield
+    finally:
+        route("del", blackhole)
+        route("add", local)

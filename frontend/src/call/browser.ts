@@ -1,10 +1,14 @@
 /** What the page adds beneath the SDK: it watches the signaling socket and owns the peer connections. */
 
+import { CloseCode } from "./close_code";
+import type { Refusal } from "./ending";
+
 /** What a signaling socket said at its end; the SDK keeps most of it to itself. */
 export class SocketWatch {
-  refusal: { status: number; sentence: string } | undefined;
+  refusal: Refusal | undefined;
   closeCode: number | undefined;
-  closeReason = "";
+  /** Messages received so far. The SDK sends a keepalive every 5 s, so a working connection keeps this growing. */
+  received = 0;
   /** Resolves when the socket is closed, whether or not it was ever open. */
   readonly closed: Promise<void>;
 
@@ -13,17 +17,18 @@ export class SocketWatch {
     this.closed = new Promise((resolve) => {
       socket.addEventListener("close", (event) => {
         this.closeCode = event.code;
-        this.closeReason = event.reason;
         resolve();
       });
     });
   }
 
   #read(data: unknown): void {
+    this.received += 1;
     // Refusals are rare and every other message is the SDK's business: look before parsing.
     if (typeof data !== "string" || !data.includes('"status_code"')) return;
-    const message = JSON.parse(data) as { status_code?: number; error_message?: string };
-    if (message.status_code) this.refusal = { status: message.status_code, sentence: message.error_message ?? "" };
+    const message = JSON.parse(data) as { status_code?: number; error_message?: string; close_code?: number };
+    if (!message.status_code) return;
+    this.refusal = { closeCode: message.close_code ?? CloseCode.REFUSED, sentence: message.error_message ?? "" };
   }
 }
 
@@ -35,6 +40,15 @@ export function nextSocket(): Promise<SocketWatch> {
   return new Promise((resolve) => {
     onSocket = resolve;
   });
+}
+
+/** How the media of the call are: whether all connections fail to carry any, for the moment or for good. */
+export function mediaHealth(): "good" | "interrupted" | "failed" {
+  const states = [...peerConnections].map((connection) => connection.connectionState);
+  const broken = states.filter((state) => state === "disconnected" || state === "failed");
+  // One that is only being made says nothing yet.
+  if (broken.length === 0 || states.includes("connected")) return "good";
+  return broken.every((state) => state === "failed") ? "failed" : "interrupted";
 }
 
 /** The SDK leaves its peer connections running when a call ends. */

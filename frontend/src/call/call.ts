@@ -3,7 +3,7 @@ import { initialize, type Room, type State } from "@telnyx/video";
 import { DeadlineExceeded, within } from "../deadline";
 import type { Devices } from "../devices";
 import { Observable } from "../observable";
-import { closePeerConnections, nextSocket, type SocketWatch } from "./browser";
+import { closePeerConnections, mediaHealth, nextSocket, type SocketWatch } from "./browser";
 import { Chat } from "./chat";
 import { ending, endingOf, type Ending } from "./ending";
 import { displayName } from "../shared/names";
@@ -16,6 +16,14 @@ const MESSAGE_MILLIS = 10_000;
 const TOKEN_MILLIS = 10_000;
 /** The SDK tells when somebody starts to talk and never when they stop. */
 const SPEAKING_MILLIS = 2_500;
+const WATCH_MILLIS = 1_000;
+/** Looks in a row at which the media have failed, or nothing came over the signaling socket, before the call is lost.
+ * They are counted and not timed: while a device sleeps, none is made. */
+const FAILED_LOOKS = 3;
+const SILENT_LOOKS = 30;
+const SILENT_LOOKS_WITHOUT_MEDIA = 10;
+/** Shorter interruptions are not worth a word. */
+const INTERRUPTED_LOOKS = 2;
 
 /** Joining did not succeed; `ending` says why. */
 export class NotJoined extends Error {
@@ -29,13 +37,18 @@ export interface JoinOptions {
   token: string;
   name: string;
   devices: Devices;
+  /** The messages so far: a call that was lost and found again keeps them. */
+  chat: Chat;
+  /** Gives the try up; what was begun is closed. */
+  signal: AbortSignal;
 }
 
 export class Call extends Observable {
-  readonly chat = new Chat();
   /** The newest thing the person should know; undefined when there is none. */
   notice: string | undefined;
   ending: Ending | undefined;
+  /** No media pass at the moment; it may mend itself. */
+  isInterrupted = false;
   /** A short sentence for screen readers: who came, who went. */
   announcement = "";
 
@@ -48,11 +61,15 @@ export class Call extends Observable {
   #isConnected = false;
   #wasLeaving = false;
   #wasKicked = false;
+  #hasLostMedia = false;
+  #watch: ReturnType<typeof setInterval> | undefined;
+  #looks = { received: 0, silent: 0, interrupted: 0, failed: 0 };
 
   private constructor(
     private readonly room: Room,
     private readonly socket: SocketWatch,
     devices: Devices,
+    readonly chat: Chat,
   ) {
     super();
     this.#publications = new Publications(room, devices, (sentence) => this.notify(sentence));
@@ -65,19 +82,19 @@ export class Call extends Observable {
   }
 
   /** Rejects with NotJoined: within 25 s per step, although the SDK itself would wait longer or for ever. */
-  static async join({ roomId, token, name, devices }: JoinOptions): Promise<Call> {
+  static async join({ roomId, token, name, devices, chat, signal }: JoinOptions): Promise<Call> {
     const opened = nextSocket();
     const context = JSON.stringify({ username: name });
     const initialized = initialize({ roomId, clientToken: token, context, enableMessages: true, logLevel: "ERROR" });
     const socket = await within(CONNECT_MILLIS, "signaling", opened);
-    const room = await untilClosed(socket, initialized, "signaling").catch((error: unknown) => {
+    const room = await untilClosed(socket, initialized, "signaling", signal).catch((error: unknown) => {
       // Should it come up after all, nobody waits for it any more.
       initialized.then((late) => late.disconnect()).catch(() => undefined);
       throw error;
     });
-    const call = new Call(room, socket, devices);
+    const call = new Call(room, socket, devices, chat);
     try {
-      await untilClosed(socket, room.connect(), "media");
+      await untilClosed(socket, room.connect(), "media", signal);
     } catch (error) {
       call.leave();
       throw error;
@@ -159,6 +176,32 @@ export class Call extends Observable {
     this.#isConnected = true;
     this.#publications.syncDevices();
     void this.socket.closed.then(() => this.#end());
+    this.#watch = setInterval(() => this.#look(), WATCH_MILLIS);
+  }
+
+  /** The SDK notices neither that media have stopped nor that a socket is dead. */
+  #look(): void {
+    const health = mediaHealth();
+    const { received } = this.socket;
+    const before = this.#looks;
+    const looks = {
+      received,
+      silent: received === before.received ? before.silent + 1 : 0,
+      interrupted: health === "good" ? 0 : before.interrupted + 1,
+      failed: health === "failed" ? before.failed + 1 : 0,
+    };
+    this.#looks = looks;
+    const isInterrupted = looks.interrupted >= INTERRUPTED_LOOKS;
+    if (isInterrupted !== this.isInterrupted) {
+      this.isInterrupted = isInterrupted;
+      this.changed();
+    }
+    const isSilent = looks.silent >= (isInterrupted ? SILENT_LOOKS_WITHOUT_MEDIA : SILENT_LOOKS);
+    this.#hasLostMedia = looks.failed >= FAILED_LOOKS;
+    if (!this.#hasLostMedia && !isSilent) return;
+    // A goodbye frees the seat, should it arrive; the SDK's own end of the call does not matter any more.
+    this.#end();
+    this.room.disconnect().catch((error: unknown) => console.warn(error));
   }
 
   #listen(): void {
@@ -218,9 +261,10 @@ export class Call extends Observable {
 
   #end(): void {
     if (this.ending) return;
-    const { refusal, closeCode, closeReason } = this.socket;
-    const [wasLeaving, wasKicked] = [this.#wasLeaving, this.#wasKicked];
-    this.ending = endingOf({ wasLeaving, wasKicked, refusal, closeCode, closeReason });
+    const { refusal, closeCode } = this.socket;
+    const [wasLeaving, wasKicked, hasLostMedia] = [this.#wasLeaving, this.#wasKicked, this.#hasLostMedia];
+    this.ending = endingOf({ wasLeaving, wasKicked, hasLostMedia, refusal, closeCode });
+    clearInterval(this.#watch);
     this.#forgetDevices();
     for (const timer of this.#speaking.values()) clearTimeout(timer);
     this.screen?.getTracks().forEach((track) => track.stop());
@@ -229,15 +273,25 @@ export class Call extends Observable {
   }
 }
 
-/** The promise's outcome, unless the socket closes first or it takes too long. */
-async function untilClosed<T>(socket: SocketWatch, promise: Promise<T>, stage: "signaling" | "media"): Promise<T> {
+/** The promise's outcome, unless the socket closes first, the signal comes, or it takes too long. */
+async function untilClosed<T>(
+  socket: SocketWatch,
+  promise: Promise<T>,
+  stage: "signaling" | "media",
+  signal: AbortSignal,
+): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    const stop = (): void => reject(new NotJoined(ending("lost")));
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+  });
   const closed = socket.closed.then((): never => {
-    const { refusal, closeCode, closeReason } = socket;
-    const reason = endingOf({ wasLeaving: false, wasKicked: false, refusal, closeCode, closeReason });
+    const { refusal, closeCode } = socket;
+    const reason = endingOf({ wasLeaving: false, wasKicked: false, hasLostMedia: false, refusal, closeCode });
     throw new NotJoined(reason.kind === "lost" && !refusal && stage === "signaling" ? ending("unreachable") : reason);
   });
   try {
-    return await within(CONNECT_MILLIS, stage, Promise.race([promise, closed]));
+    return await within(CONNECT_MILLIS, stage, Promise.race([promise, closed, aborted]));
   } catch (error) {
     if (error instanceof NotJoined) throw error;
     if (!(error instanceof DeadlineExceeded)) console.error(error);

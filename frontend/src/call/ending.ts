@@ -1,61 +1,112 @@
-/** Why there is no call (any more), in one clear sentence. */
+/** Why there is no call (any more), decided by numbers and told in clear sentences. */
 import { GrantRefused } from "../grant";
+import { CloseCode } from "./close_code";
+
+export type Kind =
+  | "left"
+  | "removed"
+  | "ended"
+  | "full"
+  | "refused"
+  /** The token is not good (any more); another one may be. */
+  | "expired"
+  | "lost"
+  | "media"
+  | "gone"
+  | "busy"
+  | "unreachable";
 
 export interface Ending {
-  kind: "left" | "removed" | "ended" | "full" | "refused" | "lost" | "media" | "gone" | "busy" | "unreachable";
+  kind: Kind;
   title: string;
+  /** What the person can do, where the page does nothing more by itself. */
   detail: string;
+  /** What the page does by itself, while it does; empty where it never tries again. */
+  waiting: string;
 }
 
-const ENDINGS: Record<Ending["kind"], [title: string, detail: string]> = {
-  left: ["You left the call", "The others can go on without you."],
-  removed: ["You were removed", "Somebody who runs this meeting removed you from it."],
-  ended: ["The call has ended", "It was ended for everybody."],
-  full: ["This room is full", "Nobody else can join until somebody leaves."],
-  refused: ["You cannot join with this link", "It may have expired. Ask for a new link."],
-  lost: ["The connection was lost", "Check your network, then join again."],
-  media: ["No sound or picture gets through", "The server answers, but a firewall seems to block its media (UDP)."],
-  gone: ["This meeting does not exist", "Check the link: it must be complete, including everything after the #."],
-  busy: ["The meeting is not available right now", "Try again in a moment."],
-  unreachable: ["The server does not answer", "Check your network, then try again."],
+const BY_ITSELF = "This page brings you back automatically.";
+const ENDINGS: Record<Kind, [title: string, detail: string, waiting: string]> = {
+  left: ["You left the call", "The others can go on without you.", ""],
+  removed: ["You were removed", "Somebody who runs this meeting removed you from it.", ""],
+  ended: ["The call has ended", "It was ended for everybody.", ""],
+  full: [
+    "This room is full",
+    "Nobody else can join until somebody leaves.",
+    "You join automatically as soon as somebody leaves. Keep this page open.",
+  ],
+  refused: ["You cannot join with this link", "It may have expired. Ask for a new link.", ""],
+  expired: ["You cannot join with this link", "It may have expired. Ask for a new link.", BY_ITSELF],
+  lost: ["The connection was lost", "Check your network, then join again.", BY_ITSELF],
+  media: [
+    "No sound or picture gets through",
+    "The server answers, but a firewall seems to block its media (UDP).",
+    `The server answers, but its sound and picture (UDP) do not arrive. ${BY_ITSELF}`,
+  ],
+  gone: ["This meeting does not exist", "Check the link: it must be complete, including everything after the #.", ""],
+  busy: ["The meeting is not available right now", "Try again in a moment.", "This page tries again automatically."],
+  unreachable: ["The server does not answer", "Check your network, then try again.", "This page tries again automatically."],
 };
 
-export function ending(kind: Ending["kind"]): Ending {
-  const [title, detail] = ENDINGS[kind];
-  return { kind, title, detail };
+export function ending(kind: Kind): Ending {
+  const [title, detail, waiting] = ENDINGS[kind];
+  return { kind, title, detail, waiting };
+}
+
+/** A message with a status_code, which the server sends before it closes the socket. */
+export interface Refusal {
+  closeCode: number;
+  sentence: string;
 }
 
 export interface EndingFacts {
   wasLeaving: boolean;
   wasKicked: boolean;
-  /** The server's own words, sent before it closed the socket. */
-  refusal: { status: number; sentence: string } | undefined;
-  /** WebSocket close code, as the table in docs/signaling.md has them. */
+  /** All media connections failed while the signaling still worked. */
+  hasLostMedia: boolean;
+  refusal: Refusal | undefined;
+  /** Of the closed socket; undefined while it is open. */
   closeCode: number | undefined;
-  /** The server's sentence in the close frame; may be empty. */
-  closeReason: string;
 }
 
-export function endingOf(facts: EndingFacts): Ending {
-  if (facts.wasLeaving) return ending("left");
-  if (facts.wasKicked) return ending("removed");
-  if (facts.refusal) return endingOfRefusal(facts.refusal);
-  if (facts.closeCode === 4000) return ending("ended");
-  if (facts.closeCode === 4002) return ending("removed");
-  if (facts.closeCode === 4001 || facts.closeCode === 4003) return { ...ending("lost"), detail: facts.closeReason };
-  return ending("lost");
+export function endingOf({ wasLeaving, wasKicked, hasLostMedia, refusal, closeCode }: EndingFacts): Ending {
+  if (wasLeaving) return ending("left");
+  if (wasKicked) return ending("removed");
+  if (hasLostMedia) return mediaLost();
+  switch (refusal?.closeCode ?? closeCode) {
+    case CloseCode.SESSION_ENDED:
+      return ending("ended");
+    case CloseCode.REMOVED:
+      return ending("removed");
+    case CloseCode.ROOM_FULL:
+      return ending("full");
+    case CloseCode.RESTART:
+      return { ...ending("lost"), title: "The server starts again" };
+    case CloseCode.MEDIA_LOST:
+      return mediaLost();
+    case CloseCode.TOKEN_REFUSED:
+      return withSentence(ending("expired"), refusal);
+    case CloseCode.REFUSED:
+      return withSentence(ending("refused"), refusal);
+    case CloseCode.UNAVAILABLE:
+      return withSentence(ending("busy"), refusal);
+    default:
+      return ending("lost");
+  }
 }
 
-function endingOfRefusal({ status, sentence }: { status: number; sentence: string }): Ending {
-  if (/\bfull\b|max(imum)?[ _]participants/i.test(sentence)) return ending("full");
-  const known = ending(status === 503 || status === 429 ? "busy" : status === 401 || status === 403 ? "refused" : "lost");
-  // The server's sentence says more than ours can.
-  return sentence ? { ...known, detail: sentence.endsWith(".") ? sentence : `${sentence}.` } : known;
-}
-
-export function endingOfGrant(error: unknown): Ending {
-  if (!(error instanceof GrantRefused)) throw error;
+export function endingOfGrant(error: GrantRefused): Ending {
   if (error.status === 404) return ending("gone");
-  if (error.status === 429) return ending("busy");
+  if (error.status === 429 || error.status === 503) return ending("busy");
   return error.status >= 400 && error.status < 500 ? ending("refused") : ending("unreachable");
+}
+
+function mediaLost(): Ending {
+  return { ...ending("lost"), title: "Sound and picture were lost" };
+}
+
+/** The server's sentence says more than ours can; it is shown and never read. */
+function withSentence(known: Ending, refusal: Refusal | undefined): Ending {
+  const sentence = refusal?.sentence;
+  return sentence ? { ...known, detail: sentence.endsWith(".") ? sentence : `${sentence}.` } : known;
 }

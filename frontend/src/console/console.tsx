@@ -1,24 +1,25 @@
 /** The console's course: a key, then the archive that it opens; and back when the key is refused. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useChanges } from "../observable";
+import { Remembered } from "../storage";
 import { Mark } from "../ui/icons";
 import { Archive } from "./archive";
 import { Rest } from "./rest";
 import { SessionCard } from "./session_card";
 
 /** In this tab only, and gone with it: an API key opens the whole account. */
-const KEY = "portico.api-key";
+const storedKey = new Remembered("sessionStorage", "portico.api-key");
 
 export function Console() {
-  const [key, setKey] = useState(() => sessionStorage.getItem(KEY) ?? "");
+  const [key, setKey] = useState(() => storedKey.get());
   const [problem, setProblem] = useState<string>();
   const open = (given: string): void => {
-    sessionStorage.setItem(KEY, given);
+    storedKey.set(given);
     setProblem(undefined);
     setKey(given);
   };
   const close = (why?: string): void => {
-    sessionStorage.removeItem(KEY);
+    storedKey.forget();
     setProblem(why);
     setKey("");
   };

@@ -62,8 +62,8 @@ const REQUEST_MILLIS = 10_000;
 const PAGE_SIZE = 250;
 /** Of each list, at most so many pages are read. */
 const PAGES_MAX = 4;
-/** No header takes other characters, so that the server is not even asked. */
-const SENDABLE = /^[\x21-\x7e]+$/;
+/** No header takes other characters, so that the server is not even asked. A key may contain blanks. */
+const SENDABLE = /^[\x20-\x7e]+$/;
 
 export class Rest {
   constructor(private readonly key: string) {}

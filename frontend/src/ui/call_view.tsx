@@ -1,5 +1,5 @@
 /** The call itself: who is there, what they show, and the buttons. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Call } from "../call/call";
 import type { Devices } from "../devices";
 import { useChanges } from "../observable";
@@ -19,6 +19,7 @@ export type CallOnView = Pick<
   | "chat"
   | "notice"
   | "announcement"
+  | "isInterrupted"
   | "notify"
   | "toggleScreen"
   | "send"
@@ -31,13 +32,14 @@ interface Props {
   call: CallOnView;
   devices: Devices;
   title: string;
+  isRecorded: boolean;
   /** The address to invite others with; undefined when this page's own address must not be passed on. */
   inviteLink: string | undefined;
 }
 
 const canShareScreen = "getDisplayMedia" in (navigator.mediaDevices ?? {});
 
-export function CallView({ call, devices, title, inviteLink }: Props) {
+export function CallView({ call, devices, title, isRecorded, inviteLink }: Props) {
   useChanges(call);
   useChanges(call.chat);
   useChanges(devices);
@@ -50,7 +52,15 @@ export function CallView({ call, devices, title, inviteLink }: Props) {
   });
   return (
     <div class={`call${chat.isOpen ? " chatting" : ""}`}>
-      <Top title={title} count={people.length} inviteLink={inviteLink} />
+      <Top title={title} count={people.length} isRecorded={isRecorded} inviteLink={inviteLink} />
+      <div class="interruption" role="status">
+        {call.isInterrupted && (
+          <p data-testid="interrupted">
+            <span class="spinner" aria-hidden="true" />
+            Sound and picture are interrupted. Waiting for your network…
+          </p>
+        )}
+      </div>
       <Notice text={call.notice ?? devices.problem} onClose={() => closeNotice(call, devices)} />
       <Stage people={people} ownVideo={devices.video} ownScreen={call.screen?.getVideoTracks()[0]} />
       {others.length === 0 && <p class="alone">Nobody else is here yet.</p>}
@@ -100,14 +110,32 @@ function closeNotice(call: CallOnView, devices: Devices): void {
   call.notify(undefined);
 }
 
-function Top({ title, count, inviteLink }: { title: string; count: number; inviteLink: string | undefined }) {
+interface TopProps extends Pick<Props, "title" | "isRecorded" | "inviteLink"> {
+  count: number;
+}
+
+function Top({ title, count, isRecorded, inviteLink }: TopProps) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  // What had the focus is gone with the lobby.
+  useEffect(() => heading.current?.focus(), []);
   return (
     <header class="top">
       <Mark />
-      <h1>{title}</h1>
+      <h1 ref={heading} tabIndex={-1}>
+        {title}
+      </h1>
       <span class="status" data-testid="status" data-state="in-call" role="status" aria-label={`In the call, ${count} ${count === 1 ? "person" : "people"}`}>
         <People />
         {count}
+      </span>
+      <span class="recording-space" role="status">
+        {isRecorded && (
+          <span class="recording" data-testid="recorded" title="This meeting is recorded">
+            <span class="dot" aria-hidden="true" />
+            <span class="for-screen-readers">This meeting is recorded</span>
+            <span aria-hidden="true">Recording</span>
+          </span>
+        )}
       </span>
       {inviteLink && <CopyLink link={inviteLink} />}
     </header>

@@ -5,6 +5,7 @@ import type { Person } from "../call/people";
 import { useChanges } from "../observable";
 import { hueOf } from "./face";
 import { Cross, Send } from "./icons";
+import { LinkedText } from "./linked_text";
 
 interface Props {
   chat: Chat;
@@ -60,7 +61,9 @@ function Line({ line }: { line: ChatLine }) {
         {line.privateTo && <em>{line.isOwn ? `only to ${line.privateTo}` : "only to you"}</em>}
         <time dateTime={line.at.toISOString()}>{time}</time>
       </p>
-      <p class="text">{line.text}</p>
+      <p class="text">
+        <LinkedText text={line.text} />
+      </p>
     </li>
   );
 }

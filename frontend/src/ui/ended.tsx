@@ -1,5 +1,5 @@
 /** After the call, or instead of it: what happened and what can be done. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { Ending } from "../call/ending";
 import { Mark } from "./icons";
 
@@ -7,11 +7,9 @@ interface Props {
   ending: Ending;
   /** Undefined where trying again cannot help. */
   onRejoin: (() => void) | undefined;
-  /** When the page tries again by itself: seconds from now, 0 = it is trying. */
-  retryIn?: number | undefined;
 }
 
-export function Ended({ ending, onRejoin, retryIn }: Props) {
+export function Ended({ ending, onRejoin }: Props) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   const isCalm = ending.kind === "left" || ending.kind === "ended";
@@ -25,7 +23,6 @@ export function Ended({ ending, onRejoin, retryIn }: Props) {
         <p class="lead" data-testid="notice" role={isCalm ? undefined : "alert"}>
           {ending.detail}
         </p>
-        {retryIn !== undefined && <Countdown key={retryIn} secs={retryIn} />}
         {onRejoin && (
           <button type="button" class="primary" data-testid="rejoin" onClick={onRejoin}>
             {isCalm ? "Join again" : "Try again"}
@@ -33,19 +30,5 @@ export function Ended({ ending, onRejoin, retryIn }: Props) {
         )}
       </div>
     </main>
-  );
-}
-
-function Countdown({ secs }: { secs: number }) {
-  const [left, setLeft] = useState(secs);
-  useEffect(() => {
-    const timer = setInterval(() => setLeft((now) => Math.max(0, now - 1)), 1000);
-    return () => clearInterval(timer);
-  }, []);
-  return (
-    <p class="countdown" data-testid="countdown">
-      {left === 0 ? <span class="spinner" aria-hidden="true" /> : null}
-      {left === 0 ? "Joining again…" : `Joining again in ${left} s`}
-    </p>
   );
 }

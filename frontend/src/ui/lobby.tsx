@@ -13,11 +13,14 @@ interface Props {
   title: string;
   name: string;
   isJoining: boolean;
+  isRecorded: boolean;
+  /** What has to be known before joining; undefined when there is nothing. */
+  notice: string | undefined;
   onName: (name: string) => void;
   onJoin: () => void;
 }
 
-export function Lobby({ devices, title, name, isJoining, onName, onJoin }: Props) {
+export function Lobby({ devices, title, name, isJoining, isRecorded, notice, onName, onJoin }: Props) {
   useChanges(devices);
   const field = useRef<HTMLInputElement>(null);
   useShortcuts({ m: () => void devices.toggleMicrophone(), v: () => void devices.toggleCamera() });
@@ -50,7 +53,13 @@ export function Lobby({ devices, title, name, isJoining, onName, onJoin }: Props
             onInput={(event) => onName(event.currentTarget.value)}
           />
         </label>
-        <button class="primary" data-testid="join" type="submit" aria-disabled={isJoining}>
+        {isRecorded && (
+          <p class="recorded" id="recorded" data-testid="recorded">
+            <span class="dot" aria-hidden="true" />
+            This meeting is recorded. Whoever runs it can keep and show your picture and your voice.
+          </p>
+        )}
+        <button class="primary" data-testid="join" aria-describedby={isRecorded ? "recorded" : undefined} type="submit" aria-disabled={isJoining}>
           {isJoining ? <span class="spinner" aria-hidden="true" /> : null}
           {isJoining ? "Joining…" : "Join"}
         </button>
@@ -58,9 +67,9 @@ export function Lobby({ devices, title, name, isJoining, onName, onJoin }: Props
           {isJoining ? "Joining" : ""}
         </p>
         <div class="message-space" role="alert">
-          {devices.problem && (
+          {(notice ?? devices.problem) && (
             <p class="message" data-testid="notice">
-              {devices.problem}
+              {notice ?? devices.problem}
             </p>
           )}
         </div>

@@ -1,0 +1,99 @@
+/** When the page tries to join again, with which token, and when it stops. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CloseCode } from "../src/call/close_code";
+import { ending, endingOf } from "../src/call/ending";
+import { GIVE_UP_MILLIS, pauseOf, planAfterCall, planAfterFirstTry, planAfterTry, tokenStepOf } from "../src/call/rejoin";
+
+/** The pauses until the page gives up, when every try fails like this and takes so long. */
+function pauses(kind, tryMillis = 100, most = 1000) {
+  const found = [];
+  let now = 5_000;
+  let plan = planAfterCall(ending(kind), now);
+  while (plan && found.length < most) {
+    found.push(pauseOf(plan, 0.5));
+    now += pauseOf(plan, 0.5) + tryMillis;
+    plan = planAfterTry(plan, tokenStepOf(plan), ending(kind), now);
+  }
+  return { found, millis: now - 5_000 };
+}
+
+test("a lost call is tried again after 1, 2, 4, 8 s and then every 15 s, for ten minutes", () => {
+  const { found, millis } = pauses("lost");
+  assert.deepEqual(found.slice(0, 7), [1000, 2000, 4000, 8000, 15000, 15000, 15000]);
+  assert.ok(millis >= GIVE_UP_MILLIS && millis < GIVE_UP_MILLIS + 20_000, `${millis} ms`);
+});
+
+test("many pages that lost one server do not come back in the same instant", () => {
+  const plan = planAfterCall(ending("lost"), 0);
+  assert.deepEqual([0, 1].map((random) => Math.round(pauseOf(plan, random))), [800, 1200]);
+});
+
+test("a full room is asked for a seat every 5 s", () => {
+  assert.deepEqual(new Set(pauses("full").found), new Set([5000]));
+});
+
+test("a device that slept for hours still has its ten minutes", () => {
+  const plan = planAfterCall(ending("lost"), 0);
+  const later = planAfterTry(plan, "renew", ending("unreachable"), 10 * 3_600_000);
+  assert.ok(later.waited < GIVE_UP_MILLIS);
+});
+
+test("what was ended on purpose is not tried again", () => {
+  for (const kind of ["left", "removed", "ended", "refused", "gone"]) {
+    assert.equal(planAfterCall(ending(kind), 0), undefined, kind);
+    const plan = planAfterCall(ending("lost"), 0);
+    assert.equal(planAfterTry(plan, "renew", ending(kind), 100), undefined, kind);
+  }
+});
+
+test("a firewall that blocks the first call is told of at once, and later it may be an outage", () => {
+  assert.equal(planAfterFirstTry(ending("media"), 0), undefined);
+  assert.ok(planAfterCall(ending("media"), 0));
+});
+
+test("the first try has a fresh token of the same grant, and an expired grant is redeemed anew, once", () => {
+  const lost = planAfterCall(ending("lost"), 0);
+  assert.equal(tokenStepOf(lost), "renew");
+  const again = planAfterTry(lost, "renew", ending("lost"), 100);
+  assert.equal(tokenStepOf(again), "keep");
+  const expired = planAfterTry(again, "keep", ending("expired"), 200);
+  assert.equal(tokenStepOf(expired), "redeem");
+  assert.equal(pauseOf(expired, 0.5), 0);
+  assert.equal(planAfterTry(expired, "redeem", ending("expired"), 300), undefined);
+  assert.equal(tokenStepOf(planAfterTry(expired, "redeem", ending("full"), 300)), "keep");
+});
+
+const NOTHING = { wasLeaving: false, wasKicked: false, hasLostMedia: false, refusal: undefined, closeCode: undefined };
+
+test("the number of a close says what to do, with and without a refusal before it", () => {
+  const kinds = {
+    GOODBYE: "lost",
+    REFUSED: "refused",
+    FAILED: "lost",
+    TIMED_OUT: "lost",
+    SESSION_ENDED: "ended",
+    RESTART: "lost",
+    REMOVED: "removed",
+    MEDIA_LOST: "lost",
+    ROOM_FULL: "full",
+    TOKEN_REFUSED: "expired",
+    UNAVAILABLE: "busy",
+  };
+  assert.deepEqual(Object.keys(kinds).sort(), Object.keys(CloseCode).sort());
+  for (const [name, kind] of Object.entries(kinds)) {
+    assert.equal(endingOf({ ...NOTHING, closeCode: CloseCode[name] }).kind, kind, name);
+    // The SDK closes the socket itself after a refusal, without a code.
+    const refusal = { closeCode: CloseCode[name], sentence: "The room is full of strange words" };
+    assert.equal(endingOf({ ...NOTHING, refusal, closeCode: 1005 }).kind, kind, name);
+  }
+  for (const closeCode of [undefined, 1005, 1006, 1001, 4999]) {
+    assert.equal(endingOf({ ...NOTHING, closeCode }).kind, "lost", String(closeCode));
+  }
+});
+
+test("what the person did counts more than what the socket says", () => {
+  assert.equal(endingOf({ ...NOTHING, wasLeaving: true, closeCode: 4001 }).kind, "left");
+  assert.equal(endingOf({ ...NOTHING, wasKicked: true, closeCode: 1006 }).kind, "removed");
+  assert.equal(endingOf({ ...NOTHING, hasLostMedia: true }).title, "Sound and picture were lost");
+});
