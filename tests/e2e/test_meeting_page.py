@@ -73,3 +73,41 @@ async def test_page_and_application_meet(call: Call) -> None:
     finally:
         await anna.context.close()
         await ben.context.close()
+
+
+_LOSES = """() => {
+  const send = RTCDataChannel.prototype.send;
+  let count = 0;
+  // The first message does not leave the page, and must be sent again; the one after that arrives twice.
+  RTCDataChannel.prototype.send = function (text) {
+    if (JSON.parse(text).textroom === "message") count += 1;
+    else return send.call(this, text);
+    if (count > 1) send.call(this, text);
+    if (count > 2) send.call(this, text);
+  };
+}"""
+
+
+async def test_a_message_that_is_lost_is_sent_again_and_shown_once(call: Call) -> None:
+    found = re.search(r"http://\S+/meet/([0-9a-f-]{36})#\S+", call.server.log)
+    assert found, call.server.log
+    call.room_id = found[1]
+    anna, ben = await _enter(call, found[0], "Anna"), await _enter(call, found[0], "Ben")
+    try:
+        await _expect_moving(_tile(ben, "Anna"))
+        await anna.evaluate(_LOSES)
+        await anna.get_by_test_id("chat-toggle").click()
+        await ben.get_by_test_id("chat-toggle").click()
+        log = ben.get_by_test_id("chat-log")
+        for text in ("lost once", "came twice"):
+            await anna.get_by_test_id("chat-input").fill(text)
+            await anna.get_by_test_id("chat-send").click()
+            await expect(log).to_contain_text(text, timeout=WITHIN_MS)
+        # Messages are in order: when this one of Ben's own is there, whatever came twice has come.
+        await ben.get_by_test_id("chat-input").fill("the last one")
+        await ben.get_by_test_id("chat-send").click()
+        await expect(log).to_contain_text("the last one", timeout=WITHIN_MS)
+        assert [(await log.inner_text()).count(text) for text in ("lost once", "came twice")] == [1, 1]
+    finally:
+        await anna.context.close()
+        await ben.context.close()

@@ -7,12 +7,12 @@ import { closePeerConnections, mediaHealth, nextSocket, type SocketWatch } from 
 import { Chat } from "./chat";
 import { ending, endingOf, type Ending } from "./ending";
 import { displayName } from "../shared/names";
+import { Messages } from "./messages";
 import { peopleOf, type Person } from "./people";
 import { Publications } from "./publications";
 import { Subscriptions } from "./subscriptions";
 
 const CONNECT_MILLIS = 25_000;
-const MESSAGE_MILLIS = 10_000;
 const TOKEN_MILLIS = 10_000;
 /** The SDK tells when somebody starts to talk and never when they stop. */
 const SPEAKING_MILLIS = 2_500;
@@ -54,6 +54,7 @@ export class Call extends Observable {
 
   readonly #names = new Map<string, string>();
   readonly #speaking = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #messages: Messages;
   readonly #publications: Publications;
   readonly #subscriptions: Subscriptions;
   readonly #forgetDevices: () => void;
@@ -72,6 +73,7 @@ export class Call extends Observable {
     readonly chat: Chat,
   ) {
     super();
+    this.#messages = new Messages(room);
     this.#publications = new Publications(room, devices, (sentence) => this.notify(sentence));
     this.#subscriptions = new Subscriptions(room);
     this.#forgetDevices = devices.onChange(() => {
@@ -141,10 +143,8 @@ export class Call extends Observable {
 
   /** To everybody, or to one participant. Resolves to whether it was sent. */
   async send(text: string, recipient: string | undefined): Promise<boolean> {
-    const message = { type: "text" as const, payload: text };
     try {
-      const sent = this.room.sendMessage(message, recipient === undefined ? undefined : [recipient]);
-      await within(MESSAGE_MILLIS, "a message", sent);
+      await this.#messages.send(text, recipient);
     } catch (error) {
       console.warn(error);
       this.notify("Your message was not sent. Try again.");
@@ -218,6 +218,7 @@ export class Call extends Observable {
     room.on("track_censored", (id) => this.#moderated(id, "The meeting's operator has muted you."));
     room.on("track_uncensored", (id) => this.#moderated(id, "You can be heard again."));
     room.on("message_received", (from, message, recipients) => {
+      if (!this.#messages.isNew(from, message)) return;
       const isOwn = from === room.getState().localParticipantId;
       const privateTo = recipients?.length ? "you" : undefined;
       this.chat.add({ text: String(message.payload), from: this.nameOfParticipant(from), isOwn, privateTo });
