@@ -159,7 +159,7 @@ def report() -> None:
     if found.missing:
         log.warning("children.less_protected", missing="; ".join(found.missing))
     else:
-        log.info("children.protected", landlock=found.landlock, owner=found.owner)
+        log.debug("children.protected", landlock=found.landlock, owner=found.owner)
 
 
 @cache
