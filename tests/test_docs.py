@@ -31,3 +31,15 @@ def test_every_event_has_an_example_with_all_members_of_its_payload(webhooks: st
     ]
     (payload,) = [each["payload"] for each in examples if each["event_type"] == event_type]
     assert list(payload) == [field.name for field in fields(EVENTS[event_type])]
+
+
+def test_every_test_that_the_security_page_names_exists() -> None:
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (DOCS / "security.md").read_text())
+    assert len(named) > 50
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (Path(__file__).parent / path).is_file()
+        or not re.search(rf"^\s*(?:async )?def {name}\b", (Path(__file__).parent / path).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
