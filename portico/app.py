@@ -179,7 +179,7 @@ def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[Toke
         webhook_queue.release_all(tx)
         jobs.take_over(tx, dumps_in(settings.data_dir).place)
     room_id = meetings.first_room(tx, at)
-    return keys, Welcome(new_key, f"{settings.base_url}/meet/{room_id}#{tokens.invite(keys, room_id)}")
+    return keys, Welcome(new_key, meetings.link_of(tx, keys, room_id, settings.base_url).url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +208,7 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
         parts.webhook_keys,
         clock=parts.clock,
         link=parts.storage.link,
+        base_url=settings.base_url,
         composition_regions_max=settings.composition_regions,
         composition_audio=settings.composition_audio,
         rate_limit=settings.rate_limit,

@@ -16,6 +16,7 @@ from portico.cli_keys import keys
 from portico.cli_options import add_setting_options
 from portico.cli_participants import participants
 from portico.cli_recordings import compositions, recordings
+from portico.cli_rooms import rooms
 from portico.cli_webhooks import webhooks
 from portico.config import Settings, SettingsError, load, unknown_variables
 from portico.listener.descriptors import raise_limit
@@ -40,6 +41,7 @@ app.add_typer(webhooks, name="webhooks")
 app.add_typer(recordings, name="recordings")
 app.add_typer(compositions, name="compositions")
 app.add_typer(participants, name="participants")
+app.add_typer(rooms, name="rooms")
 
 
 def main() -> None:

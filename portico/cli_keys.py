@@ -140,9 +140,8 @@ def _new_links(tx: "Transaction", now: datetime) -> str:
     from portico.services import meetings, tokens
 
     room_id = meetings.first_room(tx, now)
-    invitation = tokens.invite(tokens.load_keys(tx, now), room_id)
-    link = f"{load().base_url}/meet/{room_id}#{invitation}"
-    return f"Meeting links made before are void. The first room has the new link {link}"
+    link = meetings.link_of(tx, tokens.load_keys(tx, now), room_id, load().base_url)
+    return f"Meeting links made before are void. The first room has the new link {link.url}"
 
 
 def _rotate_api_key(key_id: str, overlap: timedelta) -> None:

@@ -3,24 +3,27 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 
 import portico
 from portico.db import migrate, schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.migrate import upgrade
+from portico.services import tokens
 from tests.databases import PostgresCluster
 from tests.db.processes import others
-from tests.factories import a_participant, a_room, rows
+from tests.factories import NOW, a_participant, a_room, rows
 
 PROCESSES = 3
 ROUNDS = 2
@@ -74,7 +77,7 @@ def test_processes_that_start_at_once_all_succeed(empty_urls: list[str]) -> None
             database.engine.dispose()
 
 
-def upgrade_when_told(url: str, pipe: "Connection[object, object]") -> None:
+def upgrade_when_told(url: str, pipe: "Pipe[object, object]") -> None:
     """In the other process."""
     pipe.send("ready")
     pipe.recv()
@@ -98,6 +101,33 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(empty_urls: list[str]) -> N
             assert set(inspect(connection).get_table_names()) == {"gateways"}
     finally:
         database.engine.dispose()
+
+
+def test_links_of_rooms_that_were_there_before_generations_stay_valid(empty_urls: list[str]) -> None:
+    """Down to the schema before, which knows nothing of them, and up again."""
+    database = open_database(empty_urls[0])
+    try:
+        upgrade(database.engine)
+        with database.engine.begin() as connection:
+            room_id = a_room(connection)
+            keys = tokens.load_keys(connection, NOW)
+            link = tokens.invite(keys, room_id)
+        with database.engine.begin() as connection:
+            _downgrade(connection, "0008")
+            columns = {column["name"] for column in inspect(connection).get_columns("rooms")}
+            assert "max_participants" in columns and "link_generation" not in columns
+        upgrade(database.engine)
+        with database.engine.connect() as connection:
+            assert tokens.redeem(connection, keys, room_id, link, now=NOW).token
+    finally:
+        database.engine.dispose()
+
+
+def _downgrade(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)
 
 
 def test_the_migrations_are_one_chain_and_inside_the_package() -> None:

@@ -14,6 +14,7 @@ from portico.api import (
     audit_events,
     client_tokens,
     errors,
+    meeting_links,
     openapi,
     public_key,
     reference,
@@ -40,6 +41,7 @@ from portico.services.tokens import TokenKeys
 _ROUTERS = (
     rooms.router,
     client_tokens.router,
+    meeting_links.router,
     room_sessions.router,
     room_participants.router,
     room_recordings.router,
@@ -59,18 +61,22 @@ def add_api(
     *,
     clock: Callable[[], datetime],
     link: Link,
+    base_url: str = "",
     composition_regions_max: int = REGIONS_MAX,
     composition_audio: CompositionAudio = "all",
     rate_limit: Limit | None = None,
 ) -> None:
-    """Call once, before the application serves. `link` makes download URLs of object keys and file names.
+    """Call once, before the application serves. `link` makes download URLs of object keys and file names;
+    `base_url` is where browsers reach this server.
 
     The application must have been made with openapi_url=None: the document and its page are ours.
     """
     if app.openapi_url is not None:
         raise ValueError("make the application with FastAPI(openapi_url=None)")
     key_ring = KeyRing(db)
-    app.state.api = Context(db, keys, webhook_keys, clock, key_ring, link, composition_regions_max, composition_audio)
+    app.state.api = Context(
+        db, keys, webhook_keys, clock, key_ring, link, base_url, composition_regions_max, composition_audio
+    )
     app.state.api_routes = _ROUTES
     app.router.routes.append(Operations(_ROUTES))
     app.router.redirect_slashes = False  # a path with a slash too many is unknown, not elsewhere

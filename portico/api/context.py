@@ -26,7 +26,8 @@ CompositionAudio = Literal["all", "none"]
 @dataclass(frozen=True, slots=True)
 class Context:
     """The database, the keys that sign tokens and webhooks, the clock, how to make a download link of an object key
-    and a file name, and how many regions compositions may have and what they sound like by default."""
+    and a file name, where browsers reach this server, and how many regions compositions may have and what they sound
+    like by default."""
 
     db: Database
     keys: TokenKeys
@@ -34,6 +35,7 @@ class Context:
     clock: Callable[[], datetime]
     key_ring: KeyRing
     link: Link
+    base_url: str
     composition_regions_max: int
     composition_audio: CompositionAudio
 

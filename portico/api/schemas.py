@@ -155,6 +155,8 @@ CREATED_TOKEN = object_of(
     }
 )
 
+_MEETING = "https://video.example.com/meet/0ccc7b54-4df3-4bca-a65a-35a1ecc777f0#kq3T0bJr8mXw5sVnZc1yLg"
+MEETING_LINK = object_of({"meeting_link": string("The only link of the room that is valid.", _MEETING)})
 ACTION_RESULT = object_of({"result": {"type": "string", "const": "ok", "description": "Done.", "examples": ["ok"]}})
 
 _HEADERS: Schema = {
@@ -322,6 +324,7 @@ RESOURCES: dict[str, Schema] = {
     "RoomParticipant": PARTICIPANT,
     "CreatedClientToken": CREATED_TOKEN,
     "RefreshedClientToken": REFRESHED_TOKEN,
+    "MeetingLink": MEETING_LINK,
     "RoomRecording": RECORDING,
     "DeletedRoomRecordings": DELETED_RECORDINGS,
     "RoomComposition": COMPOSITION,
@@ -347,6 +350,7 @@ ANSWERS: dict[str, Schema] = {
     "RoomParticipants": _page("RoomParticipant"),
     "CreatedClientToken": _item("CreatedClientToken"),
     "RefreshedClientToken": _item("RefreshedClientToken"),
+    "MeetingLink": _item("MeetingLink"),
     "ActionResult": _item("ActionResult"),
     "RoomRecording": _item("RoomRecording"),
     "RoomRecordings": _page("RoomRecording"),

@@ -5,7 +5,7 @@ from collections.abc import Collection
 READ, ROOMS, MODERATE, RECORDINGS = "read", "rooms", "moderate", "recordings"
 SCOPES = {
     READ: "read everything: rooms, sessions, participants, recordings, compositions, webhook deliveries, the audit log",
-    ROOMS: "create, change and delete rooms, make client tokens, replay webhooks",
+    ROOMS: "create, change and delete rooms, make client tokens and meeting links, replay webhooks",
     MODERATE: "end sessions, kick and mute participants",
     RECORDINGS: "delete recordings, make and delete compositions, erase a participant's data",
 }

@@ -136,6 +136,7 @@ rooms = Table(
     Column("webhook_timeout_secs", Integer),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column("link_generation", Integer, nullable=False, server_default=text("0")),  # of the valid meeting link
     Column("deleted_at", Instant),  # kept, so that sessions stay readable and their last events know where to go
     Index(
         "uq_rooms_account_id_unique_name",

@@ -1,4 +1,4 @@
-"""The room that a new installation has from the start, so that there is something to open in a browser."""
+"""Meetings: the first room of a new installation, the links with which guests join rooms, and what guests see."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -11,8 +11,10 @@ from portico.core.model import RoomSettings
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import insert_if_absent
-from portico.services import api_keys, room_counts, sessions
+from portico.services import api_keys, room_counts, rooms, sessions, tokens
+from portico.services.tokens import TokenKeys
 
+_ROOM = schema.rooms.c
 FIRST_ROOM = RoomSettings(unique_name="Meeting room", max_participants=50)
 
 
@@ -24,6 +26,36 @@ class GuestView:
     max_participants: int
     recording: bool
     """Whether the active session is recorded; without one, whether the next one will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingLink:
+    """The one valid meeting link of a room, its generation (0 is the first) and the room's account."""
+
+    url: str
+    generation: int
+    account_id: str
+
+
+def link_of(tx: Transaction, keys: TokenKeys, room_id: str, base_url: str) -> MeetingLink:
+    """The valid meeting link of a room; NotFound without the room. `base_url` is where browsers reach this server."""
+    existing = _ROOM.id == room_id, _ROOM.deleted_at.is_(None)
+    room = tx.execute(select(_ROOM.account_id, _ROOM.link_generation).where(*existing)).one_or_none()
+    if room is None:
+        raise NotFound
+    invitation = tokens.invite(keys, room_id, room.link_generation)
+    return MeetingLink(f"{base_url}/meet/{room_id}#{invitation}", room.link_generation, room.account_id)
+
+
+def new_link(
+    tx: Transaction, keys: TokenKeys, room_id: str, base_url: str, account_id: str | None = None
+) -> MeetingLink:
+    """A new meeting link of a room of this account, or of any account with None; the link before becomes void.
+
+    Tokens that were made with the link before stay valid until they expire. Raises NotFound without the room.
+    """
+    rooms.renew_link(tx, account_id, room_id)
+    return link_of(tx, keys, room_id, base_url)
 
 
 def guest_view(tx: Transaction, room_id: str) -> GuestView:

@@ -25,7 +25,7 @@ from portico.services.listing import Listed
 ROOMS = schema.rooms
 SESSIONS = schema.room_sessions
 _INSERT = Prepared(ROOMS.insert())
-_NOT_ROOM_MEMBERS = {"account_id", "deleted_at"}
+_NOT_ROOM_MEMBERS = {"account_id", "deleted_at", "link_generation"}
 # Spelled as in the partial unique index: SQLite uses that index only for the very same expression.
 _ACTIVE_SESSION = (SESSIONS.c.room_id == ROOMS.c.id) & literal_column("room_sessions.active")
 
@@ -91,6 +91,16 @@ def delete(tx: Transaction, account_id: str, room_id: str, *, now: datetime) -> 
     room_counts.add(tx, account_id, room_id, -1)
 
 
+def renew_link(tx: Transaction, account_id: str | None, room_id: str) -> None:
+    """Make the room's meeting link void: another generation is valid from now on.
+
+    `account_id` is None for the operator, who may renew the link of any room. Raises NotFound without the room.
+    """
+    generation = _locked(tx, account_id, room_id).link_generation + 1
+    # updated_at stays: no member that the API shows of a room changes.
+    tx.execute(ROOMS.update().where(ROOMS.c.id == room_id).values(link_generation=generation))
+
+
 def existing(tx: Transaction, room_ids: Sequence[str]) -> set[str]:
     """Those of the ids that belong to a room, of whatever account, deleted ones included."""
     return set(tx.execute(select(ROOMS.c.id).where(ROOMS.c.id.in_(room_ids))).scalars())
@@ -118,9 +128,9 @@ def _existing(account_id: str) -> list[Any]:
     return [ROOMS.c.account_id == account_id, ROOMS.c.deleted_at.is_(None)]
 
 
-def _locked(tx: Transaction, account_id: str, room_id: str) -> Row[Any]:
+def _locked(tx: Transaction, account_id: str | None, room_id: str) -> Row[Any]:
     room = sessions.lock_room(tx, room_id)
-    if room is None or room.account_id != account_id or room.deleted_at is not None:
+    if room is None or account_id not in (None, room.account_id) or room.deleted_at is not None:
         raise NotFound
     return room
 

@@ -32,6 +32,7 @@ REVOKED = schema.revoked_tokens
 TOKEN_KEY_OVERLAP = LONGEST_LIFE + timedelta(minutes=1)
 """How long a retired key is accepted: until everything has expired that was signed with it."""
 _ROOM = schema.rooms.c
+_LINK_GENERATION = Prepared(select(_ROOM.link_generation).where(_ROOM.id == bindparam("room")))
 _OWNER = Prepared(select(_ROOM.account_id).where(_ROOM.id == bindparam("room"), _ROOM.deleted_at.is_(None)))
 
 
@@ -170,9 +171,13 @@ def forget_expired(tx: Transaction, now: datetime) -> int:
     return tx.execute(REVOKED.delete().where(REVOKED.c.forget_at <= now)).rowcount
 
 
-def invite(keys: TokenKeys, room_id: str) -> str:
-    """The last part of a meeting link: 22 characters that only this installation can make for this room."""
-    return _digest(keys, room_id)
+def invite(keys: TokenKeys, room_id: str, generation: int = 0) -> str:
+    """The last part of a meeting link: 22 characters that only this installation can make for this room.
+
+    `generation` is that of the room's row: only the link of this generation is valid.
+    """
+    # Generation 0 is written without its number: links that were made before rooms had generations stay valid.
+    return _digest(keys, f"link {generation}:{room_id}" if generation else room_id)
 
 
 def grant(keys: TokenKeys, room_id: str, jti: str | None = None) -> str:
@@ -184,7 +189,7 @@ def grant(keys: TokenKeys, room_id: str, jti: str | None = None) -> str:
 def redeem(
     tx: Transaction, keys: TokenKeys, room_id: str, invitation: str, *, now: datetime, shown: str | None = None
 ) -> ClientToken:
-    """Tokens for the holder of a meeting link; NotFound for a wrong link and for a room that is gone.
+    """Tokens for the holder of a meeting link; NotFound for a wrong or void link and for a room that is gone.
 
     `shown` is the grant of the browser. Its tokens are of one family, so that a kick with `revoke` bars the browser for
     as long as it has the grant (Forbidden); one that is not ours counts for nothing.
@@ -199,13 +204,18 @@ def redeem(
 
 def check_invitation(tx: Transaction, keys: TokenKeys, room_id: str, invitation: str) -> str:
     """The account of the room that a meeting link opens; NotFound as for redeem."""
-    expected = invite(keys, room_id)
+    expected = invite(keys, room_id, link_generation(tx, room_id))
     if not hmac.compare_digest(expected.encode(), invitation.encode(errors="replace")):
         raise NotFound("This meeting link is not valid.")
     owner = _owner(tx, room_id)
     if owner is None:
         raise NotFound("This meeting room does not exist any more.")
     return owner
+
+
+def link_generation(tx: Transaction, room_id: str) -> int:
+    """The generation of the room's valid meeting link; 0 for a room that never was."""
+    return next((generation for (generation,) in _LINK_GENERATION.run(tx, {"room": room_id})), 0)
 
 
 def granted(keys: TokenKeys, room_id: str, shown: str | None) -> str | None:

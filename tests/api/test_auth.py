@@ -96,6 +96,7 @@ def test_what_the_scopes_allow() -> None:
         "PATCH /rooms/{room_id}",
         "DELETE /rooms/{room_id}",
         "POST /rooms/{room_id}/actions/generate_join_client_token",
+        "POST /rooms/{room_id}/actions/generate_meeting_link",
         "POST /webhook_deliveries/{webhook_delivery_id}/actions/replay",
         "POST /webhook_deliveries/actions/replay",
     }

@@ -43,6 +43,7 @@ BEYOND = {
     ("get", "/public_key"),
     ("get", "/audit_events"),
     ("post", "/room_participants/{room_participant_id}/actions/erase"),
+    ("post", "/rooms/{room_id}/actions/generate_meeting_link"),
 }
 """Not in the specification of the Video API: two of another part of the hosted API, then ours."""
 

@@ -344,6 +344,60 @@ async def test_a_link_of_another_installation_is_not_found(database: Database) -
     await database.write(redeem)
 
 
+async def test_the_first_link_of_a_room_is_the_one_that_was_made_before_there_were_generations(
+    database: Database,
+) -> None:
+    def check(tx: Transaction) -> None:
+        room_id = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
+        keys = tokens.load_keys(tx, NOW)
+        fixed = TokenKeys(keys.current, keys.accepted, bytes(32))
+        assert tokens.invite(fixed, room_id) == "06DAotfdVLCf9u_7axHmOA"
+        assert len({tokens.invite(fixed, room_id, generation) for generation in range(20)}) == 20
+
+    await database.write(check)
+
+
+async def test_a_void_link_is_not_found_whoever_shows_it(database: Database) -> None:
+    """Neither a new browser nor one with a grant gets tokens; those made before stay valid, and so do other rooms."""
+
+    def check(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        other = a_room(tx)
+        link, grant = tokens.invite(keys, room_id), tokens.grant(keys, room_id)
+        made = tokens.redeem(tx, keys, room_id, link, now=NOW, shown=grant)
+        rooms.renew_link(tx, account_id, room_id)
+        for shown in (None, grant):
+            with pytest.raises(NotFound, match="not valid"):
+                tokens.redeem(tx, keys, room_id, link, now=NOW, shown=shown)
+        with pytest.raises(NotFound):
+            tokens.redeem(tx, keys, room_id, tokens.invite(keys, room_id, 2), now=NOW)
+        assert tokens.redeem(tx, keys, room_id, tokens.invite(keys, room_id, 1), now=NOW).token
+        assert tokens.redeem(tx, keys, other, tokens.invite(keys, other), now=NOW).token
+        tokens.check_access(tx, keys, room_id, made.token, now=NOW)
+        assert made.refresh_token is not None
+        assert tokens.refresh(tx, keys, room_id, made.refresh_token, now=NOW).token
+
+    await database.write(check)
+
+
+async def test_a_browser_that_was_removed_is_barred_with_the_new_link_too(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        keys, account_id, room_id = _start(tx)
+        grants = [tokens.grant(keys, room_id) for _ in range(2)]
+        first = [tokens.redeem(tx, keys, room_id, tokens.invite(keys, room_id), now=NOW, shown=each) for each in grants]
+        joined = _join(tx, room_id, _claims(keys, room_id, first[0].token))
+        tokens.revoke_those_of(tx, rows(tx, schema.room_participants, id=joined.participant_id), NOW)
+        rooms.renew_link(tx, account_id, room_id)
+        new = tokens.invite(keys, room_id, 1)
+        with pytest.raises(Forbidden, match="removed"):
+            tokens.redeem(tx, keys, room_id, new, now=NOW, shown=grants[0])
+        again = tokens.redeem(tx, keys, room_id, new, now=NOW, shown=grants[1])
+        families = [_claims(keys, room_id, each.token).family for each in (first[1], again)]
+        assert families[0] == families[1]
+
+    await database.write(check)
+
+
 async def test_a_link_to_a_room_that_never_was_is_not_found(database: Database) -> None:
     """Even with the right digest: the key is shared by all rooms, also by those that do not exist."""
     keys = await database.write(partial(tokens.load_keys, now=NOW))

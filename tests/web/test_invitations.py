@@ -147,6 +147,39 @@ def test_all_tokens_of_a_browser_are_of_one_family(server: PorticoServer, link: 
         assert (status, other == family) == (201, False)
 
 
+def new_link(server: PorticoServer, room: str) -> tuple[str, str]:
+    """Room and invitation of a new meeting link, made over REST."""
+    made = create(server, f"/v2/rooms/{room}/actions/generate_meeting_link", {})["meeting_link"]
+    address, _, invite = made.partition("#")
+    assert address == f"{server.base_url}/meet/{room}"
+    return room, invite
+
+
+async def test_a_new_link_makes_the_former_one_void_and_sends_nobody_out(server: PorticoServer) -> None:
+    """Neither a new browser nor one with a grant gets tokens by the former link; a grant goes on with the new one."""
+    rooms = Rooms(server)
+    former = new_link(server, create(server, "/v2/rooms", {})["id"])
+    _, token, cookie = redeem_token(server, former)
+    grant = cookie.partition(";")[0]
+    family = redeem(server, former, grant)[1]
+    async with rooms.browser(former[0], token=token) as guest:
+        await guest.join()
+        new = new_link(server, former[0])
+        body = json.dumps({"invite": former[1]}).encode()
+        assert [knock(server, former[0], body, what)[0] for what in ("token", "room")] == [404, 404]
+        assert redeem(server, former, grant)[0] == 404
+        assert redeem(server, new)[0] == 201
+        assert redeem(server, new, grant)[:2] == (201, family)
+        async with rooms.browser(former[0], token=token) as tab:  # a token is good until it expires
+            await tab.join()
+            assert not guest.closed.is_set()
+        rooms.rest.rooms.sessions.actions.kick(
+            rooms.sessions(former[0])[0]["id"], participants=[guest.participant_id], extra_body={"revoke": True}
+        )
+        await asyncio.wait_for(guest.closed.wait(), 10)
+        assert redeem(server, new_link(server, former[0]), grant)[0] == 403, "no new link lifts the bar"
+
+
 async def test_a_guest_who_is_kicked_with_revoke_does_not_come_back(
     server: PorticoServer, link: tuple[str, str]
 ) -> None:
