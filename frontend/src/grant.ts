@@ -32,6 +32,11 @@ export class GrantRefused extends Error {
   constructor(readonly status: number) {
     super(`token request answered ${status}`);
   }
+
+  /** The link is void or its room gone (404), or this browser was removed (403): asking again gets the same answer. */
+  get isFinal(): boolean {
+    return this.status === 403 || this.status === 404;
+  }
 }
 
 const REQUEST_MILLIS = 10_000;
@@ -92,6 +97,8 @@ export function keepFresh(
       await use(fresh);
       plan(fresh, fresh.renewAt);
     } catch (error) {
+      // Each refusal counts against everybody at this address, and the call outlives its token.
+      if (error instanceof GrantRefused && error.isFinal) return;
       console.warn("Renewing the token failed; trying again.", error);
       plan(grant, performance.now() + RETRY_MILLIS);
     }
