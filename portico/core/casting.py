@@ -141,6 +141,8 @@ def _url(member: Member, given: object) -> str:
 def _complaint_about_url(url: str) -> str | None:
     if len(url) > URL_LENGTH_MAX:
         return f"should have at most {URL_LENGTH_MAX} characters."
+    if len(url.encode(errors="surrogatepass")) > URL_LENGTH_MAX:
+        return f"should have at most {URL_LENGTH_MAX} bytes in UTF-8."  # more than an index entry of PostgreSQL holds
     if not is_storable(url) or _NOT_IN_URL.search(url):
         return "contains a character that no URL has."
     try:

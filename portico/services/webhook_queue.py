@@ -28,6 +28,8 @@ TIMEOUT_SECS = 2
 CLAIM_MAX = 200
 OVERDUE_MAX = 500
 """Deliveries that one transaction makes ready."""
+_ORIGIN_LENGTH = 300
+"""More than any host name has. An index entry of PostgreSQL holds 2,700 bytes: the origin with a URL of 2,000."""
 _PAGE = 100
 _CURSORS_MAX = 10_000
 
@@ -139,9 +141,9 @@ def release_all(tx: Transaction) -> None:
 
 
 def origin_of(url: str) -> str:
-    """scheme://host:port of a URL."""
+    """scheme://host:port of a URL, cut to _ORIGIN_LENGTH bytes."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    return f"{parts.scheme}://{parts.netloc.lower()}".encode()[:_ORIGIN_LENGTH].decode(errors="ignore")
 
 
 def _choose(tx: Transaction, load: Load, lane: Lane, wanted: int) -> list[str]:

@@ -130,6 +130,7 @@ def test_urls_that_can_be_called(url: str) -> None:
         "https://example.com/\0",
         "https://example.com/\ud800",
         "https://example.com/" + "a" * 1981,
+        "https://example.com/" + "\u6f22" * 661,
     ],
 )
 def test_urls_that_cannot(url: str) -> None:

@@ -1,6 +1,8 @@
 """The outbox: what is queued and for whom, what may be claimed, and what becomes of old rows."""
 
 import asyncio
+import random
+import string
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -467,5 +469,17 @@ async def test_what_is_old_and_done_goes_in_small_steps(database: Database) -> N
         assert {row.delivery_id for row in rows(tx, ATTEMPTS)} == {pending, young}
         (event,) = rows(tx, schema.events)
         assert event.occurred_at == NOW
+
+    await database.write(check)
+
+
+@pytest.mark.parametrize("url", [f"https://{'H' * 1900}/{'x' * 80}", f"https://receiver.example/{'x' * 1970}"])
+async def test_the_longest_urls_are_queued(database: Database, url: str) -> None:
+    """An index entry of PostgreSQL holds 2,700 bytes after compression, which random letters do not take."""
+    letters = random.Random(1)
+    url = "".join(letters.choice(string.ascii_lowercase + string.digits) if sign in "Hx" else sign for sign in url)
+
+    def check(tx: Transaction) -> None:
+        assert one(tx, a_delivery(tx, url)).url == url
 
     await database.write(check)
