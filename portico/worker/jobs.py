@@ -66,13 +66,21 @@ class Kind:
 class Jobs:
     """One per process; any number of processes may share a database."""
 
-    def __init__(self, db: Database, kinds: Mapping[str, Kind], *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        kinds: Mapping[str, Kind],
+        *,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._db = db
         self._kinds = kinds
         self._clock = clock
+        self._monotonic = monotonic
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], Job] = {}
-        self._trouble_since: dict[str, datetime] = {}
+        self._trouble_since: dict[str, float] = {}  # by job, in seconds of `monotonic`
         self._loop: asyncio.Task[None] | None = None
 
     @property
@@ -200,13 +208,13 @@ class Jobs:
 
     async def _wait_out(self, job: Job, trouble: str) -> bool:
         """The pauses grow with the time that the trouble lasts; True when it has lasted too long."""
-        now = self._clock()
-        lasted = now - self._trouble_since.setdefault(job.id, now)
+        now = self._monotonic()
+        lasted = timedelta(seconds=now - self._trouble_since.setdefault(job.id, now))
         if lasted >= TROUBLE_FOR:
             return True
         pause = min(max(lasted, TROUBLE_PAUSE_MIN), TROUBLE_PAUSE_MAX)
         log.warning("job waits", kind=job.kind, subject=job.subject, why=trouble, pause_secs=pause.total_seconds())
-        await self._again(job, now + pause)
+        await self._again(job, self._clock() + pause)
         return False
 
     async def _try_again(self, job: Job, failure: Exception) -> bool:

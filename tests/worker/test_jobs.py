@@ -186,6 +186,21 @@ async def test_a_store_that_is_down_is_waited_for_for_a_day(workshop: Workshop) 
     assert bench.given_up == [("a", "no answer")]
 
 
+async def test_a_clock_that_is_set_gives_no_job_up(workshop: Workshop) -> None:
+    bench = Bench(*[StorageTrouble("no answer")] * 2, None)
+    await workshop.runner({KIND: a_kind(bench.run, give_up=bench.give_up)})
+    await workshop.enqueue(KIND, "a")
+    await bench.was_begun(1)
+    await workshop.job(leased_until=None, attempts=0)
+    await workshop.set(2 * TROUBLE_FOR)
+    for number in (2, 3):
+        await workshop.move(TROUBLE_PAUSE_MAX)
+        await bench.was_begun(number)
+        await workshop.until(lambda tx: not [job for job in rows(tx, schema.jobs) if job.leased_until is not None])
+    await workshop.idle()
+    assert bench.given_up == []
+
+
 async def test_a_store_that_comes_back_costs_no_try(workshop: Workshop) -> None:
     trouble = StorageTrouble("no answer")
     bench = Bench(*[trouble] * 6, ValueError("ours"), trouble, None)

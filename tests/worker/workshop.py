@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.db.wakeup import announce
-from portico.services import jobs
+from portico.services import clock, jobs
 from portico.worker.jobs import Job, Jobs, Kind
 from tests.factories import NOW, rows
 from tests.worker.outbox import WITHIN, Clock
@@ -25,13 +25,18 @@ class Workshop:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.clock = Clock(NOW)
+        self.set_by = timedelta(0)
         self.runners: list[Jobs] = []
 
     async def runner(self, kinds: Mapping[str, Kind]) -> Jobs:
-        runner = Jobs(self.database, kinds, clock=self.clock)
+        runner = Jobs(self.database, kinds, clock=self.clock, monotonic=self.secs)
         self.runners.append(runner)
         await runner.start()
         return runner
+
+    def secs(self) -> float:
+        """The monotonic clock: time that has passed, without what the clock was set by."""
+        return (self.clock.now - self.set_by).timestamp()
 
     async def stop(self) -> None:
         while self.runners:
@@ -48,6 +53,12 @@ class Workshop:
         """Move the clock and have the runners look."""
         self.clock.now += by
         await self.database.write(partial(announce, topic="jobs"))
+
+    async def set(self, by: timedelta) -> None:
+        """Set the clock, which is no time that passes, and move what is due along."""
+        await self.database.write(partial(clock.step, by=by, known=timedelta(0)))
+        self.set_by += by
+        await self.move(by)
 
     async def until(self, found: Callable[[Transaction], T | None]) -> T:
         """What `found` sees in the database, as soon as it sees something."""
