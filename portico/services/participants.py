@@ -154,7 +154,7 @@ def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime, l
     if participant is None:
         return False
     sessions.record_left(tx, participant, reason, now, left_at)
-    sessions.note_if_empty(tx, participant.session_id, left_at or now)
+    sessions.note_if_empty(tx, participant.session_id, now)
     return True
 
 

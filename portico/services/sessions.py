@@ -59,11 +59,12 @@ def open_or_continue(tx: Transaction, room: Row[Any], now: datetime) -> tuple[st
 
 
 def note_if_empty(tx: Transaction, session_id: str, now: datetime) -> None:
-    """After a leave at `now`: when nobody is left, the grace period begins."""
+    """After a leave that is written at `now`: when nobody is left, the grace period begins at the last one's leave."""
     if not present(tx, session_id):
         # Whoever was found out to have left long ago may not have been the last.
         last = tx.execute(select(func.max(PARTICIPANTS.c.left_at)).where(PARTICIPANTS.c.session_id == session_id))
-        now = last.scalar_one() or now
+        # Nobody left in the future: the clock was set back after they joined, and nothing is to wait until then.
+        now = min(last.scalar_one() or now, now)
         tx.execute(
             SESSIONS.update()
             .where(SESSIONS.c.id == session_id, SESSIONS.c.active, SESSIONS.c.empty_at.is_(None))

@@ -135,6 +135,19 @@ async def test_a_clock_that_was_set_back_makes_no_negative_duration(database: Da
     await database.write(leave)
 
 
+async def test_a_clock_that_was_set_back_holds_no_end_of_a_session_up(database: Database) -> None:
+    def leave(tx: Transaction) -> None:
+        room_id = a_room(tx)
+        joined = a_participant(tx, room_id)
+        set_back, second = NOW - timedelta(hours=1), timedelta(seconds=1)
+        participants.leave(tx, joined.participant_id, "left", now=set_back)
+        assert not sessions.stale_exist(tx, now=set_back + second, grace=2 * second)
+        assert sessions.end_stale(tx, now=set_back + 2 * second, grace=2 * second) != []
+        assert facts(tx, room_id)[-1][1]["duration_secs"] == 0
+
+    await database.write(leave)
+
+
 async def test_a_full_room_refuses_and_has_a_place_again_when_somebody_leaves(database: Database) -> None:
     def fill(tx: Transaction) -> tuple[str, str]:
         room_id = a_room(tx, max_participants=2)
