@@ -91,7 +91,7 @@ async def _caller(request: Request) -> CallerOfOperation:
     if key is None:
         raise Unauthenticated("The Authorization header should hold a valid API key: Bearer KEY.")
     if (connection := connection_of(request.scope)) is not None:
-        connection.admit()
+        connection.shows_key(address)
     if missing := scopes.missing(key.scopes, request.scope["sufficient_scopes"]):
         raise Forbidden(missing)
     request_id = request.scope["state"]["request_id"]

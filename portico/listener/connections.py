@@ -20,6 +20,7 @@ from portico.core import addresses, client_address
 from portico.core.budget import Budget
 from portico.listener.descriptors import Descriptors
 from portico.listener.limits import (
+    KEY_BELIEVED_SECS,
     PROGRESS_BYTES_MIN,
     REQUEST_WAITS_SECS_MAX,
     REQUESTS_BURST,
@@ -99,6 +100,11 @@ class Connection:
         """It asks for something: it is no longer among the first to be dropped for a newer one."""
         self._all.touch(self)
 
+    def shows_key(self, address: str) -> None:
+        """A request of this client's, which may come through a trusted proxy, had a valid API key."""
+        self.admit()
+        self._all.believe(address)
+
     async def answers(self, within: float) -> bool:
         """Whether the peer answers a WebSocket ping in so many seconds; True where it cannot be asked."""
         return self.ask is None or await self.ask(within)
@@ -148,6 +154,7 @@ class Connections:
         self._strangers: dict[Connection, None] = {}  # oldest first, as each of the following
         self._of_address: dict[str, dict[Connection, None]] = {}
         self._requests: OrderedDict[str, Budget] = OrderedDict()
+        self._with_key: OrderedDict[str, int] = OrderedDict()  # by network: until which tick its keys are believed
         self._sending: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -190,7 +197,14 @@ class Connections:
 
     def recount(self, connection: Connection, address: str) -> bool:
         """See Connection.behind."""
-        if not connection.is_stranger or connection.address == address:
+        if not connection.is_stranger:
+            # The token or key was shown by any client of the proxy, which uses one connection for many.
+            if self._is_full(self._strangers, self.limits.without_token):
+                self.refused["strangers"] += 1
+                return False
+            connection.is_stranger = True
+            self._strangers[connection] = None
+        if connection.address == address:
             return True
         network = addresses.network(address)
         if self._is_full(self._of_address.get(network, {}), self.limits.per_address):
@@ -217,6 +231,18 @@ class Connections:
         self._all.pop(connection, None)
         self._sending.discard(connection)
         self._forget_stranger(connection)
+
+    def believe(self, address: str) -> None:
+        """For KEY_BELIEVED_SECS, requests of this address that show a key are not counted before it is looked up."""
+        network = addresses.network(address)
+        self._with_key[network] = self.ticks + KEY_BELIEVED_SECS
+        self._with_key.move_to_end(network)
+        if len(self._with_key) > _ADDRESSES_MAX:
+            self._with_key.popitem(last=False)
+
+    def is_believed(self, address: str) -> bool:
+        """Whether a valid key was shown from this address a short while ago."""
+        return self._with_key.get(addresses.network(address), -1) >= self.ticks
 
     def count_request(self, address: str, now: float) -> float:
         """Count a request that shows no key; the seconds that it has to wait, so that others are served."""

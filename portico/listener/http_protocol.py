@@ -143,11 +143,19 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Start the application, later for an address that asks too often and shows no key."""
+        """Start the application, later for an address that asks too often and shows no key.
+
+        Any text may stand where a key does: it counts where the connection, or lately its address, showed a valid one.
+        Of a trusted proxy's connection only the address says who asks.
+        """
         start = partial(super()._start_asgi_task, cycle, app)
         connection, client = self._connection, cycle.scope["client"]
+        if connection is None or client is None:
+            start()
+            return
+        is_admitted = not connection.is_stranger and connection.network is not None
         shows_key = any(name == b"authorization" for name, _ in cycle.scope["headers"])
-        if connection is None or not connection.is_stranger or shows_key or client is None:
+        if is_admitted or (shows_key and self._connections.is_believed(client[0])):
             start()
         elif wait := self._connections.count_request(client[0], self.loop.time()):
             self.loop.call_later(wait, start)

@@ -23,6 +23,8 @@ BODY_BYTES_PER_SEC, BODY_BYTES_BURST = 2_000_000, 4_000_000
 """Bytes of HTTP requests on one connection; the largest body that the API takes has 1,000,000."""
 REQUESTS_BURST = 3
 """Seconds' worth of requests that one address may make at once: a page with what belongs to it for 30 people."""
+KEY_BELIEVED_SECS = 60
+"""How long after a valid API key the keys of its address count for valid before they are looked up."""
 REQUEST_WAITS_SECS_MAX = 2.0
 """The longest that a request waits because its address has made too many."""
 UNSENT_BYTES_MAX = 32 * 1024 * 1024

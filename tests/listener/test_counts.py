@@ -14,7 +14,7 @@ import pytest
 from portico.gateway import joining
 from tests.gateway.browser import Refused
 from tests.gateway.conftest import Rooms, until
-from tests.listener.raw import Raw, is_open, many
+from tests.listener.raw import Raw, handshake, is_open, many
 from tests.servers import PorticoServer
 from tests.signaling.conversation import AUDIOBRIDGE
 
@@ -128,6 +128,25 @@ async def test_behind_a_trusted_proxy_every_client_counts_for_itself(tmp_path: P
             for number in range(2):
                 assert await come(f"X-Forwarded-For: 2001:db8::{number + 1}") == b"101"
             assert b"503 Service Unavailable" in await come("X-Forwarded-For: 2001:db8::ffff")
+
+
+async def test_a_key_on_a_proxys_connection_admits_no_other_client(tmp_path: Path) -> None:
+    """Proxies send the requests of many clients, and at last a handshake, over one connection."""
+    settings = {"trusted_proxies": "127.0.0.1", "sockets_per_address": "2"}
+    with PorticoServer(tmp_path / "data", **settings) as server:
+        room = Rooms(server).create()
+        head = ["GET /v2/public_key HTTP/1.1", "Host: x", f"Authorization: Bearer {server.api_key}"]
+        request = "\r\n".join([*head, "X-Forwarded-For: 192.0.2.1", "", ""]).encode()
+        async with AsyncExitStack() as stack:
+            for number in range(3):
+                client = await stack.enter_async_context(Raw(server))
+                await client.send(request)
+                answer = await client.head()
+                length = next(int(line.split(b":")[1]) for line in answer.lower().splitlines() if b"length" in line)
+                for _ in range(length):
+                    await asyncio.get_running_loop().sock_recv(client.socket, 1)
+                await client.send(handshake(room, "X-Forwarded-For: 192.0.2.2"))
+                assert (await client.head()).startswith(b"HTTP/1.1 101 " if number < 2 else b"HTTP/1.1 503 ")
 
 
 async def test_headers_of_others_than_trusted_proxies_do_not_count(tmp_path: Path) -> None:

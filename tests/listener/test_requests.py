@@ -131,6 +131,18 @@ async def test_an_address_that_asks_too_often_has_to_wait(tmp_path: Path) -> Non
         assert await secs(10, f"Authorization: Bearer {server.api_key}\r\n") < 1.5
 
 
+async def test_a_key_that_is_none_is_no_way_past_the_limit(tmp_path: Path) -> None:
+    with PorticoServer(tmp_path / "data", requests_per_address="5") as server:
+        for path in ("/v2/rooms", "/healthz", "/nothing"):
+            request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\nConnection: close\r\n\r\n"
+            began = asyncio.get_running_loop().time()
+            for _ in range(25):
+                async with Raw(server) as client:
+                    await client.send(request.encode())
+                    assert (await client.answer(within=30)).startswith(b"HTTP/1.1 ")
+            assert asyncio.get_running_loop().time() - began > 1.5, path
+
+
 async def test_a_large_body_arrives_whole(server: PorticoServer) -> None:
     body = b'{"unique_name": "' + b"x" * 900_000 + b'"}'
     head = f"POST /v2/rooms HTTP/1.1\r\nHost: x\r\nauthorization: Bearer {server.api_key}\r\nconnection: close\r\n"
