@@ -22,6 +22,7 @@ from portico.db.engine import Transaction
 from portico.db.outage import faults_logged
 from portico.gateway import seats
 from portico.gateway.browser import Browser, Closed, Receive, Send, Silent, TooSlow
+from portico.gateway.path_check import is_path_lost
 from portico.gateway.recorder import Recorder
 from portico.gateway.surroundings import Surroundings
 from portico.listener.connections import Connection as Socket
@@ -33,6 +34,7 @@ from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
 from portico.signaling.effects import (
     Admit,
+    CheckPath,
     CheckToken,
     Close,
     CloseCode,
@@ -120,6 +122,7 @@ class Connection:
         self._media: MediaRoom | None = None
         self._joining: asyncio.Future[Joined] | None = None  # set from the moment at which the participant may be in
         self._claims: Claims | None = None  # of the newest token that was accepted
+        self._path_check: asyncio.Task[None] | None = None
         self._kicked = False
         self._left = asyncio.Event()  # that its participant left, if it had one, is written
         self._recorder: Recorder | None = None  # of a participant in a session that is recorded
@@ -206,7 +209,7 @@ class Connection:
         if not self._end.done():
             self._end.set_result(_End(code, text, "kicked" if self._kicked else left_reason, at_once))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         async def guarded() -> None:
             try:
                 await work
@@ -217,6 +220,7 @@ class Connection:
         task = asyncio.create_task(guarded())
         task.add_done_callback(lambda _: work.close())  # one that was cancelled before it began was never awaited
         self._tasks = [other for other in self._tasks if not other.done()] + [task]
+        return task
 
     # From the browser.
 
@@ -254,6 +258,9 @@ class Connection:
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
+            case CheckPath():
+                if self._path_check is None or self._path_check.done():
+                    self._path_check = self._start(self._check_path())
             case ExpectJoin(secs):
                 self._expect_join(JOIN_SECS if secs is None else secs)
             case Expel(room, username):
@@ -268,6 +275,10 @@ class Connection:
                 self._log.warning(text)
             case Close(code, reason, at_once):
                 self._finish(code, reason, _LEFT_REASONS.get(code, "left"), at_once=at_once)
+
+    async def _check_path(self) -> None:
+        if await is_path_lost(self._around.node, self._dialect):
+            await self._perform_now(self._dialect.path_lost)
 
     def _note(self, change: Published | Unpublished) -> None:
         if self._recorder is None:

@@ -101,10 +101,17 @@ def program_files(binary: Path) -> list[Path]:
 
 
 def write_config(
-    settings: JanusSettings, secret: JanusSecrets, binary: Path, port: int, events_url: str | None = None
+    settings: JanusSettings,
+    secret: JanusSecrets,
+    binary: Path,
+    port: int,
+    events_url: str | None = None,
+    *,
+    admin_port: int | None = None,
 ) -> None:
     """Writes all files of `settings.folder` anew, readable by our user alone.
 
+    `port` and `admin_port` are ports of 127.0.0.1 for Janus' API and its Admin API; with None there is no Admin API.
     `events_url` is the ws:// address that the event handler reports to; with None there are no events.
     Sources: the sample files janus.jcfg, janus.transport.websockets.jcfg, janus.eventhandler.wsevh.jcfg and
     janus.plugin.*.jcfg of the releases 1.1.2 and 1.4.1, https://github.com/meetecho/janus-gateway/tree/master/conf.
@@ -113,7 +120,7 @@ def write_config(
     if len(os.fsencode(folder)) > _LONGEST_FOLDER:
         raise JanusUnavailable(f"The path {folder} is too long for Janus: choose a shorter PORTICO_DATA_DIR.")
     _write(folder / "janus.jcfg", _dump(_core_config(settings, secret, binary, events=events_url is not None)))
-    _write(folder / f"{TRANSPORT}.jcfg", _dump(_transport_config(port)))
+    _write(folder / f"{TRANSPORT}.jcfg", _dump(_transport_config(port, admin_port)))
     _write(folder / f"{EVENT_HANDLER}.jcfg", _dump(_event_config(events_url)))
     for name in PLUGINS:
         # The VideoRoom reports nothing that its answers to browsers do not say as well.
@@ -177,7 +184,8 @@ def _nat_config(settings: JanusSettings) -> dict[str, _Value]:
         # promises. Behind any other NAT our own checks are what opens the way.
         "ice_lite": settings.address is not None,
         # A path that carries nothing any more is noticed by checks that stay unanswered (RFC 7675), never by silence.
-        # 1.4 knows consent, and then hangs up within 25 s; 1.1 has only checks as keepalives, which take 65 s.
+        # 1.4 knows consent, and then hangs up within 25 s; 1.1 has only checks as keepalives, which take 65 s: there
+        # signaling/liveness.py looks for signs of life earlier.
         "ice_consent_freshness": True,
         "ice_keepalive_conncheck": True,
     }
@@ -190,7 +198,10 @@ def _nat_config(settings: JanusSettings) -> dict[str, _Value]:
     return nat
 
 
-def _transport_config(port: int) -> _Sections:
+def _transport_config(port: int, admin_port: int | None) -> _Sections:
+    admin: dict[str, _Value] = {"admin_ws": admin_port is not None, "admin_wss": False}
+    if admin_port is not None:
+        admin |= {"admin_ws_ip": "127.0.0.1", "admin_ws_port": admin_port}
     return {
         "general": {
             "json": "compact",
@@ -200,7 +211,7 @@ def _transport_config(port: int) -> _Sections:
             "ws_port": port,
             "wss": False,
         },
-        "admin": {"admin_ws": False, "admin_wss": False},
+        "admin": admin,
     }
 
 

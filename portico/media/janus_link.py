@@ -15,6 +15,7 @@ from portico.media.janus_config import PLUGINS
 from portico.media.janus_errors import JanusError, JanusUnavailable
 
 SUBPROTOCOL = "janus-protocol"
+ADMIN_SUBPROTOCOL = "janus-admin-protocol"
 
 _MOST_PENDING = 1000
 """Requests that may wait for their answers; more of them means that Janus does not keep up."""
@@ -29,7 +30,10 @@ Message = dict[str, Any]
 class JanusLink:
     """Requests of Janus' operator. Once closed it stays closed: open another."""
 
-    def __init__(self, client: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse, secret: str | None):
+    def __init__(
+        self, client: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse, secret: dict[str, str]
+    ) -> None:
+        """`secret` is what every request carries: {"apisecret": ...}, {"admin_secret": ...} or nothing."""
         self._client = client
         self._socket = socket
         self._secret = secret
@@ -46,13 +50,26 @@ class JanusLink:
 
         Raises JanusUnavailable or, where the secret is wrong, JanusError.
         """
+        carried = {"apisecret": secret} if secret is not None else {}
+        return await cls._open(url, SUBPROTOCOL, carried, PLUGINS, deadline)
+
+    @classmethod
+    async def open_admin(cls, url: str, secret: str, *, deadline: float) -> "JanusLink":
+        """Connects to the Admin API, for `core` alone, within `deadline` seconds; raises JanusUnavailable."""
+        return await cls._open(url, ADMIN_SUBPROTOCOL, {"admin_secret": secret}, (), deadline)
+
+    @classmethod
+    async def _open(
+        cls, url: str, subprotocol: str, secret: dict[str, str], plugins: tuple[str, ...], deadline: float
+    ) -> "JanusLink":
         client = aiohttp.ClientSession()
         link: JanusLink | None = None
         try:
             async with asyncio.timeout(deadline):
-                socket = await client.ws_connect(url, protocols=(SUBPROTOCOL,), max_msg_size=_LONGEST_ANSWER)
+                socket = await client.ws_connect(url, protocols=(subprotocol,), max_msg_size=_LONGEST_ANSWER)
                 link = cls(client, socket, secret)
-                await link._attach(deadline)
+                if plugins:
+                    await link._attach(plugins, deadline)
             return link
         except (aiohttp.ClientError, OSError) as error:
             raise JanusUnavailable(f"Janus does not answer on {url}: {str(error) or 'timed out'}.") from error
@@ -61,7 +78,7 @@ class JanusLink:
         finally:
             if link is None:
                 await client.close()
-            elif len(link._handles) < len(PLUGINS):
+            elif len(link._handles) < len(plugins):
                 await link.close()
 
     async def request(self, plugin: str, body: Message, *, deadline: float) -> Message:
@@ -78,11 +95,10 @@ class JanusLink:
         if self._lost.done() or len(self._pending) >= _MOST_PENDING:
             raise JanusUnavailable("Janus is not answering at the moment: try again in a few seconds.")
         transaction = str(next(self._transactions))
-        secret = {"apisecret": self._secret} if self._secret is not None else {}
         answered = self._pending[transaction] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(deadline):
-                text = msgspec.json.encode({**message, **secret, "transaction": transaction}).decode()
+                text = msgspec.json.encode({**message, **self._secret, "transaction": transaction}).decode()
                 await self._socket.send_str(text)
                 answer: Message | None = await answered
         except TimeoutError as error:
@@ -119,9 +135,9 @@ class JanusLink:
         finally:
             await self._client.close()
 
-    async def _attach(self, deadline: float) -> None:
+    async def _attach(self, plugins: tuple[str, ...], deadline: float) -> None:
         self._session_id = (await self.core({"janus": "create"}, deadline=deadline))["data"]["id"]
-        for plugin in PLUGINS:
+        for plugin in plugins:
             attach = {"janus": "attach", "plugin": plugin, "session_id": self._session_id}
             self._handles[plugin] = (await self.core(attach, deadline=deadline))["data"]["id"]
 

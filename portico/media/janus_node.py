@@ -62,6 +62,8 @@ class JanusNode:
     api_secret: str | None
     admin_key: str
     version: str | None = None
+    checks_consent: bool = False
+    """Whether this Janus ends what has lost its path by ICE consent, as releases since 1.2 do."""
     is_up: bool = False
 
     def __init__(
@@ -89,6 +91,8 @@ class JanusNode:
         self._lock: FolderLock | None = None  # held between start() and stop(), for a child only
         self._process: JanusProcess | None = None  # set while there is a child
         self._link: JanusLink | None = None  # set while Janus is up
+        self._admin: JanusLink | None = None  # set while a child is up
+        self._admin_url = ""
         self._supervisor: asyncio.Task[None] | None = None  # runs between start() and stop()
         self._callbacks: set[asyncio.Task[None]] = set()  # on_lost and on_up that have not returned yet
 
@@ -184,6 +188,17 @@ class JanusNode:
         """A request to Janus' core, such as {"janus": "info"}; returns the whole answer."""
         return await self._live_link().core(message, deadline=timeout)
 
+    async def handle_info(self, session_id: int, handle_id: int, *, deadline: float) -> dict[str, Any]:
+        """The Admin API's account of a handle, with the counters of its PeerConnection in `webrtc`.
+
+        Raises JanusError when there is no such handle, and JanusUnavailable, always for somebody else's Janus.
+        """
+        if self._admin is None:
+            raise JanusUnavailable("The Admin API of Janus is not reachable.")
+        request = {"janus": "handle_info", "session_id": session_id, "handle_id": handle_id}
+        info: dict[str, Any] = (await self._admin.core(request, deadline=deadline))["info"]
+        return info
+
     def _live_link(self) -> JanusLink:
         if self._link is None:
             raise JanusUnavailable("The media server is being restarted: try again in a few seconds.")
@@ -199,10 +214,11 @@ class JanusNode:
         await check(self._link, CHECK_DEADLINE)
         if self._settings.url is not None:
             await self._check_admin_key(self._link)
-        if answer.get("ice-consent-freshness") is not True:
+        self.checks_consent = answer.get("ice-consent-freshness") is True
+        if not self.checks_consent and self._settings.url is not None:
             log.warning("janus.notices_lost_media_late", version=self.version, secs=65, better="script/build-janus")
         self.is_up = True
-        log.info("janus.up", version=self.version, pid=self.pid, url=self.url)
+        log.info("janus.up", version=self.version, pid=self.pid, url=self.url, consent=self.checks_consent)
         if self._settings.url is None:
             low, high = ports = self._settings.rtp_ports
             log.info("janus.ports", ports=f"{low}-{high}", cameras_in_one_room=janus_capacity.people(ports))
@@ -224,14 +240,17 @@ class JanusNode:
         binary = find_janus(self._settings.binary)
         port = free_port()
         events_url = self._listener.url if self._listener is not None else None
-        write_config(self._settings, self._secrets, binary, port, events_url)
-        self.url = f"ws://127.0.0.1:{port}"
+        admin_port = free_port()
+        write_config(self._settings, self._secrets, binary, port, events_url, admin_port=admin_port)
+        self.url, self._admin_url = (f"ws://127.0.0.1:{one}" for one in (port, admin_port))
         rules = await asyncio.to_thread(let_janus_in, self._settings, binary)
         self._process = process = await JanusProcess.spawn(binary, folder, rules)
         try:
             async with asyncio.timeout(START_DEADLINE):
                 while not process.has_ended:
-                    if await _listens(port):
+                    if await _listens(port) and await _listens(admin_port):
+                        secret = self._secrets.admin_secret
+                        self._admin = await JanusLink.open_admin(self._admin_url, secret, deadline=START_DEADLINE)
                         return await self._open_link()
                     await asyncio.sleep(0.01)
         except (TimeoutError, JanusUnavailable) as error:
@@ -313,9 +332,10 @@ class JanusNode:
             self._process = None
 
     async def _drop_link(self) -> None:
-        link, self._link = self._link, None
-        if link is not None:
-            await link.close()
+        links, self._link, self._admin = (self._link, self._admin), None, None
+        for link in links:
+            if link is not None:
+                await link.close()
 
     async def _call(self, name: str, callback: Awaitable[None], *, wait_secs: float) -> None:
         """Awaits a callback for a while. A slower one goes on beside us: what it still has to tell is told."""

@@ -13,6 +13,7 @@ from portico.signaling import deaf, liveness, policy, rooms
 from portico.signaling.control import PLUGINS, TEXTROOM, MediaRoom
 from portico.signaling.effects import (
     Admit,
+    CheckPath,
     CheckToken,
     Close,
     CloseCode,
@@ -403,11 +404,12 @@ class Dialect:
                 if handle is not None:
                     handle.is_up = True
                 return self._own.connected(handle_id)
-        if message.get("receiving") is True:
-            if handle is not None:
-                handle.came = True
+        receives = message.get("receiving") is True
+        if handle is not None:
+            handle.received(f"{message.get('mid')}/{message.get('substream', 0)}", receives)
+        if receives:
             return self._own.came(handle_id, message.get("mid"))
-        return self._own.changed(handle_id)
+        return [*self._own.changed(handle_id), *([CheckPath()] if self.handles_to_compare else [])]
 
     def _failed(self, message: Message, pending: Pending | None, code: int, reason: str) -> list[Effect]:
         if pending is None:
@@ -424,6 +426,22 @@ class Dialect:
                 return told
         sentence = f"The media server refused {pending.request or pending.kind}: {reason}"
         return self._refuse(transaction, 503, sentence, CloseCode.UNAVAILABLE)
+
+    @property
+    def session_id(self) -> int:
+        """Of this connection's session inside Janus."""
+        return self._wire.session_id
+
+    @property
+    def handles_to_compare(self) -> list[int]:
+        """The handles whose counters show whether the browser lives, the mixer first; none while media arrives."""
+        if self._stage is _Stage.CLOSED or any(handle.receiving for handle in self._wire.handles.values()):
+            return []
+        return liveness.to_compare(self._wire.handles)
+
+    def path_lost(self) -> list[Effect]:
+        """The comparison that CheckPath asked for has found no sign of life."""
+        return self._close(CloseCode.MEDIA_LOST, "The media connection was lost.") if self.handles_to_compare else []
 
     # What the API does to this participant.
 

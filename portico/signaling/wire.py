@@ -1,6 +1,6 @@
 """Messages in Janus' form, the handles they are about, and the requests that Janus has not answered yet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from portico.signaling.control import VIDEOROOM
@@ -39,10 +39,18 @@ class Handle:
     """Whether ICE and DTLS are done: media can flow."""
     came: bool = False
     """Whether media has arrived since."""
+    receiving: set[str] = field(default_factory=set)
+    """The media, and the substreams of simulcast, that arrive now, by mid and substream."""
+
+    def received(self, medium: str, receives: bool) -> None:
+        """Janus says that a medium has begun or ceased to arrive."""
+        self.came = self.came or receives
+        (self.receiving.add if receives else self.receiving.discard)(medium)
 
     def hung_up(self) -> None:
         """Janus has closed the PeerConnection."""
         self.negotiated = self.is_up = self.came = False
+        self.receiving.clear()
 
 
 class Wire:

@@ -93,3 +93,12 @@ def test_secrets_do_not_show_in_logs() -> None:
     secrets = JanusSecrets()
     assert secrets.api_secret not in repr(secrets)
     assert len({secrets.api_secret, secrets.admin_key, secrets.admin_secret, JanusSecrets().api_secret}) == 4
+
+
+def test_without_an_admin_port_there_is_no_admin_api(tmp_path: Path) -> None:
+    settings = JanusSettings(tmp_path)
+    written(settings)
+    transport = settings.folder / "janus.transport.websockets.jcfg"
+    assert "admin_ws = false" in transport.read_text() and "admin_ws_port" not in transport.read_text()
+    write_config(settings, JanusSecrets(), Path("/nowhere/bin/janus"), 12345, admin_port=12346)
+    assert 'admin_ws_ip = "127.0.0.1"' in transport.read_text() and "admin_ws_port = 12346" in transport.read_text()

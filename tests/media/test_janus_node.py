@@ -15,7 +15,7 @@ import pytest
 
 from portico.media.child import protect
 from portico.media.janus_config import EVENT_HANDLER, PLUGINS, TRANSPORT, JanusSecrets, write_config
-from portico.media.janus_link import SUBPROTOCOL
+from portico.media.janus_link import ADMIN_SUBPROTOCOL, SUBPROTOCOL
 from portico.media.janus_node import (
     AUDIOBRIDGE,
     TEXTROOM,
@@ -108,6 +108,19 @@ async def test_the_api_needs_the_secret(node: JanusNode) -> None:
             assert (await socket.receive_json(timeout=5))["janus"] == expected
 
 
+async def test_the_admin_api_needs_its_own_secret(node: JanusNode) -> None:
+    url, protocols = node._admin_url, (ADMIN_SUBPROTOCOL,)
+    async with aiohttp.ClientSession() as client, client.ws_connect(url, protocols=protocols) as socket:
+        for secret, expected in (
+            ({}, "error"),
+            ({"admin_secret": "x"}, "error"),
+            ({"admin_secret": node.api_secret}, "error"),
+            ({"admin_secret": node._secrets.admin_secret}, "success"),
+        ):
+            await socket.send_json({"janus": "list_sessions", "transaction": "t", **secret})
+            assert (await socket.receive_json(timeout=5))["janus"] == expected
+
+
 async def test_janus_listens_on_loopback_only(node: JanusNode) -> None:
     inodes = set()
     for path in Path(f"/proc/{node.pid}/fd").iterdir():
@@ -115,7 +128,7 @@ async def test_janus_listens_on_loopback_only(node: JanusNode) -> None:
             inodes.add(str(path.readlink()))
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     listening = [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
-    assert [address.partition(":")[0] for address in listening] == ["0100007F"]
+    assert [address.partition(":")[0] for address in listening] == ["0100007F"] * 2  # the API and the Admin API
 
 
 async def test_files_and_folder_are_private(node: JanusNode, tmp_path: Path) -> None:
