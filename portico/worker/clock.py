@@ -45,8 +45,7 @@ class ClockKeeper:
 
     async def start(self) -> None:
         """Set the clock for the first time, and look after it from now on."""
-        self._known = await self._db.read(clock_rows.stepped)
-        behind: timedelta | None = await self._db.read(partial(_behind, clock=self._clock))
+        behind, self._known = await self._db.read(partial(_look, clock=self._clock))
         self._clock.set(behind or timedelta(0))
         self._loop = asyncio.create_task(self._look_for_ever())
 
@@ -62,12 +61,14 @@ class ClockKeeper:
                 await self._look()
 
     async def _look(self) -> None:
-        behind = await self._db.read(partial(_behind, clock=self._clock))
+        behind, stepped = await self._db.read(partial(_look, clock=self._clock))
         if behind is None:
             return
         if abs(behind) >= clock_rows.TOLERANCE:
             await self._step(behind)
-        elif abs(behind) >= DRIFT:
+            return
+        self._known = stepped  # another process moved the rows for a step that our clock has had in it all along
+        if abs(behind) >= DRIFT:
             self._clock.set(behind)
 
     async def _step(self, by: timedelta) -> None:
@@ -84,6 +85,11 @@ class ClockKeeper:
         except Exception:
             self._clock.set(-by)  # nothing was moved: it is noticed again
             raise
+
+
+def _look(tx: Transaction, clock: Clock) -> tuple[timedelta | None, timedelta]:
+    """See _behind; and the sum of all steps that rows were moved by."""
+    return _behind(tx, clock), clock_rows.stepped(tx)
 
 
 def _behind(tx: Transaction, clock: Clock) -> timedelta | None:
