@@ -89,6 +89,7 @@ def _probe(uid: int, gid: int) -> dict[str, Any]:
             _become(uid, gid)
         except OSError as error:
             sys.stderr.write(str(error))
+            sys.stderr.flush()  # os._exit does not
             os._exit(1)
         os._exit(0)
     found["own_view"] = os.waitpid(child, 0)[1] == 0

@@ -144,6 +144,15 @@ def test_what_this_machine_does_not_offer_is_named() -> None:
     assert any("Operation not permitted" in lack for lack in nothing.missing) == (os.geteuid() == 0)
 
 
+@needs_root
+def test_why_root_may_not_mount_is_said() -> None:
+    """As in a container without CAP_SYS_ADMIN."""
+    asks = "from portico.media.child import protect; print(protect().missing)"
+    command = ["setpriv", "--bounding-set", "-sys_admin", "--", sys.executable, "-c", asks]
+    missing = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert "root may not mount here: [Errno 1] unshare: Operation not permitted" in missing
+
+
 def test_memory_is_limited(data_dir: Path) -> None:
     rules = Confinement(write=[data_dir / "work"], runs_python=True, limits={"AS": 400 << 20})
     command = confined([sys.executable, "-c", "x = bytearray(500 << 20)"], rules)
