@@ -34,6 +34,14 @@ class TextChannel:
         """The number of the TextRoom that the server names to this connection."""
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._open()
+        except BaseException:
+            await close(self._peer)
+            raise
+        return self
+
+    async def _open(self) -> None:
         self._peer.on("datachannel", self._take)
         self._handle = await self._browser.attach(TEXTROOM)
         setup = {"request": "setup", "room": self._browser.room_id}
@@ -47,12 +55,17 @@ class TextChannel:
         jsep = {"type": "answer", "sdp": self._peer.localDescription.sdp}
         await self._browser.ask("message", handle_id=self._handle, body={"request": "ack"}, jsep=jsep)
         await asyncio.wait_for(self._opened.wait(), CONNECTS_WITHIN_SECS)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._peer.close()
+        await close(self._peer)
+
+    @property
+    def transport(self) -> Any:
+        """What carries its packets: an aiortc RTCIceTransport."""
+        assert self._peer.sctp is not None
+        return self._peer.sctp.transport.transport
 
     def send(self, request: str, **members: Any) -> None:
         """A request of the TextRoom; its answer arrives among what is received."""
@@ -81,6 +94,12 @@ class TextChannel:
 
     def _receive(self, text: str) -> None:
         self.received.append(json.loads(text))
+
+
+async def close(peer: RTCPeerConnection) -> None:
+    """Close the connection and its sockets, which asyncio closes one step later."""
+    await peer.close()
+    await asyncio.sleep(0)
 
 
 class Source(MediaStreamTrack):
@@ -141,7 +160,7 @@ class Mixer:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
-        await self._peer.close()
+        await close(self._peer)
 
     async def listen(self, secs: float = 0.5) -> NDArray[np.float64]:
         """Samples (1 is full scale) of so many seconds from now on."""

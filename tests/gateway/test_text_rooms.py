@@ -4,6 +4,7 @@ Each attack is tried against Janus' event handler, and against the second net al
 """
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -43,6 +44,9 @@ async def server(
                     yield server
 
 
+WITH_EVENTS = pytest.mark.parametrize("server", ["events"], indirect=True, scope="module")
+
+
 def has_events(server: PorticoServer) -> bool:
     return "JANUS_URL" not in {name.upper() for name in server.settings}
 
@@ -62,6 +66,24 @@ async def join_with_text(browser: SignalingBrowser, username: str | None = None)
         await text.__aexit__(None, None, None)
         raise
     return text
+
+
+def lose_packets(channel: TextChannel, *, one_in: int) -> None:
+    """From now on, so many of the packets that the peer sends and receives are lost, chosen by a seeded generator."""
+    chance = random.Random(1)
+    send, receive = channel.transport._send, channel.transport._recv
+
+    async def send_most(packet: bytes) -> None:
+        if chance.randrange(one_in):
+            await send(packet)
+
+    async def receive_most() -> bytes:
+        while True:
+            packet: bytes = await receive()
+            if chance.randrange(one_in):
+                return packet
+
+    channel.transport._send, channel.transport._recv = send_most, receive_most
 
 
 async def wait_out(server: PorticoServer, attacker: SignalingBrowser, channel: TextChannel, name: str) -> float:
@@ -103,9 +125,8 @@ async def test_a_participant_of_another_account_is_out_before_it_reads_anything(
             await channel.__aexit__(None, None, None)
 
 
+@WITH_EVENTS
 async def test_with_events_the_window_is_a_few_milliseconds(server: PorticoServer, rooms: Rooms) -> None:
-    if not has_events(server):
-        pytest.skip("this Janus reports no events")
     room_a, room_b = rooms.create(), rooms.create()
     async with rooms.browser(room_a) as anna, rooms.browser(room_b) as eve:
         a = await join_with_text(anna)
@@ -169,9 +190,8 @@ async def test_who_joins_the_text_room_and_no_more_does_not_stay(server: Portico
             await channel.__aexit__(None, None, None)
 
 
+@WITH_EVENTS  # the admin_key of a Janus that somebody else runs is theirs to set
 async def test_administration_is_closed_to_data_channels(server: PorticoServer, rooms: Rooms) -> None:
-    if not has_events(server):
-        pytest.skip("the admin_key of somebody else's Janus is theirs to set")
     room = rooms.create()
     async with rooms.browser(room) as anna, rooms.browser(room) as eve:
         a, e = await join_with_text(anna), await join_with_text(eve)
@@ -190,4 +210,20 @@ async def test_administration_is_closed_to_data_channels(server: PorticoServer, 
         listed = await e.hears("success", transaction="list-1")
         assert listed["list"] == []
         for channel in (a, e):
+            await channel.__aexit__(None, None, None)
+
+
+@WITH_EVENTS
+async def test_no_message_is_lost_where_packets_are(server: PorticoServer, rooms: Rooms) -> None:
+    """One packet in ten is lost in both directions: every message arrives, once and in order. SCTP sends it again."""
+    room = rooms.create()
+    async with rooms.browser(room) as anna, rooms.browser(room) as ben:
+        a, b = await join_with_text(anna), await join_with_text(ben)
+        lose_packets(a, one_in=10)
+        sent = [f"message {number}" for number in range(20)]
+        for text in sent:
+            a.say(a.room, text)
+        await b.hears("message", text=sent[-1], within=60.0)
+        assert [one["text"] for one in b.texts()] == sent
+        for channel in (a, b):
             await channel.__aexit__(None, None, None)
