@@ -148,6 +148,11 @@ class Connection:
         """The participant, once admitted."""
         return self._dialect.participant_id
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it has come to its end, of which all may not be written yet."""
+        return self._end.done()
+
     def close(self, code: CloseCode, reason: str) -> None:
         """End the connection from outside; returns at once."""
         self._finish(code, reason, _LEFT_REASONS.get(code, "left"))

@@ -50,6 +50,11 @@ class Member(Seated, Protocol):
         """Its conversation, to be read only."""
         ...
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it has come to its end: the row of its participant says so, or is about to."""
+        ...
+
     def close(self, code: CloseCode, reason: str) -> None:
         """End the connection soon; never waits."""
         ...
@@ -113,12 +118,13 @@ class Registry:
 
     @property
     def participant_ids(self) -> list[str]:
-        """The participants who are connected and admitted."""
-        return list(self._people)
+        """The participants who are connected and admitted, and whose connections are not ending."""
+        return [participant_id for participant_id, member in self._people.items() if not member.is_ending]
 
     def has(self, participant_id: str) -> bool:
-        """Whether the participant is connected and admitted."""
-        return participant_id in self._people
+        """Whether the participant is connected and admitted, and the connection is not ending."""
+        member = self._people.get(participant_id)
+        return member is not None and not member.is_ending
 
     async def enter(self, room_id: str, member: Member) -> MediaRoom:
         """The room's numbers inside Janus, where it exists when this returns. Raises JanusUnavailable."""

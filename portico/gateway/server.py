@@ -31,7 +31,7 @@ from portico.gateway.surroundings import Surroundings
 from portico.listener.connections import connection_of
 from portico.media.dumps import Dumps
 from portico.media.janus_node import JanusNode
-from portico.services import gateways, sessions
+from portico.services import gateways, participants, sessions
 from portico.services.tokens import TokenKeys
 from portico.signaling import janus_events
 from portico.signaling.effects import CloseCode
@@ -230,6 +230,9 @@ class Gateway:
         connected = self.registry.participant_ids
         take_back = partial(gateways.take_back, gateway_id=gateway_id, participant_ids=connected, now=now)
         back = set(await self._db.write(partial(take_back, grace=self._grace)))
+        for participant_id in back.difference(self.registry.participant_ids):  # its connection ended meanwhile
+            leave = partial(participants.leave, participant_id=participant_id, reason="timeout", now=self._clock())
+            await self._db.write(leave)
         log.warning("participants taken back", number=len(back), of=len(connected))
         for connection in self._open:
             # Whoever is still joining does so through the old row, which is going away.
@@ -259,7 +262,7 @@ class Gateway:
         if self.registry.connections:
             changed = partial(gateways.changes, gateway_id=self._around.gateway_id, since=since)
             rows = await self._db.read(changed)
-            # A connected participant times out by one way only: another gateway took us for dead.
+            # A participant whose connection goes on times out by one way only: another gateway took us for dead.
             if any(row.left_reason == "timeout" and self.registry.has(row.id) for row in rows):
                 self._reaped.set()
             self.registry.obey(row for row in rows if row.left_reason != "timeout")
