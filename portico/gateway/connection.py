@@ -60,6 +60,8 @@ TOLD_FIRST_SECS = 0.1
 """How long the end of a call waits for its browser to take the news; one that takes nothing must not stay for that."""
 JANUS_SECS = 5
 ROW_FIRST_SECS = 2
+ANSWERED_SECS = 2
+"""How long the end of a connection waits for Janus to answer the requests of its browser; it takes milliseconds."""
 VERDICT_SECS = 5
 """How long a connection that lost Janus waits to hear whether all of Janus is gone."""
 JOIN_SECS = 30
@@ -113,6 +115,7 @@ class Connection:
         self.owner = secrets.token_hex(12)
         self._dialect = Dialect(self.owner)
         self._janus: aiohttp.ClientWebSocketResponse | None = None
+        self._hearing_janus: asyncio.Task[None] | None = None
         self._end: asyncio.Future[_End] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._expiry: asyncio.TimerHandle | None = None
@@ -383,7 +386,7 @@ class Connection:
                 self._around.node.url, protocols=(SUBPROTOCOL,), max_msg_size=JANUS_MESSAGE_MAX, compress=0
             )
         self._media = media
-        self._start(self._from_janus(self._janus))
+        self._hearing_janus = self._start(self._from_janus(self._janus))
         return media
 
     def _end_in(self, secs: float, end: Callable[[], None]) -> None:
@@ -528,16 +531,36 @@ class Connection:
         self._end_joining()
         written = asyncio.create_task(self._write_left(end, self._around.clock()))
         told = asyncio.create_task(self._close_browser(end))
-        if end.at_once and self._janus is not None:
-            await self._janus.close()
+        closing = asyncio.create_task(self._let_janus_answer())
+        if end.at_once:
+            await closing
+            await self._close_janus()
         await asyncio.wait({told}, timeout=TOLD_FIRST_SECS)
         # The others hear of it from Janus, which frees everything of this browser as soon as its socket goes: so the
         # row comes first, unless the database takes too long for people to be heard who are not there.
         await asyncio.wait({written}, timeout=ROW_FIRST_SECS)
-        if self._janus is not None:
-            await self._janus.close()
+        await closing
+        await self._close_janus()
         self._around.registry.leave(self._room_id, self, self._dialect.participant_id)
         await asyncio.gather(written, told)
+
+    async def _let_janus_answer(self) -> None:
+        """Wait until Janus takes in no request of this browser: one whose session ends meanwhile can crash Janus."""
+        if self._janus is None:
+            return
+        if self._hearing_janus is not None:
+            await asyncio.wait({self._hearing_janus}, timeout=ANSWERED_SECS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWERED_SECS):
+                while self._dialect.awaits_plugin:
+                    message = await self._janus.receive()
+                    if message.type is not aiohttp.WSMsgType.TEXT:
+                        return
+                    self._dialect.note_answer(msgspec.json.decode(message.data))
+
+    async def _close_janus(self) -> None:
+        if self._janus is not None:
+            await self._janus.close()
 
     async def _write_left(self, end: _End, at: datetime) -> None:
         """Write that the participant left, however long the database does not take it."""

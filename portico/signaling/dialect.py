@@ -32,6 +32,7 @@ from portico.signaling.order import Order
 from portico.signaling.own_media import OwnMedia
 from portico.signaling.policy import Role
 from portico.signaling.subscribing import Subscribing, unacceptable
+from portico.signaling.turns import Turns
 from portico.signaling.wire import OWN_PREFIX, Handle, Pending, Wire
 
 PENDING_MAX = 256
@@ -74,6 +75,7 @@ class Dialect:
         self._limits = Limits(self._wire)
         self._kinds = rooms.TrackKinds()
         self._order = Order()
+        self._turns = Turns(self._wire)
         self._subscribing: Subscribing | None = None  # with the room
         self._own: OwnMedia | None = None  # with the room
         self._permissions = EVERYTHING
@@ -134,6 +136,8 @@ class Dialect:
         if self._stage is _Stage.CLOSED:
             return []
         match liveness.judge(self._wire.handles.get(handle_id)):
+            case Verdict.IDLE if handle_id in self._wire.busy_handles():
+                return [ExpectMedia(handle_id, liveness.AGAIN_SECS)]
             case Verdict.IDLE:
                 # Not `unpublish`, which the VideoRoom refuses as long as ICE and DTLS are not done.
                 hangup = self._wire.own_request("hangup", handle_id=handle_id)
@@ -201,7 +205,7 @@ class Dialect:
             return self._refuse(message, 429, "Too many handles are attached.")
         return [self._wire.to_janus(message, Pending("attach", plugin=plugin), plugin=plugin, opaque_id=self._owner)]
 
-    def _to_handle(self, kind: str, message: Message) -> list[Effect]:
+    def _to_handle(self, kind: str, message: Message, *, has_waited: bool = False) -> list[Effect]:
         handle_id = message.get("handle_id")
         handle = self._wire.handles.get(handle_id) if isinstance(handle_id, int) else None
         if handle is None or handle_id is None:
@@ -212,6 +216,11 @@ class Dialect:
         # A hangup that races with a negotiation crashes Janus 1.1.2, and no SDK sends one: detach does as well.
         if kind == "hangup" or (kind == "trickle" and handle.role not in policy.WITH_MEDIA):
             return [self._wire.answer(message, "ack" if kind == "trickle" else "success")]
+        if kind != "trickle" and not has_waited and self._turns.must_wait(handle_id, message):
+            if message.get("jsep") is not None and self._wire.is_negotiating(handle_id):
+                return self._refuse(message, 400, "An offer or answer of this handle still waits for its answer.")
+            self._turns.hold(handle_id, message)
+            return []
         match kind:
             case "message":
                 return self._message(message, handle_id, handle)
@@ -281,14 +290,14 @@ class Dialect:
         expected: ExpectMedia | None = None
         if jsep:
             handle = self._wire.handles[handle_id]
-            if self._wire.is_negotiating(handle_id):
-                return self._refuse(message, 400, "An offer or answer of this handle still waits for its answer.")
             pending.negotiates = True
             if allowed.role is Role.PUBLISHER and (why := self._limits.refuses_stream(handle)):
                 content = {"videoroom": "event", "room": message["body"].get("room"), "configured": "ok", "streams": []}
                 answer = self._wire.plugin_event(message, handle_id, content, unacceptable("answer", why))
                 return [self._wire.answer(message, "ack"), answer]
             expected = liveness.expected(handle_id, handle)
+        if (allowed.role, allowed.body["request"]) in policy.HANGING_UP:
+            self._wire.handles[handle_id].hangs_up = self._wire.handles[handle_id].negotiated
         sent = self._wire.to_janus(message, pending, handle_id=handle_id, body=allowed.body, **jsep)
         return [sent] if expected is None else [sent, expected]
 
@@ -297,7 +306,27 @@ class Dialect:
     def from_janus(self, message: Message) -> list[Effect]:
         """Orders that follow from a decoded message of Janus."""
         if self._stage is _Stage.CLOSED:
+            self._wire.note_answer(message)
             return []
+        return [*self._from_janus(message), *self._take_turns()]
+
+    def _take_turns(self) -> list[Effect]:
+        """What follows from requests that had to wait until now."""
+        effects: list[Effect] = []
+        while self._stage is not _Stage.CLOSED and (message := self._turns.next()) is not None:
+            effects += self._to_handle(message["janus"], message, has_waited=True)
+        return effects
+
+    def note_answer(self, message: Message) -> None:
+        """The connection ends, and Janus has said this."""
+        self._wire.note_answer(message)
+
+    @property
+    def awaits_plugin(self) -> bool:
+        """Whether a plugin of Janus still takes in a request: the session must not end before that is answered."""
+        return bool(self._wire.busy_handles())
+
+    def _from_janus(self, message: Message) -> list[Effect]:
         transaction = message.get("transaction", "")
         if transaction.startswith(OWN_PREFIX):
             return self._own_answer(message)

@@ -17,6 +17,8 @@ UP_SECS = 25.0
 """From an offer or answer to ICE and DTLS being done, after which the path is taken for dead."""
 PUBLISH_SECS = 15.0
 """From a publisher's offer to its first packet, after which its ports are taken back."""
+AGAIN_SECS = 1.0
+"""Until a publisher that carries nothing is looked at again, when Janus is taking in a request of it."""
 _LOST_REASONS = frozenset({"ICE failed", "ICE gathering error", "Gathering error", "DTLS-SRTP stack error"})
 """Reasons of Janus' `hangup` that nobody wanted; the others follow requests, or a PeerConnection that was closed."""
 

@@ -265,6 +265,10 @@ _NEGOTIATING = {
 }
 
 
+HANGING_UP = {(Role.PUBLISHER, "unpublish"), (Role.SUBSCRIBER, "leave")}
+"""Upon these Janus closes the PeerConnection, some time after its answer."""
+
+
 def _display(body: dict[str, Any]) -> display.Display:
     try:
         return display.parse(body.get("display"))

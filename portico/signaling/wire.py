@@ -39,6 +39,8 @@ class Handle:
     """Whether ICE and DTLS are done: media can flow."""
     came: bool = False
     """Whether media has arrived since."""
+    hangs_up: bool = False
+    """Whether the browser has asked for the end of the PeerConnection, and Janus has not reported it yet."""
     receiving: set[str] = field(default_factory=set)
     """The media, and the substreams of simulcast, that arrive now, by mid and substream."""
 
@@ -49,7 +51,7 @@ class Handle:
 
     def hung_up(self) -> None:
         """Janus has closed the PeerConnection."""
-        self.negotiated = self.is_up = self.came = False
+        self.negotiated = self.is_up = self.came = self.hangs_up = False
         self.receiving.clear()
 
 
@@ -101,13 +103,27 @@ class Wire:
         """Whether Janus has not answered an offer or answer of this handle yet."""
         return any(one.negotiates and one.handle == handle_id for one in self.pending.values())
 
+    def busy_handles(self) -> set[int | None]:
+        """Those on which a plugin has not answered a request yet."""
+        return {one.handle for one in self.pending.values() if one.kind == "message"}
+
+    def note_answer(self, message: Message) -> None:
+        """Janus has answered a request whose answer nobody takes any more."""
+        if message.get("janus") != "ack":
+            self.pending.pop(message.get("transaction", ""), None)
+
     def count(self, role: Role, *, negotiated: bool = False) -> int:
         """Handles with this role, or only those that may hold ports."""
         return sum(handle.role is role and (handle.negotiated or not negotiated) for handle in self.handles.values())
 
     def forget(self, handle_id: int) -> bool:
-        """There is no such handle any more, and nobody waits for what was asked on it; False if there was none."""
-        self.pending = {key: one for key, one in self.pending.items() if one.handle != handle_id}
+        """There is no such handle any more, and nobody waits for what was asked on it; False if there was none.
+
+        What waits for its turn is answered when that comes.
+        """
+        self.pending = {
+            key: one for key, one in self.pending.items() if one.handle != handle_id or one.kind == "waiting"
+        }
         return self.handles.pop(handle_id, None) is not None
 
     def _request(self, kind: str, transaction: str, members: dict[str, Any]) -> ToJanus:

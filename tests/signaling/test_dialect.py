@@ -441,6 +441,9 @@ class TestEndings:
     def test_a_repeated_detach_succeeds(self) -> None:
         talk = Conversation().join()
         handle = talk.subscriber()
+        talk.reply(
+            handle, {"videoroom": "attached", "room": ROOM.video, "id": 77}, jsep={"type": "offer", "sdp": "v=0"}
+        )
         assert len(to_janus(talk.say("detach", handle_id=handle))) == 1
         talk.answer()
         again = talk.say("detach", handle_id=handle)
@@ -450,6 +453,9 @@ class TestEndings:
     def test_janus_error_to_a_detach_is_success(self) -> None:
         talk = Conversation().join()
         handle = talk.subscriber()
+        talk.reply(
+            handle, {"videoroom": "attached", "room": ROOM.video, "id": 77}, jsep={"type": "offer", "sdp": "v=0"}
+        )
         talk.say("detach", handle_id=handle)
         (heard,) = to_client(talk.answer("error", error={"code": 459, "reason": "No such handle"}))
         assert heard["janus"] == "success"

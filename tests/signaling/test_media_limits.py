@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from portico.core.tokens import Permissions
+from portico.signaling.dialect import PENDING_MAX
 from portico.signaling.effects import Close, CloseCode, Effect, ExpectMedia, Unpublished
 from portico.signaling.limits import PUBLISHERS_MAX
-from portico.signaling.liveness import PUBLISH_SECS, UP_SECS
+from portico.signaling.liveness import AGAIN_SECS, PUBLISH_SECS, UP_SECS
 from tests.signaling.conversation import (
+    AUDIOBRIDGE,
     ROOM,
     STREAM,
     TEXTROOM,
@@ -37,6 +39,15 @@ def closes(effects: list[Effect]) -> CloseCode | None:
     return next((effect.code for effect in effects if isinstance(effect, Close)), None)
 
 
+def answered(
+    talk: Conversation, transaction: str, sender: int, content: dict[str, Any], **members: Any
+) -> list[Effect]:
+    """A plugin answers an earlier request."""
+    plugin = "audiobridge" if "audiobridge" in content else "videoroom"
+    plugindata = {"plugin": plugin, "data": {plugin: "event", **content}}
+    return talk.hear(janus="event", transaction=transaction, sender=sender, plugindata=plugindata, **members)
+
+
 def rejection(effects: list[Effect]) -> str:
     """What the application reads when its promise is rejected."""
     (told,) = [one for one in to_client(effects) if "jsep" in one]
@@ -49,6 +60,7 @@ def test_one_stream_too_many_is_rejected_in_words_and_never_reaches_janus() -> N
     for number in range(PUBLISHERS_MAX):
         handle, effects = publish(talk, number)
         assert to_janus(effects)[0]["jsep"] == OFFER
+        talk.reply(handle, {"videoroom": "event", "configured": "ok", "streams": []}, jsep=ANSWER)
     _, effects = publish(talk, PUBLISHERS_MAX)
     assert to_janus(effects) == [] and refusal(effects) is None
     assert "at most 8 streams" in rejection(effects)
@@ -157,6 +169,76 @@ def test_a_second_offer_before_the_answer_is_refused() -> None:
     talk = Conversation().join()
     handle, _ = publish(talk)
     assert refusal(talk.ask(handle, {"request": "configure"}, jsep=OFFER)) == 400
+
+
+def test_a_detach_waits_until_janus_has_answered_the_join() -> None:
+    """A member that joins while its handle goes stays in Janus' room after its memory is freed, and crashes Janus."""
+    talk = Conversation().join()
+    handle = talk.attach(AUDIOBRIDGE)
+    talk.ask(handle, {"request": "join", "display": stream_display("audiobridge")})
+    joining = talk.newest
+    assert talk.say("detach", handle_id=handle) == []
+    assert talk.say("detach", handle_id=handle) == []
+    effects = answered(talk, joining, handle, {"audiobridge": "joined", "room": ROOM.video, "id": 12})
+    assert [one["janus"] for one in to_janus(effects)] == ["detach"]
+    assert [one["janus"] for one in to_client(effects)] == ["event", "success"]
+
+
+def test_requests_of_one_handle_reach_janus_one_at_a_time_and_in_order() -> None:
+    talk = Conversation().join()
+    handle, _ = publish(talk)
+    offered = talk.newest
+    waiting = [to_janus(talk.ask(handle, {"request": "configure", "bitrate": rate})) for rate in (1000, 2000)]
+    assert waiting == [[], []]
+    (first,) = to_janus(answered(talk, offered, handle, {"configured": "ok", "streams": []}, jsep=ANSWER))
+    assert first["body"]["bitrate"] == 1000
+    (second,) = to_janus(answered(talk, first["transaction"], handle, {"configured": "ok"}))
+    assert second["body"]["bitrate"] == 2000
+
+
+def test_a_trickle_does_not_wait() -> None:
+    talk = Conversation().join()
+    handle, _ = publish(talk)
+    (sent,) = to_janus(talk.say("trickle", handle_id=handle, candidate={"completed": True}))
+    assert sent["janus"] == "trickle"
+
+
+def test_an_offer_after_unpublish_waits_for_the_end_of_the_first() -> None:
+    talk = Conversation().join()
+    handle, _ = publish(talk)
+    talk.reply(handle, {"videoroom": "event", "configured": "ok", "streams": []}, jsep=ANSWER)
+    talk.ask(handle, {"request": "unpublish"})
+    talk.reply(handle, {"videoroom": "event", "unpublished": "ok"})
+    assert talk.ask(handle, {"request": "configure"}, jsep=OFFER) == []
+    effects = talk.hear(janus="hangup", sender=handle, reason="Close PC")
+    assert [one["jsep"] for one in to_janus(effects)] == [OFFER]
+
+
+def test_what_waits_is_bounded_with_what_janus_has_not_answered() -> None:
+    talk = Conversation().join()
+    handle, _ = publish(talk)
+    while (effects := talk.ask(handle, {"request": "configure"})) == []:
+        assert len(talk.dialect._wire.pending) <= PENDING_MAX
+    assert refusal(effects) == 429
+
+
+def test_a_publisher_is_not_hung_up_while_janus_takes_in_its_offer() -> None:
+    talk = Conversation().join()
+    handle, _ = publish(talk)
+    assert talk.dialect.media_due(handle) == [ExpectMedia(handle, AGAIN_SECS)]
+
+
+def test_the_end_waits_for_what_janus_takes_in() -> None:
+    talk = Conversation().join()
+    assert not talk.dialect.awaits_plugin
+    handle, _ = publish(talk)
+    offered = talk.newest
+    assert closes(talk.say("destroy")) is CloseCode.GOODBYE
+    assert talk.dialect.awaits_plugin
+    talk.hear(janus="ack", transaction=offered)
+    assert talk.dialect.awaits_plugin
+    answered(talk, offered, handle, {"configured": "ok"})
+    assert not talk.dialect.awaits_plugin
 
 
 def test_without_publishing_there_is_still_a_mixer_to_watch() -> None:

@@ -237,6 +237,7 @@ class TestStreams:
             case "unpublish":
                 talk.ask(handle, {"request": "unpublish"})
                 talk.reply(handle, {"videoroom": "event", "unpublished": "ok"})
+                talk.hear(janus="hangup", sender=handle, reason="Close PC")
         assert own(configure(talk, handle)) == [moderate(handle)]
         assert own(talk.hear(janus="webrtcup", sender=handle)) == [moderate(handle)]
 

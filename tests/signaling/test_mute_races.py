@@ -50,6 +50,7 @@ class Interleaving(RuleBasedStateMachine):
         self.janus = Janus()
         self.api_muted = False
         self.mic_off = False
+        self.detached: set[int] = set()  # handles of which the browser asks nothing more; Janus may have them yet
 
     def carry(self, effects: list[Effect]) -> None:
         assert not any(isinstance(effect, Close) for effect in effects), effects
@@ -61,6 +62,8 @@ class Interleaving(RuleBasedStateMachine):
                 self.janus.queue.append(message)
             elif message["janus"] in ("hangup", "detach"):
                 self.end(message["handle_id"], told=message["janus"] == "hangup")
+                if message["janus"] == "detach":
+                    del self.janus.streams[message["handle_id"]]
 
     def obey(self, handle: int, body: dict[str, Any]) -> None:
         match body["request"]:
@@ -105,10 +108,10 @@ class Interleaving(RuleBasedStateMachine):
         handle = self.talk.publisher()
         self.janus.streams[handle] = Stream(FEED)
 
-    @precondition(lambda self: self.janus.streams)
+    @precondition(lambda self: self.janus.streams.keys() - self.detached)
     @rule(data=st.data(), request_=st.sampled_from(["configure", "configure", "unpublish", "hangup", "detach"]))
     def publisher(self, data: st.DataObject, request_: str) -> None:
-        handle = data.draw(st.sampled_from(sorted(self.janus.streams)))
+        handle = data.draw(st.sampled_from(sorted(self.janus.streams.keys() - self.detached)))
         match request_:
             case "configure":
                 body = {"request": "configure", "audio": True, "display": stream_display()}
@@ -117,9 +120,9 @@ class Interleaving(RuleBasedStateMachine):
             case "unpublish":
                 self.carry(self.talk.ask(handle, {"request": "unpublish"}))
             case _:
-                self.carry(self.talk.say(request_, handle_id=handle))
                 if request_ == "detach":
-                    del self.janus.streams[handle]
+                    self.detached.add(handle)
+                self.carry(self.talk.say(request_, handle_id=handle))
 
     @precondition(lambda self: self.janus.queue)
     @rule()

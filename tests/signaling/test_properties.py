@@ -90,7 +90,7 @@ class Talk(RuleBasedStateMachine):
             assert effects == []
             return
         if asked:
-            assert effects, "a request went unanswered"
+            assert effects or self.talk.newest in self.waiting(), "a request went unanswered"
         for place, effect in enumerate(effects):
             match effect:
                 case ToJanus(message):
@@ -98,6 +98,11 @@ class Talk(RuleBasedStateMachine):
                 case Close():
                     self.over = True
                     assert place == len(effects) - 1
+
+    def waiting(self) -> dict[str, int | None]:
+        """The requests that wait for an answer to an earlier one, with their handles."""
+        pending = self.talk.dialect._wire.pending.items()
+        return {transaction: one.handle for transaction, one in pending if one.kind == "waiting"}
 
     def check_sent(self, message: dict[str, Any]) -> None:
         assert message["session_id"] == SESSION
@@ -150,6 +155,12 @@ class Talk(RuleBasedStateMachine):
     @invariant()
     def bounded(self) -> None:
         assert len(self.talk.dialect._wire.pending) <= PENDING_MAX
+
+    @invariant()
+    def nothing_waits_without_need(self) -> None:
+        wire = self.talk.dialect._wire
+        hanging_up = {number for number, handle in wire.handles.items() if handle.hangs_up}
+        assert self.over or set(self.waiting().values()) <= wire.busy_handles() | hanging_up
 
     @invariant()
     def one_identity(self) -> None:
