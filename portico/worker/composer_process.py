@@ -85,8 +85,12 @@ async def compose(
 def _prepare(plan: Path, out: Path, work: Path, sources: Sequence[Path], data_dir: Path | None) -> list[str]:
     """Let the program read the plan and the sources and write its folder; the command that starts it."""
     folder = out.parent
-    for path in (plan, *sources):
-        child.let_read(path)
+    child.let_read(plan)
+    for path in sources:
+        try:
+            child.let_read(path)
+        except FileNotFoundError as error:  # its words would show where this machine keeps its files
+            raise ComposeFailed(f"The file of a recording is missing: {path.name}.") from error
     child.give(folder)
     inside = [path.parent for path in sources if path.is_relative_to(folder)]
     for path in dict.fromkeys(inside):
