@@ -172,12 +172,15 @@ def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[Toke
             log.warning("PORTICO_API_KEY was revoked and opens nothing: choose another one")
     elif not api_keys.any_exist(tx):
         new_key = api_keys.create(tx, api_keys.DEFAULT_ACCOUNT, at)
-    if tx.dialect.name == "sqlite":
-        # The database is locked by us alone, so every gateway in the table is dead, whatever the clock says.
-        while gateways.reap(tx, gateways.everybody(tx), now=at):
-            pass
+    # DATA_DIR is locked by this process alone, so its former gateways are dead; on SQLite all are, as the database is
+    # locked too. Nobody has to wait for the lease before a room is free again.
+    node_id = dumps_in(settings.data_dir).place
+    alone = tx.dialect.name == "sqlite"
+    while gateways.reap(tx, gateways.everybody(tx) if alone else gateways.of_node(tx, node_id), now=at):
+        pass
+    if alone:
         webhook_queue.release_all(tx)
-        jobs.take_over(tx, dumps_in(settings.data_dir).place)
+        jobs.take_over(tx, node_id)
     room_id = meetings.first_room(tx, at)
     return keys, Welcome(new_key, meetings.link_of(tx, keys, room_id, settings.base_url).url)
 

@@ -283,6 +283,7 @@ gateways = Table(
     uuid_column("id", primary_key=True),
     Column("started_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),  # changed every few seconds for as long as it lives
+    Column("node_id", String(64)),  # of the DATA_DIR that one process at a time has locked; null in rows of before
     Column(
         "dead", Boolean, nullable=False, server_default=false()
     ),  # others have begun to close its participants' rows

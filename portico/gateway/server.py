@@ -95,7 +95,9 @@ class Gateway:
 
     async def start(self) -> None:
         """Register, close what dead predecessors left, and begin to sweep."""
-        gateway_id = await self._db.write(partial(gateways.register, now=self._clock()))
+        gateway_id = await self._db.write(
+            partial(gateways.register, now=self._clock(), node_id=self.registry.dumps.place)
+        )
         self._around = Surroundings(
             self._db,
             self._keys,
@@ -225,7 +227,7 @@ class Gateway:
         assert self._around is not None
         log.error("gateway was reaped", gateway_id=self._around.gateway_id)
         old, now = self._around.gateway_id, self._clock()
-        gateway_id = await self._db.write(partial(gateways.register, now=now))
+        gateway_id = await self._db.write(partial(gateways.register, now=now, node_id=self.registry.dumps.place))
         self._around = replace(self._around, gateway_id=gateway_id)
         connected = self.registry.participant_ids
         take_back = partial(gateways.take_back, gateway_id=gateway_id, participant_ids=connected, now=now)

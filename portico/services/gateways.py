@@ -30,10 +30,10 @@ class Look:
     """Whether a session has been empty for the grace period."""
 
 
-def register(tx: Transaction, now: datetime) -> str:
-    """The id of a gateway that starts now."""
+def register(tx: Transaction, now: datetime, node_id: str | None = None) -> str:
+    """The id of a gateway that starts now. `node_id` names the DATA_DIR that its process has locked."""
     gateway_id = str(uuid4())
-    tx.execute(GATEWAYS.insert().values(id=gateway_id, started_at=now, seen_at=now, dead=False))
+    tx.execute(GATEWAYS.insert().values(id=gateway_id, node_id=node_id, started_at=now, seen_at=now, dead=False))
     return gateway_id
 
 
@@ -67,6 +67,12 @@ def look(tx: Transaction, gateway_id: str, *, now: datetime, grace: timedelta) -
 def everybody(tx: Transaction) -> dict[str, datetime]:
     """All gateways by id, with their seen_at: for a process that knows them to be dead."""
     return {row.id: row.seen_at for row in tx.execute(select(GATEWAYS.c.id, GATEWAYS.c.seen_at))}
+
+
+def of_node(tx: Transaction, node_id: str) -> dict[str, datetime]:
+    """The gateways of this DATA_DIR by id, with their seen_at: dead, for the process that has it locked now."""
+    rows = tx.execute(select(GATEWAYS.c.id, GATEWAYS.c.seen_at).where(GATEWAYS.c.node_id == node_id))
+    return {row.id: row.seen_at for row in rows}
 
 
 def reap(tx: Transaction, dead: Mapping[str, datetime], *, now: datetime, limit: int = 500) -> int:

@@ -112,3 +112,18 @@ async def test_a_room_is_in_use_on_one_server_at_a_time(two: tuple[PorticoServer
         await until(lambda: "participants of a lost gateway left" in other.log, 30)
         async with elsewhere.rooms.browser(caller.room) as newcomer:
             await newcomer.join()
+
+
+@pytest.mark.postgres
+async def test_a_server_that_is_started_again_waits_for_no_lease(two: tuple[PorticoServer, PorticoServer]) -> None:
+    """It has DATA_DIR locked, so its predecessor is dead: the room is free as soon as the server answers."""
+    one, _ = two
+    rooms = Rooms(one)
+    room = rooms.create()
+    async with rooms.browser(room) as lost:
+        await lost.join()
+        one.kill9()
+        await asyncio.to_thread(one.start)
+        assert rooms.participants(room)[0]["left_at"] is not None
+        async with rooms.browser(room) as newcomer:
+            await newcomer.join()

@@ -44,6 +44,16 @@ async def test_a_gateway_sees_the_others_and_not_itself(database: Database) -> N
     await database.write(look)
 
 
+async def test_a_successor_knows_the_gateways_of_its_data_dir_alone(database: Database) -> None:
+    def look(tx: Transaction) -> None:
+        former = gateways.register(tx, NOW, "node-a")
+        gateways.register(tx, NOW, "node-b")
+        a_gateway(tx)
+        assert gateways.of_node(tx, "node-a") == {former: NOW}
+
+    await database.write(look)
+
+
 async def test_the_people_of_a_dead_gateway_left_when_it_was_last_seen(database: Database) -> None:
     def die(tx: Transaction) -> None:
         room_id, dead, alive = a_room(tx), a_gateway(tx), a_gateway(tx)
