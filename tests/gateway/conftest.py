@@ -83,5 +83,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
 
 
 @pytest.fixture
-def rooms(server: PorticoServer) -> Rooms:
-    return Rooms(server)
+def rooms(server: PorticoServer) -> Iterator[Rooms]:
+    made = Rooms(server)
+    yield made
+    made.rest.close()  # or the garbage collector closes its connections, with a warning, in whatever test comes next

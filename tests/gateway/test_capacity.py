@@ -95,6 +95,8 @@ async def test_the_ports_of_a_stream_of_which_nothing_comes_are_given_back(serve
     offer = next(one for one in offers if "m=video" in one["sdp"])
     async with rooms.browser(room) as anna:
         await anna.join()
+        # The figure is counted once in a while: a moment ago there was nobody.
+        await until(lambda: rooms.figure("portico_janus_ports_used") > 0, 5)
         idle = await asyncio.to_thread(rooms.figure, "portico_janus_ports_used")
         handle = await anna.attach(VIDEOROOM)
         body = {"request": "join", "ptype": "publisher", "display": stream_display("self", anna.participant_id)}
