@@ -19,7 +19,7 @@ from portico.core.errors import TooManyRequests
 from portico.core.scopes import SCOPES
 from portico.db import schema
 from portico.db.connect import open_database
-from portico.db.engine import Database, Transaction
+from portico.db.engine import Database
 from portico.services import api_keys
 from tests.api.world import World, world_on
 from tests.factories import NOW
@@ -50,22 +50,6 @@ async def test_keys_with_blanks_and_other_scripts_work(world: World) -> None:
         await world.db.write(partial(api_keys.admit, key=key, account_name="one", now=datetime.now(UTC)))
         headers = [(b"Authorization", f"bearer {key}".encode("latin-1"))]
         assert (await world.nobody.get("/v2/rooms", headers=headers)).status_code == 200
-
-
-async def test_a_rotated_key_ends_by_the_programs_clock(world: World) -> None:
-    """Servers with one database have one clock, whatever those of their machines say."""
-    now = world.clock()
-
-    def rotate(tx: Transaction) -> None:
-        key = api_keys.find(tx, world.key, now=now)
-        assert key is not None
-        api_keys.rotate(tx, key.id, now=now, overlap=timedelta(hours=1))
-
-    await world.db.write(rotate)
-    assert (await world.k1.get("/v2/rooms")).status_code == 200
-    world.clock.advance(hours=2)
-    await asyncio.sleep(REMEMBERED_SECS)
-    assert (await world.k1.get("/v2/rooms")).status_code == 401
 
 
 async def test_an_answer_that_was_long_on_its_way_is_remembered_no_longer(database: Database) -> None:
