@@ -48,7 +48,7 @@ _CONCLUDE = (
     DELIVERIES.update()
     .where(
         DELIVERIES.c.id == bindparam("delivery"),
-        DELIVERIES.c.due_at == func.coalesce(bindparam("since", type_=Instant), DELIVERIES.c.due_at),
+        DELIVERIES.c.first_at == func.coalesce(bindparam("since", type_=Instant), DELIVERIES.c.first_at),
     )
     .values(
         rounds=DELIVERIES.c.rounds + 1,
@@ -61,7 +61,7 @@ _CONCLUDE = (
 )
 _BEGIN_ANEW = (
     DELIVERIES.update()
-    .where(DELIVERIES.c.id == bindparam("delivery"), DELIVERIES.c.stage == LEASED)
+    .where(DELIVERIES.c.id == bindparam("delivery"))
     .values(leased_until=None, stage=webhook_queue.replayed_stage())
 )
 
@@ -143,12 +143,6 @@ def record_attempt(
     tx.execute(_COUNT_ATTEMPT, {"delivery": delivery_id, "number": number, "at": started_at})
 
 
-def first_at(tx: Transaction, delivery_id: str) -> datetime:
-    """When its retries began. Not as it was claimed: the clock may have been set since."""
-    first: datetime = tx.execute(select(DELIVERIES.c.first_at).where(DELIVERIES.c.id == delivery_id)).scalar_one()
-    return first
-
-
 def conclude_round(
     tx: Transaction,
     delivery_id: str,
@@ -160,8 +154,7 @@ def conclude_round(
 ) -> None:
     """All URLs were tried: it arrived, or comes again at `next_due`, or has failed for good when that is None.
 
-    Unless a replay was asked for meanwhile, so that `since` is not the delivery's `due_at` any more: that comes next.
-    Unless another worker was done with it meanwhile, after our lease: that stands.
+    Unless a replay was asked for meanwhile, so that `since` is not the delivery's `first_at` any more: that comes next.
     """
     room_id = tx.execute(_ROOM_OF_DELIVERY, {"delivery": delivery_id}).scalar_one()
     if delivered or next_due is None:
