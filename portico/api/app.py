@@ -73,7 +73,7 @@ def add_api(
     """
     if app.openapi_url is not None:
         raise ValueError("make the application with FastAPI(openapi_url=None)")
-    key_ring = KeyRing(db)
+    key_ring = KeyRing(db, clock)
     app.state.api = Context(
         db, keys, webhook_keys, clock, key_ring, link, base_url, composition_regions_max, composition_audio
     )

@@ -19,7 +19,7 @@ from portico.core.errors import TooManyRequests
 from portico.core.scopes import SCOPES
 from portico.db import schema
 from portico.db.connect import open_database
-from portico.db.engine import Database
+from portico.db.engine import Database, Transaction
 from portico.services import api_keys
 from tests.api.world import World, world_on
 from tests.factories import NOW
@@ -52,8 +52,25 @@ async def test_keys_with_blanks_and_other_scripts_work(world: World) -> None:
         assert (await world.nobody.get("/v2/rooms", headers=headers)).status_code == 200
 
 
+async def test_a_rotated_key_ends_by_the_programs_clock(world: World) -> None:
+    """Servers with one database have one clock, whatever those of their machines say."""
+    now = world.clock()
+
+    def rotate(tx: Transaction) -> None:
+        key = api_keys.find(tx, world.key, now=now)
+        assert key is not None
+        api_keys.rotate(tx, key.id, now=now, overlap=timedelta(hours=1))
+
+    await world.db.write(rotate)
+    assert (await world.k1.get("/v2/rooms")).status_code == 200
+    world.clock.advance(hours=2)
+    await asyncio.sleep(REMEMBERED_SECS)
+    assert (await world.k1.get("/v2/rooms")).status_code == 401
+
+
 async def test_an_answer_that_was_long_on_its_way_is_remembered_no_longer(database: Database) -> None:
-    key, ring = await database.write(partial(api_keys.create, account_name="one", now=NOW)), KeyRing(database)
+    key = await database.write(partial(api_keys.create, account_name="one", now=NOW))
+    ring = KeyRing(database, lambda: NOW)
     asking = asyncio.create_task(ring.account_of(f"Bearer {key}"))
     await asyncio.sleep(0)
     time.sleep(REMEMBERED_SECS)  # the question is out, and we are kept from hearing the answer
@@ -170,7 +187,7 @@ async def test_who_tries_wrong_keys_has_to_wait_and_nobody_else(sqlite_world: Wo
 
 async def test_who_waited_may_try_again(database: Database) -> None:
     clock = [1000.0]
-    ring = KeyRing(database, monotonic=lambda: clock[0])
+    ring = KeyRing(database, lambda: NOW, monotonic=lambda: clock[0])
     for _ in range(WRONG_KEYS.requests):
         assert await ring.find("Bearer wrong-key", "192.0.2.1") is None
     with pytest.raises(TooManyRequests) as refused:

@@ -26,10 +26,15 @@ class Clock:
 
     def __init__(self) -> None:
         self.current = datetime(2026, 3, 26, 12, 0, 0, 123456, UTC)
+        self._tick = timedelta(milliseconds=1)
 
     def __call__(self) -> datetime:
-        self.current += timedelta(milliseconds=1)
+        self.current += self._tick
         return self.current
+
+    def stop_at(self, instant: datetime) -> None:
+        """Show this instant from now on, however often the program looks."""
+        self.current, self._tick = instant, timedelta(0)
 
     def advance(self, **passed: float) -> None:
         self.current += timedelta(**passed)
