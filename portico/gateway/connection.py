@@ -22,7 +22,6 @@ from portico.db.engine import Transaction
 from portico.db.outage import faults_logged
 from portico.gateway import seats
 from portico.gateway.browser import Browser, Closed, Receive, Send, Silent, TooSlow
-from portico.gateway.path_check import is_path_lost
 from portico.gateway.recorder import Recorder
 from portico.gateway.surroundings import Surroundings
 from portico.listener.connections import Connection as Socket
@@ -34,7 +33,6 @@ from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
 from portico.signaling.effects import (
     Admit,
-    CheckPath,
     CheckToken,
     Close,
     CloseCode,
@@ -125,7 +123,6 @@ class Connection:
         self._media: MediaRoom | None = None
         self._joining: asyncio.Future[Joined] | None = None  # set from the moment at which the participant may be in
         self._claims: Claims | None = None  # of the newest token that was accepted
-        self._path_check: asyncio.Task[None] | None = None
         self._kicked = False
         self._left = asyncio.Event()  # that its participant left, if it had one, is written
         self._recorder: Recorder | None = None  # of a participant in a session that is recorded
@@ -172,6 +169,10 @@ class Connection:
     def bridge_left(self, member: int) -> None:
         """The AudioBridge does not list this member any more."""
         self._start(self._perform_now(partial(self._dialect.bridge_left, member)))
+
+    def path_lost(self) -> None:
+        """No packet of the browser has come for too long, while none of its media arrives."""
+        self._start(self._perform_now(self._dialect.path_lost))
 
     @property
     def family(self) -> str | None:
@@ -266,9 +267,6 @@ class Connection:
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case CheckPath():
-                if self._path_check is None or self._path_check.done():
-                    self._path_check = self._start(self._check_path())
             case ExpectJoin(secs):
                 self._expect_join(JOIN_SECS if secs is None else secs)
             case Expel(room, username):
@@ -283,10 +281,6 @@ class Connection:
                 self._log.warning(text)
             case Close(code, reason, at_once):
                 self._finish(code, reason, _LEFT_REASONS.get(code, "left"), at_once=at_once)
-
-    async def _check_path(self) -> None:
-        if await is_path_lost(self._around.node, self._dialect):
-            await self._perform_now(self._dialect.path_lost)
 
     def _note(self, change: Published | Unpublished) -> None:
         if self._recorder is None:

@@ -67,6 +67,10 @@ class Member(Seated, Protocol):
         """The AudioBridge does not list this member of the room any more; never waits."""
         ...
 
+    def path_lost(self) -> None:
+        """No packet of the browser comes any more; never waits."""
+        ...
+
     def kick(self) -> None:
         """Send the participant away; never waits."""
         ...

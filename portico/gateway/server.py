@@ -25,6 +25,7 @@ from portico.gateway.join_limit import JOINS, JoinLimit
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.known_rooms import KnownRooms
 from portico.gateway.lease import BEAT_SECS, Observed
+from portico.gateway.path_watch import PathWatch
 from portico.gateway.registry import Registry
 from portico.gateway.room_watch import RoomWatch
 from portico.gateway.surroundings import Surroundings
@@ -116,7 +117,8 @@ class Gateway:
         await self._sweep()  # before anybody can join: a session that was empty long ago must not go on
         self._db.commits.listen("participants", self._wake)
         watch = RoomWatch(self.registry, self._node)
-        for_ever = (self._sweep_for_ever, self._renew_for_ever, self._follow_for_ever, watch.run)
+        paths = PathWatch(self.registry, self._node)
+        for_ever = (self._sweep_for_ever, self._renew_for_ever, self._follow_for_ever, watch.run, paths.run)
         self._tasks = [asyncio.create_task(each()) for each in for_ever]
         self._beating = self._side.submit(self._beat_for_ever())
 

@@ -101,6 +101,11 @@ class JanusNode:
         """Whether Janus' event handler is connected to us now."""
         return self._listener is not None and self._listener.is_connected
 
+    @property
+    def shows_handles(self) -> bool:
+        """Whether `handle_info` answers: always for a child that is up, never for somebody else's Janus."""
+        return self._admin is not None
+
     def capacity(self) -> Capacity | None:
         """Ports and descriptors of the child, at most CAPACITY_GOOD_FOR_SECS old; None where they cannot be known."""
         now = time.monotonic()

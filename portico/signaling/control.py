@@ -116,6 +116,11 @@ def list_text_members(room: MediaRoom) -> dict[str, Any]:
     return {"request": "listparticipants", "room": room.text, "secret": room.secret}
 
 
+def probe(room: MediaRoom) -> dict[str, Any]:
+    """To the TextRoom: send every member a message, which data channels acknowledge and the SDK does not look at."""
+    return {"request": "announcement", "room": room.text, "text": "", "secret": room.secret}
+
+
 def expel(room: MediaRoom, username: str) -> dict[str, Any]:
     """To the TextRoom: the member with this name is out and receives no messages any more."""
     return {"request": "kick", "room": room.text, "username": username, "secret": room.secret}

@@ -13,7 +13,6 @@ from portico.signaling import deaf, liveness, policy, rooms
 from portico.signaling.control import PLUGINS, TEXTROOM, MediaRoom
 from portico.signaling.effects import (
     Admit,
-    CheckPath,
     CheckToken,
     Close,
     CloseCode,
@@ -80,6 +79,7 @@ class Dialect:
         self._own: OwnMedia | None = None  # with the room
         self._permissions = EVERYTHING
         self._kicked = False
+        self._silences = 0  # how often the last medium that arrived has stopped
 
     # What the browser says.
 
@@ -438,7 +438,8 @@ class Dialect:
             handle.received(f"{message.get('mid')}/{message.get('substream', 0)}", receives)
         if receives:
             return self._own.came(handle_id, message.get("mid"))
-        return [*self._own.changed(handle_id), *([CheckPath()] if self.handles_to_compare else [])]
+        self._silences += not any(one.receiving for one in self._wire.handles.values())
+        return self._own.changed(handle_id)
 
     def _failed(self, message: Message, pending: Pending | None, code: int, reason: str) -> list[Effect]:
         if pending is None:
@@ -462,15 +463,18 @@ class Dialect:
         return self._wire.session_id
 
     @property
-    def handles_to_compare(self) -> list[int]:
-        """The handles whose counters show whether the browser lives, the mixer first; none while media arrives."""
-        if self._stage is _Stage.CLOSED or any(handle.receiving for handle in self._wire.handles.values()):
-            return []
-        return liveness.to_compare(self._wire.handles)
+    def quiet(self) -> liveness.Quiet | None:
+        """What shows that the browser is there while none of its media arrives; None where nobody has to look."""
+        if self._stage is _Stage.CLOSED:
+            return None
+        in_text_room = self._text_name is not None and self._text_name == self.participant_id
+        return liveness.quiet(self._wire.handles, self._silences, in_text_room=in_text_room)
 
     def path_lost(self) -> list[Effect]:
-        """The comparison that CheckPath asked for has found no sign of life."""
-        return self._close(CloseCode.MEDIA_LOST, "The media connection was lost.") if self.handles_to_compare else []
+        """The counters show no sign of life; media may have arrived meanwhile."""
+        if self.quiet is None:
+            return []
+        return self._close(CloseCode.MEDIA_LOST, "The media connection was lost.")
 
     # What the API does to this participant.
 

@@ -90,13 +90,6 @@ class ExpectMedia:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckPath:
-    """Every medium that arrived from the browser has stopped arriving. Where Janus does not check consent, compare
-    Janus' counters for a while (`liveness.Comparison`), and say `path_lost` when they show no sign of life.
-    """
-
-
-@dataclass(frozen=True, slots=True)
 class Close:
     """End the connection. What was sent before arrives before."""
 
@@ -139,7 +132,6 @@ Effect = (
     ToJanus
     | ToClient
     | CheckToken
-    | CheckPath
     | Admit
     | ExpectJoin
     | ExpectMedia

@@ -1,11 +1,13 @@
 """Whether a handle's PeerConnection carries anything, by ICE, DTLS and RTCP. Silence and muted tracks are not loss.
 
 Where Janus checks consent (1.2 and later), its `hangup` says that a path is lost. Earlier releases say so after 65 s.
-There a path is suspected when everything that arrived from a browser stops arriving. It is lost when Janus' counters
-show no packet of the browser afterwards: a silent browser still reports on what the mixer sends to it, by RTCP.
+There the paths of browsers from which no media arrives are compared: a path is lost when Janus' counters show no packet
+of the browser for COMPARISONS looks. A browser in the TextRoom is sent a probe before each look, which its data channel
+acknowledges. Other browsers send RTCP reports on the sound that the mixer sends to them.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
@@ -65,11 +67,34 @@ COMPARED_MAX = 3
 Counters = tuple[int, ...]
 
 
-def to_compare(handles: Mapping[int, Handle]) -> list[int]:
-    """The mixer, to which Janus sends without a pause, then others; none without a mixer."""
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """A connection from which no media arrives now."""
+
+    period: int
+    """How often its media had stopped arriving when it became quiet: tells this silence from an earlier one."""
+    probed: bool
+    """Whether its browser acknowledges probes: it is in the TextRoom."""
+    handles: tuple[int, ...]
+    """Whose counters show that the browser is there."""
+
+
+def quiet(handles: Mapping[int, Handle], period: int, *, in_text_room: bool) -> Quiet | None:
+    """None while media arrives, and where nothing can be known.
+
+    Without a probe only a browser whose media has stopped is looked at: two reports by RTCP can be equal, so the longer
+    it is looked at the more likely is a wrong verdict.
+    """
+    if any(handle.receiving for handle in handles.values()):
+        return None
     up = {number: handle for number, handle in handles.items() if handle.is_up}
-    first = [number for number, handle in up.items() if handle.role is Role.MIXER]
-    return [*first, *(number for number in up if number not in first)][:COMPARED_MAX] if first else []
+    text = tuple(number for number, handle in up.items() if handle.role is Role.TEXT)
+    if in_text_room and text:
+        return Quiet(period, True, text)
+    mixer = [number for number, handle in up.items() if handle.role is Role.MIXER]
+    if period == 0 or not mixer:
+        return None
+    return Quiet(period, False, (*mixer, *(number for number in up if number not in mixer))[:COMPARED_MAX])
 
 
 def counters(info: Mapping[str, Any]) -> tuple[Counters, Counters]:
@@ -87,25 +112,35 @@ def counters(info: Mapping[str, Any]) -> tuple[Counters, Counters]:
 
 
 class Comparison:
-    """Of the counters of one connection, look by look."""
+    """Of the counters of one connection that is quiet, look by look."""
 
     def __init__(self) -> None:
-        self._first: dict[int, tuple[Counters, Counters]] | None = None
+        self._of: tuple[int, bool] | None = None  # period and probed
+        self._last: dict[int, tuple[Counters, Counters]] = {}
         self._unchanged = 0
+        self._is_over = False
 
-    def look(self, mixer: int, infos: Mapping[int, Mapping[str, Any]]) -> bool | None:
-        """True when the path is lost, False when it lives or nothing can be known, None when another look is needed.
+    def needs(self, quiet: Quiet) -> bool:
+        """Whether counters have to be read for the next look: without a probe one sign of life is enough."""
+        if self._of != (quiet.period, quiet.probed):
+            self._of, self._last, self._unchanged, self._is_over = (quiet.period, quiet.probed), {}, 0, False
+        return not self._is_over
 
-        `infos` has the `handle_info` of each handle that is compared; those that are closed meanwhile do not count.
-        """
-        now = {handle: counters(info) for handle, info in infos.items()}
-        if mixer not in now:
+    def look(self, quiet: Quiet, infos: Mapping[int, Mapping[str, Any]]) -> bool:
+        """Whether the path is lost. `infos` has the `handle_info` of each handle that is still open."""
+        if not self.needs(quiet):
             return False
-        if self._first is None:
-            self._first = now
-            # A browser that has never reported on the mixer would not be missed.
-            return None if any(now[mixer][0]) else False
-        if any(self._first.get(handle, seen) != seen for handle, seen in now.items()):
+        now = {handle: counters(info) for handle, info in infos.items()}
+        # A browser that has never reported on the mixer would not be missed.
+        unknown = not quiet.probed and not any(now.get(quiet.handles[0], ((), ()))[0])
+        if unknown or not now:
+            self._is_over = not quiet.probed
+            return False
+        if not self._last:
+            self._last = now
+            return False
+        if any(self._last.get(handle, seen) != seen for handle, seen in now.items()):
+            self._last, self._unchanged, self._is_over = now, 0, not quiet.probed
             return False
         self._unchanged += 1
-        return True if self._unchanged >= COMPARISONS else None
+        return self._unchanged >= COMPARISONS

@@ -1,15 +1,17 @@
-"""When Janus' counters are compared, and what the comparison says. Reports are those of Janus 1.1.2's `handle_info`."""
+"""When a connection is looked at, and what its counters say. Reports are those of Janus 1.1.2's `handle_info`."""
 
 from typing import Any
 
 import pytest
 
-from portico.signaling.effects import CheckPath, Close, CloseCode, Effect
-from portico.signaling.liveness import COMPARISONS, Comparison
-from tests.signaling.conversation import VIDEOROOM, Conversation
+from portico.signaling.effects import Close, CloseCode, Effect
+from portico.signaling.liveness import COMPARISONS, Comparison, Quiet
+from tests.signaling.conversation import PARTICIPANT, ROOM, TEXTROOM, VIDEOROOM, Conversation
 
 OFFER = {"type": "offer", "sdp": "v=0"}
 MIXER, TEXT = 7, 8
+REPORTING = Quiet(1, False, (MIXER, TEXT))
+PROBED = Quiet(0, True, (TEXT,))
 
 
 def info(jitter: int = 12, *, rtt: int = 1, packets: int = 50, dtls: int = 9, **janus: int) -> dict[str, Any]:
@@ -29,44 +31,70 @@ def with_mixer() -> tuple[Conversation, int]:
     mixer = talk.mixer()
     talk.ask(mixer, {"request": "configure"}, jsep=OFFER)
     talk.hear(janus="webrtcup", sender=mixer)
-    hear(talk, mixer, True)
     return talk, mixer
 
 
-def test_the_path_is_checked_when_the_last_medium_has_stopped() -> None:
+def in_text_room(talk: Conversation) -> int:
+    text = talk.attach(TEXTROOM)
+    talk.ask(text, {"request": "setup", "room": ROOM.room_id})
+    talk.hear(janus="webrtcup", sender=text)
+    assert talk.dialect.text_joined(ROOM.text, PARTICIPANT) == []
+    return text
+
+
+def test_without_a_probe_a_connection_is_looked_at_when_its_last_medium_has_stopped() -> None:
     talk, mixer = with_mixer()
+    assert talk.dialect.quiet is None  # nothing has arrived yet
+    hear(talk, mixer, True)
     camera = talk.attach(VIDEOROOM)
     talk.hear(janus="webrtcup", sender=camera)
     hear(talk, camera, True)
     hear(talk, camera, True, substream=1)
-    assert CheckPath() not in hear(talk, mixer, False)
-    assert CheckPath() not in hear(talk, camera, False)  # of simulcast, one layer goes on
-    assert CheckPath() in hear(talk, camera, False, substream=1)
-    assert talk.dialect.handles_to_compare == [mixer, camera]
+    for stopped in ({"handle": mixer}, {"handle": camera}):
+        hear(talk, receiving=False, **stopped)
+        assert talk.dialect.quiet is None  # of simulcast, one layer goes on
+    hear(talk, camera, False, substream=1)
+    assert talk.dialect.quiet == Quiet(1, False, (mixer, camera))
+
+
+def test_a_browser_in_the_text_room_is_looked_at_whether_or_not_it_has_ever_sent() -> None:
+    talk, mixer = with_mixer()
+    text = in_text_room(talk)
+    assert talk.dialect.quiet == Quiet(0, True, (text,))
+    hear(talk, mixer, True)
+    assert talk.dialect.quiet is None
+    hear(talk, mixer, False)
+    assert talk.dialect.quiet == Quiet(1, True, (text,))
+    talk.hear(janus="hangup", sender=text, reason="Close PC")
+    assert talk.dialect.quiet == Quiet(1, False, (mixer,))
 
 
 def test_a_lost_path_ends_the_connection_unless_media_came_back() -> None:
     talk, mixer = with_mixer()
+    hear(talk, mixer, True)
     hear(talk, mixer, False)
     hear(talk, mixer, True)
-    assert talk.dialect.handles_to_compare == [] and talk.dialect.path_lost() == []
+    assert talk.dialect.quiet is None and talk.dialect.path_lost() == []
     hear(talk, mixer, False)
+    assert talk.dialect.quiet == Quiet(2, False, (mixer,))
     assert talk.dialect.path_lost() == [Close(CloseCode.MEDIA_LOST, "The media connection was lost.")]
     assert talk.dialect.path_lost() == []
 
 
-def test_without_a_mixer_nothing_is_compared() -> None:
+def test_without_mixer_and_text_room_nothing_is_looked_at() -> None:
     talk = Conversation().join()
     camera = talk.attach(VIDEOROOM)
     talk.hear(janus="webrtcup", sender=camera)
     hear(talk, camera, True)
-    assert CheckPath() not in hear(talk, camera, False)
+    hear(talk, camera, False)
+    assert talk.dialect.quiet is None
 
 
-def test_counters_that_stand_still_are_a_lost_path_whatever_janus_sends() -> None:
+@pytest.mark.parametrize("quiet", [REPORTING, PROBED])
+def test_counters_that_stand_still_are_a_lost_path_whatever_janus_sends(quiet: Quiet) -> None:
     comparison = Comparison()
-    looks = [comparison.look(MIXER, {MIXER: info(sent=50 * number, lost=number)}) for number in range(COMPARISONS + 1)]
-    assert looks == [None] * COMPARISONS + [True]
+    infos = [{handle: info(sent=50 * number, lost=number) for handle in quiet.handles} for number in range(11)]
+    assert [comparison.look(quiet, one) for one in infos] == [False] * COMPARISONS + [True]
 
 
 @pytest.mark.parametrize("sign", [{"jitter": 13}, {"rtt": 2}, {"packets": 51}, {"dtls": 10}])
@@ -74,27 +102,48 @@ def test_counters_that_stand_still_are_a_lost_path_whatever_janus_sends() -> Non
 def test_one_packet_of_the_browser_on_any_handle_is_a_sign_of_life(sign: dict[str, int], handle: int) -> None:
     comparison, still = Comparison(), {MIXER: info(), TEXT: info()}
     for _ in range(COMPARISONS):
-        assert comparison.look(MIXER, still) is None
-    assert comparison.look(MIXER, still | {handle: info(**sign)}) is False
+        assert not comparison.look(REPORTING, still)
+    assert not comparison.look(REPORTING, still | {handle: info(**sign)})
+    assert not comparison.needs(REPORTING)
+    assert not any(comparison.look(REPORTING, still) for _ in range(2 * COMPARISONS))
+
+
+def test_a_browser_whose_media_stops_again_is_looked_at_anew() -> None:
+    """Media may come and stop between two looks."""
+    comparison = Comparison()
+    assert not comparison.look(REPORTING, {MIXER: info()}) and not comparison.look(REPORTING, {MIXER: info(13)})
+    assert not comparison.needs(REPORTING)
+    again = Quiet(REPORTING.period + 1, False, REPORTING.handles)
+    assert comparison.needs(again)
+    looks = [comparison.look(again, {MIXER: info(13)}) for _ in range(COMPARISONS + 1)]
+    assert looks == [False] * COMPARISONS + [True]
+
+
+def test_a_browser_that_is_probed_has_to_answer_again_and_again() -> None:
+    comparison = Comparison()
+    alive = [{TEXT: info(dtls=number)} for number in range(50)]
+    assert not any(comparison.look(PROBED, one) for one in alive)
+    looks = [comparison.look(PROBED, alive[-1]) for _ in range(COMPARISONS)]
+    assert looks == [False] * (COMPARISONS - 1) + [True]
 
 
 def test_what_a_data_channel_counts_is_no_sign_of_life() -> None:
     comparison = Comparison()
-    for number in range(COMPARISONS):
+    for number in range(COMPARISONS + 1):
         text = info()
         text["webrtc"]["media"]["0"] = {"type": "data", "stats": {"in": {"packets": number}}}
-        assert comparison.look(MIXER, {MIXER: info(), TEXT: text}) is None
-    assert comparison.look(MIXER, {MIXER: info(), TEXT: text}) is True
+        lost = comparison.look(PROBED, {TEXT: text})
+        assert lost is (number == COMPARISONS)
 
 
-def test_nothing_is_known_of_a_browser_that_never_reported_or_whose_mixer_is_closed() -> None:
-    assert Comparison().look(MIXER, {MIXER: info(0, rtt=0)}) is False
-    assert Comparison().look(MIXER, {TEXT: info()}) is False
-    assert Comparison().look(MIXER, {MIXER: {}}) is False
+@pytest.mark.parametrize("infos", [{MIXER: info(0, rtt=0)}, {TEXT: info()}, {MIXER: {}}, {}])
+def test_nothing_is_known_of_a_browser_that_never_reported_or_whose_mixer_is_closed(infos: dict[int, Any]) -> None:
+    comparison = Comparison()
+    assert not any(comparison.look(REPORTING, infos) for _ in range(2 * COMPARISONS))
 
 
 def test_another_handle_that_closes_meanwhile_is_no_sign_of_life() -> None:
     comparison = Comparison()
-    assert comparison.look(MIXER, {MIXER: info(), TEXT: info()}) is None
-    looks = [comparison.look(MIXER, {MIXER: info()}) for _ in range(COMPARISONS)]
+    assert not comparison.look(REPORTING, {MIXER: info(), TEXT: info()})
+    looks = [comparison.look(REPORTING, {MIXER: info()}) for _ in range(COMPARISONS)]
     assert looks[-1] is True
