@@ -18,9 +18,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.machine import machine
+from portico.composer.commands import AudioFile, FilmPlan, Preset, VideoFile
 from portico.core.layout import Source, plan
-from portico.media.film import AudioFile, FilmPlan, Preset, VideoFile
-from tests.media.pictures import Film, encode, ffmpeg, together, tone
+from tests.converter.pictures import Film, encode, ffmpeg, together, tone
 
 GOAL, GOAL_RATIO = 0.75, 1.1
 WIDTH, HEIGHT = 1280, 720
@@ -87,7 +87,7 @@ def ours(folder: Path, of: FilmPlan, preset: Preset, round_: str) -> list[str]:
     """The command that the worker runs, with a new work folder."""
     path = folder / f"plan-{preset}.json"
     path.write_bytes(msgspec.json.encode(replace(of, preset=preset)))
-    program = [sys.executable, "-m", "portico.media.compose"]
+    program = [sys.executable, "-m", "portico.composer.compose"]
     return [*program, str(path), str(folder / "film.mp4"), "--work", str(folder / f"work-{preset}-{round_}")]
 
 

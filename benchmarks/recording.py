@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.machine import machine
-from tests.media.dumps import Network, Unit, encode_from, every, opus_units, video_units, write_dump
+from tests.converter.dumps import Network, Unit, encode_from, every, opus_units, video_units, write_dump
 
 MINUTE_MS = 60_000
 # A small process between: the memory of a child counts from its fork, when it is as large as its parent.
@@ -70,7 +70,16 @@ def measure(track: str, minute: list[Unit], minutes: int, folder: Path) -> Run:
     rate, codec = (48, "opus") if track == "audio" else (90, "vp8")
     dump = write_dump(folder / f"{track}.mjr", repeated(minute, minutes, rate), codec, NETWORK)
     began = time.perf_counter()
-    command = [sys.executable, "-c", _MEASURED, sys.executable, "-m", "portico.media.finish", str(dump), str(folder)]
+    command = [
+        sys.executable,
+        "-c",
+        _MEASURED,
+        sys.executable,
+        "-m",
+        "portico.converter.convert",
+        str(dump),
+        str(folder),
+    ]
     process = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     seconds = time.perf_counter() - began
     finished, usage = map(json.loads, process.stdout.splitlines())

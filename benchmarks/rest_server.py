@@ -21,18 +21,18 @@ import uvloop
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, Response
 
-from portico import logs
 from portico.api import render
 from portico.api.app import add_api
 from portico.api.bodies import Body
 from portico.api.context import AccountId, Api
 from portico.api.dispatch import Operations
-from portico.app import leave_out_of_collections
+from portico.app.serve import leave_out_of_collections
 from portico.core.model import RoomSettings
 from portico.db.connect import open_database
 from portico.db.engine import Transaction
 from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
+from portico.runtime import logs
 from portico.services import api_keys, rooms, tokens
 
 ACCOUNT = "bench"

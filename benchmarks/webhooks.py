@@ -27,17 +27,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 
 from benchmarks.machine import machine
-from portico import logs
 from portico.core.events import ParticipantJoined
 from portico.core.model import RoomSettings
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.migrate import upgrade
+from portico.runtime import logs
 from portico.services import api_keys, events, rooms, webhook_queue
 from portico.services.webhooks import DELIVERIES, PENDING
-from portico.worker.deliveries import Deliveries
-from portico.worker.sender import Sender
+from portico.worker.webhooks.deliveries import Deliveries
+from portico.worker.webhooks.sender import Sender
 
 STEADY_PER_SEC = 50
 STEADY_SECS = 8

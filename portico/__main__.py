@@ -1,5 +1,5 @@
 """`python -m portico`."""
 
-from portico.cli import main
+from portico.cli.main import main
 
 main()

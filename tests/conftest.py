@@ -11,7 +11,7 @@ from tests.databases import *  # noqa: F403
 settings.register_profile("portico", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("portico")
 
-_MARKS = {"e2e": "e2e", "media": "janus", "gateway": "janus"}
+_MARKS = {"e2e": "e2e", "janus": "janus", "gateway": "janus"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -24,8 +24,8 @@ from portico.gateway import seats
 from portico.gateway.browser import Browser, Closed, Receive, Send, Silent, TooSlow
 from portico.gateway.recorder import Recorder
 from portico.gateway.surroundings import Surroundings
+from portico.janus.errors import JanusUnavailable
 from portico.listener.connections import Connection as Socket
-from portico.media.janus_errors import JanusUnavailable
 from portico.services import participants, rooms
 from portico.services import tokens as client_tokens
 from portico.services.participants import Joined

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import structlog
 
 from portico.gateway.seats import Seated
-from portico.media.dumps import Dumps
-from portico.media.janus_errors import JanusError, JanusUnavailable
-from portico.media.janus_node import JanusNode
+from portico.janus.errors import JanusError, JanusUnavailable
+from portico.janus.mjr_folder import Dumps
+from portico.janus.node import JanusNode
 from portico.signaling import control
 from portico.signaling.control import TEXTROOM, MediaRoom
 from portico.signaling.dialect import Dialect

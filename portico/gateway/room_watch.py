@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 
 from portico.gateway.registry import Member, Registry
-from portico.media.janus_errors import JanusError, JanusUnavailable
-from portico.media.janus_node import JanusNode
+from portico.janus.errors import JanusError, JanusUnavailable
+from portico.janus.node import JanusNode
 from portico.signaling import control
 from portico.signaling.control import AUDIOBRIDGE, TEXTROOM, MediaRoom
 from portico.signaling.dialect import UNSEEN_SECS

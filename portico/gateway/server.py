@@ -18,7 +18,6 @@ from portico.core.errors import DatabaseUnavailable
 from portico.core.rate import Limit
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
-from portico.db.side_loop import SideLoop
 from portico.gateway.browser import Receive, Send
 from portico.gateway.connection import SUBPROTOCOL, Connection
 from portico.gateway.join_limit import JOINS, JoinLimit
@@ -29,9 +28,10 @@ from portico.gateway.path_watch import PathWatch
 from portico.gateway.registry import Registry
 from portico.gateway.room_watch import RoomWatch
 from portico.gateway.surroundings import Surroundings
+from portico.janus.mjr_folder import Dumps
+from portico.janus.node import JanusNode
 from portico.listener.connections import connection_of
-from portico.media.dumps import Dumps
-from portico.media.janus_node import JanusNode
+from portico.runtime.side_loop import SideLoop
 from portico.services import gateways, participants, sessions
 from portico.services.tokens import TokenKeys
 from portico.signaling import janus_events

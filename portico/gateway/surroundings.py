@@ -11,7 +11,7 @@ from portico.db.engine import Database
 from portico.gateway.join_limit import JoinLimit
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.registry import Registry
-from portico.media.janus_node import JanusNode
+from portico.janus.node import JanusNode
 from portico.services.tokens import TokenKeys
 
 

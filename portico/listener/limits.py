@@ -43,7 +43,7 @@ SPARED_SECS = 2
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits that are settings; see portico.config for what each means."""
+    """The limits that are settings; see portico.config.settings for what each means."""
 
     per_address: int = 200
     without_token: int = 1000

@@ -15,9 +15,9 @@ from portico.core import links, objects
 from portico.core.errors import Forbidden, NotFound
 from portico.core.ranges import NotSatisfiable, asked_range
 from portico.db.engine import Database
-from portico.media.storage import Store
 from portico.services import files
 from portico.services.files import Kept, LinkKeys
+from portico.storage.store import Store
 
 CHUNK_BYTES = 256 * 1024
 """Read at once, in a thread: a film does not hold up the calls that go on."""

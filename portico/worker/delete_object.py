@@ -5,9 +5,9 @@ from functools import partial
 import structlog
 
 from portico.db.engine import Database
-from portico.media.storage import Store
 from portico.services import files
-from portico.worker.jobs import Job, Kind
+from portico.storage.store import Store
+from portico.worker.runner import Job, Kind
 
 log = structlog.get_logger()
 

@@ -8,17 +8,17 @@ from uuid import uuid4
 
 import pytest
 
+from portico.app.workers import Storage
 from portico.db import schema
 from portico.db.engine import Transaction
-from portico.finishing import Storage
-from portico.media.storage import S3Access, open_store
 from portico.services import recordings
 from portico.services.files import LinkKeys
 from portico.services.participants import Joined
+from portico.storage.store import S3Access, open_store
 from tests.api.world import World
 from tests.factories import rows
-from tests.media.buckets import credentials_from_nobody
 from tests.recorded import a_recording, nothing_of, over, started
+from tests.storage.buckets import credentials_from_nobody
 
 PATH = "/v2/room_recordings"
 

@@ -17,13 +17,13 @@ from portico.core.objects import content_type, recording_key
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
-from portico.media.storage import open_store
 from portico.services import recordings
+from portico.storage.store import open_store
 from tests.contract.answers import ANSWERS_WITHIN_SECS, checking_client
+from tests.converter import pictures
+from tests.converter.dumps import ffprobe
+from tests.converter.pictures import BLACK, BLUE, GREEN, RED, YELLOW, Colour, Film
 from tests.factories import NOW, row
-from tests.media import pictures
-from tests.media.dumps import ffprobe
-from tests.media.pictures import BLACK, BLUE, GREEN, RED, YELLOW, Colour, Film
 from tests.recorded import finished, link, milliseconds, over, recording_of, somebody, started
 from tests.servers import PorticoServer
 

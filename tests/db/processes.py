@@ -11,13 +11,13 @@ from typing import Any
 _CONTEXT = multiprocessing.get_context("forkserver")
 ANSWERS_WITHIN_SECS = 60.0
 _BODIES = [
-    "tests.test_cli",
+    "tests.cli.test_main",
     "tests.test_migrations",
     "tests.db.test_durability",
     "tests.services.test_races",
     "tests.contract.test_consistency",
 ]
-_PRELOADED = ["portico.app", "portico.db.postgres", "portico.db.sqlite", *_BODIES]
+_PRELOADED = ["portico.app.serve", "portico.db.postgres", "portico.db.sqlite", *_BODIES]
 """Imported once, so that each process begins at once; what is missing here only costs time."""
 Body = Callable[[str, "Connection[Any, Any]"], None]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from telnyx import AsyncTelnyx
 from telnyx.types import RoomRecording
 
-from tests.media.dumps import ffprobe
-from tests.media.pictures import RATE, ffmpeg, loudness
+from tests.converter.dumps import ffprobe
+from tests.converter.pictures import RATE, ffmpeg, loudness
 
 WINDOW_SECS = 0.1
 HEARD = 0.02

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
+from tests.converter.dumps import duration_ms
+from tests.converter.pictures import Film
 from tests.e2e import archive
 from tests.e2e.conftest import calls
 from tests.e2e.person import RED
-from tests.media.buckets import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Bucket, a_bucket
-from tests.media.dumps import duration_ms
-from tests.media.pictures import Film
 from tests.servers import PorticoServer
+from tests.storage.buckets import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Bucket, a_bucket
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from telnyx.types import RoomComposition
 
+from tests.converter.pictures import RATE, Film, loudness
 from tests.e2e import archive
 from tests.e2e.conftest import Call
 from tests.e2e.person import BLACK, BLUE, GREEN, RED, Colour
-from tests.media.pictures import RATE, Film, loudness
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
@@ -129,7 +129,7 @@ async def test_a_call_becomes_a_film(call: Call, tmp_path: Path) -> None:
 async def test_picture_and_sound_are_together(call: Call, tmp_path: Path) -> None:
     """Somebody's screen turns blue when their tone begins: both come from one clock, whatever holds up the page.
 
-    What the film itself adds is measured with synthetic sources, over ten minutes, in tests/media/test_compose.py.
+    What the film itself adds is measured with synthetic sources, over ten minutes, in tests/composer/test_compose.py.
     """
     await call.create_room(enable_recording=True)
     anna = await call.join()

@@ -17,11 +17,11 @@ from sqlalchemy import select
 
 from portico.db import schema
 from portico.db.connect import open_database
+from tests.converter.dumps import duration_ms
 from tests.e2e import archive
 from tests.e2e.archive import Recorded
 from tests.e2e.conftest import Call, calls
 from tests.e2e.person import BLACK, BLUE, GREEN, RED, Colour
-from tests.media.dumps import duration_ms
 from tests.servers import PorticoServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]

@@ -8,11 +8,11 @@ import os
 import signal
 import time
 
-from portico import cli
+from portico.cli import main
 
 STALL_SECS = 20.0
 
 if __name__ == "__main__":
     os.environ.pop("LD_PRELOAD", None)  # libfaketime refuses to work in children that run as another user
     signal.signal(signal.SIGUSR1, lambda *_: time.sleep(STALL_SECS))
-    cli.main()
+    main.main()

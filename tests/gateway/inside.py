@@ -12,10 +12,10 @@ from typing import Any
 import aiohttp
 import uvicorn
 
-from portico import app
-from portico.config import Settings
+from portico.app import serve
+from portico.config.settings import Settings
 from portico.gateway.server import Gateway
-from portico.media.janus_node import AUDIOBRIDGE, TEXTROOM, VIDEOROOM
+from portico.janus.node import AUDIOBRIDGE, TEXTROOM, VIDEOROOM
 from portico.signaling import control
 from portico.signaling.control import MediaRoom
 from tests.gateway.browser import SignalingBrowser
@@ -92,7 +92,7 @@ async def inside(data_dir: Path, **settings: Any) -> AsyncIterator[Inside]:
         port = listening.getsockname()[1]
         api_key = f"KEY{secrets.token_hex(16)}"
         chosen = Settings(data_dir=data_dir, port=port, api_key=api_key, **settings)
-        async with app.running(chosen) as program:
+        async with serve.running(chosen) as program:
             server = uvicorn.Server(
                 uvicorn.Config(program.app, ws="websockets-sansio", lifespan="off", log_config=None, access_log=False)
             )

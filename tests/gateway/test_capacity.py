@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from portico.media.janus_capacity import JOIN_PORTS, Capacity, people
+from portico.janus.capacity import JOIN_PORTS, Capacity, people
 from portico.signaling.liveness import PUBLISH_SECS
 from tests.gateway.browser import Refused
 from tests.gateway.conftest import Rooms, until

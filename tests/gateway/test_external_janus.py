@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from portico.media.janus_node import JanusNode, JanusSettings
+from portico.janus.node import JanusNode, JanusSettings
 from tests.gateway.conftest import Rooms
 from tests.servers import PorticoServer
 

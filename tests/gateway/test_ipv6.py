@@ -13,7 +13,7 @@ from tests.gateway.browser import SignalingBrowser
 from tests.gateway.conftest import Rooms
 from tests.gateway.media_peer import Mixer, Source, level
 from tests.gateway.network import Network, network_ipv6
-from tests.media.conftest import FOUND
+from tests.janus.conftest import FOUND
 from tests.servers import PorticoServer
 
 

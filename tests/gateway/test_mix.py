@@ -11,7 +11,7 @@ from tests.e2e.loopback import media_interface
 from tests.gateway.browser import SignalingBrowser
 from tests.gateway.conftest import Rooms
 from tests.gateway.media_peer import Mixer, Source, level, noise
-from tests.media.conftest import FOUND
+from tests.janus.conftest import FOUND
 from tests.servers import PorticoServer
 from tests.signaling.conversation import AUDIOBRIDGE, stream_display
 

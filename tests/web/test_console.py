@@ -18,13 +18,13 @@ from portico.core.objects import content_type, recording_key
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
-from portico.media.storage import open_store
 from portico.services import compositions, recordings, sessions
 from portico.services.participants import Joined
+from portico.storage.store import open_store
 from portico.web import pages
+from tests.converter import pictures
 from tests.e2e.browser import chromium
 from tests.factories import a_gateway, a_participant, a_room, row
-from tests.media import pictures
 from tests.recorded import finished, link, over, recording_of, started
 from tests.servers import PorticoServer
 

@@ -22,9 +22,9 @@ from portico.api.errors import on_portico_error
 from portico.core.errors import PorticoError
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
-from portico.media.storage import Store, open_store
 from portico.services import files as services_files
 from portico.services import recordings, signing_keys
+from portico.storage.store import Store, open_store
 from portico.web import files
 from tests.factories import NOW, an_account
 from tests.recorded import a_stream, finished, link, milliseconds, recording_of, somebody

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from portico.core import samples, webhook
-from portico.worker.sender import Sender
+from portico.worker.webhooks.sender import Sender
 from tests.api.world import World
 from tests.contract.node_sdk import installed
 

@@ -10,14 +10,14 @@ from sqlalchemy import Row
 
 from portico.db import schema
 from portico.db.engine import Database, Transaction
-from portico.media.storage import Store, open_store
 from portico.services import jobs, recordings
+from portico.storage.store import Store, open_store
 from portico.worker import delete_object
-from portico.worker.finish_recording import FinishRecording
+from portico.worker.recordings.convert import FinishRecording
+from tests.converter.dumps import FIRST_PACKET_US, encode, every, opus_units, video_units, write_dump
 from tests.factories import facts, row, rows
-from tests.media.dumps import FIRST_PACKET_US, encode, every, opus_units, video_units, write_dump
 from tests.recorded import a_stream, milliseconds, recording_of, somebody
-from tests.worker.workshop import Workshop
+from tests.worker.recordings.workshop import Workshop
 
 SECRET = bytes(range(32))
 BEGAN = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=FIRST_PACKET_US)

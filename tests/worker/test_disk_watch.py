@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from portico.worker.disk_watch import DiskWatch
-from tests.worker.workshop import happens
+from tests.worker.recordings.workshop import happens
 
 PROGRAM = """
 import asyncio, sys

@@ -11,7 +11,7 @@ from portico.services import jobs
 from portico.worker.retention import Retention, forget
 from tests.factories import NOW, row, rows
 from tests.recorded import a_recording, over, somebody, started
-from tests.worker.outbox import WITHIN
+from tests.worker.webhooks.outbox import WITHIN
 
 DAY = timedelta(days=1)
 

@@ -1,0 +1,1 @@
+"""Builds the program out of its parts, and serves it."""

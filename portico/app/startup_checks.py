@@ -1,0 +1,138 @@
+"""Checks of settings against this machine, made once before anything is started."""
+
+import os
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+from portico.config.settings import Settings, SettingsError, unknown_variables
+from portico.janus.capacity import CALL_OF_TWO_PORTS, people
+from portico.janus.config import find_janus
+
+_OF_OUR_JANUS = ("janus_bin", "media_interface", "media_address", "rtp_ports")
+_OF_THEIR_JANUS = ("janus_api_secret", "janus_admin_key")
+_OF_BUCKETS = (
+    "s3_endpoint",
+    "s3_public_endpoint",
+    "s3_region",
+    "s3_access_key_id",
+    "s3_secret_access_key",
+    "s3_virtual_hosted",
+    "s3_proxy",
+)
+
+
+def checked(settings: Settings) -> Settings:
+    """The settings with host names of media addresses resolved. Raises SettingsError and JanusUnavailable.
+
+    Resolving a name takes as long as the resolver of this machine tries.
+    """
+    _check_bucket_access(settings)
+    if settings.janus_url is not None:
+        return settings
+    find_janus(settings.janus_bin)
+    if people(settings.rtp_ports) < 2:
+        raise SettingsError(
+            f"PORTICO_RTP_PORTS: a call of two with cameras needs {CALL_OF_TWO_PORTS} ports, a call of N needs N(N + 2)"
+        )
+    for part in _parts(settings.media_interface):
+        if not _is_interface(part) and not _is_own_address(part):
+            existing = ", ".join(name for _, name in socket.if_nameindex())
+            raise SettingsError(
+                f"PORTICO_MEDIA_INTERFACE: {part} is no interface and no address of this machine; it has {existing}"
+            )
+    addresses = ",".join(_media_address(part) for part in _parts(settings.media_address))
+    return settings.model_copy(update={"media_address": addresses or None})
+
+
+def warnings(settings: Settings) -> list[str]:
+    """A sentence for everything that is set and has no effect, or not the effect that it seems to have."""
+    found = unknown_variables()
+    given = settings.model_fields_set
+    if settings.storage_url is None:
+        why = "without PORTICO_STORAGE_URL."
+        found += [f"{_variable(name)} has no effect {why}" for name in _OF_BUCKETS if name in given]
+    if settings.janus_url is not None:
+        why = "PORTICO_JANUS_URL names a Janus with a configuration of its own."
+        found += [f"{_variable(name)} has no effect: {why}" for name in _OF_OUR_JANUS if name in given]
+    else:
+        why = "without PORTICO_JANUS_URL: our own Janus gets new secrets at every start."
+        found += [f"{_variable(name)} has no effect {why}" for name in _OF_THEIR_JANUS if name in given]
+    if settings.janus_url is None and any(ip_address(part).is_loopback for part in _parts(settings.media_address)):
+        found.append("PORTICO_MEDIA_ADDRESS is a loopback address: media reaches browsers on this machine only.")
+    public = urlsplit(settings.base_url)
+    if public.scheme == "http" and not _is_loopback_host(public.hostname or ""):
+        found.append(
+            f"{settings.base_url} is not an https address: browsers give no camera and no microphone to its pages."
+        )
+    return found
+
+
+def _check_bucket_access(settings: Settings) -> None:
+    """Refuse one half of a pair of keys, which a store would refuse at the first recording."""
+    key = settings.s3_access_key_id or os.environ.get("AWS_ACCESS_KEY_ID")
+    secret = settings.s3_secret_access_key or os.environ.get("AWS_SECRET_ACCESS_KEY")
+    if settings.storage_url is not None and (not key) != (not secret):
+        raise SettingsError("PORTICO_S3_ACCESS_KEY_ID and PORTICO_S3_SECRET_ACCESS_KEY: set both or none of them")
+
+
+def _media_address(text: str) -> str:
+    """The address, or the first IPv4 address, else IPv6 address, of a host name."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        address = _resolved(text)
+        if address.is_loopback:
+            raise SettingsError(
+                f"PORTICO_MEDIA_ADDRESS: this machine knows {text} as {address}, where no other machine reaches it; "
+                "set the address itself"
+            ) from None
+    if address.is_unspecified or address.is_multicast:
+        raise SettingsError(f"PORTICO_MEDIA_ADDRESS: {text} is not an address of one machine")
+    return str(address)
+
+
+def _resolved(name: str) -> IPv4Address | IPv6Address:
+    try:
+        answers = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not a host name"
+        raise SettingsError(
+            f"PORTICO_MEDIA_ADDRESS: {name} is not an address, and as a host name it cannot be resolved: {why}"
+        ) from None
+    families = [socket.AF_INET, socket.AF_INET6]
+    ranked = sorted((each for each in answers if each[0] in families), key=lambda each: families.index(each[0]))
+    return ip_address(str(ranked[0][4][0]).partition("%")[0])
+
+
+def _is_interface(name: str) -> bool:
+    return name in (known for _, known in socket.if_nameindex())
+
+
+def _is_own_address(text: str) -> bool:
+    """Whether a socket can have this address, which is so for addresses of this machine's interfaces only."""
+    try:
+        address = ip_address(text)
+        with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind((text, 0))
+    except (OSError, ValueError):
+        return False
+    return not address.is_unspecified
+
+
+def _is_loopback_host(host: str) -> bool:
+    """Whether browsers take the host for this machine, and its pages for safe ones."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parts(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _variable(name: str) -> str:
+    return f"PORTICO_{name.upper()}"

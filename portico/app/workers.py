@@ -1,0 +1,103 @@
+"""Builds what makes files and films after calls: the store, its links, and the workers around them."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+from portico.config.settings import Settings
+from portico.core import objects
+from portico.core.errors import Busy
+from portico.db.engine import Database
+from portico.janus.mjr_folder import dumps_in
+from portico.services import files, jobs
+from portico.services.files import LinkKeys
+from portico.storage.store import S3Access, StorageTrouble, Store, open_store
+from portico.worker import delete_object
+from portico.worker.compositions.compose import Compose
+from portico.worker.disk_watch import DiskWatch
+from portico.worker.recordings.convert import FinishRecording
+from portico.worker.recordings.mjr_care import DumpCare
+from portico.worker.retention import Retention
+from portico.worker.runner import Jobs
+
+CORES = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The store, and the keys that sign links to what it keeps on this machine."""
+
+    store: Store
+    link_keys: LinkKeys
+    clock: Callable[[], datetime]
+
+    def link(self, key: str, filename: str) -> str:
+        """A URL under which anybody can download the object for an hour; Busy when the store does not sign it in time.
+
+        It may take as long as the store needs for credentials: 2 s at most.
+        """
+        try:
+            return self.store.link(key, filename, objects.content_type(key), now=self.clock())
+        except StorageTrouble as trouble:
+            raise Busy("The store of files does not answer; try again in a moment.") from trouble
+
+
+class _Service(Protocol):
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+async def open_storage(settings: Settings, db: Database, clock: Callable[[], datetime]) -> Storage:
+    """As the settings say; the key is made at the first start."""
+    link_keys = await db.write(partial(files.load_link_keys, now=clock()))
+    access = S3Access(
+        settings.s3_endpoint,
+        settings.s3_public_endpoint,
+        settings.s3_region,
+        settings.s3_access_key_id,
+        settings.s3_secret_access_key,
+        settings.s3_virtual_hosted,
+        settings.s3_proxy,
+    )
+    store = open_store(
+        settings.storage_url, settings.data_dir, secret=link_keys.current, base_url=settings.base_url, s3=access
+    )
+    return Storage(store, link_keys, clock)
+
+
+@asynccontextmanager
+async def finishing(
+    settings: Settings, db: Database, storage: Storage, on_disk_low: Callable[[bool], Awaitable[None]]
+) -> AsyncIterator[Jobs]:
+    """Everything that runs beside calls, started, and stopped in the opposite order."""
+    clock, store, folder = storage.clock, storage.store, settings.data_dir
+    least_free = settings.recording_min_free_mb * 1_000_000
+    dumps = dumps_in(folder)
+    composer = Compose(db, store, folder, clock=clock, preset=settings.composition_quality, least_free_bytes=least_free)
+    await composer.sweep()
+    kinds = {
+        jobs.finish_recording_at(f"{dumps.place}_"): FinishRecording(db, store, folder, clock=clock).kind(CORES),
+        jobs.COMPOSE: composer.kind(settings.compositions_at_once or CORES),
+        jobs.DELETE_OBJECT: delete_object.kind(db, store),
+    }
+    runner = Jobs(db, kinds, clock=clock)
+    services: list[_Service] = [
+        DiskWatch(dumps.folder, on_disk_low, least_free_bytes=least_free),
+        DumpCare(db, store, folder),
+        runner,
+        Retention(
+            db,
+            keep_for=timedelta(days=settings.recording_days),
+            history_for=timedelta(days=settings.history_days),
+            clock=clock,
+        ),
+    ]
+    async with AsyncExitStack() as running:
+        for service in services:
+            await service.start()
+            running.push_async_callback(service.stop)
+        yield runner

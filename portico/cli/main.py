@@ -1,0 +1,211 @@
+"""The command line: `portico serve` runs everything, `portico keys` opens accounts."""
+
+import errno
+import fcntl
+import gc
+import os
+import socket
+import sys
+from typing import NoReturn, TextIO
+
+import structlog
+import typer
+
+from portico import __version__
+from portico.app.startup_checks import checked, warnings
+from portico.cli import listen
+from portico.cli.keys import keys
+from portico.cli.options import add_setting_options
+from portico.cli.participants import participants
+from portico.cli.recordings import compositions, recordings
+from portico.cli.rooms import rooms
+from portico.cli.terminal import Refused, make_private
+from portico.cli.webhooks import webhooks
+from portico.config.settings import Settings, SettingsError, load, unknown_variables
+from portico.janus.capacity import people
+from portico.janus.errors import JanusUnavailable
+from portico.listener.descriptors import raise_limit
+from portico.listener.limits import BACKLOG, RECEIVE_BUFFER_BYTES
+from portico.runtime import logs
+
+log = structlog.get_logger(__name__)
+
+app = typer.Typer(
+    name="portico",
+    help="The Telnyx Video API on your own machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its tables cut the names of long options off
+)
+app.add_typer(keys, name="keys")
+app.add_typer(webhooks, name="webhooks")
+app.add_typer(recordings, name="recordings")
+app.add_typer(compositions, name="compositions")
+app.add_typer(participants, name="participants")
+app.add_typer(rooms, name="rooms")
+
+
+def main() -> None:
+    """Entry point; every foreseeable failure is one sentence and exit status 2."""
+    os.umask(0o077)  # what we write holds keys; nobody else on this machine should read it
+    try:
+        status = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        _fail(sentence)
+    raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell the user of a failure that can be foreseen; None for a defect of ours."""
+    from sqlalchemy.exc import SQLAlchemyError  # here, because it is slow to import and seldom needed
+
+    from portico.db.keyfile import KeyFileError
+    from portico.db.migrate import NewerSchema
+
+    if isinstance(error, SettingsError | JanusUnavailable | Refused | NewerSchema | KeyFileError):
+        return str(error)
+    if isinstance(error, SQLAlchemyError):
+        first = str(error).splitlines()[0]
+        return f"The database does not answer as it should: {first}. Check PORTICO_DATABASE_URL."
+    if isinstance(error, typer.Abort):
+        return "Stopped."
+    told = getattr(error, "format_message", None)  # a command line that typer does not understand
+    return f"{told().rstrip('.') or 'A command is missing'}. See portico --help." if told is not None else None
+
+
+@app.callback()
+def warn_of_variables(context: typer.Context) -> None:
+    """The Telnyx Video API on your own machine."""
+    if context.invoked_subcommand != "serve":  # it logs them, with all other warnings
+        for sentence in unknown_variables():
+            print(f"portico: {sentence}", file=sys.stderr)
+
+
+def serve(**options: object) -> None:
+    """Run everything: API, signaling, media server, pages. Ctrl-C stops it all."""
+    settings = load(**options)
+    logs.configure(settings.log_level, settings.log_format)
+    settings = checked(settings)
+    raise_limit()
+    with _data_dir(settings), _listen(settings.host, settings.port) as listening:
+        for sentence in warnings(settings):
+            log.warning("settings.warning", reason=sentence)
+        gc.disable()  # nothing of what a start imports is garbage; looking for some costs a tenth of it
+        from portico.app.serve import Welcome  # here, so that --help and mistakes answer fast
+        from portico.app.serve import serve as serve_until_stopped
+
+        def welcome(said: Welcome) -> None:
+            _print_welcome(settings, said.new_api_key, said.meeting_link)
+            gc.freeze()
+            gc.enable()
+
+        import uvloop
+
+        uvloop.run(serve_until_stopped(settings, listening, welcome))
+
+
+add_setting_options(serve)
+app.command()(serve)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+listen.add_to(app)
+
+
+def _print_welcome(settings: Settings, new_api_key: str | None, meeting_link: str) -> None:
+    key = new_api_key or "as before (another one: portico keys create)"
+    if settings.api_key is not None:
+        key = "the one in PORTICO_API_KEY"
+    shown_once = "   (shown only this once)" if new_api_key else ""
+    print(
+        f"\nPortico {__version__} is ready.\n\n"
+        f"  API key       {key}{shown_once}\n"
+        f"  Base URL      {settings.base_url}/v2\n"
+        f"  Meeting       {meeting_link}\n"
+        f"{_media_line(settings)}"
+        f'  Browser SDK   <script src="{settings.base_url}/connect.js"></script>\n\n'
+        "  Open the meeting link in two tabs: that is a call. Ctrl-C stops everything.\n",
+        flush=True,
+    )
+
+
+def _media_line(settings: Settings) -> str:
+    """How many people the ports carry; nothing about a Janus that runs elsewhere."""
+    if settings.janus_url is not None:
+        return ""
+    low, high = settings.rtp_ports
+    return f"  Media         UDP {low}-{high}: up to {people(settings.rtp_ports)} people with cameras in one room\n"
+
+
+def _data_dir(settings: Settings) -> TextIO:
+    """The data directory, private; and the SQLite file locked: two servers on it would close each other's calls."""
+    locked = settings.sqlite_file or settings.data_dir / "portico"
+    make_private(settings.data_dir)
+    try:
+        lock = locked.with_name(f"{locked.name}.lock").open("a+")
+    except OSError as error:
+        raise Refused(f"{error.filename} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR.") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Refused(
+            f"Another portico (process {_holder(lock)}) uses {settings.data_dir}: "
+            "stop it, or choose another PORTICO_DATA_DIR."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _holder(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "unknown"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The listening socket, opened before anything else is started."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6 and host == "::":
+            listening.setsockopt(
+                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0
+            )  # all addresses, IPv4 too, whatever sysctl says
+        listening.bind(address)
+        # Inherited by every connection: the system keeps no more of what its client sends before we read it.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        listening.listen(BACKLOG)
+    except socket.gaierror:
+        raise Refused(f"PORTICO_HOST {host} is not an address of this machine.") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Refused(
+                f"Port {port} of {host} is in use: stop what uses it, or choose another PORTICO_PORT."
+            ) from None
+        raise Refused(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Check PORTICO_HOST and PORTICO_PORT."
+        ) from None
+    listening.setblocking(False)
+    return listening
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"portico: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The program that makes one composition of recordings."""

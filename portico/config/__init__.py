@@ -1,0 +1,1 @@
+"""Settings: names, defaults, checks and secrets."""

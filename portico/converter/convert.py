@@ -1,0 +1,307 @@
+"""Turns one dump of Janus into one media file: `python -m portico.converter.convert DUMP OUT_DIR`.
+
+Prints one line of JSON: the members of `Finished`, or {"error": ...} with exit status 3 for a dump without media, 4 for
+a disk that is full and 1 for everything else. Nothing is encoded anew; ffmpeg only writes the container.
+"""
+
+import argparse
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+from portico.converter import mp4, tracks
+from portico.converter.mjr import Header, NotADump, Packet, packets, read_header
+from portico.runtime import child_limits
+
+LARGEST_ERROR_MS = 100
+"""A file whose duration differs by more from what was written into it is not taken for finished."""
+_NO_MEDIA_STATUS = 3
+_NO_ROOM_STATUS = 4
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_PROBE_SECS = 300
+_WORDS_BYTES = 1000
+_LEAST_SECS = 300
+_LEAST_BYTES_PER_SEC = 1 << 17
+
+
+@dataclass(frozen=True)
+class _Container:
+    ending: str
+    content_type: str
+    options: tuple[str, ...]
+
+
+# Decoding times are presentation times, for WebRTC has no frames that wait for later ones; ffmpeg would guess.
+_MP4 = ("-bsf:v", "setts=dts=PTS", "-f", "mp4", "-movflags", "+faststart")
+_WEBM = _Container("webm", "video/webm", ("-f", "webm", "-cues_to_front", "1"))
+_CONTAINERS = {
+    "opus": _Container("ogg", "audio/ogg", ("-copyts", "-avoid_negative_ts", "disabled", "-f", "ogg")),
+    "vp8": _WEBM,
+    "vp9": _WEBM,
+    "h264": _Container("mp4", "video/mp4", _MP4),
+}
+# Nothing of ffmpeg's version and no random numbers are written: the same media gives the same bytes.
+_EXACT = ("-fflags", "+bitexact", "-flags", "+bitexact")
+# The stream says all that a container needs; what ffmpeg finds itself, it would find in the first, smallest picture.
+_INPUT = ("-nofind_stream_info", "-f", "matroska", "-i", "pipe:0")
+_COPY = ("-nostdin", "-v", "error", *_INPUT, "-map", "0:0", "-c", "copy", *_EXACT)
+_TYPES = {"opus": "audio", "vp8": "video", "vp9": "video", "h264": "video"}
+
+
+class NoMedia(Exception):
+    """The dump has not a single packet or frame that can be played."""
+
+
+class CannotFinish(Exception):
+    """No file came of the dump; the text says why in a sentence."""
+
+
+class NoRoom(CannotFinish):
+    """The disk is full, which may change."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A file that is complete, checked and on the disk."""
+
+    path: Path
+    codec: str
+    """"opus", "vp8", "vp9" or "h264"."""
+    content_type: str
+    started_at: datetime
+    """When its first media was received, on the clock of the machine that Janus ran on."""
+    ended_at: datetime
+    size_bytes: int
+    sha256: str
+    packets: int
+    """RTP packets received, each counted once."""
+    lost: int
+    """RTP packets that never came."""
+    complaint: str | None
+    """Why the file is less than was recorded, if it is; only where that was asked for."""
+
+
+def finish(dump: Path, out_dir: Path, *, not_before_ms: int | None = None, salvage: bool = False) -> Finished:
+    """Writes OUT_DIR/<name of the dump>.<ogg|webm|mp4>; the same dump always gives the same bytes.
+
+    `not_before_ms` (Unix time) leaves out what came before; a video then begins with the first keyframe after it, or
+    with the last one before it if none comes in time. The folder must exist; a file of that name is replaced. A
+    process that is killed leaves a folder `.finish-*` in it. `salvage` takes a file that plays, but not for as long as
+    was written into it: then `complaint` says so, and `ended_at` is the end of what plays.
+    Raises NoMedia or CannotFinish (NoRoom is one of them); either leaves no file.
+    """
+    with dump.open("rb") as file:
+        try:
+            header = read_header(file)
+        except NotADump as error:
+            raise CannotFinish(f"{dump.name}: {error}") from error
+        if header is None:
+            raise NoMedia(dump.name)
+        container = _container(header)
+        first = file.tell()
+
+        def from_first() -> Iterator[Packet]:
+            file.seek(first)
+            return packets(file)
+
+        span = tracks.Span()
+        earliest = -math.inf if not_before_ms is None else not_before_ms - header.first_packet_us / 1000
+        if header.type == "audio":
+            stream = tracks.audio(from_first, earliest, span)
+        else:
+            stream = tracks.video(from_first, header.codec, earliest, span)
+        path = out_dir / f"{_stem(dump)}.{container.ending}"
+        with tempfile.TemporaryDirectory(prefix=".finish-", dir=out_dir) as folder:
+            unchecked = Path(folder) / path.name
+            _mux(stream, container, unchecked, _deadline_secs(dump))
+            if len(span.descriptions) > 1:
+                unchecked = _described(unchecked, span)
+            complaint = _check(unchecked, header.codec, span)
+            if complaint is not None and not salvage:
+                raise CannotFinish(complaint)
+            sha256 = _settle(unchecked, path)
+    return _finished(path, header, container, span, sha256, complaint)
+
+
+def _container(header: Header) -> _Container:
+    if _TYPES.get(header.codec) != header.type:
+        raise CannotFinish(
+            f"A track of {header.type} in {header.codec} cannot be finished: only Opus, VP8, VP9, H.264."
+        )
+    return _CONTAINERS[header.codec]
+
+
+def _stem(dump: Path) -> str:
+    return dump.name.removesuffix(".tmp").removesuffix(".mjr")
+
+
+def _deadline_secs(dump: Path) -> float:
+    return _LEAST_SECS + dump.stat().st_size / _LEAST_BYTES_PER_SEC
+
+
+def _described(muxed: Path, span: tracks.Span) -> Path:
+    """A copy of an MP4 that describes all of its pictures, not only the first."""
+    described = muxed.with_suffix(".described.mp4")
+    try:
+        with muxed.open("rb") as file:
+            mp4.describe(file, described, span.descriptions)
+    except mp4.NotAnMp4 as error:
+        raise CannotFinish(f"ffmpeg's {muxed.name} was not understood: {error}") from error
+    return described
+
+
+def _mux(stream: Iterator[bytes], container: _Container, path: Path, deadline_secs: float) -> None:
+    """Gives the stream to ffmpeg, which has until the deadline to write the file."""
+    head = next(stream, None)
+    if not head:
+        raise NoMedia(path.name)
+    command = ["ffmpeg", *_COPY, *container.options, str(path)]
+    # Its words go to a file, for nobody reads a pipe while this process writes the other one; to one in memory, for the
+    # disk may be what is full.
+    with os.fdopen(os.memfd_create("words"), "w+b") as words, _started(command, words.fileno()) as process:
+        killer = threading.Timer(deadline_secs, process.kill)
+        killer.start()
+        try:
+            assert process.stdin is not None
+            # A broken pipe is an ffmpeg that gave up: its exit status and words say why.
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(head)
+                for chunk in stream:
+                    process.stdin.write(chunk)
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            status = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            killer.cancel()
+        _judge(status, _said(words), path.name)
+
+
+def _said(words: IO[bytes]) -> str:
+    """The beginning and the end of what ffmpeg said: a flood of it is nobody's help."""
+    length = words.seek(0, os.SEEK_END)
+    words.seek(0)
+    beginning = words.read(_WORDS_BYTES)
+    words.seek(max(length - _WORDS_BYTES, len(beginning)))
+    return (beginning + words.read()).decode(errors="replace").strip().replace("\n", "; ")
+
+
+def _judge(status: int, said: str, name: str) -> None:
+    # It exits with 0 all the same if only the end of the file had no room.
+    if any(os.strerror(number) in said for number in _FULL):
+        raise NoRoom(f"There is no room on the disk for {name}: {said}.")
+    if status:
+        raise CannotFinish(f"ffmpeg wrote no {name} (status {status}): {said or 'it took too long'}.")
+
+
+def _started(command: list[str], words: int) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words)
+    except FileNotFoundError as error:
+        raise CannotFinish("ffmpeg is not installed: run script/setup, or install Debian's package ffmpeg.") from error
+
+
+def _check(path: Path, codec: str, span: tracks.Span) -> str | None:
+    """The file has one track of this codec; if it does not last as long as the media, what is wrong in a sentence.
+
+    Then the span ends with the file.
+    """
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_entries", "format=duration:stream=codec_name", str(path)]
+    try:
+        probe = subprocess.run(command, capture_output=True, check=True, timeout=_PROBE_SECS)
+        found = json.loads(probe.stdout)
+        codecs = [stream["codec_name"] for stream in found["streams"]]
+        duration_ms = 1000 * float(found["format"]["duration"])
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        raise CannotFinish(f"ffprobe could not read the finished {path.name}: {error}") from error
+    expected_ms = span.end_ms - span.start_ms
+    difference = f"{codecs} of {duration_ms:.0f} ms, where {codec} of {expected_ms:.0f} ms was written"
+    if codecs != [codec]:
+        raise CannotFinish(f"{path.name} has {difference}.")
+    if abs(duration_ms - expected_ms) <= LARGEST_ERROR_MS:
+        return None
+    span.end_ms = span.start_ms + duration_ms
+    return f"{path.name} has {difference}."
+
+
+def _settle(unchecked: Path, path: Path) -> str:
+    """Puts the file in its place, so that it is whole or absent whatever happens; returns its SHA-256."""
+    with unchecked.open("rb+") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    unchecked.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return sha256
+
+
+def _finished(
+    path: Path, header: Header, container: _Container, span: tracks.Span, sha256: str, complaint: str | None
+) -> Finished:
+    first_packet_at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=header.first_packet_us)
+    return Finished(
+        path=path,
+        codec=header.codec,
+        content_type=container.content_type,
+        started_at=first_packet_at + timedelta(milliseconds=span.start_ms),
+        ended_at=first_packet_at + timedelta(milliseconds=span.end_ms),
+        size_bytes=path.stat().st_size,
+        sha256=sha256,
+        packets=span.tally.packets,
+        lost=span.tally.lost,
+        complaint=complaint,
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m portico.converter.convert", description=__doc__)
+    parser.add_argument("dump", type=Path)
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--not-before-ms", type=int, metavar="UNIX_MS", help="leave out what came before")
+    parser.add_argument("--salvage", action="store_true", help="take a file that does not last as long as it should")
+    arguments = parser.parse_args()
+    child_limits.limit_own_memory()
+    try:
+        finished = finish(
+            arguments.dump, arguments.out_dir, not_before_ms=arguments.not_before_ms, salvage=arguments.salvage
+        )
+    except NoMedia:
+        return _say({"error": "no media"}, _NO_MEDIA_STATUS)
+    except (CannotFinish, OSError) as error:
+        full = isinstance(error, NoRoom) or getattr(error, "errno", None) in _FULL
+        return _say({"error": str(error)}, _NO_ROOM_STATUS if full else 1)
+    return _say({**asdict(finished), **_in_words(finished)}, 0)
+
+
+def _in_words(finished: Finished) -> dict[str, str]:
+    return {
+        "path": str(finished.path),
+        "started_at": finished.started_at.isoformat(),
+        "ended_at": finished.ended_at.isoformat(),
+    }
+
+
+def _say(members: dict[str, object], status: int) -> int:
+    sys.stdout.write(json.dumps(members) + "\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

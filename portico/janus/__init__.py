@@ -1,0 +1,1 @@
+"""Janus: its process, its configuration, the control connection to it, and the folder it records into."""

@@ -1,0 +1,266 @@
+"""Where Janus is found and what we write into its configuration files."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from portico.janus.errors import JanusUnavailable
+
+VIDEOROOM = "janus.plugin.videoroom"
+AUDIOBRIDGE = "janus.plugin.audiobridge"
+TEXTROOM = "janus.plugin.textroom"
+PLUGINS = (VIDEOROOM, AUDIOBRIDGE, TEXTROOM)
+TRANSPORT = "janus.transport.websockets"
+EVENT_HANDLER = "janus.eventhandler.wsevh"
+
+# Janus loads every library of a folder that is not named in `disable`. The names below are those of releases 1.0 to
+# 1.4, for a Janus whose folders we cannot find; where we find them, whatever lies there is named as well.
+_OTHER_PLUGINS = ("duktape", "echotest", "lua", "nosip", "recordplay", "sip", "streaming", "videocall", "voicemail")
+_OTHER_TRANSPORTS = ("http", "mqtt", "nanomsg", "pfunix", "rabbitmq")
+_LOGGERS = ("jsonlog",)
+_OTHER_EVENT_HANDLERS = ("gelfevh", "mqttevh", "nanomsgevh", "rabbitmqevh", "sampleevh")
+_EVENTS_KEPT_MAX = 10_000
+"""Events that Janus 1.4 keeps for us while it is not connected to us; older versions keep all of them."""
+
+_CHECKOUT = Path(__file__).parents[2]
+
+# Janus puts together the names of its configuration files in buffers of 255 bytes.
+_LONGEST_FOLDER = 200
+
+
+@dataclass(frozen=True)
+class JanusSettings:
+    """Which Janus serves the media, and on which addresses and ports."""
+
+    data_dir: Path
+    binary: Path | None = None
+    """The program to start; None looks for one (see `find_janus`)."""
+    url: str | None = None
+    """ws:// address of a Janus that somebody else runs; then nothing is started here."""
+    interface: str | None = None
+    """Interface name or address to offer to clients; None offers all but loopback."""
+    address: str | None = None
+    """Public address that a 1:1 NAT maps onto this machine."""
+    rtp_ports: tuple[int, int] = (20000, 39999)
+    event_loops: int | None = None
+    """Threads for the media; None takes one per core."""
+    api_secret: str | None = field(default=None, repr=False)
+    """Only with `url`: the api_secret of that Janus."""
+    admin_key: str | None = field(default=None, repr=False)
+    """Only with `url`: the admin_key of that Janus' plugins."""
+
+    @property
+    def folder(self) -> Path:
+        """Where configuration, log and lock of our own Janus live."""
+        return self.data_dir.absolute() / "janus"
+
+    @property
+    def dumps(self) -> Path:
+        """Where our own Janus writes recordings."""
+        return self.data_dir.absolute() / "dumps"
+
+
+@dataclass(frozen=True)
+class JanusSecrets:
+    """Random for every start, and written nowhere but into files that only our user can read."""
+
+    api_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    admin_key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    admin_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+
+def find_janus(binary: Path | None) -> Path:
+    """The program to start: the one named, else $PORTICO_JANUS_BIN, else ./.janus of the checkout, else PATH."""
+    named = binary or (Path(value) if (value := os.environ.get("PORTICO_JANUS_BIN")) else None)
+    if named is not None:
+        if os.access(named, os.X_OK) and named.is_file():
+            return named.absolute()
+        raise JanusUnavailable(
+            f"{named} is not a program that can be started: set PORTICO_JANUS_BIN to a Janus binary."
+        )
+    for root in (_CHECKOUT, Path.cwd()):
+        built = root / ".janus" / "bin" / "janus"
+        if os.access(built, os.X_OK):
+            return built
+    on_path = shutil.which("janus")
+    if on_path is None:
+        raise JanusUnavailable(
+            "Janus is not installed: run script/setup, or install Debian's package janus, or set PORTICO_JANUS_BIN."
+        )
+    return Path(on_path)
+
+
+def program_files(binary: Path) -> list[Path]:
+    """What the program has to read beside the system's own folders: itself, its libraries, plugins and transports."""
+    program = binary.resolve()
+    libraries = [path for name in ("lib", "lib64") if (path := program.parent.parent / name).is_dir()]
+    return [binary, program, *libraries]
+
+
+def write_config(
+    settings: JanusSettings,
+    secret: JanusSecrets,
+    binary: Path,
+    port: int,
+    events_url: str | None = None,
+    *,
+    admin_port: int | None = None,
+) -> None:
+    """Writes all files of `settings.folder` anew, readable by our user alone.
+
+    `port` and `admin_port` are ports of 127.0.0.1 for Janus' API and its Admin API; with None there is no Admin API.
+    `events_url` is the ws:// address that the event handler reports to; with None there are no events.
+    Sources: the sample files janus.jcfg, janus.transport.websockets.jcfg, janus.eventhandler.wsevh.jcfg and
+    janus.plugin.*.jcfg of the releases 1.1.2 and 1.4.1, https://github.com/meetecho/janus-gateway/tree/master/conf.
+    """
+    folder = settings.folder
+    if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+        raise JanusUnavailable(f"The path {folder} is too long for Janus: choose a shorter PORTICO_DATA_DIR.")
+    _write(folder / "janus.jcfg", _dump(_core_config(settings, secret, binary, events=events_url is not None)))
+    _write(folder / f"{TRANSPORT}.jcfg", _dump(_transport_config(port, admin_port)))
+    _write(folder / f"{EVENT_HANDLER}.jcfg", _dump(_event_config(events_url)))
+    for name in PLUGINS:
+        # The VideoRoom reports nothing that its answers to browsers do not say as well.
+        general: Mapping[str, _Value] = {
+            "admin_key": secret.admin_key,
+            "string_ids": False,
+            "events": name != VIDEOROOM,
+        }
+        _write(folder / f"{name}.jcfg", _dump({"general": general}))
+
+
+_Value = str | int | bool
+_Sections = Mapping[str, Mapping[str, _Value]]
+
+
+def _core_config(settings: JanusSettings, secret: JanusSecrets, binary: Path, *, events: bool) -> _Sections:
+    libraries = _library_folder(binary)
+    general: dict[str, _Value] = {
+        "configs_folder": str(settings.folder),
+        "log_to_stdout": True,
+        "debug_level": 3,  # warnings and errors: level 4 writes several lines per client
+        "debug_timestamps": True,
+        "debug_colors": False,
+        "server_name": "portico",
+        "api_secret": secret.api_secret,
+        "admin_secret": secret.admin_secret,
+        "session_timeout": 60,
+        "reclaim_session_timeout": 0,  # a closed socket frees its session at once
+        "recordings_tmp_ext": "tmp",  # a file ending in .mjr is complete
+        "event_loops": settings.event_loops or len(os.sched_getaffinity(0)),
+    }
+    if libraries is not None:
+        general["plugins_folder"] = str(libraries / "plugins")
+        general["transports_folder"] = str(libraries / "transports")
+        general["events_folder"] = str(libraries / "events")
+    return {
+        "general": general,
+        "media": {
+            "rtp_port_range": f"{settings.rtp_ports[0]}-{settings.rtp_ports[1]}",
+            "no_media_timer": 1,
+            "ipv6": True,  # for clients that have nothing else
+            "ipv6_linklocal": False,
+        },
+        "nat": _nat_config(settings),
+        "plugins": {"disable": _disabled(libraries, "plugins", _OTHER_PLUGINS, PLUGINS)},
+        "transports": {"disable": _disabled(libraries, "transports", _OTHER_TRANSPORTS, (TRANSPORT,))},
+        "loggers": {"disable": _disabled(libraries, "loggers", _LOGGERS, ())},
+        "events": {
+            "broadcast": events,
+            "disable": _disabled(libraries, "events", _OTHER_EVENT_HANDLERS, (EVENT_HANDLER,)),
+            "stats_period": 0,  # statistics of each track would be most of what is reported, and nobody reads them
+        },
+    }
+
+
+def _nat_config(settings: JanusSettings) -> dict[str, _Value]:
+    nat: dict[str, _Value] = {
+        # Browsers hide their addresses behind mDNS names, which we cannot resolve and need not: they reach us.
+        "ignore_mdns": True,
+        # ICE lite answers checks and makes none: right where everybody can reach us directly, as a public address
+        # promises. Behind any other NAT our own checks are what opens the way.
+        "ice_lite": settings.address is not None,
+        # A path that carries nothing any more is noticed by checks that stay unanswered (RFC 7675), never by silence.
+        # 1.4 knows consent, and then hangs up within 25 s; 1.1 has only checks as keepalives, which take 65 s: there
+        # signaling/liveness.py looks for signs of life earlier.
+        "ice_consent_freshness": True,
+        "ice_keepalive_conncheck": True,
+    }
+    if settings.address is not None:
+        nat["nat_1_1_mapping"] = settings.address
+    if settings.interface is not None:
+        nat["ice_enforce_list"] = settings.interface
+    else:
+        nat["ice_ignore_list"] = "vmnet"
+    return nat
+
+
+def _transport_config(port: int, admin_port: int | None) -> _Sections:
+    admin: dict[str, _Value] = {"admin_ws": admin_port is not None, "admin_wss": False}
+    if admin_port is not None:
+        admin |= {"admin_ws_ip": "127.0.0.1", "admin_ws_port": admin_port}
+    return {
+        "general": {
+            "json": "compact",
+            "events": False,
+            "ws": True,
+            "ws_ip": "127.0.0.1",
+            "ws_port": port,
+            "wss": False,
+        },
+        "admin": admin,
+    }
+
+
+def _event_config(url: str | None) -> _Sections:
+    return {
+        "general": {
+            "enabled": url is not None,
+            "events": "plugins",
+            "grouping": True,
+            "json": "compact",
+            "backend": url or "",
+            "events_cap_on_reconnect": _EVENTS_KEPT_MAX,
+        }
+    }
+
+
+def _library_folder(binary: Path) -> Path | None:
+    """The folder with plugins/ and transports/ of a binary: PREFIX/lib/janus, or Debian's multiarch path."""
+    prefix = binary.resolve().parent.parent
+    candidates = [prefix / "lib" / "janus", prefix / "lib64" / "janus", *sorted(prefix.glob("lib/*-linux-gnu*/janus"))]
+    return next((folder for folder in candidates if (folder / "plugins").is_dir()), None)
+
+
+def _disabled(libraries: Path | None, kind: str, known: Iterable[str], wanted: Iterable[str]) -> str:
+    names = {f"libjanus_{name}.so" for name in known}
+    if libraries is not None:
+        names |= {path.name for path in (libraries / kind).glob("*.so")}
+    return ",".join(sorted(names - {f"libjanus_{name.rpartition('.')[2]}.so" for name in wanted}))
+
+
+def _dump(sections: _Sections) -> str:
+    """Text in libconfig's format, https://hyperrealm.github.io/libconfig/libconfig_manual.html."""
+    lines = []
+    for section, items in sections.items():
+        lines += [f"{section}: {{", *(f"\t{name} = {_dump_value(value)}" for name, value in items.items()), "}"]
+    return "\n".join(lines) + "\n"
+
+
+def _dump_value(value: _Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _write(path: Path, text: str) -> None:
+    # Unlinked first: a file left with wider permissions would keep them.
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,402 @@
+"""A Janus that is kept alive: started, watched by requests with deadlines, and started again when it is lost."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from portico.janus import capacity
+from portico.janus.capacity import Capacity
+from portico.janus.config import (
+    AUDIOBRIDGE,
+    PLUGINS,
+    TEXTROOM,
+    VIDEOROOM,
+    JanusSecrets,
+    JanusSettings,
+    find_janus,
+    program_files,
+    write_config,
+)
+from portico.janus.errors import JanusError, JanusUnavailable
+from portico.janus.event_listener import EventListener, Receive
+from portico.janus.link import JanusLink
+from portico.janus.process import FolderLock, JanusProcess, end_orphans, free_port
+from portico.janus.watch import CHECK_DEADLINE, check, watch
+from portico.runtime import child
+from portico.runtime.child import Confinement
+from portico.runtime.side_loop import SideLoop
+
+__all__ = ["AUDIOBRIDGE", "TEXTROOM", "VIDEOROOM", "JanusError", "JanusNode", "JanusSettings", "JanusUnavailable"]
+
+log = structlog.get_logger(__name__)
+
+START_DEADLINE = 10.0
+"""Seconds that Janus has from its start to its first answer."""
+
+TEND_PERIOD = 15.0
+"""Seconds between requests that keep the control session, which Janus ends after 60 s of silence."""
+
+CAPACITY_GOOD_FOR_SECS = 1.0
+LOST_DEADLINE = 10.0
+"""Seconds that `on_lost` has before the restart goes on without waiting for it."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+HEALTHY_AFTER = 60.0
+"""Seconds of good health after which the pauses before a restart begin anew at the shortest."""
+
+
+class JanusNode:
+    """One Janus: a child process of ours, or with `settings.url` somebody else's, which is watched just the same.
+
+    `on_lost` is awaited once per loss, before anything is started again; `on_up` after each successful restart.
+    `on_event` is called with what the event handler of a child reports; somebody else's Janus reports nothing to us.
+    """
+
+    url: str
+    """Where clients' sockets go, subprotocol janus-protocol; a restarted child has another port."""
+    api_secret: str | None
+    admin_key: str
+    version: str | None = None
+    checks_consent: bool = False
+    """Whether this Janus ends what has lost its path by ICE consent, as releases since 1.2 do."""
+    is_up: bool = False
+
+    def __init__(
+        self,
+        settings: JanusSettings,
+        *,
+        on_lost: Callable[[str], Awaitable[None]],
+        on_up: Callable[[], Awaitable[None]] | None = None,
+        on_event: Receive | None = None,
+        side: SideLoop | None = None,
+    ) -> None:
+        self._side = side
+        self._settings = settings
+        self._on_lost = on_lost
+        self._on_up = on_up
+        self._on_event = on_event
+        self._capacity: Capacity | None = None
+        self._shortage: str | None = None
+        self._capacity_at: float | None = None
+        self._listener: EventListener | None = None  # between start() and stop(), for a child with `on_event`
+        self._secrets = JanusSecrets()
+        self.url = settings.url or ""
+        self.api_secret = settings.api_secret if settings.url else self._secrets.api_secret
+        self.admin_key = (settings.admin_key or "") if settings.url else self._secrets.admin_key
+        self._lock: FolderLock | None = None  # held between start() and stop(), for a child only
+        self._process: JanusProcess | None = None  # set while there is a child
+        self._link: JanusLink | None = None  # set while Janus is up
+        self._admin: JanusLink | None = None  # set while a child is up
+        self._admin_url = ""
+        self._supervisor: asyncio.Task[None] | None = None  # runs between start() and stop()
+        self._callbacks: set[asyncio.Task[None]] = set()  # on_lost and on_up that have not returned yet
+
+    @property
+    def reports_events(self) -> bool:
+        """Whether Janus' event handler is connected to us now."""
+        return self._listener is not None and self._listener.is_connected
+
+    @property
+    def shows_handles(self) -> bool:
+        """Whether `handle_info` answers: always for a child that is up, never for somebody else's Janus."""
+        return self._admin is not None
+
+    def capacity(self) -> Capacity | None:
+        """Ports and descriptors of the child, at most CAPACITY_GOOD_FOR_SECS old; None where they cannot be known."""
+        now = time.monotonic()
+        if self._capacity_at is None or now - self._capacity_at >= CAPACITY_GOOD_FOR_SECS:
+            self._capacity_at, self._capacity = now, self._look()
+        return self._capacity
+
+    def shortage(self) -> str | None:
+        """What the next join lacks of Janus, as a sentence for an operator; logged when it begins."""
+        capacity = self.capacity()
+        before, self._shortage = self._shortage, capacity.shortage if capacity is not None else None
+        if self._shortage is not None and before is None:
+            log.warning("janus.full", reason=self._shortage)
+        return self._shortage
+
+    def _look(self) -> Capacity | None:
+        if self._process is None or self._process.has_ended:
+            return None
+        try:
+            return capacity.look(self._process.pid, self._settings.rtp_ports)
+        except OSError:
+            return None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, if there is one."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Returns when Janus answers; raises JanusUnavailable, and then nothing of it is left."""
+        try:
+            if self._settings.url is None:
+                folder = _private_folder(self._settings.data_dir)
+                self._lock = FolderLock(folder)
+                await end_orphans(folder)
+                if self._on_event is not None:
+                    self._listener = await EventListener.open(self._on_event)
+            await self._bring_up()
+        except BaseException:
+            await self.stop()
+            raise
+        self._supervisor = asyncio.create_task(self._supervise(), name="janus-supervisor")
+        self._supervisor.add_done_callback(_tell_crash)
+
+    async def stop(self) -> None:
+        """Ends supervision, callbacks, connection and child; does nothing when there is nothing to end."""
+        running = [*self._callbacks, *([self._supervisor] if self._supervisor is not None else [])]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._supervisor = None
+        self.is_up = False
+        try:
+            await self._drop_link()
+            if self._process is not None:
+                await self._process.stop()
+        finally:
+            self._process = None
+            if self._listener is not None:
+                await self._listener.close()
+                self._listener = None
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+    async def request(
+        self,
+        plugin: str,
+        body: dict[str, Any],
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 - the connection has to know it, to forget the request
+    ) -> dict[str, Any]:
+        """A request to a plugin as Janus' operator; returns the plugin's answer, `plugindata.data`.
+
+        Raises JanusError with the plugin's code, and JanusUnavailable when there is no answer within `timeout` seconds.
+        """
+        return await self._live_link().request(plugin, body, deadline=timeout)
+
+    async def core_request(
+        self,
+        message: dict[str, Any],
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 - as above
+    ) -> dict[str, Any]:
+        """A request to Janus' core, such as {"janus": "info"}; returns the whole answer."""
+        return await self._live_link().core(message, deadline=timeout)
+
+    async def handle_info(self, session_id: int, handle_id: int, *, deadline: float) -> dict[str, Any]:
+        """The Admin API's account of a handle, with the counters of its PeerConnection in `webrtc`.
+
+        Raises JanusError when there is no such handle, and JanusUnavailable, always for somebody else's Janus.
+        """
+        if self._admin is None:
+            raise JanusUnavailable("The Admin API of Janus is not reachable.")
+        request = {"janus": "handle_info", "session_id": session_id, "handle_id": handle_id}
+        info: dict[str, Any] = (await self._admin.core(request, deadline=deadline))["info"]
+        return info
+
+    def _live_link(self) -> JanusLink:
+        if self._link is None:
+            raise JanusUnavailable("The media server is being restarted: try again in a few seconds.")
+        return self._link
+
+    async def _bring_up(self) -> None:
+        if self._settings.url is None:
+            self._link = await self._start_child(self._settings.folder)
+        else:
+            self._link = await self._open_link()
+        answer = await self._link.core({"janus": "info"}, deadline=CHECK_DEADLINE)
+        self.version = answer.get("version_string")
+        await check(self._link, CHECK_DEADLINE)
+        if self._settings.url is not None:
+            await self._check_admin_key(self._link)
+        self.checks_consent = answer.get("ice-consent-freshness") is True
+        if not self.checks_consent and self._settings.url is not None:
+            log.warning("janus.notices_lost_media_late", version=self.version, secs=65, better="script/build-janus")
+        self.is_up = True
+        log.info("janus.up", version=self.version, pid=self.pid, url=self.url, consent=self.checks_consent)
+        if self._settings.url is None:
+            low, high = ports = self._settings.rtp_ports
+            log.info("janus.ports", ports=f"{low}-{high}", cameras_in_one_room=capacity.people(ports))
+
+    async def _check_admin_key(self, link: JanusLink) -> None:
+        """Make a room in each plugin and take it away: with a wrong key every join would fail, at nobody's fault."""
+        room = {"room": secrets.randbelow(2**53 - 1) + 1, "permanent": False, "admin_key": self.admin_key}
+        for plugin in PLUGINS:
+            try:
+                await link.request(plugin, {**room, "request": "create"}, deadline=CHECK_DEADLINE)
+                await link.request(plugin, {**room, "request": "destroy"}, deadline=CHECK_DEADLINE)
+            except JanusError as error:
+                raise JanusUnavailable(
+                    f"{plugin} of Janus on {self.url} makes no room: {error.reason}; is PORTICO_JANUS_ADMIN_KEY right?"
+                ) from error
+
+    async def _start_child(self, folder: Path) -> JanusLink:
+        """Starts Janus and connects to it as soon as it listens."""
+        binary = find_janus(self._settings.binary)
+        port = free_port()
+        events_url = self._listener.url if self._listener is not None else None
+        admin_port = free_port()
+        write_config(self._settings, self._secrets, binary, port, events_url, admin_port=admin_port)
+        self.url, self._admin_url = (f"ws://127.0.0.1:{one}" for one in (port, admin_port))
+        rules = await asyncio.to_thread(let_janus_in, self._settings, binary)
+        self._process = process = await JanusProcess.spawn(binary, folder, rules)
+        try:
+            async with asyncio.timeout(START_DEADLINE):
+                while not process.has_ended:
+                    if await _listens(port) and await _listens(admin_port):
+                        secret = self._secrets.admin_secret
+                        self._admin = await JanusLink.open_admin(self._admin_url, secret, deadline=START_DEADLINE)
+                        return await self._open_link()
+                    await asyncio.sleep(0.01)
+        except (TimeoutError, JanusUnavailable) as error:
+            if not process.has_ended:
+                raise JanusUnavailable(f"{binary} does not answer{_quote(process)}.") from error
+        raise JanusUnavailable(f"{binary} {await process.wait()}{_quote(process)}.")
+
+    async def _open_link(self) -> JanusLink:
+        try:
+            return await JanusLink.open(self.url, self.api_secret, deadline=START_DEADLINE)
+        except JanusError as error:
+            raise JanusUnavailable(f"Janus on {self.url} refuses us: {error.reason} ({error.code}).") from error
+
+    async def _supervise(self) -> None:
+        pause = FIRST_PAUSE
+        clock = asyncio.get_running_loop().time
+        while True:
+            up_since = clock()
+            reason = await self._watch()
+            if clock() - up_since >= HEALTHY_AFTER:
+                pause = FIRST_PAUSE
+            self.is_up = False
+            log.error("janus.lost", reason=reason, pid=self.pid)
+            await self._take_down()
+            await self._call("on_lost", self._on_lost(reason), wait_secs=LOST_DEADLINE)
+            pause = await self._restart(pause)
+            if self._on_up is not None:
+                await self._call("on_up", self._on_up(), wait_secs=0)  # meanwhile we watch already
+
+    async def _watch(self) -> str:
+        """Returns when Janus is lost, with the reason in words for a log and an operator."""
+        link = self._live_link()
+        watchers = [asyncio.create_task(link.lost()), asyncio.create_task(self._watch_health())]
+        tending = asyncio.create_task(self._tend(link))
+        if self._process is not None:
+            watchers.append(asyncio.create_task(self._process.wait()))
+        try:
+            await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
+            # A process that ends closes its connections first: give its exit the moment it needs to be seen.
+            if self._process is not None and not watchers[1].done():
+                await asyncio.wait(watchers[2:], timeout=0.2)
+            return "Janus " + next(watcher.result() for watcher in reversed(watchers) if watcher.done())
+        finally:
+            for task in (*watchers, tending):
+                task.cancel()
+            await asyncio.gather(*watchers, tending, return_exceptions=True)
+
+    async def _watch_health(self) -> str:
+        """Returns when a plugin does not answer, although the process may still run and the core may still talk."""
+        watching = watch(self.url, self.api_secret)
+        # On the side loop it is sure that Janus did not answer, rather than that we did not read the answer.
+        return await (watching if self._side is None else self._side.run(watching))
+
+    async def _tend(self, link: JanusLink) -> str:
+        while True:
+            await asyncio.sleep(TEND_PERIOD)
+            if self._process is not None:
+                self._process.bound_log()
+            with contextlib.suppress(JanusUnavailable):
+                await check(link, CHECK_DEADLINE)
+
+    async def _restart(self, pause: float) -> float:
+        """Tries until Janus is up; returns the pause to begin with at the next loss."""
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+            try:
+                await self._bring_up()
+                return pause
+            except (JanusUnavailable, JanusError, OSError) as error:
+                log.error("janus.restart_failed", reason=str(error), next_try_secs=pause)
+                await self._take_down()
+
+    async def _take_down(self) -> None:
+        """Leaves nothing of a Janus that is lost: it may hang, so it is not asked."""
+        await self._drop_link()
+        if self._process is not None:
+            await self._process.kill()
+            self._process = None
+
+    async def _drop_link(self) -> None:
+        links, self._link, self._admin = (self._link, self._admin), None, None
+        for link in links:
+            if link is not None:
+                await link.close()
+
+    async def _call(self, name: str, callback: Awaitable[None], *, wait_secs: float) -> None:
+        """Awaits a callback for a while. A slower one goes on beside us: what it still has to tell is told."""
+        task = asyncio.create_task(_run(name, callback), name=f"janus-{name}")
+        self._callbacks.add(task)
+        task.add_done_callback(self._callbacks.discard)
+        await asyncio.wait([task], timeout=wait_secs)
+        if wait_secs and not task.done():
+            log.error("janus.callback_slow", callback=name, secs=wait_secs)
+
+
+async def _run(name: str, callback: Awaitable[None]) -> None:
+    try:
+        await callback
+    except Exception:  # whatever the callback's fault is, Janus has to come back
+        log.exception("janus.callback_failed", callback=name)
+
+
+def _tell_crash(supervisor: asyncio.Task[None]) -> None:
+    if not supervisor.cancelled() and (fault := supervisor.exception()) is not None:
+        log.critical("janus.supervisor_crashed", exc_info=fault)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _quote(process: JanusProcess) -> str:
+    line = process.last_error()
+    return f"; the last it said was: {line.rstrip('.')}" if line else ""
+
+
+def let_janus_in(settings: JanusSettings, binary: Path) -> Confinement:
+    """Let Janus read its configuration and add dumps; what is ours in both folders it can neither change nor move."""
+    for path in (settings.folder, *settings.folder.glob("*.jcfg")):
+        child.let_read(path)
+    # Before Janus can put a link of that name there, through which we would move files to anywhere.
+    (settings.dumps / "failed").mkdir(parents=True, exist_ok=True)
+    child.share(settings.dumps)
+    return Confinement(
+        write=[settings.dumps], read=[settings.folder, *program_files(binary)], hide=[settings.data_dir.absolute()]
+    )
+
+
+def _private_folder(data_dir: Path) -> Path:
+    """The folder of Janus' files, which hold secrets: for our user alone, also when it was there before."""
+    folder = JanusSettings(data_dir).folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise JanusUnavailable(f"{folder} cannot be written: {error.strerror}.") from error
+    return folder

@@ -1,1 +1,0 @@
-"""The media server: its configuration, its process and the control connection to it."""

@@ -1,0 +1,1 @@
+"""What every process needs: children, durable writes, loops, logs."""

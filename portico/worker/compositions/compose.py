@@ -1,0 +1,227 @@
+"""The job that makes the film of a session, stores it, and tells of it."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import structlog
+from sqlalchemy import select
+
+from portico.composer.commands import Preset
+from portico.composer.compose import Composed
+from portico.core import objects
+from portico.core.errors import NotFound
+from portico.core.model import file_name_of
+from portico.db.engine import Database, Transaction
+from portico.services import compositions
+from portico.services.compositions import Film, Shared, Work
+from portico.storage.store import StorageTrouble, Store
+from portico.worker.compositions import composer_process, planning
+from portico.worker.runner import Job, JobFailed, Kind, NotYet
+
+log = structlog.get_logger()
+
+LOOK_AGAIN = timedelta(seconds=30)
+"""Whatever ends a session or a recording hurries the job; this is for what is forgotten."""
+SHARE_AGAIN = timedelta(seconds=1)
+PROGRESS_SECS = 1.0
+"""How often it is written how far the film is."""
+
+
+class _Unwanted(Exception):
+    """The composition was deleted while its film was made."""
+
+
+class Compose:
+    """From recordings to film. Killed at any line it is run again and goes on with what was finished."""
+
+    def __init__(
+        self,
+        db: Database,
+        store: Store,
+        data_dir: Path,
+        *,
+        clock: Callable[[], datetime],
+        preset: Preset,
+        least_free_bytes: int = 0,
+    ) -> None:
+        self._db = db
+        self._store = store
+        self._data_dir = data_dir
+        self._folder = data_dir / "work" / "compositions"
+        self._clock = clock
+        self._preset = preset
+        self._least_free = least_free_bytes
+
+    def kind(self, at_once: int) -> Kind:
+        """For the runner of jobs."""
+        return Kind(self.run, self.give_up, at_once, in_turn=True)
+
+    async def run(self, job: Job) -> None:
+        """The job's subject is the composition's id."""
+        await self.sweep()
+        try:
+            work = await self._db.write(partial(compositions.begin, composition_id=job.subject, now=self._clock()))
+        except NotFound:
+            await asyncio.to_thread(self._clear, job.subject)
+            return
+        if work is None:
+            raise NotYet("The session goes on, or a recording of it, or an identical composition.", LOOK_AGAIN)
+        if isinstance(work, Shared):
+            await self._share(job.subject, work)
+            return
+        during = planning.interval(work)
+        if during is None:
+            await self._fail(job.subject, "Nothing of this session was recorded.")
+            return
+        try:
+            made = await self._make(work)
+            key = objects.composition_key(job.subject)
+            film = Film(made.size_bytes, made.sha256, key, *during)
+            await self._keep(job.subject, film, self._folder / job.subject / "film.mp4")
+        except _Unwanted:
+            return
+        finally:
+            # Deleted, and then nothing may stay behind; or the server stops, and the finished parts stay for the next.
+            await asyncio.shield(asyncio.create_task(self.sweep()))
+
+    async def give_up(self, job: Job, reason: str) -> None:
+        """The composition has failed, and says why."""
+        await self._fail(job.subject, reason)
+
+    async def _make(self, work: Work) -> Composed:
+        began = time.monotonic()
+        folder = self._folder / work.composition_id
+        files = await self._fetch(work, folder)
+        await self._expect_room()
+        # Of many who switched their cameras often, this takes seconds.
+        plan = await asyncio.to_thread(planning.make, work, files, self._preset)
+        await asyncio.to_thread(_write, folder / "plan.json", msgspec.json.encode(plan))
+        log.info(
+            "composing", composition_id=work.composition_id, sources=len(work.sources), secs=plan.duration_ms / 1e3
+        )
+        written = 0.0
+
+        async def on_progress(progress: float) -> None:
+            nonlocal written
+            if time.monotonic() - written < PROGRESS_SECS:
+                return
+            written = time.monotonic()
+            await self._expect_room()
+            said = partial(compositions.set_progress, progress=progress, now=self._clock())
+            if not await self._db.write(partial(said, composition_id=work.composition_id)):
+                raise _Unwanted
+
+        composed = await composer_process.compose(
+            folder / "plan.json",
+            folder / "film.mp4",
+            folder / "parts",
+            on_progress,
+            sources=list(files.values()),
+            data_dir=self._data_dir,
+        )
+        if composed.left_out:
+            log.warning("recordings left out", composition_id=work.composition_id, recordings=composed.left_out)
+        took = round(time.monotonic() - began, 3)
+        log.info("composed", composition_id=work.composition_id, seconds=took, bytes=composed.size_bytes)
+        return composed
+
+    async def _fetch(self, work: Work, folder: Path) -> dict[str, Path]:
+        """Where each source's file can be read: in the store if that is here, else a copy."""
+        copies = folder / "sources"
+        await asyncio.to_thread(copies.mkdir, parents=True, exist_ok=True)
+        files = {}
+        for source in work.sources:
+            path = self._store.local_path(source.object_key)
+            if path is None:
+                await self._expect_room()
+                path = copies / f"{source.id}{Path(source.object_key).suffix}"
+                try:
+                    await self._store.fetch(source.object_key, path)
+                except FileNotFoundError as error:
+                    raise JobFailed(f"The file of a recording is missing: {path.name}.") from error
+            files[source.id] = path
+        return files
+
+    async def _expect_room(self) -> None:
+        """A film must not be what fills the disk, which calls and the database need: it waits for room."""
+        free = (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
+        if free < self._least_free:
+            raise StorageTrouble(f"The disk is nearly full: {free // 1_000_000} MB are free.")
+
+    async def _share(self, composition_id: str, shared: Shared) -> None:
+        """What an identical request has made is this one's too, as a file of its own."""
+        if shared.film is None:
+            await self._fail(composition_id, shared.failure)
+            return
+        path = self._store.local_path(shared.film.object_key)
+        try:
+            if path is None:
+                path = self._folder / composition_id / "film.mp4"
+                await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+                await self._expect_room()
+                await self._store.fetch(shared.film.object_key, path)
+            key = objects.composition_key(composition_id)
+            await self._keep(composition_id, replace(shared.film, object_key=key), path)
+        except FileNotFoundError as error:
+            raise NotYet("The identical composition was deleted.", SHARE_AGAIN) from error
+        log.info("composition shared", composition_id=composition_id)
+
+    async def _keep(self, composition_id: str, film: Film, path: Path) -> None:
+        now, key = self._clock(), film.object_key
+        name = file_name_of("composition", film.started_at, None, composition_id, key)
+        await self._store.put(path, key, objects.content_type(key), film.sha256, filename=name)
+
+        # Before the row is written: a store may have to ask for credentials, and all who write would wait.
+        link = await asyncio.to_thread(self._store.link, key, name, objects.content_type(key), now=now)
+        complete = partial(
+            compositions.complete, composition_id=composition_id, film=film, link=lambda *_: link, now=now
+        )
+        if await self._db.write(complete):
+            log.info("composition completed", composition_id=composition_id, bytes=film.size_bytes)
+        elif not await self._db.read(partial(_is_completed, composition_id=composition_id)):
+            await self._store.delete(key)  # it was deleted while we were at it
+        await asyncio.to_thread(self._clear, composition_id)
+
+    async def _fail(self, composition_id: str, reason: str) -> None:
+        fail = partial(compositions.fail, composition_id=composition_id, failure=reason, now=self._clock())
+        if await self._db.write(fail):
+            log.error("composition failed", composition_id=composition_id, why=reason)
+        await asyncio.to_thread(self._clear, composition_id)
+
+    async def sweep(self) -> None:
+        """Remove what is left of films that nobody wants any more."""
+        names = await asyncio.to_thread(_names, self._folder)
+        wanted = await self._db.read(_unfinished)
+        for name in names - wanted:
+            await asyncio.to_thread(self._clear, name)
+
+    def _clear(self, composition_id: str) -> None:
+        shutil.rmtree(self._folder / composition_id, ignore_errors=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _names(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()} if folder.exists() else set()
+
+
+def _unfinished(tx: Transaction) -> set[str]:
+    rows = compositions.COMPOSITIONS.c
+    statuses = (compositions.ENQUEUED, compositions.PROCESSING)
+    return {row.id for row in tx.execute(select(rows.id).where(rows.status.in_(statuses)))}
+
+
+def _is_completed(tx: Transaction, composition_id: str) -> bool:
+    rows = compositions.COMPOSITIONS.c
+    completed = (rows.id == composition_id) & (rows.status == compositions.COMPLETED)
+    return tx.execute(select(rows.id).where(completed)).first() is not None

@@ -1,0 +1,116 @@
+"""From what a composition is to show to the plan of its film: instants, cells, names and files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from portico.composer.commands import AudioFile, FilmPlan, Preset, VideoFile
+from portico.core import layout
+from portico.core.names import display_name
+from portico.services.compositions import Person, Source, Work
+
+SCREEN = "presentation"
+"""The key under which the official SDK's applications publish a shared screen."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+
+
+def interval(work: Work) -> tuple[datetime, datetime] | None:
+    """From the first to the last moment of anything that is seen or heard; None when there is nothing."""
+    if not work.sources:
+        return None
+    return min(source.started_at for source in work.sources), max(source.ended_at for source in work.sources)
+
+
+def make(work: Work, files: Mapping[str, Path], preset: Preset) -> FilmPlan:
+    """The film of these sources, whose files are given by recording id."""
+    during = interval(work)
+    assert during is not None
+    started_ms, ended_ms = _ms(during[0]), _ms(during[1])
+    videos = [source for source in work.sources if source.type == "video"]
+    audios = [source for source in work.sources if source.type == "audio"] if work.sound else []
+    shown = [_shown(video) for video in videos]
+    people = _without_camera(work, videos, started_ms, ended_ms)
+    if work.show_placeholders:
+        shown = _while_present(work, videos, shown, started_ms, ended_ms)
+    placements = layout.plan(
+        work.regions,
+        [*shown, *people.values()],
+        work.width,
+        work.height,
+        started_ms,
+        ended_ms,
+        work.show_placeholders,
+    )
+    named = {_nobody(person): display_name(person.label, person.context) for person in work.people}
+    return FilmPlan(
+        work.width,
+        work.height,
+        started_ms,
+        ended_ms - started_ms,
+        placements,
+        (
+            *(VideoFile(each.id, str(files[each.id]), _ms(each.started_at), _name(each)) for each in videos),
+            *(VideoFile(each, "", people[each].started_ms, named[each]) for each in people),
+        ),
+        tuple(AudioFile(a.id, str(files[a.id]), _ms(a.started_at), _ms(a.ended_at)) for a in audios),
+        work.sound,
+        preset,
+    )
+
+
+def _name(source: Source) -> str:
+    return display_name(source.label, source.context)
+
+
+def _shown(video: Source) -> layout.Source:
+    started, ended = _ms(video.started_at), _ms(video.ended_at)
+    shown = tuple((max(begin, started), min(ended, ended if end is None else end)) for begin, end in video.shown)
+    return layout.Source(video.id, started, ended, shown, screen=video.stream_key == SCREEN)
+
+
+def _while_present(
+    work: Work, videos: Sequence[Source], shown: Sequence[layout.Source], started_ms: int, ended_ms: int
+) -> list[layout.Source]:
+    """The cameras from when their people join to when they leave: a tile stands where there is no picture (yet)."""
+    present = {person.participant_id: _present(person, started_ms, ended_ms) for person in work.people}
+    result = list(shown)
+    cameras: dict[str, list[int]] = {}
+    for at in sorted(range(len(shown)), key=lambda number: shown[number].started_ms):
+        if not shown[at].screen:
+            cameras.setdefault(videos[at].participant_id, []).append(at)
+    for participant_id, numbers in cameras.items():
+        joined, left = present.get(participant_id, (ended_ms, started_ms))
+        first, last = numbers[0], numbers[-1]
+        result[first] = replace(result[first], started_ms=min(joined, result[first].started_ms))
+        for at, following in pairwise(numbers):
+            result[at] = replace(result[at], ended_ms=max(result[at].ended_ms, result[following].started_ms))
+        result[last] = replace(result[last], ended_ms=max(left, result[last].ended_ms))
+    return result
+
+
+def _without_camera(work: Work, videos: Sequence[Source], started_ms: int, ended_ms: int) -> dict[str, layout.Source]:
+    """By an id of its own a source without a picture for everybody who never had a camera on."""
+    cameras = {video.participant_id for video in videos if video.stream_key != SCREEN}
+    found = {}
+    for person in work.people:
+        joined, left = _present(person, started_ms, ended_ms)
+        if person.participant_id not in cameras and joined < left:
+            found[_nobody(person)] = layout.Source(_nobody(person), joined, left, ())
+    return found
+
+
+def _present(person: Person, started_ms: int, ended_ms: int) -> tuple[int, int]:
+    """When somebody was there during the composition."""
+    left = ended_ms if person.left_at is None else _ms(person.left_at)
+    return max(started_ms, _ms(person.joined_at)), min(ended_ms, left)
+
+
+def _nobody(person: Person) -> str:
+    return f"participant-{person.participant_id}"
+
+
+def _ms(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MS

@@ -1,0 +1,1 @@
+"""Jobs of recordings: conversion, and the care of mjr files."""

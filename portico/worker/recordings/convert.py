@@ -1,0 +1,297 @@
+"""The job that makes a file of what Janus dumped of one track, stores it, and tells of it."""
+
+import asyncio
+import errno
+import glob
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import Row, select
+
+from portico.core import objects
+from portico.core.model import Recording
+from portico.db.engine import Database, Transaction
+from portico.services import files, recordings
+from portico.services.recordings import Finished
+from portico.storage.store import StorageTrouble, Store, sync
+from portico.worker.recordings import converter_process
+from portico.worker.recordings.converter_process import FinishFailed, NoMedia, Result
+from portico.worker.runner import Job, Kind, NotYet, is_last_try
+
+log = structlog.get_logger()
+
+FINAL_WITHIN = timedelta(seconds=10)
+"""Janus gives a dump its final name soon after its end, or it was killed: then the file is taken as it is."""
+LOOK_AGAIN = timedelta(seconds=0.5)
+TOLD_LATE_MS = 500
+"""Browsers send a camera's first picture, a keyframe, before they say that it is on."""
+CONTAINER_BYTES = 1_000_000
+"""More than a finished file has beyond what its dump has."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+RESULT = "result.json"
+"""In a recording's working folder: the finished file is whole and on disk, and where it goes in the store."""
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What is in RESULT."""
+
+    result: Result
+    object_key: str
+
+
+class FinishRecording:
+    """From dump to download. Killed at any line it is run again and ends the same; only what is stored is deleted."""
+
+    def __init__(self, db: Database, store: Store, data_dir: Path, *, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._store = store
+        self._data_dir = data_dir
+        self._dumps = data_dir / "dumps"
+        self._failed = failed_folder(self._dumps)
+        self._work = working_folder(data_dir)
+        self._clock = clock
+        self._needed: dict[str, int] = {}  # bytes of the files that are being made, in the order in which they began
+
+    def kind(self, at_once: int) -> Kind:
+        """For the runner of jobs."""
+        return Kind(self.run, self.give_up, at_once)
+
+    async def run(self, job: Job) -> None:
+        """The job's subject is the recording's id."""
+        recording = await self._wanted(job.subject)
+        if recording is None:
+            return
+        dump = await asyncio.to_thread(self._find, recording)
+        try:
+            made = await self._make(recording, dump, salvage=is_last_try(job))
+        except NoMedia as nothing:
+            await self._complete_without(recording, str(nothing))
+            return
+        await self._keep(recording, made)
+        await self._complete(recording, made)
+
+    async def give_up(self, job: Job, reason: str) -> None:
+        """The recording is completed without a file; its dump is kept aside, for whoever knows more."""
+        recording = await self._wanted(job.subject)
+        if recording is not None:
+            await self._complete_without(recording, reason)
+
+    async def _wanted(self, recording_id: str) -> Row[Any] | None:
+        """The recording, unless it is gone, done, or never had media; what it left on disk goes then."""
+        recording = await self._db.read(partial(_row, recording_id=recording_id))
+        if recording is None:
+            return None  # which files it had is known to the sweep
+        if recording.status == recordings.COMPLETED:
+            await asyncio.to_thread(self._clear, recording)
+            return None
+        if recording.ended_at is None:
+            raise NotYet("The track is still published.", FINAL_WITHIN)
+        if recording.started_at is not None:
+            return recording
+        if await self._db.write(partial(recordings.discard, recording_id=recording_id)):
+            log.info("recording had no media", recording_id=recording_id, type=recording.type)
+            await asyncio.to_thread(self._clear, recording)
+            return None
+        return await self._db.read(partial(_row, recording_id=recording_id))
+
+    def _find(self, recording: Row[Any]) -> Path:
+        """Janus' file: the final one, or after a while what there is."""
+        found = _dumps(self._dumps, recording, ".mjr")
+        if not found:
+            if timedelta(0) <= self._clock() - recording.ended_at < FINAL_WITHIN:
+                raise NotYet("The media server still writes.", LOOK_AGAIN)
+            found = _dumps(self._dumps, recording, ".mjr.tmp") or _dumps(self._failed, recording, "")
+            if not found:
+                raise FinishFailed("The media server left no file.")
+            log.warning("recording is salvaged", recording_id=recording.id, dump=found[0].name)
+        if others := found[1:]:  # a track has one file; should Janus ever begin another, it is not lost
+            log.error("recording has several dumps", recording_id=recording.id, kept_aside=[o.name for o in others])
+            self._put_aside(others)
+        return found[0]
+
+    async def _make(self, recording: Row[Any], dump: Path, *, salvage: bool) -> Made:
+        """The finished file; the one of an earlier try, where only the store was missing."""
+        folder = self._work / recording.id
+        made = await asyncio.to_thread(read_made, folder)
+        if made is not None:
+            return made
+        began = time.monotonic()
+        self._needed[recording.id] = await asyncio.to_thread(_size, dump) + CONTAINER_BYTES
+        try:
+            made = await self._convert(recording, dump, folder, salvage=salvage)
+        except OSError as error:
+            if error.errno in FULL:
+                raise StorageTrouble(f"{folder.parent} cannot be used: {error.strerror}.") from error
+            raise
+        finally:
+            self._needed.pop(recording.id, None)
+        result = made.result
+        _log_step("recording converted", recording, began, result.size_bytes, packets=result.packets, lost=result.lost)
+        return made
+
+    async def _convert(self, recording: Row[Any], dump: Path, folder: Path, *, salvage: bool) -> Made:
+        # What others are making takes its room too; who came later waits, not both.
+        before = list(self._needed).index(recording.id) + 1
+        await asyncio.to_thread(_make_room, folder, sum(list(self._needed.values())[:before]))
+        told_late_ms = TOLD_LATE_MS if recording.type == recordings.VIDEO else 0
+        shown_from = recording.shown[0][0] - told_late_ms if recording.shown else None
+        result = await converter_process.finish(
+            dump, folder, not_before_ms=shown_from, salvage=salvage, data_dir=self._data_dir
+        )
+        made = Made(result, objects.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:]))
+        await asyncio.to_thread(_write_made, folder, made)
+        return made
+
+    async def _keep(self, recording: Row[Any], made: Made) -> None:
+        began = time.monotonic()
+        result = made.result
+        name = _file_name(recording, made.object_key, result.started_at)
+        await self._store.put(Path(result.path), made.object_key, result.content_type, result.sha256, filename=name)
+        _log_step("recording stored", recording, began, result.size_bytes)
+
+    async def _complete(self, recording: Row[Any], made: Made) -> None:
+        result, now = made.result, self._clock()
+        finished = Finished(
+            codec=result.codec,
+            size_bytes=result.size_bytes,
+            sha256=result.sha256,
+            object_key=made.object_key,
+            started_at=result.started_at,
+            ended_at=result.ended_at,
+            failure=result.complaint,
+        )
+        if not await self._told(recording, finished, now) and not await self._is_kept(made.object_key):
+            await self._store.delete(made.object_key)  # the recording was deleted while we were at it
+        await asyncio.to_thread(self._clear, recording)
+
+    async def _complete_without(self, recording: Row[Any], reason: str) -> None:
+        # First aside, for a dump that no unfinished recording needs is swept.
+        await asyncio.to_thread(self._put_aside, _dumps(self._dumps, recording, ""))
+        finished = Finished(
+            codec=None,
+            size_bytes=0,
+            sha256=None,
+            object_key=None,
+            started_at=recording.started_at,
+            ended_at=recording.ended_at,
+            failure=reason,
+        )
+        await self._told(recording, finished, self._clock())
+        folder = self._work / recording.id
+        if await asyncio.to_thread(read_made, folder) is None:  # else it may be in the store: for the sweep to see
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        log.error("recording has no file", recording_id=recording.id, why=reason, dumps=str(self._failed))
+
+    async def _told(self, recording: Row[Any], finished: Finished, now: datetime) -> bool:
+        link = await asyncio.to_thread(self._link, recording, finished, now)
+        complete = partial(
+            recordings.complete, recording_id=recording.id, finished=finished, link=lambda *_: link, now=now
+        )
+        told = await self._db.write(complete)
+        if told:
+            waited = (now - recording.ended_at).total_seconds()
+            log.info(
+                "recording completed",
+                recording_id=recording.id,
+                session_id=recording.session_id,
+                bytes=finished.size_bytes,
+                after_end_secs=round(waited, 3),
+            )
+        return told
+
+    def _link(self, recording: Row[Any], finished: Finished, now: datetime) -> str:
+        """Made before the row is written: a store may have to ask for credentials, and all who write would wait."""
+        key = finished.object_key
+        if key is None:
+            return ""
+        name = _file_name(recording, key, finished.started_at)
+        return self._store.link(key, name, objects.content_type(key), now=now)
+
+    async def _is_kept(self, key: str) -> bool:
+        return await self._db.read(partial(files.is_kept, object_key=key))
+
+    def _clear(self, recording: Row[Any]) -> None:
+        """Everything on disk of a recording that is stored, or that nobody wants."""
+        for path in _dumps(self._dumps, recording, ""):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self._work / recording.id, ignore_errors=True)
+
+    def _put_aside(self, dumps: Iterable[Path]) -> None:
+        self._failed.mkdir(parents=True, exist_ok=True)
+        for path in dumps:
+            path.replace(self._failed / path.name)
+        sync(self._failed)
+        sync(self._dumps)
+
+
+def working_folder(data_dir: Path) -> Path:
+    """Where files are made before they are stored: one folder for each recording."""
+    return data_dir / "work" / "recordings"
+
+
+def failed_folder(dumps: Path) -> Path:
+    """Where dumps are kept that no file came of, until somebody deletes their recordings."""
+    return dumps / "failed"
+
+
+def read_made(folder: Path) -> Made | None:
+    """What an earlier try left in a recording's working folder, if it came to its end."""
+    try:
+        made = msgspec.json.decode((folder / RESULT).read_bytes(), type=Made)
+        whole = Path(made.result.path).stat().st_size == made.result.size_bytes
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    return made if whole else None
+
+
+def _write_made(folder: Path, made: Made) -> None:
+    """The finisher has left the file itself on disk; this says so, and is not believed half-written."""
+    temporary = folder / f"{RESULT}.tmp"
+    temporary.write_bytes(msgspec.json.encode(made))
+    sync(temporary)
+    temporary.replace(folder / RESULT)
+    sync(folder)
+
+
+def _make_room(folder: Path, needed: int) -> None:
+    """An empty folder; StorageTrouble when so many bytes would not fit, which may change."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StorageTrouble(f"{folder.parent} has {free} bytes left, and {needed} are needed to finish recordings.")
+
+
+def _dumps(folder: Path, recording: Row[Any], ending: str) -> list[Path]:
+    """The files of this track that end so, or however ("") they end; the largest first."""
+    pattern = f"{glob.escape(recording.dump)}-{recording.type}-[0-9]*.mjr"
+    found = [path for path in folder.glob(f"{pattern}*") if path.name.endswith(ending or (".mjr", ".mjr.tmp"))]
+    return sorted(found, key=_size, reverse=True)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # just renamed
+
+
+def _file_name(recording: Row[Any], object_key: str, started_at: datetime) -> str:
+    members = {name: getattr(recording, name) for name in Recording.__dataclass_fields__}
+    return Recording(**members | {"object_key": object_key, "started_at": started_at}).file_name
+
+
+def _row(tx: Transaction, recording_id: str) -> Row[Any] | None:
+    rows = recordings.RECORDINGS
+    return tx.execute(select(rows).where(rows.c.id == recording_id)).first()
+
+
+def _log_step(event: str, recording: Row[Any], began: float, size: int, **more: int) -> None:
+    log.info(event, recording_id=recording.id, seconds=round(time.monotonic() - began, 3), bytes=size, **more)

@@ -1,0 +1,135 @@
+"""Looks after the files of recordings that go on: on disk soon, and gone when nobody needs them."""
+
+import asyncio
+import re
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+
+import structlog
+from sqlalchemy import select
+
+from portico.db.engine import Database, Transaction
+from portico.db.outage import faults_logged
+from portico.services import files, recordings
+from portico.storage.store import StorageTrouble, Store, sync
+from portico.worker.recordings.convert import failed_folder, read_made, working_folder
+
+log = structlog.get_logger()
+
+SYNC_SECS = 1.0
+"""A crash of the machine costs what Janus wrote since the last time, and what it still holds in memory."""
+SWEEP_SECS = 60.0
+UNTOUCHED_SECS = 60.0
+"""A file that was changed since is left alone: whoever writes it may not be done."""
+KEPT_ASIDE_AT_ONCE = 500
+"""In one query; there are as many as the disk has had troubles."""
+_DUMP = re.compile(r"(.+)-(audio|video|data)-\d+\.mjr(?:\.tmp)?")
+
+
+class DumpCare:
+    """One per folder of dumps."""
+
+    def __init__(self, db: Database, store: Store, data_dir: Path) -> None:
+        self._db = db
+        self._store = store
+        self._dumps = data_dir / "dumps"
+        self._work = working_folder(data_dir)
+        self._synced: dict[str, int] = {}
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to look after the folder, which is made when it is missing."""
+        await asyncio.to_thread(self._dumps.mkdir, parents=True, exist_ok=True)
+        self._loops = [asyncio.create_task(self._sync_for_ever()), asyncio.create_task(self._sweep_for_ever())]
+
+    async def stop(self) -> None:
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    async def sync_growing(self) -> int:
+        """Write to disk what unfinished dumps have grown by since the last time; how many there were."""
+        return await asyncio.to_thread(self._sync_growing)
+
+    async def sweep(self) -> None:
+        """Delete the dumps and the working files that no recording needs any more."""
+        names = await asyncio.to_thread(_untouched, self._dumps)
+        wanted = await self._db.read(recordings.unfinished_dumps) if names else set()
+        for path in names:
+            match = _DUMP.fullmatch(path.name)
+            if match is not None and match[1] not in wanted:
+                log.info("dump swept", dump=path.name)
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+        await self._sweep_failed()
+        for folder in await asyncio.to_thread(_untouched, self._work):
+            if not await self._db.read(partial(_is_unfinished, recording_id=folder.name)):
+                await self._sweep_work(folder)
+
+    async def _sweep_failed(self) -> None:
+        """What was kept aside goes with its recording, when somebody deletes that or it gets too old."""
+        kept = await asyncio.to_thread(_untouched, failed_folder(self._dumps))
+        tracks = [(path, match[1], match[2]) for path in kept if (match := _DUMP.fullmatch(path.name))]
+        for begin in range(0, len(tracks), KEPT_ASIDE_AT_ONCE):
+            some = tracks[begin : begin + KEPT_ASIDE_AT_ONCE]
+            there = await self._db.read(partial(recordings.tracks_of, dumps=[dump for _, dump, _ in some]))
+            for path, dump, kind in some:
+                if (dump, kind) not in there:
+                    log.info("dump of a deleted recording swept", dump=path.name)
+                    await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def _sweep_work(self, folder: Path) -> None:
+        """Whoever was at this recording was killed or stopped, and may have stored its file already."""
+        made = await asyncio.to_thread(read_made, folder)
+        if made is not None and not await self._db.read(partial(files.is_kept, object_key=made.object_key)):
+            await self._store.delete(made.object_key)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def _sync_growing(self) -> int:
+        sizes = {}
+        for path in self._dumps.glob("*.mjr.tmp"):
+            try:
+                sizes[path.name] = path.stat().st_size
+                if sizes[path.name] != self._synced.get(path.name):
+                    sync(path)
+            except FileNotFoundError:
+                continue  # just got its final name
+        self._synced = sizes
+        return len(sizes)
+
+    async def _sync_for_ever(self) -> None:
+        while True:
+            try:
+                await self.sync_growing()
+            except OSError as error:
+                log.error("dumps could not be written to disk", why=str(error))
+            await asyncio.sleep(SYNC_SECS)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            with faults_logged("sweeping dumps failed"):
+                try:
+                    await self.sweep()
+                except StorageTrouble as trouble:
+                    log.warning("sweeping dumps waits", why=str(trouble))
+            await asyncio.sleep(SWEEP_SECS)
+
+
+def _untouched(folder: Path) -> list[Path]:
+    """What is in a folder and was not changed for a while."""
+    since = time.time() - UNTOUCHED_SECS
+    found = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        try:
+            if path.stat().st_mtime < since:
+                found.append(path)
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _is_unfinished(tx: Transaction, recording_id: str) -> bool:
+    rows = recordings.RECORDINGS.c
+    needed = (rows.id == recording_id) & (rows.status == recordings.PROCESSING)
+    return tx.execute(select(rows.id).where(needed)).first() is not None

@@ -1,0 +1,260 @@
+"""Works off durable jobs: claims what is due, keeps the lease while it runs, and decides what a failure means."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, func, or_, select
+
+from portico.core.errors import Busy, DatabaseUnavailable
+from portico.db.engine import Database, Transaction
+from portico.db.outage import faults_logged
+from portico.runtime.acquire import take
+from portico.services import jobs
+from portico.storage.store import StorageTrouble
+
+log = structlog.get_logger()
+
+POLL_SECS = 1.0
+"""The rows are the truth: they are looked at this often even if no hint came."""
+LEASE = timedelta(seconds=15)
+"""A job of a process that was killed is run again after this."""
+RENEW_SECS = 1.0
+"""So soon it is noticed that a job is gone, because nobody wants its outcome any more."""
+TRIES = 3
+PAUSES = (timedelta(seconds=2), timedelta(seconds=10))
+"""After the first and after the second failure."""
+DEATHS_MAX = 10
+"""Claimed so often, a job has not failed but taken its process with it each time."""
+TROUBLE_FOR = timedelta(hours=24)
+"""How long a job waits for a store or a database that cannot be used."""
+TROUBLE_PAUSE_MIN, TROUBLE_PAUSE_MAX = timedelta(seconds=1), timedelta(minutes=5)
+
+Job = Row[Any]
+
+
+class NotYet(Exception):
+    """The job waits for something and comes again after `pause`; that is no failure."""
+
+    def __init__(self, why: str, pause: timedelta) -> None:
+        super().__init__(why)
+        self.pause = pause
+
+
+class JobFailed(Exception):
+    """It did not work, and str() says why: nothing more is to be learnt from a traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is done for a kind of job. Both may be run again after they were killed at any line."""
+
+    run: Callable[[Job], Awaitable[None]]
+    """Does it. Cancelled when the job is gone or the server stops."""
+    give_up: Callable[[Job, str], Awaitable[None]]
+    """Leaves a lasting trace of why it cannot be done."""
+    at_once: int
+    in_turn: bool = False
+    """Whether the accounts that want it take turns."""
+
+
+class Jobs:
+    """One per process; any number of processes may share a database."""
+
+    def __init__(
+        self,
+        db: Database,
+        kinds: Mapping[str, Kind],
+        *,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._db = db
+        self._kinds = kinds
+        self._clock = clock
+        self._monotonic = monotonic
+        self._wake = asyncio.Event()
+        self._running: dict[asyncio.Task[None], Job] = {}
+        self._trouble_since: dict[str, float] = {}  # by job, in seconds of `monotonic`
+        self._loop: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> int:
+        """Jobs that this process is at."""
+        return len(self._running)
+
+    async def start(self) -> None:
+        """Begin to do what is due."""
+        self._db.commits.listen("jobs", self._wake)
+        self._loop = asyncio.create_task(self._work_for_ever())
+
+    async def stop(self) -> None:
+        """Stop at once, and give back what was under way: whoever comes next may begin with it."""
+        assert self._loop is not None
+        under_way = dict(self._running)
+        for task in (self._loop, *under_way):
+            task.cancel()
+        await asyncio.gather(self._loop, *under_way, return_exceptions=True)
+        await self._give_back(under_way.values())
+
+    async def _work_for_ever(self) -> None:
+        while True:
+            self._wake.clear()
+            pause = POLL_SECS
+            with faults_logged("claiming jobs failed"):
+                while await self._claim():
+                    pass
+                pause = await self._pause()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _pause(self) -> float:
+        """Seconds until a job may be due; what is due and was not claimed waits for one that runs, which wakes us."""
+        now = self._clock()
+        due_at = await self._db.read(partial(_next_due_at, kinds=list(self._kinds), now=now))
+        return POLL_SECS if due_at is None or due_at <= now else min(POLL_SECS, (due_at - now).total_seconds())
+
+    async def _claim(self) -> bool:
+        """Start what may be started; whether there was anything."""
+        due_at = await self._db.read(partial(_next_due_at, kinds=list(self._kinds), now=self._clock()))
+        if due_at is None or due_at > self._clock():
+            return False
+        claimed = await take(self._claim_due(), self._give_back)
+        for job in claimed:
+            task = asyncio.create_task(self._work(job))
+            self._running[task] = job
+            task.add_done_callback(self._done)
+        return bool(claimed)
+
+    async def _claim_due(self) -> list[Job]:
+        claimed: list[Job] = []
+        for kind, how in self._kinds.items():
+            free = how.at_once - sum(job.kind == kind for job in self._running.values())
+            if free > 0:
+                choose = partial(jobs.claim_in_turn, kind=kind) if how.in_turn else partial(jobs.claim, kinds=[kind])
+                claim = partial(choose, now=self._clock(), lease=LEASE, limit=free)
+                claimed += await self._db.write(claim)
+        return claimed
+
+    async def _give_back(self, unwanted: Iterable[Job]) -> None:
+        """Whoever comes next may begin with them at once."""
+        for job in unwanted:
+            with faults_logged("job was left to its lease", kind=job.kind, subject=job.subject):
+                await self._again(job, self._clock())
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._wake.set()
+
+    async def _work(self, job: Job) -> None:
+        """Run a job for as long as it is ours."""
+        running = asyncio.create_task(self._run(job))
+        holding = asyncio.create_task(self._hold(job))
+        try:
+            await asyncio.wait((running, holding), return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                log.info("job is not ours any more", kind=job.kind, subject=job.subject)
+                self._trouble_since.pop(job.id, None)
+        finally:
+            for task in (running, holding):
+                task.cancel()
+            for outcome in await asyncio.gather(running, holding, return_exceptions=True):
+                if isinstance(outcome, Exception) and not isinstance(outcome, DatabaseUnavailable):
+                    log.error("job was left to its lease", kind=job.kind, subject=job.subject, exc_info=outcome)
+
+    async def _hold(self, job: Job) -> None:
+        """Renew the lease; returns when it is lost."""
+        until = time.monotonic() + LEASE.total_seconds()
+        while True:
+            await asyncio.sleep(RENEW_SECS)
+            asked = time.monotonic()
+            renew = partial(jobs.renew, job_id=job.id, attempt=job.attempts, now=self._clock(), lease=LEASE)
+            with faults_logged("renewing a lease failed", kind=job.kind, subject=job.subject):
+                if not await self._db.write(renew):
+                    return
+                until = asked + LEASE.total_seconds()
+            if asked >= until:
+                return
+
+    async def _run(self, job: Job) -> None:
+        how = self._kinds[job.kind]
+        try:
+            if job.attempts > DEATHS_MAX:
+                await how.give_up(job, job.last_error or "The server ended each time that it was tried.")
+            else:
+                await how.run(job)
+        except NotYet as wait:
+            self._trouble_since.pop(job.id, None)
+            await self._again(job, self._clock() + wait.pause)
+            return
+        except (StorageTrouble, Busy) as trouble:
+            if not await self._wait_out(job, str(trouble)):
+                return
+            await how.give_up(job, str(trouble))
+        except Exception as failure:  # noqa: BLE001  whatever it is, it is logged and counts as a failure
+            if not await self._try_again(job, failure):
+                return
+            await how.give_up(job, _sentence(failure))
+        self._trouble_since.pop(job.id, None)
+        await self._conclude(job, partial(jobs.done, job_id=job.id))
+
+    async def _wait_out(self, job: Job, trouble: str) -> bool:
+        """The pauses grow with the time that the trouble lasts; True when it has lasted too long."""
+        now = self._monotonic()
+        lasted = timedelta(seconds=now - self._trouble_since.setdefault(job.id, now))
+        if lasted >= TROUBLE_FOR:
+            return True
+        pause = min(max(lasted, TROUBLE_PAUSE_MIN), TROUBLE_PAUSE_MAX)
+        log.warning("job waits", kind=job.kind, subject=job.subject, why=trouble, pause_secs=pause.total_seconds())
+        await self._again(job, self._clock() + pause)
+        return False
+
+    async def _try_again(self, job: Job, failure: Exception) -> bool:
+        """True when it was tried often enough."""
+        unexpected = None if isinstance(failure, JobFailed) else failure
+        tried = {"kind": job.kind, "subject": job.subject, "attempt": job.attempts}
+        log.error("job failed", **tried, why=_sentence(failure), exc_info=unexpected)
+        if is_last_try(job):
+            return True
+        pause = PAUSES[min(job.attempts, len(PAUSES)) - 1]
+        await self._again(job, self._clock() + pause, _sentence(failure))
+        return False
+
+    async def _again(self, job: Job, due_at: datetime, error: str | None = None) -> None:
+        await self._conclude(job, partial(jobs.again, job_id=job.id, error=error, due_at=due_at))
+
+    async def _conclude(self, job: Job, conclusion: Callable[[Transaction], None]) -> None:
+        """Only while it is ours: another may be at it by now."""
+        now = self._clock()
+
+        def conclude(tx: Transaction) -> None:
+            if jobs.renew(tx, job.id, job.attempts, now=now, lease=LEASE):
+                conclusion(tx)
+
+        await self._db.write(conclude)
+
+
+def is_last_try(job: Job) -> bool:
+    """Whether it is given up if it fails once more."""
+    # Attempts whose process was killed count too, and should not cost the others their second chance.
+    return job.attempts >= TRIES and job.last_error is not None
+
+
+def _next_due_at(tx: Transaction, kinds: Sequence[str], now: datetime) -> datetime | None:
+    """When the next job of these kinds that nobody is at wants to be done."""
+    rows = jobs.JOBS.c
+    free = or_(rows.leased_until.is_(None), rows.leased_until <= now)
+    due: datetime | None = tx.execute(select(func.min(rows.due_at)).where(rows.kind.in_(kinds), free)).scalar_one()
+    return due
+
+
+def _sentence(failure: Exception) -> str:
+    return " ".join(str(failure).split()) or type(failure).__name__

@@ -1,0 +1,196 @@
+"""Works off the outbox: claims due deliveries, sends them, records what came of each request."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Row
+
+from portico.core import retry
+from portico.db.engine import Database, Transaction
+from portico.db.outage import faults_logged
+from portico.runtime.acquire import take
+from portico.services import webhook_queue, webhooks
+from portico.services.webhook_queue import Load
+from portico.worker.webhooks.sender import Outcome, Sender
+
+log = structlog.get_logger()
+
+IN_FLIGHT_MAX = 1024
+"""Deliveries that this process is at."""
+PER_ACCOUNT_MAX = 512
+PER_ORIGIN_MAX = 128
+"""Of one account, as is PER_URL_MAX: what is slow for one account is not slow for another."""
+PER_URL_MAX = 32
+FREE_SHARE = 8
+"""Receivers that hang take their own share and no more: to one URL never more than this part of what is still free,
+to an origin four of these parts, to the receivers of an account six."""
+POLL_SECS = 1.0
+"""The rows are the truth: they are looked at this often even if no hint came."""
+SWEEP_SECS = 60.0
+
+
+class Deliveries:
+    """One per process; any number of processes may share a database."""
+
+    def __init__(
+        self,
+        db: Database,
+        sender: Sender,
+        key: Callable[[], Ed25519PrivateKey],
+        *,
+        clock: Callable[[], datetime],
+        retry_for: timedelta,
+        keep_for: timedelta,
+    ) -> None:
+        self._db = db
+        self._sender = sender
+        self._key = key
+        self._clock = clock
+        self._retry_for = retry_for
+        self._keep_for = keep_for
+        self._wake = asyncio.Event()
+        self._load = Load(PER_ACCOUNT_MAX, PER_ORIGIN_MAX, PER_URL_MAX)
+        self._running: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries that are being sent now."""
+        return len(self._running)
+
+    async def start(self) -> None:
+        """Begin to deliver what is due, and to forget what is old."""
+        self._db.commits.listen("deliveries", self._wake)
+        await self._sender.start()
+        self._loops = [asyncio.create_task(self._deliver_for_ever()), asyncio.create_task(self._sweep_for_ever())]
+
+    async def stop(self) -> None:
+        """Stop at once: what was under way keeps its lease and is tried again by whoever comes next."""
+        tasks = [*self._loops, *self._running]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._sender.close()
+
+    async def _deliver_for_ever(self) -> None:
+        while True:
+            self._wake.clear()
+            with faults_logged("claiming deliveries failed"):
+                while await self._claim():
+                    pass
+            try:
+                async with asyncio.timeout(POLL_SECS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _claim(self) -> bool:
+        """Start what may be started; whether there was anything."""
+        room = IN_FLIGHT_MAX - len(self._running)
+        if room <= 0:
+            return False
+        now = self._clock()
+        share = max(1, room // FREE_SHARE)
+        self._load.url_max, self._load.origin_max = min(PER_URL_MAX, share), min(PER_ORIGIN_MAX, 4 * share)
+        self._load.account_max = min(PER_ACCOUNT_MAX, 6 * share)
+        choice = await self._db.read(partial(webhook_queue.choose, load=self._load, now=now, limit=room))
+        if choice.overdue:
+            await self._db.write(partial(webhook_queue.make_ready, ids=choice.overdue, now=now))
+        if choice.ready:
+            claim = partial(webhook_queue.claim, ids=choice.ready, now=now)
+            for delivery in await take(self._db.write(claim), self._give_back):
+                self._load.begin(delivery)
+                task = asyncio.create_task(self._deliver(delivery))
+                self._running.add(task)
+                task.add_done_callback(partial(self._done, delivery))
+        return bool(choice.ready or choice.overdue)
+
+    async def _give_back(self, unwanted: Sequence[Row[Any]]) -> None:
+        """Whoever comes next may send them at once."""
+        with faults_logged("deliveries were left to their lease"):
+            await self._db.write(partial(webhook_queue.release, ids=[delivery.id for delivery in unwanted]))
+
+    def _done(self, delivery: Row[Any], task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._load.end(delivery)
+        self._wake.set()
+
+    async def _deliver(self, delivery: Row[Any]) -> None:
+        """One round: the primary URL, and on failure the other one at once."""
+        number = delivery.attempts + 1
+        wished = None
+        with faults_logged("delivery failed", delivery_id=delivery.id):  # its lease runs out, and it is tried again
+            outcome = await self._send(delivery, delivery.url, number)
+            if not outcome.delivered and not outcome.stop and delivery.failover_url:
+                await self._db.write(partial(_record, delivery=delivery, number=number, outcome=outcome))
+                number, wished = number + 1, outcome.retry_after
+                outcome = await self._send(delivery, delivery.failover_url, number)
+            await self._conclude(delivery, number, outcome, wished)
+
+    async def _send(self, delivery: Row[Any], url: str, number: int) -> Outcome:
+        return await self._sender.send(
+            url, delivery.data, attempt=number, key=self._key(), timeout_secs=delivery.timeout_secs
+        )
+
+    async def _conclude(
+        self, delivery: Row[Any], number: int, outcome: Outcome, primary_wished: timedelta | None
+    ) -> None:
+        now = self._clock()
+        wished = max(filter(None, (outcome.retry_after, primary_wished)), default=None)
+        next_due = None if outcome.delivered or outcome.stop else self._next_due(delivery, wished, now)
+
+        def conclude(tx: Transaction) -> None:
+            webhooks.conclude_round(
+                tx, delivery.id, delivered=outcome.delivered, next_due=next_due, now=now, since=delivery.first_at
+            )
+            _record(tx, delivery, number, outcome)
+
+        await self._db.write(conclude)
+        if not outcome.delivered:
+            log.info(
+                "webhook not delivered",
+                delivery_id=delivery.id,
+                room_id=delivery.room_id,
+                reason=outcome.error or f"status {outcome.status}",
+                next_due=next_due.isoformat() if next_due else None,
+            )
+
+    def _next_due(self, delivery: Row[Any], wished: timedelta | None, now: datetime) -> datetime | None:
+        return retry.next_due(
+            rounds_done=delivery.rounds + 1,
+            first_at=delivery.first_at,
+            now=now,
+            jitter=random.uniform(-1, 1),
+            retry_for=self._retry_for,
+            retry_after=wished,
+        )
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            with faults_logged("sweeping deliveries failed"):
+                while await self._db.write(partial(webhooks.sweep, before=self._clock() - self._keep_for)):
+                    pass
+            await asyncio.sleep(SWEEP_SECS)
+
+
+def _record(tx: Transaction, delivery: Row[Any], number: int, outcome: Outcome) -> None:
+    webhooks.record_attempt(
+        tx,
+        delivery.id,
+        number=number,
+        url=outcome.url,
+        started_at=outcome.started_at,
+        finished_at=outcome.finished_at,
+        delivered=outcome.delivered,
+        status_code=outcome.status,
+        error=outcome.error,
+        request_headers=outcome.request_headers,
+        response_headers=outcome.response_headers,
+        response_body=outcome.response_body,
+    )

@@ -1,0 +1,73 @@
+"""Every Janus of this machine, and nodes that are gone when their test is."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from portico.janus.node import JanusNode, JanusSettings
+from tests.pace import Pace
+
+_BUILT = Path(__file__).parents[2] / ".janus" / "bin" / "janus"
+FOUND = [Path(path) for path in (shutil.which("janus"), shutil.which(_BUILT)) if path]
+
+MakeNode = Callable[..., JanusNode]
+Until = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture(params=FOUND, ids=lambda path: "built" if path == _BUILT else "installed")
+def binary(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path
+
+
+class Losses(list[str]):
+    """Reasons given to on_lost, in order; itself the callback."""
+
+    async def __call__(self, reason: str) -> None:
+        self.append(reason)
+
+
+@pytest.fixture
+def losses() -> Losses:
+    return Losses()
+
+
+@pytest.fixture
+async def make_node(tmp_path: Path, losses: Losses) -> AsyncIterator[MakeNode]:
+    """Makes nodes that are not started; each is stopped, and no task may be left, when the test ends."""
+    before = asyncio.all_tasks()
+    made: list[JanusNode] = []
+
+    def make(**settings: object) -> JanusNode:
+        node = JanusNode(JanusSettings(**{"data_dir": tmp_path, **settings}), on_lost=losses)  # type: ignore[arg-type]
+        made.append(node)
+        return node
+
+    yield make
+    for node in made:
+        await node.stop()
+    assert asyncio.all_tasks() <= before | {asyncio.current_task()}
+
+
+@pytest.fixture
+async def node(make_node: MakeNode, binary: Path) -> JanusNode:
+    """A node that is up."""
+    started = make_node(binary=binary)
+    await started.start()
+    return started
+
+
+@pytest.fixture
+def until() -> Until:
+    """Waits for a condition, at most so many seconds that the machine let us run."""
+
+    async def wait(condition: Callable[[], bool], secs: float) -> None:
+        async with Pace() as pace:
+            while not condition():
+                await asyncio.sleep(0.01)
+                assert pace.secs < secs, "it did not happen in time"
+
+    return wait

@@ -1,0 +1,176 @@
+"""Dumps that are looked after: written to disk while they grow, and swept when nobody needs them."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from portico.db.engine import Database
+from portico.services import recordings
+from portico.storage.store import LocalStore, open_store
+from portico.worker.recordings import mjr_care
+from portico.worker.recordings.convert import Made, working_folder
+from portico.worker.recordings.converter_process import Result
+from portico.worker.recordings.mjr_care import UNTOUCHED_SECS, DumpCare
+from portico.worker.retention import forget
+from tests.factories import NOW, an_account, row
+from tests.recorded import SECOND, a_recording, a_stream, link, nothing_of, recording_of, somebody, started
+from tests.worker.recordings.workshop import happens
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    opened = open_store(None, tmp_path, secret=b"", base_url="")
+    assert isinstance(opened, LocalStore)
+    return opened
+
+
+@pytest.fixture
+def care(database: Database, store: LocalStore, tmp_path: Path) -> DumpCare:
+    (tmp_path / "dumps" / "failed").mkdir(parents=True)
+    return DumpCare(database, store, tmp_path)
+
+
+def lying(path: Path, content: bytes = b"x", *, since: float = UNTOUCHED_SECS + 10) -> Path:
+    """A file that nobody has touched for so long."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    long_ago = time.time() - since
+    os.utime(path, (long_ago, long_ago))
+    return path
+
+
+async def test_only_dumps_that_nobody_needs_are_swept(care: DumpCare, database: Database, tmp_path: Path) -> None:
+    dumps = tmp_path / "dumps"
+    participant = (await database.write(somebody)).participant_id
+    needed = await database.write(partial(a_stream, participant_id=participant))
+    kept = [
+        lying(dumps / f"{needed}-audio-0.mjr"),
+        lying(dumps / f"{needed}-video-1.mjr.tmp"),
+        lying(dumps / "orphan-audio-0.mjr.tmp", since=UNTOUCHED_SECS - 10),
+        lying(dumps / "not-one-of-ours.txt"),
+    ]
+    swept = [lying(dumps / "orphan-audio-0.mjr"), lying(dumps / "orphan-video-1.mjr.tmp")]
+    await care.sweep()
+    assert [path.name for path in (*kept, *swept) if path.exists()] == [path.name for path in kept]
+    for kind in ("audio", "video"):
+        recording_id = await database.read(partial(recording_of, dump=needed, kind=kind))
+        assert await database.write(partial(recordings.discard, recording_id=recording_id))
+    await care.sweep()
+    assert [path for path in kept[:2] if path.exists()] == []
+
+
+async def test_what_was_kept_aside_goes_with_its_recording(
+    care: DumpCare, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mjr_care, "KEPT_ASIDE_AT_ONCE", 2)
+    failed = tmp_path / "dumps" / "failed"
+    joined = await database.write(somebody)
+    ids, dumps = [], []
+    for _ in range(3):
+        recording_id = await database.write(partial(started, participant_id=joined.participant_id, kind="audio"))
+        nothing = await database.read(partial(nothing_of, recording_id=recording_id))
+        saved = partial(recordings.complete, recording_id=recording_id, finished=nothing, link=link, now=NOW)
+        assert await database.write(saved)
+        dump = (await database.read(partial(row, table=recordings.RECORDINGS, row_id=recording_id))).dump
+        ids.append(recording_id)
+        dumps.append([lying(failed / f"{dump}-audio-0.mjr.tmp"), lying(failed / f"{dump}-audio-2.mjr")])
+    others = [lying(failed / "notes.txt"), lying(failed / "gone-audio-0.mjr", since=0)]
+    await care.sweep()
+    assert all(path.exists() for path in (*others, *chain(*dumps)))
+    account = await database.write(an_account)
+    delete = partial(recordings.delete, account_id=account, recording_id=ids[0], now=NOW)
+    await database.write(delete)
+    assert await forget(database, before=NOW - SECOND, now=NOW) == 0
+    await care.sweep()
+    assert [path.exists() for path in (*others, *chain(*dumps))] == [True, True, False, False, *[True] * 4]
+    assert await forget(database, before=NOW, now=NOW) == 2
+    await care.sweep()
+    assert sorted(path for path in failed.iterdir()) == sorted(others)
+
+
+def worked_on(tmp_path: Path, recording_id: str, key: str) -> Path:
+    """The working folder of a recording whose file was made, and maybe stored."""
+    folder = working_folder(tmp_path) / recording_id
+    made = folder / "x.ogg"
+    lying(made)
+    result = Result("opus", "audio/ogg", str(made), NOW, NOW, 1, "0" * 64, 1, 0)
+    lying(folder / "result.json", msgspec.json.encode(Made(result, key)))
+    long_ago = time.time() - UNTOUCHED_SECS - 10
+    os.utime(folder, (long_ago, long_ago))
+    return folder
+
+
+async def test_what_was_stored_for_a_recording_that_is_gone_is_deleted(
+    care: DumpCare, store: LocalStore, tmp_path: Path
+) -> None:
+    """Killed between the store and the row, and then the recording was deleted."""
+    recording_id = "1ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
+    key = f"recordings/7b61621f-62e0-4aad-ab11-9fd19e272e73/{recording_id}.ogg"
+    folder = worked_on(tmp_path, recording_id, key)
+    await store.put(folder / "x.ogg", key, "audio/ogg", "")
+    os.utime(folder, (0, 0))
+    await care.sweep()
+    assert not folder.exists()
+    assert await store.size(key) is None
+
+
+async def test_what_a_row_keeps_stays(care: DumpCare, store: LocalStore, database: Database, tmp_path: Path) -> None:
+    participant = (await database.write(somebody)).participant_id
+    recording_id = await database.write(partial(a_recording, participant_id=participant, kind="audio"))
+    recording = await database.read(lambda tx: tx.execute(recordings.RECORDINGS.select()).one())
+    folder = worked_on(tmp_path, recording_id, recording.object_key)
+    await store.put(folder / "x.ogg", recording.object_key, "audio/ogg", "")
+    os.utime(folder, (0, 0))
+    await care.sweep()
+    assert not folder.exists()
+    assert await store.size(recording.object_key) == 1
+
+
+async def test_work_that_goes_on_stays(care: DumpCare, database: Database, tmp_path: Path) -> None:
+    participant = (await database.write(somebody)).participant_id
+    dump = await database.write(partial(a_stream, participant_id=participant))
+    recording_id = await database.read(partial(recording_of, dump=dump, kind="audio"))
+    folder = worked_on(tmp_path, recording_id, "recordings/x")
+    await care.sweep()
+    assert folder.exists()
+    shutil.rmtree(folder)
+
+
+async def test_it_begins_and_ends(care: DumpCare, tmp_path: Path) -> None:
+    orphan = lying(tmp_path / "dumps" / "orphan-audio-0.mjr")
+    await care.start()
+    await happens(lambda: not orphan.exists())
+    await care.stop()
+
+
+def test_growing_dumps_are_on_disk_within_a_second_and_others_are_left_alone(tmp_path: Path) -> None:
+    """What the system was asked for, in two and a half seconds."""
+    program = f"""
+import asyncio, pathlib
+from portico.worker.recordings.mjr_care import DumpCare
+folder = pathlib.Path({str(tmp_path)!r})
+dumps = folder / "dumps"
+dumps.mkdir()
+(dumps / "still-audio-0.mjr.tmp").write_bytes(b"x")
+(dumps / "final-audio-0.mjr").write_bytes(b"x")
+async def main():
+    care = DumpCare(None, None, folder)
+    with (dumps / "growing-audio-0.mjr.tmp").open("wb", buffering=0) as growing:
+        for _ in range(3):
+            growing.write(b"x")
+            await care.sync_growing()
+asyncio.run(main())
+"""
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-y", "-o", str(trace), "-e", "trace=fsync", sys.executable, "-c", program]
+    subprocess.run(command, check=True)
+    synced = [line.partition("<")[2].partition(">")[0] for line in trace.read_text().splitlines() if "fsync(" in line]
+    assert sorted(Path(each).name for each in synced) == ["growing-audio-0.mjr.tmp"] * 3 + ["still-audio-0.mjr.tmp"]

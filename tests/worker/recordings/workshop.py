@@ -1,0 +1,97 @@
+"""Durable jobs at work: a real database, a clock that is moved by hand, and runners that were started on them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy import Row
+
+from portico.db import schema
+from portico.db.engine import Database, Transaction
+from portico.db.wakeup import announce
+from portico.services import clock, jobs
+from portico.worker.runner import Job, Jobs, Kind
+from tests.factories import NOW, rows
+from tests.worker.webhooks.outbox import WITHIN, Clock
+
+T = TypeVar("T")
+
+
+class Workshop:
+    """Runners, what they are given to do, and what became of it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.clock = Clock(NOW)
+        self.set_by = timedelta(0)
+        self.runners: list[Jobs] = []
+
+    async def runner(self, kinds: Mapping[str, Kind]) -> Jobs:
+        runner = Jobs(self.database, kinds, clock=self.clock, monotonic=self.secs)
+        self.runners.append(runner)
+        await runner.start()
+        return runner
+
+    def secs(self) -> float:
+        """The monotonic clock: time that has passed, without what the clock was set by."""
+        return (self.clock.now - self.set_by).timestamp()
+
+    async def stop(self) -> None:
+        while self.runners:
+            await self.runners.pop().stop()
+
+    async def enqueue(self, kind: str, *subjects: str) -> None:
+        def enqueue(tx: Transaction) -> None:
+            for subject in subjects:
+                jobs.enqueue(tx, kind, subject, now=self.clock.now)
+
+        await self.database.write(enqueue)
+
+    async def move(self, by: timedelta) -> None:
+        """Move the clock and have the runners look."""
+        self.clock.now += by
+        await self.database.write(partial(announce, topic="jobs"))
+
+    async def set(self, by: timedelta) -> None:
+        """Set the clock, which is no time that passes, and move what is due along."""
+        await self.database.write(partial(clock.step, by=by, known=timedelta(0)))
+        self.set_by += by
+        await self.move(by)
+
+    async def until(self, found: Callable[[Transaction], T | None]) -> T:
+        """What `found` sees in the database, as soon as it sees something."""
+        async with asyncio.timeout(WITHIN):
+            while not (seen := await self.database.read(found)):
+                await asyncio.sleep(0.005)
+        return seen
+
+    async def job(self, **wanted: Any) -> Row[Any]:
+        """The one job there is, as soon as it has these values."""
+
+        def found(tx: Transaction) -> Row[Any] | None:
+            here = rows(tx, schema.jobs)
+            matches = here and all(getattr(here[0], name) == value for name, value in wanted.items())
+            return here[0] if matches else None
+
+        return await self.until(found)
+
+    async def idle(self) -> None:
+        """Until no job is left."""
+        await self.until(lambda tx: not rows(tx, schema.jobs))
+
+
+async def happens(what: Callable[[], object]) -> None:
+    """Until it is so."""
+    async with asyncio.timeout(WITHIN):
+        while not what():
+            await asyncio.sleep(0.005)
+
+
+async def lose_heart(job: Job, reason: str) -> None:
+    raise AssertionError(f"{job.kind} of {job.subject} was given up: {reason}")
+
+
+def a_kind(run: Callable[[Job], Awaitable[None]], *, at_once: int = 2, give_up: Any = lose_heart) -> Kind:
+    return Kind(run, give_up, at_once)
