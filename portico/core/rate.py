@@ -81,6 +81,11 @@ class Buckets:
             self._full_at.popitem(last=False)
         return allowance
 
+    def give_back(self, who: str) -> None:
+        """Take back one request that was counted: it came to nothing."""
+        if who in self._full_at:
+            self._full_at[who] -= self.limit.interval_ns
+
     def wait_secs(self, who: str, now: int) -> int:
         """How long a caller has to wait before one more request; counts nothing."""
         return take(self.limit, self._full_at.get(who, 0), now)[1].wait_secs

@@ -430,25 +430,15 @@ class Connection:
     async def _admit(self, wanted: Admit) -> list[Effect]:
         assert self._claims is not None, "before a token was accepted nobody is admitted"
         source = self._room_id, self._claims.family, "" if self._socket is None else self._socket.address
-        if wait := self._around.join_limit.wait_secs(*source):
+        if wait := self._around.join_limit.take(*source):
             reason = f"Too many joins with this token, or from this address: try again in {wait} s."
             self._log.info("join refused", participant_id=wanted.participant_id, reason=reason)
             return self._dialect.refused(429, reason, CloseCode.UNAVAILABLE)
         try:
-            try:
-                joined = await self._join(wanted)
-            except RoomFull:
-                if not await seats.free(self._around.registry.members(self._room_id), self.family):
-                    raise
-                joined = await self._join(wanted)
-        except (GatewayLost, RoomElsewhere) as trouble:
-            return self._dialect.refused(503, str(trouble), CloseCode.UNAVAILABLE)
-        except JoinRefused as refused:
-            self._log.info("join refused", participant_id=wanted.participant_id, reason=str(refused))
-            return self._dialect.refused(403, str(refused), _REFUSALS.get(type(refused), CloseCode.REFUSED))
-        except Busy as busy:
-            return self._dialect.refused(503, str(busy), CloseCode.UNAVAILABLE)
-        self._around.join_limit.count(*source)
+            joined = await self._join_or_free_a_seat(wanted)
+        except (JoinRefused, Busy) as trouble:
+            self._around.join_limit.give_back(*source)
+            return self._not_admitted(wanted, trouble)
         self._end_joining()
         self._around.registry.admitted(joined.participant_id, self)
         if joined.recorded:
@@ -457,6 +447,20 @@ class Connection:
         self._log = self._log.bind(session_id=joined.session_id, participant_id=joined.participant_id)
         self._log.info("participant joined")
         return effects
+
+    def _not_admitted(self, wanted: Admit, trouble: JoinRefused | Busy) -> list[Effect]:
+        if isinstance(trouble, GatewayLost | RoomElsewhere | Busy):
+            return self._dialect.refused(503, str(trouble), CloseCode.UNAVAILABLE)
+        self._log.info("join refused", participant_id=wanted.participant_id, reason=str(trouble))
+        return self._dialect.refused(403, str(trouble), _REFUSALS.get(type(trouble), CloseCode.REFUSED))
+
+    async def _join_or_free_a_seat(self, wanted: Admit) -> Joined:
+        try:
+            return await self._join(wanted)
+        except RoomFull:
+            if not await seats.free(self._around.registry.members(self._room_id), self.family):
+                raise
+            return await self._join(wanted)
 
     async def _join(self, wanted: Admit) -> Joined:
         join = partial(

@@ -21,18 +21,23 @@ class JoinLimit:
         self._tokens = Buckets(limit, KEPT)
         self._addresses = Buckets(limit, KEPT)
 
-    def wait_secs(self, room_id: str, family: str, address: str) -> int:
-        """How long one more join has to wait; 0 when it need not. An empty address is not counted."""
-        now = self._clock()
-        of_address = self._addresses.wait_secs(_place(room_id, address), now) if address else 0
-        return max(self._tokens.wait_secs(family, now), of_address)
+    def take(self, room_id: str, family: str, address: str) -> int:
+        """Count a join, unless it has to wait: so many seconds then, 0 otherwise. An empty address is not counted.
 
-    def count(self, room_id: str, family: str, address: str) -> None:
-        """A participant was admitted. Refused joins write nothing and do not count."""
+        It is counted before it is tried: many may be tried at the same time.
+        """
         now = self._clock()
-        self._tokens.take(family, now)
-        if address:
+        wait = self._addresses.wait_secs(_place(room_id, address), now) if address else 0
+        wait = wait or self._tokens.take(family, now).wait_secs
+        if address and not wait:
             self._addresses.take(_place(room_id, address), now)
+        return wait
+
+    def give_back(self, room_id: str, family: str, address: str) -> None:
+        """A join that was counted is refused: it writes nothing and does not count."""
+        self._tokens.give_back(family)
+        if address:
+            self._addresses.give_back(_place(room_id, address))
 
 
 def _place(room_id: str, address: str) -> str:

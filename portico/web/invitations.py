@@ -2,8 +2,9 @@
 
 import asyncio
 import codecs
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -58,15 +59,9 @@ def router(
     @invitations.post("/meet/{room_id}/room")
     async def look(room_id: str, request: Request) -> dict[str, Any]:
         """What the lobby shows of the room, for an invitation (404 if wrong) or an access token (403 if wrong)."""
-        source = _source(request)
-        if wait := wrong.wait_secs(source, monotonic()):
-            raise TooManyRequests(wait, _TOO_OFTEN)
-        try:
+        with _counting_wrong(wrong, _source(request), monotonic):
             proof = await _body(request, BODY_MAX + TOKEN_LENGTH_MAX)
             view = await db.read(partial(_look, keys=keys, room_id=room_id, proof=proof, now=clock()))
-        except (Forbidden, NotFound):
-            wrong.take(source, monotonic())
-            raise
         return {"data": asdict(view)}
 
     @invitations.post("/meet/{room_id}/token", status_code=201)
@@ -81,16 +76,10 @@ def router(
             shown = tokens.grant(keys, room_id)
         source = _source(request)
         for_room = f"{room_id[:UUID_LENGTH]} {source}"
-        if wait := max(given.wait_secs(for_room, monotonic()), wrong.wait_secs(source, monotonic())):
-            raise TooManyRequests(wait, _TOO_OFTEN)
-        try:
+        with _counting(given, for_room, monotonic), _counting_wrong(wrong, source, monotonic):
             invitation = _invitation(await _body(request, BODY_MAX))
             redeem = partial(_redeem, keys=keys, room_id=room_id, invitation=invitation, shown=shown, now=clock())
             token, view = await db.read(redeem)
-        except NotFound:
-            wrong.take(source, monotonic())
-            raise
-        given.take(for_room, monotonic())
         assert token.refresh_token_expires_at is not None and shown is not None
         response.set_cookie(
             GRANT,
@@ -112,6 +101,34 @@ def router(
         }
 
     return invitations
+
+
+@contextlib.contextmanager
+def _counting(buckets: Buckets, who: str, now: Callable[[], int]) -> Iterator[None]:
+    """Count the request before it is tried, for many may be tried at the same time. One that fails does not count."""
+    if wait := buckets.take(who, now()).wait_secs:
+        raise TooManyRequests(wait, _TOO_OFTEN)
+    try:
+        yield
+    except BaseException:
+        buckets.give_back(who)
+        raise
+
+
+@contextlib.contextmanager
+def _counting_wrong(buckets: Buckets, who: str, now: Callable[[], int]) -> Iterator[None]:
+    """The same for requests that may be wrong: only those that are Forbidden or NotFound count."""
+    if wait := buckets.take(who, now()).wait_secs:
+        raise TooManyRequests(wait, _TOO_OFTEN)
+    is_wrong = False
+    try:
+        yield
+    except (Forbidden, NotFound):
+        is_wrong = True
+        raise
+    finally:
+        if not is_wrong:
+            buckets.give_back(who)
 
 
 def _source(request: Request) -> str:

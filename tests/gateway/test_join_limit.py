@@ -1,6 +1,7 @@
 """Joins of one token, and of one address into one room, are limited; whoever waited may join again."""
 
 import asyncio
+import contextlib
 import json
 import urllib.error
 import urllib.request
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import pytest
 
 from portico.core.rate import SECOND_NS, Limit
@@ -34,26 +36,31 @@ def test_a_token_is_limited_wherever_it_is_shown() -> None:
     clock = Clock()
     limit = JoinLimit(Limit(2, 60), clock)
     for number in range(2):
-        assert limit.wait_secs(ROOM, "family", f"192.0.2.{number}") == 0
-        limit.count(ROOM, "family", f"192.0.2.{number}")
-    assert limit.wait_secs(ROOM, "family", "192.0.2.9") == 30
-    assert limit.wait_secs(ROOM, "other", "192.0.2.9") == 0
+        assert limit.take(ROOM, "family", f"192.0.2.{number}") == 0
+    assert limit.take(ROOM, "family", "192.0.2.9") == 30
+    assert limit.take(ROOM, "other", "192.0.2.9") == 0
     clock.now += 30 * SECOND_NS
-    assert limit.wait_secs(ROOM, "family", "192.0.2.9") == 0
+    assert limit.take(ROOM, "family", "192.0.2.9") == 0
 
 
 def test_an_address_is_limited_in_each_room_whatever_tokens_it_shows() -> None:
     limit = JoinLimit(Limit(2, 60), Clock())
     for number in range(2):
-        limit.count(ROOM, f"family-{number}", f"2001:db8::{number}")
-    assert limit.wait_secs(ROOM, "another", "2001:db8::99") == 30, "one network"
-    assert limit.wait_secs(ROOM, "another", "2001:db8:0:1::99") == 0
-    assert limit.wait_secs(OTHER_ROOM, "another", "2001:db8::99") == 0
+        assert limit.take(ROOM, f"family-{number}", f"2001:db8::{number}") == 0
+    assert limit.take(ROOM, "another", "2001:db8::99") == 30, "one network"
+    assert limit.take(ROOM, "another", "2001:db8:0:1::99") == 0
+    assert limit.take(OTHER_ROOM, "another", "2001:db8::99") == 0
 
 
-def test_asking_counts_nothing() -> None:
+def test_what_is_refused_counts_nothing() -> None:
     limit = JoinLimit(Limit(1, 60), Clock())
-    assert [limit.wait_secs(ROOM, "family", "192.0.2.1") for _ in range(3)] == [0, 0, 0]
+    for _ in range(3):
+        assert limit.take(ROOM, "family", "192.0.2.1") == 0
+        limit.give_back(ROOM, "family", "192.0.2.1")
+    assert limit.take(ROOM, "family", "192.0.2.1") == 0
+    assert limit.take(ROOM, "family", "192.0.2.2") == 60
+    assert limit.take(ROOM, "other", "192.0.2.1") == 60
+    assert limit.take(ROOM, "other", "192.0.2.2") == 0, "neither of the two refusals has counted for the other one"
 
 
 # In a running server.
@@ -89,6 +96,31 @@ async def test_who_joins_too_often_is_refused_in_words_and_nobody_elsewhere(limi
                     await carl.join()
     async with limited.browser(elsewhere) as carl:
         await carl.join()
+
+
+async def test_joins_at_the_same_time_are_counted_before_they_are_tried(limited: Rooms) -> None:
+    room = limited.create()
+    token = limited.token(room)
+    async with contextlib.AsyncExitStack() as stack:
+        browsers = [await stack.enter_async_context(limited.browser(room, token=token)) for _ in range(8)]
+        outcomes = await asyncio.gather(*(one.join() for one in browsers), return_exceptions=True)
+    refused = [one for one in outcomes if isinstance(one, Refused) and one.status == 429]
+    assert len(refused) == 5 and len(limited.participants(room)) == 3
+
+
+async def test_a_link_is_redeemed_so_often_also_at_the_same_time(limited: Rooms) -> None:
+    room = limited.create()
+    headers = {"Authorization": f"Bearer {limited.server.api_key}"}
+    async with aiohttp.ClientSession() as http:
+        path = f"{limited.server.base_url}/v2/rooms/{room}/actions/generate_meeting_link"
+        async with http.post(path, headers=headers) as answer:
+            invite = (await answer.json())["data"]["meeting_link"].rpartition("#")[2]
+
+        async def knock(invite: str) -> int:
+            async with http.post(f"{limited.server.base_url}/meet/{room}/token", json={"invite": invite}) as answer:
+                return answer.status
+
+        assert sorted(await asyncio.gather(*(knock(invite) for _ in range(8)))) == [201] * 3 + [429] * 5
 
 
 def test_the_holder_of_a_meeting_link_gets_so_many_tokens(limited: Rooms) -> None:
