@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -111,3 +112,19 @@ def faults_logged(event: str, **fields: object) -> Iterator[None]:
         pass
     except Exception:
         log.exception(event, **fields)
+
+
+@contextmanager
+def kept_apart(tx: Connection, event: str, **fields: object) -> Iterator[None]:
+    """Run the block in a savepoint: an exception undoes what the block wrote, is logged, and the transaction goes on.
+
+    Trouble of the database is raised: it concerns the whole transaction.
+    """
+    try:
+        with tx.begin_nested():
+            yield
+    except Exception as error:
+        if is_trouble(error):
+            raise
+        # No traceback, which takes long to write: the transaction holds locks.
+        log.error(event, error=f"{type(error).__name__}: {_reason(error)}", **fields)

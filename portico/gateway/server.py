@@ -283,8 +283,9 @@ class Gateway:
         now = self._clock()
         look = partial(gateways.look, gateway_id=self._around.gateway_id, now=now, grace=self._grace)
         seen = await self._db.read(look)
-        if dead := self._observed.dead(seen.others, time.monotonic()):
-            while lost := await self._db.write(partial(gateways.reap, dead=dead, now=now)):
+        dead = self._observed.dead(seen.others, time.monotonic())
+        with faults_logged("lost gateways not reaped"):
+            while dead and (lost := await self._db.write(partial(gateways.reap, dead=dead, now=now))):
                 log.warning("participants of a lost gateway left", participants=lost)
         if dead or seen.stale_sessions:
             # Nobody who belonged to such a session is connected. Whoever is in its room is about to begin the next one.

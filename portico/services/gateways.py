@@ -14,6 +14,7 @@ from sqlalchemy import Row, false, or_, select
 from portico.core.errors import JoinRefused, NotFound
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.db.outage import kept_apart
 from portico.services import participants, sessions
 
 GATEWAYS = schema.gateways
@@ -79,7 +80,8 @@ def reap(tx: Transaction, dead: Mapping[str, datetime], *, now: datetime, limit:
     """Close what dead gateways left behind: their participants left when they were last seen. How many did.
 
     `dead` has the seen_at that each died with: one that has changed its row since is left alone. Call again until it
-    returns 0: one step stays short however many people were lost.
+    returns 0: one step stays short however many people were lost. A participant whose leave fails stays, with the row
+    of the gateway, and keeps nobody else.
     """
     died = or_(false(), *(((GATEWAYS.c.id == id_) & (GATEWAYS.c.seen_at == seen)) for id_, seen in dead.items()))
     wanted = or_(died, GATEWAYS.c.dead)
@@ -88,12 +90,14 @@ def reap(tx: Transaction, dead: Mapping[str, datetime], *, now: datetime, limit:
     tx.execute(GATEWAYS.update().where(GATEWAYS.c.id.in_([row.id for row in rows])).values(dead=True))
     closed = 0
     for gateway in rows:
-        for participant in _people_of(tx, gateway.id, limit - closed):
+        for participant in _people_of(tx, gateway.id):
+            if closed >= limit:
+                return closed  # there is more to do
             left_at = max(gateway.seen_at, participant.joined_at)
-            closed += participants.leave(tx, participant.id, "timeout", now=now, left_at=left_at)
-        if closed >= limit or _people_of(tx, gateway.id, 1):
-            return max(closed, 1)  # there is more to do
-        tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway.id))
+            with kept_apart(tx, "leave not written", participant_id=participant.id):
+                closed += participants.leave(tx, participant.id, "timeout", now=now, left_at=left_at)
+        if not _people_of(tx, gateway.id, 1):
+            tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway.id))
     return closed
 
 

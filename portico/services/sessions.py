@@ -10,6 +10,7 @@ from portico.core.errors import NotFound, SessionOver
 from portico.core.events import ParticipantLeft, SessionEnded, SessionStarted, whole_seconds
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.db.outage import kept_apart
 from portico.db.wakeup import announce
 from portico.services import events, recordings
 
@@ -121,11 +122,12 @@ def end_stale(tx: Transaction, *, now: datetime, grace: timedelta, limit: int = 
     due = select(SESSIONS.c.room_id).where(SESSIONS.c.active, SESSIONS.c.empty_at <= now - grace)
     rooms = []
     for (room_id,) in tx.execute(due.order_by(SESSIONS.c.room_id).limit(limit)).all():
-        lock_room(tx, room_id)
-        # Somebody may have come back, or ended it, while we waited for the lock.
-        session = active_of(tx, room_id)
-        if session is not None and end_if_stale(tx, session, now=now, grace=grace) is None:
-            rooms.append(room_id)
+        with kept_apart(tx, "stale session not ended", room_id=room_id):
+            lock_room(tx, room_id)
+            # Somebody may have come back, or ended it, while we waited for the lock.
+            session = active_of(tx, room_id)
+            if session is not None and end_if_stale(tx, session, now=now, grace=grace) is None:
+                rooms.append(room_id)
     return rooms
 
 
@@ -142,11 +144,12 @@ def end_all_in(tx: Transaction, room_ids: list[str], *, ended_reason: str, now: 
     """End the active sessions of these rooms, whose media was lost; how many there were."""
     ended = 0
     for room_id in sorted(room_ids):  # rooms are locked in one order everywhere, so nobody deadlocks
-        lock_room(tx, room_id)
-        session = active_of(tx, room_id)
-        if session is not None:
-            end(tx, session.id, ended_reason=ended_reason, left_reason="session_ended", now=now)
-            ended += 1
+        with kept_apart(tx, "session not ended", room_id=room_id):
+            lock_room(tx, room_id)
+            session = active_of(tx, room_id)
+            if session is not None:
+                end(tx, session.id, ended_reason=ended_reason, left_reason="session_ended", now=now)
+                ended += 1
     return ended
 
 
