@@ -17,8 +17,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SLOW_BROWSER_SECS = 10
 """A browser that does not take a message for so long is lost: nobody waits for it, and Janus' queue for it must end."""
-CLOSE_REASON_MAX = 120
-"""Characters, fewer than the bytes of RFC 6455, section 5.5: reasons are ours, and ASCII."""
+CLOSE_REASON_BYTES_MAX = 123
+"""What a control frame has room for beside the code (RFC 6455, section 5.5)."""
 
 
 class TooSlow(Exception):
@@ -88,8 +88,9 @@ class Browser:
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; a browser that is gone is no error any more."""
+        fitting = reason.encode()[:CLOSE_REASON_BYTES_MAX].decode(errors="ignore")
         try:
             async with asyncio.timeout(SLOW_BROWSER_SECS):
-                await self._send({"type": "websocket.close", "code": code, "reason": reason[:CLOSE_REASON_MAX]})
+                await self._send({"type": "websocket.close", "code": code, "reason": fitting})
         except (TimeoutError, OSError, RuntimeError):
             log.info("the browser was gone before it was told", code=code)

@@ -51,6 +51,17 @@ async def test_who_takes_nothing_any_more_is_still_heard() -> None:
     await browser.close(1000, "goodbye")  # nobody is there to be told
 
 
+@pytest.mark.parametrize(("reason", "sent"), [("short", "short"), ("a" * 124, "a" * 123), ("aé" * 60, "aé" * 41)])
+async def test_a_close_reason_is_cut_to_the_bytes_of_a_control_frame(reason: str, sent: str) -> None:
+    events: list[Any] = []
+
+    async def send(event: Any) -> None:
+        events.append(event)
+
+    await Browser(Socket().incoming.get, send).close(1008, reason)
+    assert events == [{"type": "websocket.close", "code": 1008, "reason": sent}] and len(sent.encode()) <= 123
+
+
 @pytest.mark.parametrize(
     ("event", "message"),
     [({"text": '{"a": 1}'}, {"a": 1}), ({"text": "{"}, None), ({"text": None, "bytes": b"x"}, None), ({}, None)],
