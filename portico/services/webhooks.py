@@ -48,7 +48,8 @@ _CONCLUDE = (
     DELIVERIES.update()
     .where(
         DELIVERIES.c.id == bindparam("delivery"),
-        DELIVERIES.c.first_at == func.coalesce(bindparam("since", type_=Instant), DELIVERIES.c.first_at),
+        # Null-safe: due_at of a finished delivery is NULL.
+        DELIVERIES.c.due_at.is_not_distinct_from(func.coalesce(bindparam("since", type_=Instant), DELIVERIES.c.due_at)),
     )
     .values(
         rounds=DELIVERIES.c.rounds + 1,
@@ -61,7 +62,7 @@ _CONCLUDE = (
 )
 _BEGIN_ANEW = (
     DELIVERIES.update()
-    .where(DELIVERIES.c.id == bindparam("delivery"))
+    .where(DELIVERIES.c.id == bindparam("delivery"), DELIVERIES.c.stage == LEASED)
     .values(leased_until=None, stage=webhook_queue.replayed_stage())
 )
 
@@ -143,6 +144,12 @@ def record_attempt(
     tx.execute(_COUNT_ATTEMPT, {"delivery": delivery_id, "number": number, "at": started_at})
 
 
+def first_at(tx: Transaction, delivery_id: str) -> datetime:
+    """When the retries of a delivery began, as the row says now: the clock may have been set since the claim."""
+    first: datetime = tx.execute(select(DELIVERIES.c.first_at).where(DELIVERIES.c.id == delivery_id)).scalar_one()
+    return first
+
+
 def conclude_round(
     tx: Transaction,
     delivery_id: str,
@@ -154,7 +161,9 @@ def conclude_round(
 ) -> None:
     """All URLs were tried: it arrived, or comes again at `next_due`, or has failed for good when that is None.
 
-    Unless a replay was asked for meanwhile, so that `since` is not the delivery's `first_at` any more: that comes next.
+    `since` is `due_at` as it was claimed; None concludes whatever the row says. When `due_at` has changed since, the
+    round counts for nothing: a replay that was asked for meanwhile comes next, and the outcome of another worker, which
+    claimed the delivery after our lease, stays.
     """
     room_id = tx.execute(_ROOM_OF_DELIVERY, {"delivery": delivery_id}).scalar_one()
     if delivered or next_due is None:

@@ -17,7 +17,7 @@ from portico.core.events import SessionStarted
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
-from portico.services import events, rooms, sessions, webhook_queue, webhooks
+from portico.services import clock, events, rooms, sessions, webhook_queue, webhooks
 from portico.services.webhook_queue import LEASE, TIMEOUT_SECS, Load
 from portico.services.webhooks import ATTEMPTS, DELIVERED, DELIVERIES, FAILED, PENDING
 from tests.factories import NOW, a_participant, a_room, an_account, fact_names, row, rows
@@ -302,6 +302,42 @@ async def test_a_replay_of_what_is_being_sent_comes_after_that(database: Databas
         assert claim(tx, now=NOW + SECOND) == []
         webhooks.conclude_round(tx, claimed, delivered=False, next_due=NOW + DAY, now=NOW + SECOND, since=NOW)
         assert claim(tx, now=NOW + SECOND) == [delivery_id]
+
+    await database.write(check)
+
+
+async def test_what_another_worker_delivered_after_our_lease_stays_delivered(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        delivery_id = a_delivery(tx)
+        assert claim(tx) == claim(tx, now=NOW + DAY) == [delivery_id]
+        webhooks.conclude_round(tx, delivery_id, delivered=True, next_due=None, now=NOW + DAY, since=NOW)
+        webhooks.conclude_round(tx, delivery_id, delivered=False, next_due=NOW + DAY, now=NOW + DAY, since=NOW)
+        assert one(tx, delivery_id).status == DELIVERED
+        assert claim(tx, now=NOW + 2 * DAY) == []
+
+    await database.write(check)
+
+
+async def test_a_round_without_a_claim_is_concluded_whatever_came_before(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        delivery_id = a_delivery(tx)
+        for delivered in (False, True):
+            finish(tx, delivery_id, delivered=delivered)
+            assert one(tx, delivery_id).status == (DELIVERED if delivered else FAILED)
+
+    await database.write(check)
+
+
+async def test_the_retries_take_as_long_when_the_clock_is_set(database: Database) -> None:
+    def check(tx: Transaction) -> None:
+        waits, sent = a_delivery(tx), a_delivery(tx)
+        assert set(claim(tx)) == {waits, sent}
+        again_at(tx, waits, NOW + SECOND)
+        clock.step(tx, DAY, known=timedelta(0))
+        for each in (waits, sent):
+            assert abs(webhooks.first_at(tx, each) - NOW - DAY) < SECOND / 100
+        webhooks.conclude_round(tx, sent, delivered=False, next_due=NOW + 2 * DAY, now=NOW + DAY, since=NOW)
+        assert one(tx, sent).rounds == 1
 
     await database.write(check)
 

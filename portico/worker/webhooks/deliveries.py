@@ -143,15 +143,18 @@ class Deliveries:
     ) -> None:
         now = self._clock()
         wished = max(filter(None, (outcome.retry_after, primary_wished)), default=None)
-        next_due = None if outcome.delivered or outcome.stop else self._next_due(delivery, wished, now)
 
-        def conclude(tx: Transaction) -> None:
+        def conclude(tx: Transaction) -> datetime | None:
+            next_due = None
+            if not outcome.delivered and not outcome.stop:
+                next_due = self._next_due(delivery, webhooks.first_at(tx, delivery.id), wished, now)
             webhooks.conclude_round(
-                tx, delivery.id, delivered=outcome.delivered, next_due=next_due, now=now, since=delivery.first_at
+                tx, delivery.id, delivered=outcome.delivered, next_due=next_due, now=now, since=delivery.due_at
             )
             _record(tx, delivery, number, outcome)
+            return next_due
 
-        await self._db.write(conclude)
+        next_due = await self._db.write(conclude)
         if not outcome.delivered:
             log.info(
                 "webhook not delivered",
@@ -161,10 +164,12 @@ class Deliveries:
                 next_due=next_due.isoformat() if next_due else None,
             )
 
-    def _next_due(self, delivery: Row[Any], wished: timedelta | None, now: datetime) -> datetime | None:
+    def _next_due(
+        self, delivery: Row[Any], first_at: datetime, wished: timedelta | None, now: datetime
+    ) -> datetime | None:
         return retry.next_due(
             rounds_done=delivery.rounds + 1,
-            first_at=delivery.first_at,
+            first_at=first_at,
             now=now,
             jitter=random.uniform(-1, 1),
             retry_for=self._retry_for,
