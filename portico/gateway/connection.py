@@ -527,6 +527,8 @@ class Connection:
 
     async def _leave(self, end: _End) -> None:
         self._end_joining()
+        if self._recorder is not None:
+            self._recorder.leave()
         written = asyncio.create_task(self._write_left(end, self._around.clock()))
         told = asyncio.create_task(self._close_browser(end))
         closing = asyncio.create_task(self._let_janus_answer())
@@ -582,7 +584,7 @@ class Connection:
         self._log.info("participant left", reason=end.left_reason, how=end.text)
 
     async def _write_recordings(self) -> None:
-        """What is not written of the timelines yet: the leave closes them as they are."""
+        """What is not written of the timelines yet."""
         if self._recorder is None:
             return
         with faults_logged("timelines not written"):  # the leave says the rest

@@ -6,6 +6,7 @@ but time, and a browser that switches its camera wildly costs one write a second
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,6 +51,10 @@ class _Take:
     handle: int
     key: str
     dump: str
+    epoch_ms: float
+    """Unix milliseconds minus those of the monotonic clock, from the one time that this take reads the wall clock.
+
+    Janus dates a file when it begins it, so a wall clock that is set during the take must not move the timeline."""
     begun: bool = False
     over: bool = False
     tracks: dict[str, _Track] = field(default_factory=lambda: {kind: _Track() for kind in KINDS})
@@ -67,11 +72,13 @@ class Recorder:
         *,
         place: str,
         room_on_disk: bool,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._db = db
         self._participant_id = participant_id
         self._record = record
         self._clock = clock
+        self._monotonic = monotonic
         self._place = place
         self._room_on_disk = room_on_disk
         self._streams: dict[int, OwnStream] = {}
@@ -88,9 +95,11 @@ class Recorder:
             return
         take = self._takes.get(stream.handle)
         if take is None:
-            take = self._takes[stream.handle] = _Take(stream.handle, stream.key, f"{self._place}_{uuid4()}")
+            epoch_ms = self._clock().timestamp() * 1000 - self._monotonic() * 1000
+            take = _Take(stream.handle, stream.key, f"{self._place}_{uuid4()}", epoch_ms)
+            self._takes[stream.handle] = take
             self._urgent.set()
-        now_ms = self._now_ms()
+        now_ms = self._now_ms(take)
         for kind, track in take.tracks.items():
             track.shown = timeline.switched(track.shown, kind in stream.enabled, now_ms)
             track.came = track.came or kind in stream.came
@@ -102,6 +111,11 @@ class Recorder:
         """A stream has ended."""
         self._streams.pop(handle, None)
         self._end(handle)
+
+    def leave(self) -> None:
+        """Close the timelines of what is on the air: its participant leaves. The rows of the leave end the rest."""
+        for take in self._takes.values():
+            self._close(take)
 
     def set_room_on_disk(self, enough: bool) -> None:
         """Without room everything that is recorded ends; with it, what is on the air is recorded again."""
@@ -147,13 +161,16 @@ class Recorder:
         take = self._takes.pop(handle, None)
         if take is None:
             return
-        now_ms = self._now_ms()
-        for track in take.tracks.values():
-            track.shown = timeline.switched(track.shown, False, now_ms)
+        self._close(take)
         take.over = True
         self._over.append(take)
         self._changed.set()
         self._urgent.set()
+
+    def _close(self, take: _Take) -> None:
+        now_ms = self._now_ms(take)
+        for track in take.tracks.values():
+            track.shown = timeline.switched(track.shown, False, now_ms)
 
     async def _begin(self, take: _Take) -> None:
         """The row comes first: a dump that nothing speaks of is swept away."""
@@ -183,5 +200,5 @@ class Recorder:
             await self._write_track(take, kind, track)
         await self._db.write(partial(recordings.end, dump=take.dump, now=self._clock()))
 
-    def _now_ms(self) -> int:
-        return int(self._clock().timestamp() * 1000)
+    def _now_ms(self, take: _Take) -> int:
+        return round(take.epoch_ms + self._monotonic() * 1000)

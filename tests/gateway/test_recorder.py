@@ -29,10 +29,21 @@ class Studio:
         self.db = db
         self.participant_id = participant_id
         self.orders: list[tuple[int, str | None]] = []
-        self.now = datetime(2026, 3, 26, 12, tzinfo=UTC)
+        self.began = self.now = datetime(2026, 3, 26, 12, tzinfo=UTC)
+        self.stepped = timedelta(0)
+        """By how much the wall clock was set while time passed as `now` says."""
         self.recorder = Recorder(
-            db, participant_id, self.order, lambda: self.now, place="0a1b2c3d", room_on_disk=room_on_disk
+            db,
+            participant_id,
+            self.order,
+            lambda: self.now + self.stepped,
+            place="0a1b2c3d",
+            room_on_disk=room_on_disk,
+            monotonic=self.passed_secs,
         )
+
+    def passed_secs(self) -> float:
+        return (self.now - self.began).total_seconds()
 
     async def order(self, handle: int, dump: str | None) -> None:
         self.orders.append((handle, dump))
@@ -126,6 +137,25 @@ async def test_switching_the_camera_is_kept_and_closed_by_leaving(database: Data
         audio, video = await at.rows()
         assert audio.shown == [[at.ms(-40), at.ms()]]
         assert video.shown == [[at.ms(-40), at.ms(-30)], [at.ms(-20), at.ms(-10)], [at.ms(-9), at.ms()]]
+
+
+async def test_setting_the_wall_clock_moves_no_timeline(database: Database) -> None:
+    """Janus dates a file when it begins it, and the timeline counts from there."""
+    async with studio(database) as at:
+        at.recorder.published(replace(SELF, came=BOTH))
+        for secs, stepped, enabled in ((10, -600, {"audio"}), (20, 3600, {"audio", "video"})):
+            at.now, at.stepped = at.began + timedelta(seconds=secs), timedelta(seconds=stepped)
+            at.recorder.published(replace(SELF, enabled=frozenset(enabled), came=BOTH))
+        at.now, at.stepped = at.began + timedelta(seconds=30), timedelta(seconds=-600)
+        at.recorder.leave()
+        await at.recorder.write()
+        now = at.now + at.stepped
+        assert await database.write(
+            partial(participants.leave, participant_id=at.participant_id, reason="left", now=now)
+        )
+        audio, video = await at.rows()
+        assert audio.shown == [[at.ms(-30), at.ms()]]
+        assert video.shown == [[at.ms(-30), at.ms(-20)], [at.ms(-10), at.ms()]]
 
 
 async def test_without_room_on_the_disk_recording_ends_and_with_room_it_goes_on(database: Database) -> None:
