@@ -294,6 +294,8 @@ clock = Table(
     metadata,
     Column("id", Integer, primary_key=True),  # there is one row
     Column("stepped_ms", BigInteger, nullable=False),  # sum of all clock steps that due times were moved by
+    Column("trusted_at", Instant),  # the time when old rows were last deleted, or might have been
+    Column("held_until", Instant),  # until then nothing is deleted for its age: the clock had jumped
 )
 
 participant_tokens = Table(

@@ -1,11 +1,13 @@
-"""What is due when, in a database whose clock is set: rows wait for as long as they should have."""
+"""The clock as rows: what is due moves when it is set, and nothing is deleted for its age after it has jumped."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Row, func, select, text
 
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.db.statements import insert_if_absent
 from portico.db.wakeup import announce
 
 CLOCK = schema.clock
@@ -23,6 +25,12 @@ _LATER = {
     "postgresql": "{column} + CAST(:by AS interval)",
 }
 TOLERANCE = timedelta(seconds=0.5)
+JUMP = timedelta(days=1)
+"""A clock that moved by this much more or less than the time that passed has jumped."""
+STOPPED = timedelta(days=31)
+"""The same where the time that passed is not known, because no server ran: a longer stop looks like a jump."""
+HOLD = timedelta(days=1)
+"""How long nothing is deleted for its age after a jump, so that a wrong clock can be set right."""
 
 
 def database_now(tx: Transaction) -> datetime:
@@ -42,10 +50,7 @@ def step(tx: Transaction, by: timedelta, *, known: timedelta) -> timedelta:
 
     `known` is the sum when this process last looked.
     """
-    if tx.execute(select(CLOCK.c.id)).first() is None:
-        tx.execute(CLOCK.insert().values(id=1, stepped_ms=0))
-    tx.execute(select(CLOCK).with_for_update()).one()
-    total = stepped(tx)
+    total = timedelta(milliseconds=_locked(tx).stepped_ms)
     by -= total - known
     if abs(by) < TOLERANCE:
         return total
@@ -53,6 +58,46 @@ def step(tx: Transaction, by: timedelta, *, known: timedelta) -> timedelta:
     tx.execute(CLOCK.update().values(stepped_ms=round(total / timedelta(milliseconds=1))))
     _move(tx, by)
     return total
+
+
+def held_until(tx: Transaction, now: datetime, *, passed: timedelta | None) -> datetime | None:
+    """None when rows may be deleted for their age at `now`; otherwise until when the clock has to go on without a jump.
+
+    `passed` is the time since this process was last told None, by its monotonic clock; None before that. The first time
+    of an installation is compared with its newest event.
+    """
+    row = _locked(tx)
+    expected = (row.trusted_at or _newest_event(tx) or now) + (passed or timedelta(0))
+    may_differ = STOPPED if passed is None else JUMP
+    held: datetime | None = row.held_until
+    if abs(now - expected) <= (may_differ if held is None else JUMP):
+        held = None
+    elif held is None or now > held + may_differ or now < held - HOLD:
+        held = now + HOLD
+    elif now >= held:
+        held = None  # as it was a day ago: the server had been stopped for long, or the clock is right now
+    trusted_at = now if held is None else row.trusted_at or expected
+    tx.execute(CLOCK.update().values(trusted_at=trusted_at, held_until=held))
+    return held
+
+
+def trusted(tx: Transaction, now: datetime) -> datetime:
+    """`now`, or the last time at which the clock had not jumped if that is earlier."""
+    at: datetime | None = tx.execute(select(CLOCK.c.trusted_at)).scalar_one_or_none()
+    return now if at is None else min(now, at)
+
+
+def _locked(tx: Transaction) -> Row[Any]:
+    insert_if_absent(tx, CLOCK, id=1, stepped_ms=0)
+    return tx.execute(select(CLOCK).with_for_update()).one()
+
+
+def _newest_event(tx: Transaction) -> datetime | None:
+    events = schema.events.c
+    at: datetime | None = tx.execute(
+        select(events.occurred_at).order_by(events.seq.desc()).limit(1)
+    ).scalar_one_or_none()
+    return at
 
 
 def _move(tx: Transaction, by: timedelta) -> None:

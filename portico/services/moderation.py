@@ -12,7 +12,7 @@ from portico.core.targets import Targets
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.wakeup import announce
-from portico.services import sessions, tokens
+from portico.services import clock, sessions, tokens
 
 PARTICIPANTS = schema.room_participants
 
@@ -34,7 +34,8 @@ def kick(
     session = sessions.lock_active(tx, session_id, account_id)
     kicked = _meant(tx, session, targets)
     if revoke:
-        tokens.forget_expired(tx, now)
+        # Not by a clock that has jumped ahead: once it is set right, tokens would be good again.
+        tokens.forget_expired(tx, clock.trusted(tx, now))
         tokens.revoke_those_of(tx, kicked, now)
         kicked = [one for one in sessions.present(tx, session.id) if one in kicked or tokens.has_revoked(tx, one.id)]
     for participant in kicked:

@@ -1,6 +1,7 @@
 """Deletes what is older than an operator wants to keep it: files of calls, and the history of sessions."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,6 +15,7 @@ from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.db.outage import faults_logged
 from portico.services import compositions, history, recordings
+from portico.worker.trusted_clock import TrustedClock
 
 log = structlog.get_logger()
 
@@ -32,12 +34,13 @@ class Retention:
         keep_for: timedelta,
         clock: Callable[[], datetime],
         history_for: timedelta = timedelta(0),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`keep_for` is about recordings and compositions, `history_for` about all else; zero keeps for ever."""
         self._db = db
         self._keep_for = keep_for
         self._history_for = history_for
-        self._clock = clock
+        self._clock = TrustedClock(db, clock, monotonic)
         self._loop: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -57,8 +60,10 @@ class Retention:
             await asyncio.sleep(EVERY_SECS)
 
     async def forget(self) -> None:
-        """Delete everything that is old by now, in bounded steps."""
-        now = self._clock()
+        """Delete everything that is old by now, in bounded steps; nothing while the clock is not trusted."""
+        now = await self._clock.now()
+        if now is None:
+            return
         if self._keep_for and (files := await forget(self._db, before=now - self._keep_for, now=now)):
             log.info("old files deleted", number=files)
         if self._history_for and (rows := await forget_history(self._db, before=now - self._history_for)):

@@ -14,7 +14,7 @@ from portico.core.targets import Targets
 from portico.core.tokens import Claims
 from portico.db import schema
 from portico.db.engine import Database, Transaction
-from portico.services import moderation, participants, rooms, sessions, tokens
+from portico.services import clock, moderation, participants, rooms, sessions, tokens
 from portico.services.participants import Joined
 from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, fact_names, facts, gateway_of, row, rows
 
@@ -344,5 +344,21 @@ async def test_a_kick_that_revokes_nothing_touches_no_token_that_is_shown_later(
         participants.show_token(tx, cleo.participant_id, own, now=LATER)
         assert not tokens.is_revoked(tx, other)
         assert not tokens.is_revoked(tx, own)
+
+    await database.write(kick)
+
+
+async def test_a_clock_that_is_years_ahead_makes_no_revoked_token_good_again(database: Database) -> None:
+    def kick(tx: Transaction) -> None:
+        room_id, account_id = a_room(tx), an_account(tx)
+        shown = claims(room_id, account_id)
+        anna = join_with(tx, shown)
+        assert clock.held_until(tx, NOW, passed=None) is None
+        for now in (NOW, NOW + timedelta(days=3650)):
+            moderation.kick(tx, account_id, anna.session_id, ALL, revoke=True, now=now)
+        assert tokens.is_revoked(tx, shown)
+        assert clock.held_until(tx, NOW + timedelta(days=8), passed=None) is None
+        moderation.kick(tx, account_id, anna.session_id, ALL, revoke=True, now=NOW + timedelta(days=8))
+        assert not tokens.is_revoked(tx, shown), "it has expired long ago"
 
     await database.write(kick)

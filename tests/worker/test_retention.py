@@ -13,6 +13,7 @@ from tests.factories import NOW, row, rows
 from tests.recorded import a_recording, over, somebody, started
 from tests.worker.webhooks.outbox import WITHIN
 
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
@@ -43,6 +44,11 @@ def a_film(tx: Transaction, participant_id: str, completed_at: datetime | None) 
 
 def kept(tx: Transaction) -> set[str]:
     return {each.id for table in (schema.room_recordings, schema.room_compositions) for each in rows(tx, table)}
+
+
+def completed(tx: Transaction) -> set[str]:
+    tables = (schema.room_recordings, schema.room_compositions)
+    return {each.id for table in tables for each in rows(tx, table) if each.completed_at is not None}
 
 
 def a_library(tx: Transaction) -> tuple[set[str], set[str]]:
@@ -93,3 +99,79 @@ async def test_a_setting_of_zero_keeps_everything(database: Database) -> None:
     assert new <= await database.read(kept)
     await idle.stop()
     await busy.stop()
+
+
+class Clocks:
+    """A wall clock and a monotonic one, which part only when the wall clock is set."""
+
+    def __init__(self) -> None:
+        self.wall = NOW + 2.5 * DAY
+        self.secs = 1000.0
+
+    def pass_by(self, time: timedelta) -> None:
+        self.wall += time
+        self.secs += time.total_seconds()
+
+    def retention(self, db: Database) -> Retention:
+        """That of a process which starts now. What was completed two days ago is old."""
+        return Retention(db, keep_for=2 * DAY, clock=lambda: self.wall, monotonic=lambda: self.secs)
+
+
+async def test_a_clock_that_is_set_ahead_deletes_nothing_until_it_is_confirmed(database: Database) -> None:
+    old, new = await database.write(a_library)
+    clocks = Clocks()
+    retention = clocks.retention(database)
+    await retention.forget()
+    left = await database.read(kept)
+    assert not old & left and new <= left
+    finished = await database.read(completed)
+    assert finished
+    clocks.wall += 10 * 365 * DAY
+    for _ in range(23):
+        await retention.forget()
+        clocks.pass_by(HOUR)
+    assert await database.read(kept) == left
+    clocks.wall -= 10 * 365 * DAY
+    await retention.forget()
+    assert await database.read(kept) == left, "the clock is right again"
+    clocks.wall += 10 * 365 * DAY
+    for _ in range(25):
+        await retention.forget()
+        clocks.pass_by(HOUR)
+    assert not finished & await database.read(kept), "it stayed so for a day"
+
+
+async def test_a_restart_does_not_confirm_a_clock(database: Database) -> None:
+    old, _ = await database.write(a_library)
+    clocks = Clocks()
+    clocks.wall = NOW + 0.5 * DAY
+    await clocks.retention(database).forget()
+    clocks.wall += 400 * DAY
+    for _ in range(23):
+        await clocks.retention(database).forget()
+        clocks.pass_by(HOUR)
+    assert old <= await database.read(kept)
+    clocks.pass_by(2 * HOUR)
+    await clocks.retention(database).forget()
+    assert not old & await database.read(kept)
+
+
+async def test_the_first_round_is_compared_with_the_newest_event(database: Database) -> None:
+    """Whether no server ran for months, or the clock is months ahead, cannot be known: a day shows it."""
+    old, _ = await database.write(a_library)
+    clocks = Clocks()
+    clocks.wall = NOW + 90 * DAY
+    retention = clocks.retention(database)
+    await retention.forget()
+    assert old <= await database.read(kept)
+    clocks.pass_by(25 * HOUR)
+    await retention.forget()
+    assert not old & await database.read(kept)
+
+
+async def test_a_server_that_was_stopped_for_weeks_deletes_at_once(database: Database) -> None:
+    old, _ = await database.write(a_library)
+    clocks = Clocks()
+    clocks.wall = NOW + 20 * DAY
+    await clocks.retention(database).forget()
+    assert not old & await database.read(kept)

@@ -17,6 +17,7 @@ from portico.db.outage import faults_logged
 from portico.runtime.acquire import take
 from portico.services import webhook_queue, webhooks
 from portico.services.webhook_queue import Load
+from portico.worker.trusted_clock import TrustedClock
 from portico.worker.webhooks.sender import Outcome, Sender
 
 log = structlog.get_logger()
@@ -52,6 +53,7 @@ class Deliveries:
         self._sender = sender
         self._key = key
         self._clock = clock
+        self._trusted = TrustedClock(db, clock)
         self._retry_for = retry_for
         self._keep_for = keep_for
         self._wake = asyncio.Event()
@@ -179,8 +181,10 @@ class Deliveries:
     async def _sweep_for_ever(self) -> None:
         while True:
             with faults_logged("sweeping deliveries failed"):
-                while await self._db.write(partial(webhooks.sweep, before=self._clock() - self._keep_for)):
-                    pass
+                now = await self._trusted.now()
+                if now is not None:
+                    while await self._db.write(partial(webhooks.sweep, before=now - self._keep_for)):
+                        pass
             await asyncio.sleep(SWEEP_SECS)
 
 

@@ -391,3 +391,15 @@ async def test_a_worker_forgets_what_is_old(outbox: Outbox) -> None:
         outbox.clock.now += 2 * DAY
         await outbox.worker(keep_for=DAY)
         await outbox.until(lambda tx: not rows(tx, DELIVERIES) and not rows(tx, ATTEMPTS))
+
+
+async def test_a_clock_that_is_years_ahead_forgets_nothing(outbox: Outbox) -> None:
+    room_id = await outbox.room("http://127.0.0.1:1/")
+    first = await outbox.worker()
+    await outbox.event(room_id)
+    await outbox.delivery(room_id, rounds=1)
+    await first.stop()
+    outbox.clock.now += 3650 * DAY
+    await outbox.worker(keep_for=DAY)
+    await outbox.until(lambda tx: rows(tx, schema.clock)[0].held_until)
+    assert (await outbox.delivery(room_id)).url == "http://127.0.0.1:1/"
