@@ -1,6 +1,7 @@
 """Puts the REST API on the application: endpoints, error handlers, middleware, OpenAPI and its reference page."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -90,21 +91,26 @@ def add_api(
     app.add_api_route("/docs", _show_page, include_in_schema=False)
 
 
-@cache
 def document() -> dict[str, Any]:
-    """The OpenAPI document; made once, when somebody first asks."""
+    """The OpenAPI document, a copy of its own for each caller, who may change it."""
+    return deepcopy(_document())
+
+
+@cache
+def _document() -> dict[str, Any]:
+    """The OpenAPI document, made at the first request for it."""
     return openapi.document(_ROUTES)
 
 
 @cache
 def _page() -> str:
-    return reference.render(document())
+    return reference.render(_document())
 
 
 @cache
 def _document_bytes() -> bytes:
     """The document as it is sent: writing it as JSON takes milliseconds, and anybody may ask for it."""
-    return bytes(JSONResponse(document()).body)
+    return bytes(JSONResponse(_document()).body)
 
 
 async def _show_document() -> Response:

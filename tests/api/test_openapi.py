@@ -106,6 +106,16 @@ async def test_the_document_is_served(sqlite_world: World) -> None:
     assert answer.json()["openapi"] == "3.1.0"
 
 
+async def test_whoever_changes_the_document_changes_a_copy(sqlite_world: World) -> None:
+    """What is served stays as it is, for instance when an example is taken from the document and filled in."""
+    changed = document()
+    changed["paths"]["/v2/rooms"]["post"]["requestBody"]["content"]["application/json"]["schema"].clear()
+    changed["components"]["schemas"].clear()
+    assert (await sqlite_world.nobody.get("/openapi.json")).json() == json.loads(json.dumps(document()))
+    assert document()["components"]["schemas"]
+    test_bodies_are_described_with_limits_and_defaults()
+
+
 class Reader(HTMLParser):
     """Collects what a page would load, its anchors and its links into itself."""
 
