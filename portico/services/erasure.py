@@ -4,13 +4,13 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, case, select
 
 from portico.core.errors import Fault, Invalid, NotFound
 from portico.core.events import ParticipantJoined, ParticipantLeft
 from portico.db import schema
 from portico.db.engine import Transaction
-from portico.services import compositions, recordings, sessions
+from portico.services import compositions, recordings, sessions, webhooks
 
 PARTICIPANTS = schema.room_participants
 TOKENS = schema.participant_tokens
@@ -38,8 +38,8 @@ def erase(
     if not keep_recordings:
         recordings.delete_of_participant(tx, participant_id, now=now)
         compositions.delete_of_session(tx, participant.session_id, now=now)
-    _erase_events(tx, participant)
-    _erase_deliveries(tx, participant)
+    first = _erase_events(tx, participant)
+    _erase_deliveries(tx, participant, first)
     tx.execute(TOKENS.delete().where(TOKENS.c.participant_id == participant_id))
     erased = {"context": None, "label": None, "updated_at": max(now, participant.updated_at)}
     tx.execute(PARTICIPANTS.update().where(PARTICIPANTS.c.id == participant_id).values(**erased))
@@ -55,31 +55,36 @@ def _locked(tx: Transaction, account_id: str | None, participant_id: str) -> Row
     return tx.execute(select(PARTICIPANTS).where(this)).one()
 
 
-def _erase_events(tx: Transaction, participant: Row[Any]) -> None:
+def _erase_events(tx: Transaction, participant: Row[Any]) -> datetime:
+    """The instant of the earliest event, or of the join if that is earlier: a clock may have been set back since."""
     about = EVENTS.c.payload["participant_id"].as_string() == participant.id
     named = EVENTS.c.event_type.in_(_WITH_CONTEXT) & (EVENTS.c.room_id == participant.room_id)
-    found = select(EVENTS.c.seq, EVENTS.c.payload).where(named, *_during(EVENTS.c.occurred_at, participant), about)
-    for event in tx.execute(found).all():
+    found = tx.execute(select(EVENTS.c.seq, EVENTS.c.payload, EVENTS.c.occurred_at).where(named, about)).all()
+    for event in found:
         erased = {**event.payload, "context": None}
         tx.execute(EVENTS.update().where(EVENTS.c.seq == event.seq).values(payload=erased))
+    earliest: datetime = min([participant.joined_at, *(event.occurred_at for event in found)])
+    return earliest
 
 
-def _erase_deliveries(tx: Transaction, participant: Row[Any]) -> None:
-    """What was sent, or is still to be sent, and what receivers answered, who may have repeated it."""
+def _erase_deliveries(tx: Transaction, participant: Row[Any], first: datetime) -> None:
+    """What was sent, or is still to be sent, and what receivers answered, who may have repeated it.
+
+    A request that is under way is not stopped, and nothing of its answer is kept (webhooks.record_attempt).
+    """
     named = DELIVERIES.c.event_type.in_(_WITH_CONTEXT) & (DELIVERIES.c.room_id == participant.room_id)
     about = DELIVERIES.c.data.contains(participant.id, autoescape=True)
-    during = _during(DELIVERIES.c.created_at, participant)
-    account = DELIVERIES.c.account_id == participant.account_id  # for the index
+    # For the index. The row was last changed when the leave was found out, which may be long after it.
+    made_at = DELIVERIES.c.created_at
+    during = [made_at >= first - CLOCKS_DIFFER, made_at <= participant.updated_at + CLOCKS_DIFFER]
+    account = DELIVERIES.c.account_id == participant.account_id
     found = select(DELIVERIES.c.id, DELIVERIES.c.data).where(account, named, *during, about)
     for delivery in tx.execute(found).all():
         data = json.loads(delivery.data)
         data["payload"]["context"] = None
         text = json.dumps(data, separators=(",", ":"))
         tx.execute(DELIVERIES.update().where(DELIVERIES.c.id == delivery.id).values(data=text))
+        quoted = ATTEMPTS.c.status_code.is_(None) & ATTEMPTS.c.error.is_not(None)
+        error = case((quoted, webhooks.ERASED), else_=ATTEMPTS.c.error)
         answers = ATTEMPTS.update().where(ATTEMPTS.c.delivery_id == delivery.id)
-        tx.execute(answers.values(response_body="", response_headers={}))
-
-
-def _during(instant: Any, participant: Row[Any]) -> list[Any]:
-    """Between joining and leaving, on any clock of ours."""
-    return [instant >= participant.joined_at - CLOCKS_DIFFER, instant <= participant.left_at + CLOCKS_DIFFER]
+        tx.execute(answers.values(response_body="", response_headers={}, error=error))

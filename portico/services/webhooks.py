@@ -20,6 +20,8 @@ from portico.services.webhook_queue import LATER, LEASED
 DELIVERIES = schema.webhook_deliveries
 ATTEMPTS = schema.webhook_attempts
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
+ERASED = "erased"
+"""In the place of an error that may quote what a receiver answered."""
 _OF_COMPOSITIONS = (CompositionCompleted.event_type, CompositionFailed.event_type)
 
 # Built once: on the way of every event, building a statement would cost as much as running it.
@@ -36,6 +38,7 @@ _ROOM_OF_DELIVERY = (
     .where(_ROOM.id == select(DELIVERIES.c.room_id).where(DELIVERIES.c.id == bindparam("delivery")).scalar_subquery())
     .with_for_update(key_share=True)
 )
+_DATA = select(DELIVERIES.c.data).where(DELIVERIES.c.id == bindparam("delivery"))
 _INSERT_DELIVERY = DELIVERIES.insert().values(stage=webhook_queue.new_stage(bindparam("of_room")))
 _COUNT_ATTEMPT = (
     DELIVERIES.update()
@@ -125,8 +128,20 @@ def record_attempt(
     request_headers: Mapping[str, str],
     response_headers: Mapping[str, str],
     response_body: str,
-) -> None:
-    """Log one HTTP request of a delivery."""
+    sent: str | None = None,
+) -> str | None:
+    """Log one HTTP request of a delivery. Returns the delivery's data as they are now; None when it is deleted.
+
+    `sent` are the data that the request had. When they have been erased since (services/erasure.py), nothing of the
+    answer is kept, because a receiver may repeat what it is told.
+    """
+    tx.execute(_ROOM_OF_DELIVERY, {"delivery": delivery_id})  # an erasure locks the room first, too
+    data: str | None = tx.execute(_DATA, {"delivery": delivery_id}).scalar_one_or_none()
+    if data is None:
+        return None
+    if sent not in (None, data):
+        error = error if status_code is not None or error is None else ERASED
+        response_headers, response_body = {}, ""
     attempt = {
         "delivery_id": delivery_id,
         "number": number,
@@ -142,6 +157,7 @@ def record_attempt(
     }
     insert_if_absent(tx, ATTEMPTS, **attempt)  # another worker, after our lease, may have used the number
     tx.execute(_COUNT_ATTEMPT, {"delivery": delivery_id, "number": number, "at": started_at})
+    return data
 
 
 def first_at(tx: Transaction, delivery_id: str) -> datetime:

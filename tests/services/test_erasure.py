@@ -1,8 +1,12 @@
 """Erasing one participant: what they said of themselves is nowhere any more, and that somebody was there remains."""
 
+import asyncio
 import json
+import random
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,9 +14,9 @@ import pytest
 from portico.core.errors import Invalid, NotFound
 from portico.db import schema
 from portico.db.engine import Database, Transaction
-from portico.services import compositions, erasure, jobs, webhooks
+from portico.services import compositions, erasure, jobs, participants, sessions, webhooks
 from portico.services.participants import Joined
-from tests.factories import NOW, a_participant, an_account, facts, row, rows
+from tests.factories import NOW, a_participant, an_account, facts, gateway_of, row, rows
 from tests.recorded import a_recording, gone, over, somebody, started
 
 LATER = NOW + timedelta(hours=2)
@@ -36,22 +40,26 @@ def two_people(tx: Transaction) -> tuple[Joined, Joined]:
     return alice, other
 
 
-def echo(tx: Transaction, delivery_id: str) -> None:
+def echo(tx: Transaction, delivery_id: str, sent: str | None = None, number: int = 1, **how: Any) -> None:
     """A receiver answers with what it was told."""
+    answer = {"delivered": True, "status_code": 200, "error": None, "response_headers": {"x-echo": SECRET}}
     webhooks.record_attempt(
         tx,
         delivery_id,
-        number=1,
+        number=number,
         url="http://127.0.0.1:1/hook",
         started_at=NOW,
         finished_at=NOW,
-        delivered=True,
-        status_code=200,
-        error=None,
         request_headers={},
-        response_headers={"x-echo": SECRET},
         response_body=SECRET,
+        sent=sent,
+        **(answer | how),
     )
+
+
+def sent_data(tx: Transaction, room_id: str) -> list[tuple[str, str]]:
+    """The room's deliveries about Alice, as a worker has claimed them: ids and data."""
+    return [(each.id, each.data) for each in rows(tx, webhooks.DELIVERIES, room_id=room_id) if SECRET in each.data]
 
 
 def everything(tx: Transaction) -> str:
@@ -72,6 +80,8 @@ def other_rows(tx: Transaction, participant_id: str) -> dict[str, list[str]]:
 async def test_nothing_of_what_a_participant_said_is_left_anywhere(database: Database, keep: bool) -> None:
     def check(tx: Transaction) -> None:
         alice, _ = two_people(tx)
+        (first, *_) = sent_data(tx, alice.room_id)
+        echo(tx, first[0], number=2, status_code=None, error=f"Bad status line {SECRET!r}", delivered=False)
         assert everything(tx).count(SECRET) >= 6, "row, label, events, deliveries, answers"
         before = other_rows(tx, alice.participant_id)
         erase = partial(erasure.erase, tx, an_account(tx), alice.participant_id, keep_recordings=keep, now=LATER)
@@ -135,5 +145,53 @@ async def test_who_is_there_or_is_not_ones_own_cannot_be_erased(database: Databa
             with pytest.raises(NotFound):
                 erasure.erase(tx, account_id, participant_id, now=LATER)
         assert row(tx, schema.room_participants, person.participant_id).context == SECRET
+
+    await database.write(check)
+
+
+async def test_nothing_of_a_request_that_is_under_way_is_kept(database: Database) -> None:
+    """Whichever comes first: the erasure, or the answer."""
+    for turn in range(10):
+        alice, _ = await database.write(two_people)
+        claimed = await database.read(partial(sent_data, room_id=alice.room_id))
+        assert len(claimed) == 2, "joined and left"
+        how: dict[str, Any] = (
+            {} if turn % 2 else {"status_code": None, "error": f"Bad status line {SECRET!r}", "delivered": False}
+        )
+        acts: list[Callable[[Transaction], None]]
+        acts = [partial(echo, delivery_id=id_, sent=data, number=2, **how) for id_, data in claimed]
+        acts.append(partial(erasure.erase, account_id=None, participant_id=alice.participant_id, now=LATER))
+        random.shuffle(acts)
+        await asyncio.gather(*map(database.write, acts))
+        assert SECRET not in await database.read(everything)
+
+
+async def test_a_leave_that_was_found_out_late_is_erased(database: Database) -> None:
+    """The server was down for a day: the event has the time of the leave, its delivery that of the restart."""
+
+    def check(tx: Transaction) -> None:
+        person = a_participant(tx, somebody(tx).room_id, context=SECRET)
+        late = NOW + timedelta(days=1)
+        participants.leave(tx, person.participant_id, "timeout", now=late, left_at=LATER)
+        erasure.erase(tx, None, person.participant_id, now=late)
+        assert SECRET not in everything(tx)
+
+    await database.write(check)
+
+
+async def test_what_is_dated_before_the_join_is_erased(database: Database) -> None:
+    """The clock was set back during the call."""
+
+    def check(tx: Transaction) -> None:
+        person = a_participant(tx, somebody(tx).room_id, context=SECRET)
+        earlier, gateway_id = NOW - timedelta(hours=5), gateway_of(tx, person.room_id)
+        assert gateway_id is not None
+        participants.leave(tx, person.participant_id, "timeout", now=NOW)
+        assert participants.come_back(
+            tx, person.participant_id, gateway_id=gateway_id, now=earlier, grace=sessions.GRACE
+        )
+        participants.leave(tx, person.participant_id, "left", now=earlier)
+        erasure.erase(tx, None, person.participant_id, now=earlier)
+        assert SECRET not in everything(tx)
 
     await database.write(check)

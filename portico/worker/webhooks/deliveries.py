@@ -125,23 +125,24 @@ class Deliveries:
 
     async def _deliver(self, delivery: Row[Any]) -> None:
         """One round: the primary URL, and on failure the other one at once."""
-        number = delivery.attempts + 1
+        number, data = delivery.attempts + 1, delivery.data
         wished = None
         with faults_logged("delivery failed", delivery_id=delivery.id):  # its lease runs out, and it is tried again
-            outcome = await self._send(delivery, delivery.url, number)
+            outcome = await self._send(delivery, delivery.url, number, data)
             if not outcome.delivered and not outcome.stop and delivery.failover_url:
-                await self._db.write(partial(_record, delivery=delivery, number=number, outcome=outcome))
-                number, wished = number + 1, outcome.retry_after
-                outcome = await self._send(delivery, delivery.failover_url, number)
-            await self._conclude(delivery, number, outcome, wished)
+                record = partial(_record, delivery=delivery, number=number, outcome=outcome, sent=data)
+                now_data = await self._db.write(record)  # others than before where a participant was erased meanwhile
+                if now_data is None:
+                    return
+                number, wished, data = number + 1, outcome.retry_after, now_data
+                outcome = await self._send(delivery, delivery.failover_url, number, data)
+            await self._conclude(delivery, number, outcome, wished, data)
 
-    async def _send(self, delivery: Row[Any], url: str, number: int) -> Outcome:
-        return await self._sender.send(
-            url, delivery.data, attempt=number, key=self._key(), timeout_secs=delivery.timeout_secs
-        )
+    async def _send(self, delivery: Row[Any], url: str, number: int, data: str) -> Outcome:
+        return await self._sender.send(url, data, attempt=number, key=self._key(), timeout_secs=delivery.timeout_secs)
 
     async def _conclude(
-        self, delivery: Row[Any], number: int, outcome: Outcome, primary_wished: timedelta | None
+        self, delivery: Row[Any], number: int, outcome: Outcome, primary_wished: timedelta | None, sent: str
     ) -> None:
         now = self._clock()
         wished = max(filter(None, (outcome.retry_after, primary_wished)), default=None)
@@ -153,7 +154,7 @@ class Deliveries:
             webhooks.conclude_round(
                 tx, delivery.id, delivered=outcome.delivered, next_due=next_due, now=now, since=delivery.due_at
             )
-            _record(tx, delivery, number, outcome)
+            _record(tx, delivery, number, outcome, sent)
             return next_due
 
         next_due = await self._db.write(conclude)
@@ -188,8 +189,8 @@ class Deliveries:
             await asyncio.sleep(SWEEP_SECS)
 
 
-def _record(tx: Transaction, delivery: Row[Any], number: int, outcome: Outcome) -> None:
-    webhooks.record_attempt(
+def _record(tx: Transaction, delivery: Row[Any], number: int, outcome: Outcome, sent: str) -> str | None:
+    return webhooks.record_attempt(
         tx,
         delivery.id,
         number=number,
@@ -202,4 +203,5 @@ def _record(tx: Transaction, delivery: Row[Any], number: int, outcome: Outcome) 
         request_headers=outcome.request_headers,
         response_headers=outcome.response_headers,
         response_body=outcome.response_body,
+        sent=sent,
     )

@@ -16,13 +16,13 @@ from portico.core.retry import FIRST_ROUNDS, JITTER, LATER_ROUNDS
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database
-from portico.services import participants, sessions, webhook_queue, webhooks
+from portico.services import erasure, participants, sessions, webhook_queue, webhooks
 from portico.services.webhook_queue import LEASE
 from portico.services.webhooks import ATTEMPTS, DELIVERED, DELIVERIES, FAILED, PENDING
 from portico.worker.webhooks.deliveries import PER_URL_MAX
 from portico.worker.webhooks.sender import BODY_BYTES
 from tests.factories import a_participant, rows
-from tests.receiver import Behaviour, Receiver, hang, held, redirect, retry_after, status
+from tests.receiver import OK, Behaviour, Exchange, Receiver, hang, held, redirect, retry_after, status
 from tests.worker.late import LateAnswer
 from tests.worker.webhooks.conftest import PUBLIC
 from tests.worker.webhooks.outbox import DAY, SECOND, WITHIN, Outbox, sessions_of, taking
@@ -379,6 +379,30 @@ async def test_a_receiver_that_was_down_over_a_restart_gets_it(outbox: Outbox) -
         (request,) = await receiver.wait_for(1, WITHIN)
         await outbox.delivery(room_id, status=DELIVERED)
     assert (sessions_of([request]), request.json["meta"]["attempt"]) == ([event], 2)
+
+
+async def test_whoever_is_erased_while_an_event_is_sent_is_in_no_later_request_and_no_answer(outbox: Outbox) -> None:
+    secret, answered = "Alice Pleasance Liddell", asyncio.Event()
+
+    async def echo(exchange: Exchange) -> None:
+        await answered.wait()
+        await exchange.answer(500, exchange.request.body, x_echo=exchange.request.data_bytes.decode())
+
+    async with Receiver(OK, otherwise=echo) as primary, Receiver(path="/other") as failover:
+        room_id = await outbox.room(primary.url, failover.url)
+        join = partial(a_participant, room_id=room_id, context=secret, now=outbox.clock.now)
+        alice = (await outbox.database.write(join)).participant_id
+        now = outbox.clock.now
+        await outbox.database.write(partial(participants.leave, participant_id=alice, reason="left", now=now))
+        await outbox.worker()
+        _, joined = await primary.wait_for(2, WITHIN)
+        assert secret.encode() in joined.body
+        await outbox.database.write(partial(erasure.erase, account_id=None, participant_id=alice, now=now))
+        answered.set()
+        await outbox.all_delivered(3)
+        assert all(secret.encode() not in request.body for request in failover.requests)
+        kept = await outbox.database.read(lambda tx: repr([*rows(tx, ATTEMPTS), *rows(tx, DELIVERIES)]))
+        assert secret not in kept
 
 
 async def test_a_worker_forgets_what_is_old(outbox: Outbox) -> None:
