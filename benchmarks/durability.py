@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.machine import machine
+from tests.servers import PorticoServer
 from tests.webhooks import durability
 
 
@@ -21,7 +22,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        account = asyncio.run(durability.run(Path(folder), kills=arguments.kills, seed=arguments.seed))
+        server = PorticoServer(Path(folder) / "data", **durability.SETTINGS)
+        account = asyncio.run(durability.run(server, kills=arguments.kills, seed=arguments.seed))
     figures = {
         "machine": machine(),
         "kills": len(account.kills),

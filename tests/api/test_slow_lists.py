@@ -53,7 +53,6 @@ def ask_for_a_list(served: Served) -> socket.socket:
     return asking
 
 
-@pytest.mark.postgres
 def test_abandoned_lists_of_one_account_hold_up_nobody(served: Served, postgres_url: str) -> None:
     room = served.run(served.world.room())
     other_key = served.world.k2.headers["authorization"]
@@ -74,7 +73,6 @@ def test_abandoned_lists_of_one_account_hold_up_nobody(served: Served, postgres_
         assert client.get("/v2/room_participants", headers=ours).status_code == 200
 
 
-@pytest.mark.postgres
 def test_a_list_that_takes_too_long_is_refused_for_now(postgres_url: str) -> None:
     with serving(postgres_url, list_secs=0.2) as served, slow_participants(postgres_url):
         ours = {"Authorization": f"Bearer {served.world.key}"}

@@ -18,9 +18,9 @@ UNKNOWN = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
     """A running server whose key comes from the setting."""
-    with PorticoServer(tmp_path_factory.mktemp("keys") / "data") as server:
+    with portico(tmp_path_factory.mktemp("keys") / "data") as server:
         yield server
 
 

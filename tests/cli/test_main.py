@@ -32,9 +32,9 @@ HTTPX_KEEPS_SECS = 5.0
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
     """A running server that made its key itself, at its first start."""
-    server = PorticoServer(tmp_path_factory.mktemp("serve") / "data")
+    server = portico(tmp_path_factory.mktemp("serve") / "data")
     del server.settings["API_KEY"]
     with server:
         yield server
@@ -93,8 +93,10 @@ def test_a_port_in_use_is_named_and_nothing_is_started(server: PorticoServer, tm
     assert not (tmp_path / "data" / "portico.db").exists()
 
 
-def test_ctrl_c_ends_everything_and_a_second_start_finds_everything(tmp_path: Path) -> None:
-    server = PorticoServer(tmp_path / "data")
+def test_ctrl_c_ends_everything_and_a_second_start_finds_everything(
+    tmp_path: Path, portico: type[PorticoServer]
+) -> None:
+    server = portico(tmp_path / "data")
     del server.settings["API_KEY"]
     with server:
         children = server.descendants()
@@ -116,10 +118,10 @@ def test_ctrl_c_ends_everything_and_a_second_start_finds_everything(tmp_path: Pa
         assert server._running().wait(ANSWERS_WITHIN_SECS) == 0, "as a service manager stops it"
 
 
-def test_a_key_from_the_settings_is_not_printed(tmp_path: Path) -> None:
+def test_a_key_from_the_settings_is_not_printed(tmp_path: Path, portico: type[PorticoServer]) -> None:
     """Nor is it in anybody's sight when it comes from a file: not in the variables of a process, not in its options."""
     (tmp_path / "key").write_text("KEY-from-the-settings\n")
-    server = PorticoServer(tmp_path / "data", api_key="KEY-from-the-settings")
+    server = portico(tmp_path / "data", api_key="KEY-from-the-settings")
     server.settings["API_KEY_FILE"] = str(tmp_path / "key")
     del server.settings["API_KEY"]
     with server:
@@ -169,12 +171,12 @@ def test_a_wrong_setting_in_the_file_is_refused_as_well(tmp_path: Path, line: st
     assert not (tmp_path / "data" / "portico.db").exists()
 
 
-def test_what_is_misspelt_or_useless_is_warned_of_at_start(tmp_path: Path) -> None:
+def test_what_is_misspelt_or_useless_is_warned_of_at_start(tmp_path: Path, portico: type[PorticoServer]) -> None:
     """And what is empty is unset: the server starts."""
     misspelt = {"RECORDING_DAY": "30"}
     useless = {"S3_ENDPOINT": "http://127.0.0.1:9000"}
     empty = {"DATABASE_URL": "", "JANUS_URL": "", "PUBLIC_URL": "", "MEDIA_ADDRESS": "", "RATE_LIMIT": ""}
-    with PorticoServer(tmp_path / "data", **misspelt, **useless, **empty) as server:
+    with portico(tmp_path / "data", **misspelt, **useless, **empty) as server:
         log = server.log
     assert "PORTICO_RECORDING_DAY in the environment" in log
     assert "did you mean PORTICO_RECORDING_DAYS?" in log

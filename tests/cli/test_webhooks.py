@@ -285,9 +285,8 @@ async def test_what_is_forwarded_is_what_is_delivered(shell: Shell) -> None:
     assert [each.data_bytes.decode() for each in forwarded] == [row.data for row in queued]
 
 
-@pytest.mark.janus
-async def test_beside_a_server(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data") as server:
+async def test_beside_a_server(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    with portico(tmp_path / "data") as server:
         db = open_database(f"sqlite:///{server.data_dir}/portico.db")
         shell = Shell(server.data_dir, db)
         try:

@@ -15,13 +15,12 @@ from tests.gateway.conftest import Rooms
 from tests.receiver import Receiver
 from tests.servers import PorticoServer
 
-pytestmark = pytest.mark.janus
 OUT_WITHIN_SECS = 5.0
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
-    with PorticoServer(tmp_path_factory.mktemp("live") / "data") as server:
+def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
+    with portico(tmp_path_factory.mktemp("live") / "data") as server:
         yield server
 
 

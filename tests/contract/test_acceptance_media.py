@@ -27,7 +27,7 @@ from tests.factories import NOW, row
 from tests.recorded import finished, link, milliseconds, over, recording_of, somebody, started
 from tests.servers import PorticoServer
 
-pytestmark = [pytest.mark.janus, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECS = 2.0
 READY_WITHIN_SECS = 120.0
@@ -71,9 +71,9 @@ class Archive:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def archive(tmp_path_factory: pytest.TempPathFactory) -> Any:
+async def archive(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Any:
     folder = tmp_path_factory.mktemp("archive")
-    with PorticoServer(folder / "data", composition_regions="2") as server:
+    with portico(folder / "data", composition_regions="2") as server:
         headers = {"Authorization": f"Bearer {server.api_key}"}
         with checking_client(base_url=server.base_url, headers=headers) as client:
             db = open_database(f"sqlite:///{folder}/data/portico.db")

@@ -11,7 +11,6 @@ from tests.gateway.conftest import Rooms
 from tests.receiver import Received, Receiver, redirect, slow, status
 from tests.servers import PorticoServer, kept_port
 
-pytestmark = pytest.mark.janus
 PATIENT = {"webhook_timeout_secs": 30}
 """For receivers that answer at once, on a machine that may not let them."""
 
@@ -27,8 +26,8 @@ def of_first_event(received: list[Received]) -> list[Received]:
     return [each for each in received if each.json["data"]["id"] == first]
 
 
-async def test_42_failover_and_rounds_carry_the_same_event(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data") as server:
+async def test_42_failover_and_rounds_carry_the_same_event(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    with portico(tmp_path / "data") as server:
         rooms = Rooms(server)
         with rooms.rest:
             async with Receiver(status(500), otherwise=status(200)) as one, Receiver(status(500)) as two:
@@ -52,8 +51,10 @@ async def test_42_failover_and_rounds_carry_the_same_event(tmp_path: Path) -> No
     ("behaviour", "settings", "succeeds"),
     [(redirect("http://127.0.0.1:1/"), PATIENT, False), (slow(3), {}, False), (status(204), PATIENT, True)],
 )
-async def test_43_what_counts_as_received(tmp_path: Path, behaviour: Any, settings: Any, succeeds: bool) -> None:
-    with PorticoServer(tmp_path / "data") as server:
+async def test_43_what_counts_as_received(
+    tmp_path: Path, behaviour: Any, settings: Any, succeeds: bool, portico: type[PorticoServer]
+) -> None:
+    with portico(tmp_path / "data") as server:
         rooms = Rooms(server)
         with rooms.rest:
             async with Receiver(behaviour, otherwise=status(200)) as receiver:
@@ -75,8 +76,8 @@ async def test_43_what_counts_as_received(tmp_path: Path, behaviour: Any, settin
                 assert attempts[0]["status"] == ("delivered" if succeeds else "failed")
 
 
-async def test_44_a_restart_forgets_no_event(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data") as server:
+async def test_44_a_restart_forgets_no_event(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    with portico(tmp_path / "data") as server:
         rooms = Rooms(server)
         with kept_port() as kept, rooms.rest:
             port = kept.getsockname()[1]

@@ -154,20 +154,19 @@ async def calls(servers: list[PorticoServer], hook: str, count: int) -> int:
     return count * 6
 
 
-@pytest.mark.janus
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 async def test_a_webhook_never_precedes_what_it_tells_of(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, portico: type[PorticoServer]
 ) -> None:
     settings: dict[str, str] = {}
     count = 1
     if kind == "postgres":
         settings, count = {"database_url": request.getfixturevalue("postgres_url")}, 2
     with ExitStack() as running:
-        servers = [PorticoServer(tmp_path / "a", **settings).start()]
+        servers = [portico(tmp_path / "a", **settings).start()]
         running.push(servers[0].__exit__)
         for name in ["b"][: count - 1]:
-            servers.append(PorticoServer(tmp_path / name, api_key=servers[0].api_key, **settings).start())
+            servers.append(portico(tmp_path / name, api_key=servers[0].api_key, **settings).start())
             running.push(servers[-1].__exit__)
         asking = AskingBack(servers)
         async with Receiver(otherwise=asking) as receiver:

@@ -17,12 +17,11 @@ from tests.servers import PorticoServer
 CLOSED_WITHIN_SECS = 5.0
 Act = Callable[..., Awaitable[Any]]
 """Performs a session action, by name, with the session's id and the body's members; gives the answer's result."""
-pytestmark = pytest.mark.janus
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
-    with PorticoServer(tmp_path_factory.mktemp("calls") / "data") as started:
+def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
+    with portico(tmp_path_factory.mktemp("calls") / "data") as started:
         yield started
 
 

@@ -16,7 +16,6 @@ from portico.services import participants
 from tests.databases import PostgresCluster
 from tests.factories import NOW, a_gateway, a_participant, a_room, row
 
-pytestmark = pytest.mark.postgres
 AT_ONCE = 40
 """Many more than PgBouncer has server connections, and than a statement needs to be prepared by psycopg (5)."""
 

@@ -15,7 +15,6 @@ from portico.db.engine import Database, Transaction
 from portico.db.postgres import POSTGRES_THREADS
 from tests.factories import NOW, a_room, an_account, row
 
-pytestmark = pytest.mark.postgres
 SECS = 20.0
 _KILL_OTHERS = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "

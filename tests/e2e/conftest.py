@@ -15,8 +15,6 @@ from telnyx import AsyncTelnyx, DefaultAsyncHttpxClient
 from telnyx.types import RoomParticipant
 from telnyx.types.room_session import RoomSession
 
-from tests.e2e.browser import chromium
-from tests.e2e.loopback import media_interface
 from tests.e2e.page_server import page_server
 from tests.e2e.person import Person
 from tests.servers import PorticoServer
@@ -99,34 +97,24 @@ class Call:
 
 
 @pytest.fixture(scope="session")
-def loopback() -> Iterator[str | None]:
-    with media_interface() as interface:
-        yield interface
-
-
-@pytest.fixture(scope="session")
 def site() -> Iterator[str]:
     with page_server() as origin:
         yield origin
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, loopback: str | None) -> Iterator[PorticoServer]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, loopback: str | None, portico: type[PorticoServer]
+) -> Iterator[PorticoServer]:
     """The server that tests share; what they do in their own rooms does not concern the others."""
-    with PorticoServer(tmp_path_factory.mktemp("shared") / "data", media_interface=loopback) as server:
+    with portico(tmp_path_factory.mktemp("shared") / "data", media_interface=loopback) as server:
         yield server
 
 
 @pytest.fixture
-def own_server(tmp_path: Path, loopback: str | None) -> Iterator[PorticoServer]:
+def own_server(tmp_path: Path, loopback: str | None, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
     """A server that a test may kill."""
-    with PorticoServer(tmp_path / "data", media_interface=loopback) as server:
+    with portico(tmp_path / "data", media_interface=loopback) as server:
         yield server
 
 

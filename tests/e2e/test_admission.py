@@ -12,7 +12,7 @@ from tests.e2e.conftest import Call
 from tests.e2e.person import Person
 from tests.servers import PorticoServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TOLD_WITHIN_SECS = 2.0
 SHORTEST_TOKEN_SECS = 10

@@ -15,7 +15,7 @@ from tests.e2e.person import RED
 from tests.servers import PorticoServer
 from tests.storage.buckets import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Bucket, a_bucket
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 READY_WITHIN_SECS = 60.0
 
@@ -26,7 +26,9 @@ def _files(bucket: Bucket) -> list[str]:
     return [key for key in kept if key.startswith(("calls/recordings/", "calls/compositions/"))]
 
 
-async def test_everything_is_in_the_bucket(tmp_path: Path, loopback: str | None, browser: Browser, site: str) -> None:
+async def test_everything_is_in_the_bucket(
+    tmp_path: Path, loopback: str | None, browser: Browser, site: str, portico: type[PorticoServer]
+) -> None:
     bucket = a_bucket()
     settings = {
         "storage_url": f"s3://{BUCKET}/calls",
@@ -35,7 +37,7 @@ async def test_everything_is_in_the_bucket(tmp_path: Path, loopback: str | None,
         "s3_access_key_id": ACCESS_KEY,
         "s3_secret_access_key": SECRET_KEY,
     }
-    with bucket.up(), PorticoServer(tmp_path / "data", media_interface=loopback, **settings) as server:
+    with bucket.up(), portico(tmp_path / "data", media_interface=loopback, **settings) as server:
         async with aclosing(calls(server, browser, site)) as opened:
             call = await anext(opened)
             await call.create_room(enable_recording=True)

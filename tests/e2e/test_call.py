@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.conftest import Call
 from tests.e2e.person import BLUE, GREEN, RED
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_three_people_see_and_hear_each_other(call: Call) -> None:

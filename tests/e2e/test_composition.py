@@ -13,7 +13,7 @@ from tests.e2e import archive
 from tests.e2e.conftest import Call
 from tests.e2e.person import BLACK, BLUE, GREEN, RED, Colour
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 READY_WITHIN_SECS = 60.0
 MARGIN_SECS = 0.7

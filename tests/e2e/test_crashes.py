@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.conftest import Call
 from tests.e2e.person import GREEN, RED, Person
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 JANUS_NOTICED_WITHIN_SECS = 2.0
 NEW_CALL_WITHIN_SECS = 5.0

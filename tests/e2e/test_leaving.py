@@ -11,7 +11,7 @@ from tests.e2e.conftest import Call, calls
 from tests.e2e.person import RED
 from tests.servers import PorticoServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NOTICED_WITHIN_SECS = 2.0
 SESSION_GRACE_SECS = 5.0
@@ -122,10 +122,10 @@ async def test_session_ends_some_seconds_after_the_last_has_left(call: Call) -> 
 
 
 async def test_returning_within_the_grace_continues_the_session(
-    tmp_path: Path, loopback: str | None, browser: Browser, site: str
+    tmp_path: Path, loopback: str | None, browser: Browser, site: str, portico: type[PorticoServer]
 ) -> None:
     # In this grace period even a busy browser is back.
-    with PorticoServer(tmp_path / "data", media_interface=loopback, empty_session_grace_secs="60") as server:
+    with portico(tmp_path / "data", media_interface=loopback, empty_session_grace_secs="60") as server:
         async with aclosing(calls(server, browser, site)) as opened:
             call = await anext(opened)
             await call.create_room()

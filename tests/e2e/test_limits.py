@@ -6,7 +6,7 @@ from playwright.async_api import Error as PlaywrightError
 from portico.signaling.limits import PUBLISHERS_MAX, SUBSCRIPTIONS_PER_SEAT
 from tests.e2e.conftest import Call
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_what_is_too_much_is_rejected_in_words_and_the_call_goes_on(call: Call) -> None:

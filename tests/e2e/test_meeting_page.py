@@ -8,7 +8,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.e2e.conftest import Call
 from tests.e2e.person import GREEN, RED
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WITHIN_MS = 20_000
 FRAMES = 5

@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.conftest import Call
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_message_to_all_and_to_one(call: Call) -> None:

@@ -24,7 +24,7 @@ from tests.e2e.conftest import Call, calls
 from tests.e2e.person import BLACK, BLUE, GREEN, RED, Colour
 from tests.servers import PorticoServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 READY_WITHIN_SECS = 10.0
 MARGIN_SECS = 0.7
@@ -256,9 +256,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk_ends_recordings_and_not_calls(
-    small_disk: Path, loopback: str | None, browser: Browser, site: str, tmp_path: Path
+    small_disk: Path, loopback: str | None, browser: Browser, site: str, tmp_path: Path, portico: type[PorticoServer]
 ) -> None:
-    with PorticoServer(small_disk / "data", media_interface=loopback, recording_min_free_mb="30") as server:
+    with portico(small_disk / "data", media_interface=loopback, recording_min_free_mb="30") as server:
         async with aclosing(calls(server, browser, site)) as opened:
             call = await anext(opened)
             await call.create_room(enable_recording=True)

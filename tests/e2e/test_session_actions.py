@@ -13,7 +13,7 @@ from tests.e2e.conftest import Call
 from tests.e2e.person import GREEN, RED, Person
 from tests.gateway.browser import SignalingBrowser
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OUT_WITHIN_SECS = 1.0
 """From the answer of `kick` until the server tells the others that the victim is gone. Their pages come on top."""

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.conftest import Call
 from tests.e2e.person import BLACK, BLUE, GREEN, RED, YELLOW, Person
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def _publisher_and_viewer(call: Call) -> tuple[Person, Person]:

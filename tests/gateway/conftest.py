@@ -77,8 +77,8 @@ async def until(true: Callable[[], bool], within: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
-    with PorticoServer(tmp_path_factory.mktemp("gateway") / "data", empty_session_grace_secs="1") as server:
+def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
+    with portico(tmp_path_factory.mktemp("gateway") / "data", empty_session_grace_secs="1") as server:
         yield server
 
 

@@ -36,9 +36,9 @@ def free_range() -> tuple[int, int]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, free_range: tuple[int, int]) -> Iterator[PorticoServer]:
+def server(tmp_path: Path, free_range: tuple[int, int], portico: type[PorticoServer]) -> Iterator[PorticoServer]:
     low, high = free_range
-    with PorticoServer(tmp_path / "data", rtp_ports=f"{low}-{high}") as server:
+    with portico(tmp_path / "data", rtp_ports=f"{low}-{high}") as server:
         yield server
 
 

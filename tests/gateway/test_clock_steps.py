@@ -55,8 +55,10 @@ def clock(tmp_path: Path) -> SetClock:
     return SetClock(tmp_path / "clock")
 
 
-async def test_no_step_ends_a_call_or_holds_anything_up(clock: SetClock, tmp_path: Path) -> None:
-    server = clock.rule(PorticoServer(tmp_path / "data", token_expiry="session"))
+async def test_no_step_ends_a_call_or_holds_anything_up(
+    clock: SetClock, tmp_path: Path, portico: type[PorticoServer]
+) -> None:
+    server = clock.rule(portico(tmp_path / "data", token_expiry="session"))
     with server:
         rooms = Rooms(server)
         async with Receiver() as receiver, call(rooms, webhook_event_url=receiver.url) as caller:
@@ -73,9 +75,9 @@ async def test_no_step_ends_a_call_or_holds_anything_up(clock: SetClock, tmp_pat
             assert not caller.browser.closed.is_set()
 
 
-async def test_a_step_moves_what_waits(clock: SetClock, tmp_path: Path) -> None:
+async def test_a_step_moves_what_waits(clock: SetClock, tmp_path: Path, portico: type[PorticoServer]) -> None:
     """A retry that is due in some seconds stays due in some seconds, whichever way the clock is set."""
-    server = clock.rule(PorticoServer(tmp_path / "data"))
+    server = clock.rule(portico(tmp_path / "data"))
     with server:
         rooms = Rooms(server)
         async with Receiver(otherwise=status(500)) as receiver, call(rooms, webhook_event_url=receiver.url):
@@ -103,8 +105,8 @@ def dated(rooms: Rooms, room: str) -> float:
     return datetime.fromisoformat(rooms.events(room)[-1]["occurred_at"]).replace(tzinfo=UTC).timestamp()
 
 
-async def test_a_day_down_is_in_no_duration(clock: SetClock, tmp_path: Path) -> None:
-    server = clock.rule(PorticoServer(tmp_path / "data"))
+async def test_a_day_down_is_in_no_duration(clock: SetClock, tmp_path: Path, portico: type[PorticoServer]) -> None:
+    server = clock.rule(portico(tmp_path / "data"))
     with server:
         rooms = Rooms(server)
         async with call(rooms) as caller:
@@ -119,13 +121,12 @@ async def test_a_day_down_is_in_no_duration(clock: SetClock, tmp_path: Path) -> 
     assert durations["video.room.session.ended"] <= 6
 
 
-@pytest.mark.postgres
 async def test_servers_whose_clocks_differ_let_each_other_live(
-    clock: SetClock, own_postgres: PostgresCluster, tmp_path: Path
+    clock: SetClock, own_postgres: PostgresCluster, tmp_path: Path, portico: type[PorticoServer]
 ) -> None:
     own_postgres.execute("CREATE DATABASE clocks")
     settings = {"api_key": "KEY-of-two-processes", "database_url": own_postgres.url("clocks")}
-    one, ahead = PorticoServer(tmp_path / "a", **settings), PorticoServer(tmp_path / "b", **settings)
+    one, ahead = portico(tmp_path / "a", **settings), portico(tmp_path / "b", **settings)
     clock.rule(ahead)
     clock.set(16)
     with one, ahead:

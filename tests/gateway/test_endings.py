@@ -20,9 +20,9 @@ from tests.servers import PorticoServer
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Rooms]:
+def own(tmp_path: Path, portico: type[PorticoServer]) -> Iterator[Rooms]:
     """A server that the test may hurt."""
-    with PorticoServer(tmp_path / "data", empty_session_grace_secs="1") as server:
+    with portico(tmp_path / "data", empty_session_grace_secs="1") as server:
         yield Rooms(server)
 
 
@@ -82,8 +82,8 @@ async def test_an_expired_token_ends_no_running_call(rooms: Rooms) -> None:
                 await late.attach("janus.plugin.videoroom")
 
 
-async def test_a_call_may_end_with_its_token(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data", token_expiry="session") as server:
+async def test_a_call_may_end_with_its_token(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    with portico(tmp_path / "data", token_expiry="session") as server:
         rooms = Rooms(server)
         room = rooms.create()
         async with (
@@ -163,8 +163,10 @@ def _is_ready(server: PorticoServer) -> bool:
         return False
 
 
-async def test_a_server_that_drains_lets_calls_end_and_begins_none(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data", drain_secs="60") as server:
+async def test_a_server_that_drains_lets_calls_end_and_begins_none(
+    tmp_path: Path, portico: type[PorticoServer]
+) -> None:
+    with portico(tmp_path / "data", drain_secs="60") as server:
         rooms = Rooms(server)
         room = rooms.create()
         late = rooms.browser(room)
@@ -182,8 +184,10 @@ async def test_a_server_that_drains_lets_calls_end_and_begins_none(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("drain_secs", "signals"), [("2", 1), ("600", 2)])
-async def test_draining_ends_in_time_or_at_a_second_signal(tmp_path: Path, drain_secs: str, signals: int) -> None:
-    with PorticoServer(tmp_path / "data", drain_secs=drain_secs) as server:
+async def test_draining_ends_in_time_or_at_a_second_signal(
+    tmp_path: Path, drain_secs: str, signals: int, portico: type[PorticoServer]
+) -> None:
+    with portico(tmp_path / "data", drain_secs=drain_secs) as server:
         rooms = Rooms(server)
         async with rooms.browser(rooms.create()) as anna:
             await anna.join()

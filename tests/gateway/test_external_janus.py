@@ -32,8 +32,10 @@ def settings(janus: JanusNode, **secrets: str) -> dict[str, str]:
     }
 
 
-async def test_a_janus_with_secrets_serves_calls_and_no_log_shows_them(janus: JanusNode, tmp_path: Path) -> None:
-    server = PorticoServer(tmp_path / "data", **settings(janus), log_level="debug")
+async def test_a_janus_with_secrets_serves_calls_and_no_log_shows_them(
+    janus: JanusNode, tmp_path: Path, portico: type[PorticoServer]
+) -> None:
+    server = portico(tmp_path / "data", **settings(janus), log_level="debug")
     await asyncio.to_thread(server.start)
     try:
         rooms = Rooms(server)
@@ -48,15 +50,19 @@ async def test_a_janus_with_secrets_serves_calls_and_no_log_shows_them(janus: Ja
     assert janus.is_up
 
 
-async def test_a_wrong_api_secret_is_said_at_start(janus: JanusNode, tmp_path: Path) -> None:
-    server = PorticoServer(tmp_path / "data", **settings(janus, janus_api_secret="not that one"))
+async def test_a_wrong_api_secret_is_said_at_start(
+    janus: JanusNode, tmp_path: Path, portico: type[PorticoServer]
+) -> None:
+    server = portico(tmp_path / "data", **settings(janus, janus_api_secret="not that one"))
     with pytest.raises(AssertionError, match=f"Janus on {janus.url} refuses us"):
         await asyncio.to_thread(server.start)
     assert "Traceback" not in server.log
 
 
-async def test_a_wrong_admin_key_is_said_at_start(janus: JanusNode, tmp_path: Path) -> None:
-    server = PorticoServer(tmp_path / "data", **settings(janus, janus_admin_key="not that one"))
+async def test_a_wrong_admin_key_is_said_at_start(
+    janus: JanusNode, tmp_path: Path, portico: type[PorticoServer]
+) -> None:
+    server = portico(tmp_path / "data", **settings(janus, janus_admin_key="not that one"))
     with pytest.raises(AssertionError, match="PORTICO_JANUS_ADMIN_KEY"):
         await asyncio.to_thread(server.start)
     assert "Traceback" not in server.log

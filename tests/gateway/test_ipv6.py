@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.loopback import media_interface
 from tests.gateway.browser import SignalingBrowser
 from tests.gateway.conftest import Rooms
 from tests.gateway.media_peer import Mixer, Source, level
 from tests.gateway.network import Network, network_ipv6
-from tests.janus.conftest import FOUND
 from tests.servers import PorticoServer
 
 
@@ -32,16 +30,19 @@ def network() -> Iterator[Network]:
         yield made
 
 
-@pytest.fixture(scope="module", params=FOUND, ids=lambda path: "built" if ".janus" in str(path) else "installed")
+@pytest.fixture(scope="module")
 def server(
-    request: pytest.FixtureRequest, network: Network, tmp_path_factory: pytest.TempPathFactory
+    janus_binary: Path,
+    network: Network,
+    tmp_path_factory: pytest.TempPathFactory,
+    portico: type[PorticoServer],
+    loopback: str | None,
 ) -> Iterator[PorticoServer]:
     """Listens on all addresses of both families, and offers media on an interface of each."""
     folder: Path = tmp_path_factory.mktemp("ipv6") / "data"
-    with media_interface() as interface:
-        offered = ",".join(name for name in (interface, network.interface) if name)
-        with PorticoServer(folder, host="::", media_interface=offered, janus_bin=str(request.param)) as server:
-            yield server
+    offered = ",".join(name for name in (loopback, network.interface) if name)
+    with portico(folder, host="::", media_interface=offered, janus_bin=str(janus_binary)) as server:
+        yield server
 
 
 async def _call(anna: SignalingBrowser, ben: SignalingBrowser) -> bool:

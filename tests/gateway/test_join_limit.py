@@ -67,9 +67,9 @@ def test_what_is_refused_counts_nothing() -> None:
 
 
 @pytest.fixture(scope="module")
-def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
+def limited(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[Rooms]:
     """A server that lets each token, and each address into each room, join three times an hour."""
-    with PorticoServer(tmp_path_factory.mktemp("limited") / "data", JOIN_LIMIT="3/h") as server:
+    with portico(tmp_path_factory.mktemp("limited") / "data", JOIN_LIMIT="3/h") as server:
         yield Rooms(server)
 
 

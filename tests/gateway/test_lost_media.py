@@ -127,9 +127,11 @@ async def is_told(far: Far, room: str, browser: SignalingBrowser) -> float:
 
 
 @pytest.mark.parametrize("mode", ["ice", "ice-lite"])
-def test_media_that_dies_ends_the_connection_and_silence_does_not(tmp_path: Path, net: Network, mode: str) -> None:
+def test_media_that_dies_ends_the_connection_and_silence_does_not(
+    tmp_path: Path, net: Network, mode: str, portico: type[PorticoServer]
+) -> None:
     settings = {"media_address": net.server_address} if mode == "ice-lite" else {}
-    with PorticoServer(tmp_path / "data", host="0.0.0.0", media_interface=net.interface, **settings) as server:
+    with portico(tmp_path / "data", host="0.0.0.0", media_interface=net.interface, **settings) as server:
         far = Far(f"http://{net.server_address}:{server.port}", server.api_key)
         room = far.ask("/v2/rooms", b"{}")["id"]
         token = far.ask(f"/v2/rooms/{room}/actions/generate_join_client_token", b"{}")["token"]

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.loopback import media_interface
 from tests.gateway.browser import SignalingBrowser
 from tests.gateway.conftest import Rooms
 from tests.gateway.media_peer import Mixer, Source, level, noise
-from tests.janus.conftest import FOUND
 from tests.servers import PorticoServer
 from tests.signaling.conversation import AUDIOBRIDGE, stream_display
 
@@ -26,13 +24,12 @@ SETTLED_SECS = 1.0
 SETTLES_WITHIN_SECS = 30.0
 
 
-@pytest.fixture(scope="module", params=FOUND, ids=lambda path: "built" if ".janus" in str(path) else "installed")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+@pytest.fixture(scope="module")
+def server(
+    janus_binary: Path, tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer], loopback: str | None
+) -> Iterator[PorticoServer]:
     folder: Path = tmp_path_factory.mktemp("mix") / "data"
-    with (
-        media_interface() as interface,
-        PorticoServer(folder, media_interface=interface, janus_bin=str(request.param)) as server,
-    ):
+    with portico(folder, media_interface=loopback, janus_bin=str(janus_binary)) as server:
         yield server
 
 

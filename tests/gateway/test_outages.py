@@ -58,8 +58,8 @@ async def check_during(caller: Caller, token: str) -> None:
     await caller.keep_alive()
 
 
-async def test_a_foreign_write_lock(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data") as server:
+async def test_a_foreign_write_lock(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    with portico(tmp_path / "data") as server:
 
         @asynccontextmanager
         async def locked() -> AsyncIterator[None]:
@@ -71,14 +71,14 @@ async def test_a_foreign_write_lock(tmp_path: Path) -> None:
         await check_an_outage(Rooms(server), locked)
 
 
-async def test_a_full_disk(tmp_path: Path) -> None:
+async def test_a_full_disk(tmp_path: Path, portico: type[PorticoServer]) -> None:
     data = tmp_path / "data"
     data.mkdir()
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-m", "true"], check=False, capture_output=True).returncode:
         pytest.fail("this test mounts a small disk: run it as root, with `unshare` of util-linux")
     mount = f"mount -t tmpfs -o size=24m tmpfs {data} && exec {sys.executable} -m portico serve"
-    small = PorticoServer(data, recording_min_free_mb="1")
+    small = portico(data, recording_min_free_mb="1")
     small.command = [unshare, "-m", "sh", "-c", mount]
     with small as server:
         disk = Path(f"/proc/{server.pid}/root{data}")
@@ -97,11 +97,12 @@ async def test_a_full_disk(tmp_path: Path) -> None:
         await check_an_outage(Rooms(server), full)
 
 
-@pytest.mark.postgres
 @pytest.mark.parametrize("how", ["stopped", "suspended"])
-async def test_postgresql_away(own_postgres: PostgresCluster, tmp_path: Path, how: str) -> None:
+async def test_postgresql_away(
+    own_postgres: PostgresCluster, tmp_path: Path, how: str, portico: type[PorticoServer]
+) -> None:
     own_postgres.execute(f"CREATE DATABASE {how}")
-    with PorticoServer(tmp_path / "data", database_url=own_postgres.url(how)) as server:
+    with portico(tmp_path / "data", database_url=own_postgres.url(how)) as server:
 
         @asynccontextmanager
         async def away() -> AsyncIterator[None]:

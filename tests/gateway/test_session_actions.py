@@ -102,10 +102,11 @@ async def test_a_kicked_participant_is_told_and_an_uncooperative_one_is_out_with
         await back.join()
 
 
-@pytest.mark.postgres
-async def test_a_kick_through_another_process_is_as_fast(postgres_url: str, tmp_path: Path) -> None:
+async def test_a_kick_through_another_process_is_as_fast(
+    postgres_url: str, tmp_path: Path, portico: type[PorticoServer]
+) -> None:
     settings = {"api_key": "KEY-of-two-processes", "database_url": postgres_url}
-    with PorticoServer(tmp_path / "a", **settings) as one, PorticoServer(tmp_path / "b", **settings) as other:
+    with portico(tmp_path / "a", **settings) as one, portico(tmp_path / "b", **settings) as other:
         rooms, elsewhere = Rooms(one), Rooms(other)
         room = rooms.create()
         took: dict[Rooms, list[float]] = {rooms: [], elsewhere: []}

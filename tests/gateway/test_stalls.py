@@ -19,20 +19,20 @@ from tests.servers import PorticoServer
 ANSWERS_AGAIN_SECS = 10.0
 
 
-def _stalling(data: Path, **settings: str) -> PorticoServer:
-    server = PorticoServer(data, **settings)
+def _stalling(server: PorticoServer) -> PorticoServer:
     server.command = (sys.executable, "-m", "tests.gateway.disturbed_server", "serve")
     server.environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
     return server
 
 
-@pytest.mark.postgres
-async def test_a_stalled_event_loop(own_postgres: PostgresCluster, tmp_path: Path) -> None:
+async def test_a_stalled_event_loop(
+    own_postgres: PostgresCluster, tmp_path: Path, portico: type[PorticoServer]
+) -> None:
     """Another server on the same database would reap a gateway that does not beat."""
     own_postgres.execute("CREATE DATABASE stalled")
     url = own_postgres.url("stalled")
     settings = {"api_key": "KEY-of-two-processes", "database_url": url}
-    with _stalling(tmp_path / "a", **settings) as server, PorticoServer(tmp_path / "b", **settings) as other:
+    with _stalling(portico(tmp_path / "a", **settings)) as server, portico(tmp_path / "b", **settings) as other:
         async with call(Rooms(server)) as caller:
             os.kill(server.pid, signal.SIGUSR1)
             begun = time.monotonic()
@@ -45,9 +45,9 @@ async def test_a_stalled_event_loop(own_postgres: PostgresCluster, tmp_path: Pat
             assert "gateway was reaped" not in log and "janus.lost" not in log
 
 
-async def test_a_suspended_server(tmp_path: Path) -> None:
+async def test_a_suspended_server(tmp_path: Path, portico: type[PorticoServer]) -> None:
     """On SQLite there is nobody who could take it for dead."""
-    with PorticoServer(tmp_path / "data") as server:
+    with portico(tmp_path / "data") as server:
         async with call(Rooms(server)) as caller:
             os.kill(server.pid, signal.SIGSTOP)
             await asyncio.sleep(STALL_SECS)
@@ -59,7 +59,9 @@ async def test_a_suspended_server(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def two(own_postgres: PostgresCluster, tmp_path: Path) -> Iterator[tuple[PorticoServer, PorticoServer]]:
+def two(
+    own_postgres: PostgresCluster, tmp_path: Path, portico: type[PorticoServer]
+) -> Iterator[tuple[PorticoServer, PorticoServer]]:
     own_postgres.execute("DROP DATABASE IF EXISTS two WITH (FORCE)")
     own_postgres.execute("CREATE DATABASE two")
     settings = {
@@ -67,11 +69,10 @@ def two(own_postgres: PostgresCluster, tmp_path: Path) -> Iterator[tuple[Portico
         "database_url": own_postgres.url("two"),
         "empty_session_grace_secs": "60",
     }
-    with PorticoServer(tmp_path / "a", **settings) as one, PorticoServer(tmp_path / "b", **settings) as other:
+    with portico(tmp_path / "a", **settings) as one, portico(tmp_path / "b", **settings) as other:
         yield one, other
 
 
-@pytest.mark.postgres
 async def test_a_suspended_server_among_others_takes_its_participants_back(
     two: tuple[PorticoServer, PorticoServer], own_postgres: PostgresCluster
 ) -> None:
@@ -100,7 +101,6 @@ async def test_a_suspended_server_among_others_takes_its_participants_back(
         assert found == [(f"{kind}.joined", None), (f"{kind}.left", "timeout"), (f"{kind}.joined", None)]
 
 
-@pytest.mark.postgres
 async def test_a_room_is_in_use_on_one_server_at_a_time(two: tuple[PorticoServer, PorticoServer]) -> None:
     one, other = two
     async with call(Rooms(one)) as caller:
@@ -114,7 +114,6 @@ async def test_a_room_is_in_use_on_one_server_at_a_time(two: tuple[PorticoServer
             await newcomer.join()
 
 
-@pytest.mark.postgres
 async def test_a_server_that_is_started_again_waits_for_no_lease(two: tuple[PorticoServer, PorticoServer]) -> None:
     """It has DATA_DIR locked, so its predecessor is dead: the room is free as soon as the server answers."""
     one, _ = two

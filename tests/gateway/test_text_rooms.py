@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.bare_janus import bare_janus
-from tests.e2e.loopback import media_interface
 from tests.gateway.browser import Refused, SignalingBrowser
 from tests.gateway.conftest import Rooms
 from tests.gateway.media_peer import TextChannel
@@ -30,18 +29,20 @@ SLACK_SECS = 1.5
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["events", "lists"])
 async def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    portico: type[PorticoServer],
+    loopback: str | None,
 ) -> AsyncIterator[PorticoServer]:
     """One server whose Janus reports events, and one on a Janus of somebody else, which does not."""
     folder = tmp_path_factory.mktemp("texts")
-    with media_interface() as interface:
-        if request.param == "events":
-            with PorticoServer(folder / "data", media_interface=interface) as server:
+    if request.param == "events":
+        with portico(folder / "data", media_interface=loopback) as server:
+            yield server
+    else:
+        async with bare_janus(loopback, string_ids=False) as janus:
+            with portico(folder / "data", janus_url=janus.websocket_url) as server:
                 yield server
-        else:
-            async with bare_janus(interface, string_ids=False) as janus:
-                with PorticoServer(folder / "data", janus_url=janus.websocket_url) as server:
-                    yield server
 
 
 WITH_EVENTS = pytest.mark.parametrize("server", ["events"], indirect=True, scope="module")

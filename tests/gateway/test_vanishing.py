@@ -1,10 +1,6 @@
 """Browsers that vanish, while their gateway goes on."""
 
-import pytest
-
 from tests.gateway.conftest import Rooms, until
-
-pytestmark = pytest.mark.janus
 
 
 async def test_browsers_that_vanish_are_gone_and_cost_nobody_the_call(rooms: Rooms) -> None:

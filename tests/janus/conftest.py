@@ -1,7 +1,6 @@
 """Every Janus of this machine, and nodes that are gone when their test is."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -10,17 +9,8 @@ import pytest
 from portico.janus.node import JanusNode, JanusSettings
 from tests.pace import Pace
 
-_BUILT = Path(__file__).parents[2] / ".janus" / "bin" / "janus"
-FOUND = [Path(path) for path in (shutil.which("janus"), shutil.which(_BUILT)) if path]
-
 MakeNode = Callable[..., JanusNode]
 Until = Callable[..., Awaitable[None]]
-
-
-@pytest.fixture(params=FOUND, ids=lambda path: "built" if path == _BUILT else "installed")
-def binary(request: pytest.FixtureRequest) -> Path:
-    path: Path = request.param
-    return path
 
 
 class Losses(list[str]):
@@ -53,9 +43,9 @@ async def make_node(tmp_path: Path, losses: Losses) -> AsyncIterator[MakeNode]:
 
 
 @pytest.fixture
-async def node(make_node: MakeNode, binary: Path) -> JanusNode:
+async def node(make_node: MakeNode, janus_binary: Path) -> JanusNode:
     """A node that is up."""
-    started = make_node(binary=binary)
+    started = make_node(binary=janus_binary)
     await started.start()
     return started
 

@@ -14,10 +14,10 @@ from tests.janus.conftest import Losses, Until
 
 
 async def test_janus_reports_what_its_plugins_report(
-    tmp_path: Path, binary: Path, losses: Losses, until: Until
+    tmp_path: Path, janus_binary: Path, losses: Losses, until: Until
 ) -> None:
     frames: list[Any] = []
-    node = JanusNode(JanusSettings(tmp_path, binary=binary), on_lost=losses, on_event=frames.append)
+    node = JanusNode(JanusSettings(tmp_path, binary=janus_binary), on_lost=losses, on_event=frames.append)
     await node.start()
     try:
         await until(lambda: node.reports_events, 10)
@@ -28,9 +28,11 @@ async def test_janus_reports_what_its_plugins_report(
     assert not node.reports_events
 
 
-async def test_a_restarted_janus_reports_again(tmp_path: Path, binary: Path, losses: Losses, until: Until) -> None:
+async def test_a_restarted_janus_reports_again(
+    tmp_path: Path, janus_binary: Path, losses: Losses, until: Until
+) -> None:
     frames: list[Any] = []
-    node = JanusNode(JanusSettings(tmp_path, binary=binary), on_lost=losses, on_event=frames.append)
+    node = JanusNode(JanusSettings(tmp_path, binary=janus_binary), on_lost=losses, on_event=frames.append)
     await node.start()
     try:
         first = node.pid

@@ -29,8 +29,6 @@ from portico.janus.process import JanusProcess, free_port
 from portico.runtime.child import protect
 from tests.janus.conftest import Losses, MakeNode, Until
 
-pytestmark = pytest.mark.janus
-
 BEGINS_WITHIN_SECS = 60.0
 """How long a test waits for a Janus or a Python that begins, which a busy machine delays."""
 _ROOM_EXISTS = {VIDEOROOM: 427, AUDIOBRIDGE: 486, TEXTROOM: 418}
@@ -57,8 +55,8 @@ def pid_of(node: JanusNode) -> int:
     return node.pid
 
 
-async def test_starts_in_less_than_a_second(make_node: MakeNode, binary: Path) -> None:
-    node = make_node(binary=binary)
+async def test_starts_in_less_than_a_second(make_node: MakeNode, janus_binary: Path) -> None:
+    node = make_node(binary=janus_binary)
     took = []
     for _ in range(3):  # the best of three, because a busy machine may delay any one of them
         await node.stop()
@@ -144,10 +142,10 @@ async def test_files_and_folder_are_private(node: JanusNode, tmp_path: Path) -> 
 
 
 async def test_the_child_may_open_many_files_and_knows_no_key_of_ours(
-    make_node: MakeNode, binary: Path, monkeypatch: pytest.MonkeyPatch
+    make_node: MakeNode, janus_binary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PORTICO_API_KEY", "not for janus")
-    node = make_node(binary=binary)
+    node = make_node(binary=janus_binary)
     await node.start()
     limits = Path(f"/proc/{node.pid}/limits").read_text()
     soft, hard = next(line.split()[3:5] for line in limits.splitlines() if line.startswith("Max open files"))
@@ -201,7 +199,7 @@ async def test_a_request_to_a_hanging_janus_ends_with_its_deadline(node: JanusNo
 
 
 async def test_a_slow_or_failing_on_lost_does_not_stop_the_restart(
-    binary: Path, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+    janus_binary: Path, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("portico.janus.node.LOST_DEADLINE", 0.3)
     calls: list[str] = []
@@ -218,7 +216,7 @@ async def test_a_slow_or_failing_on_lost_does_not_stop_the_restart(
     async def on_up() -> None:
         ups.append(node.is_up)
 
-    node = JanusNode(JanusSettings(tmp_path, binary=binary), on_lost=on_lost, on_up=on_up)
+    node = JanusNode(JanusSettings(tmp_path, binary=janus_binary), on_lost=on_lost, on_up=on_up)
     await node.start()
     try:
         for losses in (1, 2):
@@ -265,9 +263,9 @@ async def test_a_node_can_be_started_again(node: JanusNode) -> None:
     assert node.is_up
 
 
-async def test_two_nodes_do_not_share_a_folder(node: JanusNode, make_node: MakeNode, binary: Path) -> None:
+async def test_two_nodes_do_not_share_a_folder(node: JanusNode, make_node: MakeNode, janus_binary: Path) -> None:
     with pytest.raises(JanusUnavailable, match="Another Portico already runs"):
-        await make_node(binary=binary).start()
+        await make_node(binary=janus_binary).start()
     assert running(pid_of(node))
 
 
@@ -294,12 +292,12 @@ async def test_a_start_without_an_answer_ends(
     assert with_folder(tmp_path) == []
 
 
-async def test_janus_own_complaint_is_what_is_quoted(binary: Path, tmp_path: Path) -> None:
+async def test_janus_own_complaint_is_what_is_quoted(janus_binary: Path, tmp_path: Path) -> None:
     settings = JanusSettings(tmp_path)
     settings.folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        write_config(settings, JanusSecrets(), binary, taken.getsockname()[1])
-        process = await JanusProcess.spawn(binary, settings.folder, let_janus_in(settings, binary))
+        write_config(settings, JanusSecrets(), janus_binary, taken.getsockname()[1])
+        process = await JanusProcess.spawn(janus_binary, settings.folder, let_janus_in(settings, janus_binary))
         assert await asyncio.wait_for(process.wait(), BEGINS_WITHIN_SECS) == "exited with status 1"
     assert process.last_error() == "No Janus API transport is available... enable at least one and restart Janus"
 
@@ -320,13 +318,13 @@ asyncio.run(main())
 """
 
 
-async def test_janus_dies_with_a_killed_parent(binary: Path, tmp_path: Path, until: Until) -> None:
+async def test_janus_dies_with_a_killed_parent(janus_binary: Path, tmp_path: Path, until: Until) -> None:
     parent = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         _PARENT,
         str(tmp_path),
-        str(binary),
+        str(janus_binary),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -343,21 +341,21 @@ async def test_janus_dies_with_a_killed_parent(binary: Path, tmp_path: Path, unt
 
 
 async def test_an_orphan_of_a_killed_parent_is_ended_at_start(
-    make_node: MakeNode, binary: Path, tmp_path: Path, until: Until
+    make_node: MakeNode, janus_binary: Path, tmp_path: Path, until: Until
 ) -> None:
-    first = make_node(binary=binary)
+    first = make_node(binary=janus_binary)
     await first.start()
     await first.stop()
     folder = tmp_path / "janus"
     # What is left when the parent dies before setpriv has run: the same command, and nobody who watches it.
     orphan = await asyncio.create_subprocess_exec(
-        binary,
+        janus_binary,
         f"--config={folder}/janus.jcfg",
         f"--configs-folder={folder}",
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    second = make_node(binary=binary)
+    second = make_node(binary=janus_binary)
     await second.start()
     assert await asyncio.wait_for(orphan.wait(), BEGINS_WITHIN_SECS) == -signal.SIGKILL
     assert second.is_up

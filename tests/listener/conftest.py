@@ -17,8 +17,8 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
-    with PorticoServer(tmp_path_factory.mktemp("listener") / "data", **SETTINGS) as server:
+def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
+    with portico(tmp_path_factory.mktemp("listener") / "data", **SETTINGS) as server:
         yield server
 
 

@@ -18,14 +18,13 @@ from tests.listener.raw import Raw, handshake, is_open, many
 from tests.servers import PorticoServer
 from tests.signaling.conversation import AUDIOBRIDGE
 
-pytestmark = pytest.mark.janus
 PER_ADDRESS = 200
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
     """With the limits that an installation has."""
-    with PorticoServer(tmp_path_factory.mktemp("counts") / "data") as server:
+    with portico(tmp_path_factory.mktemp("counts") / "data") as server:
         yield server
 
 
@@ -51,8 +50,8 @@ async def test_a_thousand_silent_sockets_do_not_get_in_and_a_hundred_people_do(
         assert rooms.figure("portico_sockets_without_token") <= PER_ADDRESS
 
 
-async def test_a_socket_that_says_nothing_gives_way_to_a_new_one(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data", sockets_per_address="5") as server:
+async def test_a_socket_that_says_nothing_gives_way_to_a_new_one(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    with portico(tmp_path / "data", sockets_per_address="5") as server:
         async with many(server, 5) as silent, Raw(server) as refused:
             assert (await refused.answer()).startswith(b"HTTP/1.1 503 ")  # they may be about to say something
             await asyncio.sleep(3)
@@ -107,9 +106,11 @@ async def test_what_is_no_handshake_is_refused(
         assert (await client.answer()).startswith(f"HTTP/1.1 {status} ".encode())
 
 
-async def test_behind_a_trusted_proxy_every_client_counts_for_itself(tmp_path: Path) -> None:
+async def test_behind_a_trusted_proxy_every_client_counts_for_itself(
+    tmp_path: Path, portico: type[PorticoServer]
+) -> None:
     settings = {"trusted_proxies": "127.0.0.1", "sockets_per_address": "2"}
-    with PorticoServer(tmp_path / "data", **settings) as server:
+    with portico(tmp_path / "data", **settings) as server:
         room = Rooms(server).create()
         async with AsyncExitStack() as stack:
 
@@ -130,10 +131,12 @@ async def test_behind_a_trusted_proxy_every_client_counts_for_itself(tmp_path: P
             assert b"503 Service Unavailable" in await come("X-Forwarded-For: 2001:db8::ffff")
 
 
-async def test_a_key_on_a_proxys_connection_admits_no_other_client(tmp_path: Path) -> None:
+async def test_a_key_on_a_proxys_connection_admits_no_other_client(
+    tmp_path: Path, portico: type[PorticoServer]
+) -> None:
     """Proxies send the requests of many clients, and at last a handshake, over one connection."""
     settings = {"trusted_proxies": "127.0.0.1", "sockets_per_address": "2"}
-    with PorticoServer(tmp_path / "data", **settings) as server:
+    with portico(tmp_path / "data", **settings) as server:
         room = Rooms(server).create()
         head = ["GET /v2/public_key HTTP/1.1", "Host: x", f"Authorization: Bearer {server.api_key}"]
         request = "\r\n".join([*head, "X-Forwarded-For: 192.0.2.1", "", ""]).encode()
@@ -149,8 +152,10 @@ async def test_a_key_on_a_proxys_connection_admits_no_other_client(tmp_path: Pat
                 assert (await client.head()).startswith(b"HTTP/1.1 101 " if number < 2 else b"HTTP/1.1 503 ")
 
 
-async def test_headers_of_others_than_trusted_proxies_do_not_count(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data", sockets_per_address="2") as server:
+async def test_headers_of_others_than_trusted_proxies_do_not_count(
+    tmp_path: Path, portico: type[PorticoServer]
+) -> None:
+    with portico(tmp_path / "data", sockets_per_address="2") as server:
         async with AsyncExitStack() as stack:
             for number in range(3):
                 client = await stack.enter_async_context(Raw(server))
@@ -159,8 +164,10 @@ async def test_headers_of_others_than_trusted_proxies_do_not_count(tmp_path: Pat
                 assert head.startswith(b"HTTP/1.1 200 " if number < 2 else b"HTTP/1.1 503 ")
 
 
-async def test_the_request_limit_counts_whom_a_trusted_proxy_names(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data", trusted_proxies="127.0.0.1", rate_limit="2/h") as server:
+async def test_the_request_limit_counts_whom_a_trusted_proxy_names(
+    tmp_path: Path, portico: type[PorticoServer]
+) -> None:
+    with portico(tmp_path / "data", trusted_proxies="127.0.0.1", rate_limit="2/h") as server:
 
         async def status(address: str) -> bytes:
             head = ["GET /v2/rooms HTTP/1.1", "Host: x", f"X-Forwarded-For: {address}", "Connection: close", "", ""]
@@ -172,10 +179,12 @@ async def test_the_request_limit_counts_whom_a_trusted_proxy_names(tmp_path: Pat
         assert await status("192.0.2.2") == b"401"
 
 
-async def test_janus_comes_back_while_an_attacker_holds_all_descriptors(tmp_path: Path) -> None:
+async def test_janus_comes_back_while_an_attacker_holds_all_descriptors(
+    tmp_path: Path, portico: type[PorticoServer]
+) -> None:
     """192 of 256 are for connections; how many a stranger may have is left wide open."""
     limits = {"sockets_per_address": "5000", "sockets_without_token": "5000"}
-    with PorticoServer(tmp_path / "data", prefix=("prlimit", "--nofile=256:256", "--"), **limits) as server:
+    with portico(tmp_path / "data", prefix=("prlimit", "--nofile=256:256", "--"), **limits) as server:
         rooms = Rooms(server)
         (janus,) = server.descendants("janus")
         async with many(server, 600) as silent:

@@ -22,7 +22,6 @@ from tests.listener.raw import (
 )
 from tests.servers import PorticoServer
 
-pytestmark = pytest.mark.janus
 FLOOD_SECS = 3.0
 NOTICED_SECS = 2.0
 """A bystander's round trip on a machine that is busy with other tests; unbounded, a flood let none through in 10 s."""

@@ -10,8 +10,6 @@ import pytest
 
 from tests.servers import PorticoServer
 
-pytestmark = pytest.mark.janus
-
 
 def ask(server: PorticoServer, path: str, **headers: str) -> tuple[int, Message, bytes]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -33,8 +31,8 @@ def test_asking_whether_it_is_ready_makes_no_files(server: PorticoServer) -> Non
     assert len(changed) <= 2  # a probe each 10 s
 
 
-def test_what_is_wrong_is_told_in_words_of_ours(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data") as server:
+def test_what_is_wrong_is_told_in_words_of_ours(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    with portico(tmp_path / "data") as server:
         files = server.data_dir / "files"
         assert ask(server, "/readyz")[0] == 200
         for each in sorted(files.rglob("*"), reverse=True):
@@ -77,7 +75,7 @@ def test_figures_are_not_for_others(server: PorticoServer, headers: dict[str, st
     assert status == 200 and b"portico_" in body
 
 
-def test_figures_may_be_made_public(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data", metrics_public="true") as server:
+def test_figures_may_be_made_public(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    with portico(tmp_path / "data", metrics_public="true") as server:
         assert ask(server, "/metrics", Host="video.example")[0] == 200
         assert json.loads(ask(server, "/readyz")[2]) == {"status": "ready"}

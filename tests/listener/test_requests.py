@@ -11,7 +11,6 @@ from tests.listener.conftest import ANSWER_SECS, BODY_SECS, HEAD_SECS, IDLE_SECS
 from tests.listener.raw import MEGABYTE, Raw, is_open, memory
 from tests.servers import PorticoServer
 
-pytestmark = pytest.mark.janus
 LATE_SECS = 8.0
 """How much later than promised a deadline may end on a machine that is busy with other tests."""
 
@@ -113,9 +112,9 @@ async def test_pipelined_requests_are_answered_in_order(server: PorticoServer) -
     assert [answer[:3] for answer in answers] == [b"200" if path == b"/healthz" else b"404" for path in paths]
 
 
-async def test_an_address_that_asks_too_often_has_to_wait(tmp_path: Path) -> None:
+async def test_an_address_that_asks_too_often_has_to_wait(tmp_path: Path, portico: type[PorticoServer]) -> None:
     """Of requests without a key; those with one are the rate limit's business."""
-    with PorticoServer(tmp_path / "data", requests_per_address="5") as server:
+    with portico(tmp_path / "data", requests_per_address="5") as server:
 
         async def secs(requests: int, header: str) -> float:
             request = f"GET /v2/rooms HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n".encode()
@@ -131,8 +130,8 @@ async def test_an_address_that_asks_too_often_has_to_wait(tmp_path: Path) -> Non
         assert await secs(10, f"Authorization: Bearer {server.api_key}\r\n") < 1.5
 
 
-async def test_a_key_that_is_none_is_no_way_past_the_limit(tmp_path: Path) -> None:
-    with PorticoServer(tmp_path / "data", requests_per_address="5") as server:
+async def test_a_key_that_is_none_is_no_way_past_the_limit(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    with portico(tmp_path / "data", requests_per_address="5") as server:
         for path in ("/v2/rooms", "/healthz", "/nothing"):
             request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\nConnection: close\r\n\r\n"
             began = asyncio.get_running_loop().time()

@@ -286,7 +286,6 @@ def _changes(tx: Transaction, gateway_id: str, since: datetime) -> dict[str, tup
     return {each.id: (each.left_reason, each.audio_muted) for each in told}
 
 
-@pytest.mark.postgres
 async def test_somebody_who_leaves_during_a_full_step_hides_nobody(postgres_url: str) -> None:
     """A step that closed fewer than its limit, because one left by themselves, has not necessarily seen everybody."""
     database = open_database(postgres_url)

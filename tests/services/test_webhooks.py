@@ -396,7 +396,6 @@ async def test_choosing_looks_at_what_may_be_sent_and_not_at_what_waits(sqlite_u
         await database.close()
 
 
-@pytest.mark.postgres
 async def test_postgresql_finds_what_may_be_sent_by_the_index_of_it(postgres_url: str) -> None:
     database = open_database(postgres_url)
 

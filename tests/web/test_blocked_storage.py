@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from tests.e2e.browser import FLAGS, installed_chromium
-from tests.e2e.loopback import media_interface
+from tests.e2e.browser import FLAGS
 from tests.servers import PorticoServer
 from tests.web.test_meeting_page import JOINS_WITHIN, SEES_WITHIN, tile_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 BLOCK = 2
 """Of a content setting of Chromium."""
@@ -24,23 +23,22 @@ IS_BLOCKED = """() => ["localStorage", "sessionStorage"].every((area) => {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer], loopback: str | None
+) -> Iterator[PorticoServer]:
     folder = tmp_path_factory.mktemp("blocked") / "data"
-    key = "a key with blanks"
-    with media_interface() as interface, PorticoServer(folder, api_key=key, media_interface=interface) as server:
+    with portico(folder, api_key="a key with blanks", media_interface=loopback) as server:
         yield server
 
 
 @asynccontextmanager
-async def blocked_page(profile: Path, address: str) -> AsyncIterator[Page]:
+async def blocked_page(program: str | None, profile: Path, address: str) -> AsyncIterator[Page]:
     """A page of a browser whose user has blocked site data."""
     settings = profile / "Default" / "Preferences"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps({"profile": {"default_content_setting_values": {"cookies": BLOCK}}}))
     async with async_playwright() as playwright:
-        context = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=installed_chromium(), args=FLAGS
-        )
+        context = await playwright.chromium.launch_persistent_context(profile, executable_path=program, args=FLAGS)
         try:
             page = context.pages[0]
             await page.goto(address)
@@ -50,10 +48,10 @@ async def blocked_page(profile: Path, address: str) -> AsyncIterator[Page]:
             await context.close()
 
 
-async def test_one_can_join_a_meeting(server: PorticoServer, tmp_path: Path) -> None:
+async def test_one_can_join_a_meeting(server: PorticoServer, chromium_program: str | None, tmp_path: Path) -> None:
     found = re.search(rf"{server.base_url}/meet/\S+#\S+", server.log)
     assert found, server.log
-    async with blocked_page(tmp_path, found[0]) as page:
+    async with blocked_page(chromium_program, tmp_path, found[0]) as page:
         await page.get_by_test_id("name").fill("Anna")
         await page.get_by_test_id("join").click()
         await expect(tile_of(page, "Anna")).to_have_count(1, timeout=JOINS_WITHIN)
@@ -62,8 +60,10 @@ async def test_one_can_join_a_meeting(server: PorticoServer, tmp_path: Path) -> 
         await expect(page.get_by_test_id("name")).to_have_value("Anna")
 
 
-async def test_one_can_open_the_console_with_a_key_that_has_blanks(server: PorticoServer, tmp_path: Path) -> None:
-    async with blocked_page(tmp_path, f"{server.base_url}/console") as page:
+async def test_one_can_open_the_console_with_a_key_that_has_blanks(
+    server: PorticoServer, chromium_program: str | None, tmp_path: Path
+) -> None:
+    async with blocked_page(chromium_program, tmp_path, f"{server.base_url}/console") as page:
         await page.get_by_test_id("key").fill(server.api_key)
         await page.get_by_test_id("open").click()
         await expect(page.locator(".first-read, [data-testid=session]").first).to_be_visible(timeout=SEES_WITHIN)

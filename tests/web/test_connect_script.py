@@ -14,9 +14,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from tests.e2e.browser import chromium
-
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCRIPT = Path(__file__).parents[2] / "frontend" / "public" / "connect.js"
 HOSTED = "wss://video.telnyx.com/a-room/janus"
@@ -80,13 +78,7 @@ def _port(server: Server) -> int:
     return port
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def server() -> AsyncIterator[str]:
     """A signaling server that tells each socket the path it asked for; yields its host and port."""
     async with serve(
@@ -95,7 +87,7 @@ async def server() -> AsyncIterator[str]:
         yield f"127.0.0.1:{_port(server)}"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     page = await browser.new_page()
     yield page

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from portico.core.objects import content_type, recording_key
@@ -23,12 +22,11 @@ from portico.services.participants import Joined
 from portico.storage.store import open_store
 from portico.web import pages
 from tests.converter import pictures
-from tests.e2e.browser import chromium
 from tests.factories import a_gateway, a_participant, a_room, row
 from tests.recorded import finished, link, over, recording_of, started
 from tests.servers import PorticoServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SEES_WITHIN = 20_000
 """Milliseconds."""
@@ -46,18 +44,10 @@ WATCH = """() => {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
     assert (pages.ASSETS / "console.html").exists(), "The page is not built: run script/setup."
-    with PorticoServer(tmp_path_factory.mktemp("console") / "data", composition_quality="fast") as server:
+    with portico(tmp_path_factory.mktemp("console") / "data", composition_quality="fast") as server:
         yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-        for context in browser.contexts:
-            await context.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,18 +7,16 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.browser import chromium
-from tests.e2e.loopback import lost_media, media_interface
+from tests.e2e.loopback import lost_media
 from tests.servers import PorticoServer
 from tests.web.test_meeting_page import JOINS_WITHIN, SEES_WITHIN, enter, post, sees, tile_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 BACK_WITHIN = 60_000
 """Milliseconds; the longest pause between two tries is 18 s, a join takes a few more under load."""
@@ -28,23 +26,11 @@ PAUSE_SECS = 7
 
 
 @pytest.fixture(scope="module")
-def interface() -> Iterator[str | None]:
-    with media_interface() as interface:
-        yield interface
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, interface: str | None) -> Iterator[PorticoServer]:
-    with PorticoServer(tmp_path_factory.mktemp("back") / "data", media_interface=interface) as server:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, loopback: str | None, portico: type[PorticoServer]
+) -> Iterator[PorticoServer]:
+    with portico(tmp_path_factory.mktemp("back") / "data", media_interface=loopback) as server:
         yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-        for context in browser.contexts:
-            await context.close()
 
 
 @pytest.fixture(scope="module")
@@ -153,14 +139,14 @@ async def test_whoever_was_sent_away_does_not_come_back(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a route of its own")
 async def test_when_media_are_lost_the_page_says_so_and_finds_back(
-    browser: Browser, interface: str | None, link: str
+    browser: Browser, loopback: str | None, link: str
 ) -> None:
     """The signaling works on: a firewall drops UDP."""
-    if interface is None:
+    if loopback is None:
         pytest.skip("no media interface of its own")
     anna = await enter(browser, link, "Anna")
     await sees(anna, "Anna")
-    with lost_media(interface):
+    with lost_media(loopback):
         await expect(anna.get_by_test_id("interrupted")).to_be_visible(timeout=MEDIA_LOST_WITHIN)
         await expect(anna.get_by_test_id("countdown")).to_be_visible(timeout=MEDIA_LOST_WITHIN)
         await expect(anna.get_by_test_id("status")).to_have_text("Sound and picture were lost")

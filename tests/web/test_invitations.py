@@ -14,14 +14,12 @@ from portico.core.tokens import FAMILY_LENGTH
 from tests.gateway.conftest import Rooms
 from tests.servers import PorticoServer
 
-pytestmark = pytest.mark.janus
-
 MEETING_ROOM = {"unique_name": "Meeting room", "max_participants": 50, "recording": False}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
-    with PorticoServer(tmp_path_factory.mktemp("door") / "data") as server:
+def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
+    with portico(tmp_path_factory.mktemp("door") / "data") as server:
         yield server
 
 

@@ -5,19 +5,16 @@ import os
 import re
 import signal
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
 from portico.web import pages
-from tests.e2e.browser import chromium
-from tests.e2e.loopback import media_interface
 from tests.servers import PorticoServer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 JOINS_WITHIN = 40_000
 """Milliseconds; longer than the page's own deadline, so that a failure shows what the page says."""
@@ -33,19 +30,13 @@ WATCH = """() => {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer], loopback: str | None
+) -> Iterator[PorticoServer]:
     assert (pages.ASSETS / "meet.html").exists(), "The page is not built: run script/setup."
     folder: Path = tmp_path_factory.mktemp("meeting") / "data"
-    with media_interface() as interface, PorticoServer(folder, media_interface=interface) as server:
+    with portico(folder, media_interface=loopback) as server:
         yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-        for context in browser.contexts:
-            await context.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,15 @@
 
 import re
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.browser import chromium
-from tests.e2e.loopback import media_interface
 from tests.servers import PorticoServer
 from tests.web.test_meeting_page import JOINS_WITHIN, SEES_WITHIN, post, sees, tile_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WATCH_LOCKS = """
 window.locks = [];
@@ -28,18 +25,12 @@ HELD = "window.locks.filter((lock) => !lock.released).length"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer], loopback: str | None
+) -> Iterator[PorticoServer]:
     folder = tmp_path_factory.mktemp("manners") / "data"
-    with media_interface() as interface, PorticoServer(folder, media_interface=interface) as server:
+    with portico(folder, media_interface=loopback) as server:
         yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-        for context in browser.contexts:
-            await context.close()
 
 
 def set_recording(server: PorticoServer, room: str, recording: bool) -> None:

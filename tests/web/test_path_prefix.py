@@ -3,18 +3,15 @@
 import re
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, expect
 
-from tests.e2e.browser import chromium
-from tests.e2e.loopback import media_interface
 from tests.servers import PorticoServer, free_port
 from tests.web.proxy import proxy
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PREFIX = "/some/video"
 WITHIN_MS = 40_000
@@ -23,19 +20,12 @@ PUBLIC_URL = f"http://127.0.0.1:{PROXY_PORT}{PREFIX}"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PorticoServer]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer], loopback: str | None
+) -> Iterator[PorticoServer]:
     folder = tmp_path_factory.mktemp("prefix") / "data"
-    with (
-        media_interface() as interface,
-        PorticoServer(folder, media_interface=interface, PUBLIC_URL=f"{PUBLIC_URL}/") as server,
-    ):
+    with portico(folder, media_interface=loopback, PUBLIC_URL=f"{PUBLIC_URL}/") as server:
         yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(params=[True, False], ids=["stripping", "not stripping"])

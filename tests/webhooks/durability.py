@@ -31,6 +31,10 @@ Room = tuple[str, str]
 """A room's id and a token for it, good for the whole run."""
 
 
+SETTINGS = {"empty_session_grace_secs": "0"}
+"""Of a server whose account settles soon."""
+
+
 @dataclass
 class Account:
     """What was recorded, what arrived when, and when the server was killed. Times are of time.time()."""
@@ -68,16 +72,11 @@ class Account:
         ]
 
 
-async def run(folder: Path, *, kills: int, seed: int, database_url: str | None = None) -> Account:
-    """Kill the server `kills` times at random moments of running calls, then let it settle and read the account.
-
-    On SQLite, or on the PostgreSQL at `database_url`.
-    """
+async def run(server: PorticoServer, *, kills: int, seed: int) -> Account:
+    """Start the server, kill it `kills` times at random moments of running calls, let it settle, read the account."""
     chance = random.Random(seed)
-    log = folder / "received.jsonl"
+    log = server.data_dir.parent / "received.jsonl"
     receiver, url = _start_receiver(log)
-    settings = {} if database_url is None else {"database_url": database_url}
-    server = PorticoServer(folder / "data", empty_session_grace_secs="0", **settings)
     account = Account()
     try:
         await asyncio.to_thread(server.start)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import PorticoServer
 from tests.webhooks import durability
 
 KILLS = 20
@@ -11,18 +12,18 @@ KILLS_ON_POSTGRES = 8
 """Fewer, because there a killed server's people are only found out when its lease is over."""
 
 
-@pytest.mark.janus
 @pytest.mark.timeout(400)
-async def test_nothing_is_lost_however_often_the_server_is_killed(tmp_path: Path) -> None:
-    _check(await durability.run(tmp_path, kills=KILLS, seed=20_261_122), KILLS)
+async def test_nothing_is_lost_however_often_the_server_is_killed(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    server = portico(tmp_path / "data", **durability.SETTINGS)
+    _check(await durability.run(server, kills=KILLS, seed=20_261_122), KILLS)
 
 
-@pytest.mark.janus
-@pytest.mark.postgres
 @pytest.mark.timeout(400)
-async def test_nothing_is_lost_on_postgresql_either(tmp_path: Path, postgres_url: str) -> None:
-    account = await durability.run(tmp_path, kills=KILLS_ON_POSTGRES, seed=42, database_url=postgres_url)
-    _check(account, KILLS_ON_POSTGRES)
+async def test_nothing_is_lost_on_postgresql_either(
+    tmp_path: Path, postgres_url: str, portico: type[PorticoServer]
+) -> None:
+    server = portico(tmp_path / "data", database_url=postgres_url, **durability.SETTINGS)
+    _check(await durability.run(server, kills=KILLS_ON_POSTGRES, seed=42), KILLS_ON_POSTGRES)
 
 
 def _check(account: durability.Account, kills: int) -> None:
