@@ -12,6 +12,7 @@ from portico.app.startup_checks import checked, warnings
 from portico.config.settings import Settings, SettingsError, load
 from portico.janus.errors import JanusUnavailable
 from tests.contract.answers import ANSWERS_WITHIN_SECS
+from tests.mounts import with_file
 
 RESOLVE = """
 import sys
@@ -63,8 +64,7 @@ def test_a_media_address_that_no_browser_reaches_is_refused(settings: Callable[.
 def test_a_host_name_as_media_address_is_resolved(tmp_path: Path, hosts: str, expected: str) -> None:
     file = tmp_path / "hosts"
     file.write_text(f"{hosts}\n")
-    program = f'mount --bind {file} /etc/hosts && exec "$0" "$@"'
-    command = ["unshare", "--mount", "sh", "-c", program, sys.executable, "-c", RESOLVE, "video.example.com"]
+    command = with_file(file, Path("/etc/hosts"), [sys.executable, "-c", RESOLVE, "video.example.com"])
     root = str(Path(__file__).parents[2])
     done = subprocess.run(
         command,
@@ -75,8 +75,6 @@ def test_a_host_name_as_media_address_is_resolved(tmp_path: Path, hosts: str, ex
         env={"PATH": os.environ["PATH"], "PYTHONPATH": root},
         check=False,
     )
-    if "Operation not permitted" in done.stderr:
-        pytest.skip("this container has no mount namespaces")
     assert done.stdout.startswith(expected), done.stderr
 
 

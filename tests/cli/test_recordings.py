@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import pty
 import signal
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +18,7 @@ from portico.services.compositions import Film
 from portico.services.participants import Joined
 from tests.cli.test_webhooks import WITHIN_SECS, Shell, read_all, shell
 from tests.factories import NOW, row, rows
+from tests.mounts import pseudo_terminal
 from tests.recorded import a_recording, a_stream, link, over, somebody
 
 NOBODYS = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
@@ -119,7 +119,7 @@ async def test_a_terminal_has_a_bar(shell: Shell) -> None:
     composition_id = await a_wish(shell)
     await do(shell, compositions.begin, composition_id, now=NOW)
     await do(shell, complete, composition_id)
-    screen, terminal = pty.openpty()
+    screen, terminal = pseudo_terminal()
     process = await shell.start("compositions", "watch", composition_id, stdout=terminal)
     os.close(terminal)
     # Read while it runs: on a busy machine it draws more often, and a terminal that nobody reads is soon full.

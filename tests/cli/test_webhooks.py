@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import pty
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +21,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import webhooks
 from tests.factories import a_participant, a_room, rows
+from tests.mounts import pseudo_terminal
 from tests.receiver import Receiver, status
 from tests.servers import PorticoServer
 
@@ -140,7 +140,7 @@ async def test_list_is_made_for_programs(shell: Shell) -> None:
 
 async def test_list_is_a_table_on_a_terminal(shell: Shell) -> None:
     await failed(shell)
-    screen, terminal = pty.openpty()
+    screen, terminal = pseudo_terminal()
     process = await shell.start("webhooks", "list", stdout=terminal)
     os.close(terminal)
     shown = await asyncio.to_thread(read_all, screen)

@@ -38,6 +38,7 @@ from tests.converter.dumps import (
     video_units,
     write_dump,
 )
+from tests.mounts import with_disk
 
 FIRST_PACKET_AT = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=FIRST_PACKET_US)
 FIRST_PACKET_MS = FIRST_PACKET_US / 1000
@@ -429,10 +430,9 @@ def test_a_disk_that_is_full_is_told_from_a_dump_that_is_bad(tmp_path: Path, cod
     dump = write_dump(tmp_path / "x.mjr", units, codec)
     disk = tmp_path / "disk"
     disk.mkdir()
-    program = f"mount -t tmpfs -o size={{}} none {disk} && exec {' '.join(command(dump, disk))}; exit 99"
     whole = finish(dump, tmp_path).size_bytes
     for size in (whole - 4096, whole // 2):
-        limited = ["unshare", "--mount", "-r", "sh", "-c", program.format(size)]
+        limited = with_disk(disk, str(size), command(dump, disk))
         process = subprocess.run(limited, capture_output=True, timeout=150, check=False)
         assert process.returncode == 4, process.stdout
         assert json.loads(process.stdout)["error"].startswith("There is no room on the disk for x.")

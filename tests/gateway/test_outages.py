@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,6 +14,7 @@ import pytest
 from tests.databases import PostgresCluster
 from tests.gateway.conftest import Rooms, until
 from tests.gateway.outages import Caller, call, write
+from tests.mounts import with_disk
 from tests.servers import PorticoServer
 
 OUTAGE_SECS = 20.0
@@ -74,12 +72,8 @@ async def test_a_foreign_write_lock(tmp_path: Path, portico: type[PorticoServer]
 async def test_a_full_disk(tmp_path: Path, portico: type[PorticoServer]) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    unshare = shutil.which("unshare")
-    if unshare is None or subprocess.run([unshare, "-m", "true"], check=False, capture_output=True).returncode:
-        pytest.fail("this test mounts a small disk: run it as root, with `unshare` of util-linux")
-    mount = f"mount -t tmpfs -o size=24m tmpfs {data} && exec {sys.executable} -m portico serve"
     small = portico(data, recording_min_free_mb="1")
-    small.command = [unshare, "-m", "sh", "-c", mount]
+    small.command = with_disk(data, "24m", small.command)
     with small as server:
         disk = Path(f"/proc/{server.pid}/root{data}")
 

@@ -58,7 +58,7 @@ print(json.dumps({
 }))
 """
 
-needs_root = pytest.mark.skipif(not protect().own_view, reason="a user of their own for children needs root")
+needs_root = pytest.mark.skipif(not protect().own_view, reason=f"children have no user: {protect().why or 'not root'}")
 needs_landlock = pytest.mark.skipif(not protect().landlock, reason="this kernel has no Landlock")
 
 

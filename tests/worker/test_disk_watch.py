@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from portico.worker.disk_watch import DiskWatch
+from tests.mounts import with_disk
 from tests.worker.recordings.workshop import happens
 
 PROGRAM = """
@@ -39,10 +40,8 @@ print("seen")
 
 def test_a_small_disk_fills_up_and_is_emptied(tmp_path: Path) -> None:
     """A file system of 20 MB of its own, which only the child sees."""
-    mounted = f"mount -t tmpfs -o size=20m none {tmp_path} && exec {sys.executable} -c '{PROGRAM}' {tmp_path}"
-    child = subprocess.run(
-        ["unshare", "--mount", "-r", "sh", "-c", mounted], capture_output=True, text=True, check=False
-    )
+    command = with_disk(tmp_path, "20m", [sys.executable, "-c", PROGRAM, str(tmp_path)])
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
     assert child.stdout.endswith("seen\n"), child.stderr
 
 

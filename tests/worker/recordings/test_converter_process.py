@@ -13,6 +13,7 @@ import pytest
 
 from portico.worker.recordings.converter_process import ERRORS_BYTES_MAX, NICENESS, FinishFailed, NoMedia, finish, run
 from tests.converter.dumps import opus_units, write_dump
+from tests.mounts import with_disk
 from tests.worker.recordings.workshop import happens
 from tests.worker.webhooks.outbox import WITHIN
 
@@ -66,8 +67,7 @@ def test_a_disk_without_room_is_no_failure_but_trouble_that_may_pass(tmp_path: P
     """On a file system of its own, which only the child sees."""
     dump = write_dump(tmp_path / "d-audio-0.mjr", opus_units(10_000), "opus")
     (disk := tmp_path / "disk").mkdir()
-    program = f'mount -t tmpfs -o size=20k none {disk} && exec "$0" -c "$1" {dump} {disk}'
-    command = ["unshare", "--mount", "-r", "sh", "-c", program, sys.executable, WITHOUT_ROOM]
+    command = with_disk(disk, "20k", [sys.executable, "-c", WITHOUT_ROOM, str(dump), str(disk)])
     child = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert child.stdout.startswith("There is no room on the disk for d-audio-0.ogg"), child.stderr
 
