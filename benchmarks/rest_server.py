@@ -18,14 +18,15 @@ from typing import Any
 
 import uvicorn
 import uvloop
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import JSONResponse, Response
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, Response
 
 from portico.api import render
 from portico.api.app import add_api
-from portico.api.bodies import Body
-from portico.api.context import AccountId, Api
-from portico.api.dispatch import Operations
+from portico.api.call import Call
+from portico.api.openapi import operation
+from portico.api.routing import Operations, Router
 from portico.app.serve import leave_out_of_collections
 from portico.core.model import RoomSettings
 from portico.db.connect import open_database
@@ -50,16 +51,17 @@ async def serve(folder: Path) -> None:
     db = open_database(f"sqlite:///{folder}/portico.db")
     upgrade(db.engine)
     keys, key, room = await db.write(_first_rows)
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = Starlette()
     webhook_keys = WebhookKeys(folder / "webhook-keys.json")
     add_api(app, db, keys, webhook_keys, clock=partial(datetime.now, UTC), link=lambda key, _: f"http://x/{key}")
 
-    async def constant(api: Api, account_id: AccountId, body: Body) -> Response:
+    router = Router("Rooms")
+
+    @router.post("/constant", operation("Constant", "Answer always the same", 201, "Room", body=(), scopes=()))
+    async def constant(call: Call) -> Response:
         return JSONResponse({"data": room}, 201)
 
-    router = APIRouter()
-    router.add_api_route("/v2/constant", constant, methods=["POST"])
-    app.router.routes.append(Operations(router.routes))
+    app.user_middleware.append(Middleware(Operations, routes=router.routes))  # within the layers of the others
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
     config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
     server = uvicorn.Server(config)

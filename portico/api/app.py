@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from portico.api import (
     audit_events,
@@ -28,10 +28,10 @@ from portico.api import (
 )
 from portico.api.auth import KeyRing
 from portico.api.context import CompositionAudio, Context
-from portico.api.dispatch import Operations
 from portico.api.edge import Edge
 from portico.api.rate_limit import RateLimit
 from portico.api.render import Link
+from portico.api.routing import Operations
 from portico.core.composition_request import REGIONS_MAX
 from portico.core.errors import PorticoError
 from portico.core.rate import Limit
@@ -55,7 +55,7 @@ _ROUTES = [route for router in _ROUTERS for route in router.routes]
 
 
 def add_api(
-    app: FastAPI,
+    app: Starlette,
     db: Database,
     keys: TokenKeys,
     webhook_keys: WebhookKeys,
@@ -69,26 +69,19 @@ def add_api(
 ) -> None:
     """Call once, before the application serves. `link` makes download URLs of object keys and file names;
     `base_url` is where browsers reach this server.
-
-    The application must have been made with openapi_url=None: the document and its page are ours.
     """
-    if app.openapi_url is not None:
-        raise ValueError("make the application with FastAPI(openapi_url=None)")
     key_ring = KeyRing(db, clock)
     app.state.api = Context(
         db, keys, webhook_keys, clock, key_ring, link, base_url, composition_regions_max, composition_audio
     )
-    app.state.api_routes = _ROUTES
-    app.router.routes.append(Operations(_ROUTES))
     app.router.redirect_slashes = False  # a path with a slash too many is unknown, not elsewhere
     # Starlette's signature wants handlers of any Exception; each is only called with the class it is registered for.
     app.add_exception_handler(PorticoError, errors.on_portico_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, errors.on_http_error)  # type: ignore[arg-type]
-    app.add_exception_handler(RequestValidationError, errors.on_validation_error)  # type: ignore[arg-type]
-    app.add_middleware(Edge, rate_limit=RateLimit(rate_limit, key_ring.account_of))
-    app.openapi = document  # type: ignore[method-assign]
-    app.add_api_route("/openapi.json", _show_document, include_in_schema=False)
-    app.add_api_route("/docs", _show_page, include_in_schema=False)
+    app.add_middleware(Operations, routes=_ROUTES)
+    app.add_middleware(Edge, rate_limit=RateLimit(rate_limit, key_ring.account_of))  # outside of the operations
+    app.add_route("/openapi.json", _show_document)
+    app.add_route("/docs", _show_page)
 
 
 def document() -> dict[str, Any]:
@@ -99,7 +92,7 @@ def document() -> dict[str, Any]:
 @cache
 def _document() -> dict[str, Any]:
     """The OpenAPI document, made at the first request for it."""
-    return openapi.document(_ROUTES)
+    return openapi.document([route.operation for route in _ROUTES])
 
 
 @cache
@@ -113,9 +106,9 @@ def _document_bytes() -> bytes:
     return bytes(JSONResponse(_document()).body)
 
 
-async def _show_document() -> Response:
+async def _show_document(request: Request) -> Response:
     return Response(_document_bytes(), media_type="application/json")
 
 
-async def _show_page() -> Response:
+async def _show_page(request: Request) -> Response:
     return HTMLResponse(_page(), headers={"Content-Security-Policy": reference.CONTENT_SECURITY_POLICY})

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from portico.core.casting import Member
 from portico.core.model import RoomSettings
@@ -161,7 +161,8 @@ def parse(raw: bytes) -> object:
         raise ValueError("The request body should be JSON.") from None
 
 
-async def _body(request: Request) -> object:
+async def read(request: Request) -> object:
+    """The JSON value of the request's body. Raises HTTPException: 400, 408, 413 or 415."""
     raw = await _read(request)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if raw and content_type and content_type != "application/json" and not content_type.endswith("+json"):
@@ -170,9 +171,6 @@ async def _body(request: Request) -> object:
         return parse(raw)
     except ValueError as error:
         raise HTTPException(400, str(error)) from error
-
-
-Body = Annotated[object, Depends(_body)]
 
 
 async def _read(request: Request) -> bytes:

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portico.api import errors, operations
+from portico.api import errors, health
 from portico.api.rate_limit import RateLimit
 from portico.core.errors import PorticoError
 from portico.core.rate import Allowance
@@ -46,7 +46,7 @@ class Edge:
         scope.setdefault("state", {})["request_id"] = request_id
         is_api = scope["path"].startswith("/v2/") or scope["path"] == "/v2"
         is_counted = is_api or _INVITATION.fullmatch(scope["path"]) is not None
-        is_for_pages = scope["path"] not in operations.PATHS
+        is_for_pages = scope["path"] not in health.PATHS
         allowance = self._rate_limit.look(_address(scope)) if is_counted else None
         exchange = _Exchange(send, request_id, allowance, is_for_pages)
         with structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -115,33 +114,13 @@ async def on_http_error(request: Request, error: HTTPException) -> Response:
         detail = str(NotFound())
     headers = dict(error.headers or {})
     if status == 405:
-        headers["Allow"] = _allowed(request) or headers.get("Allow", "")
-        detail = f"This resource knows only {headers['Allow']}."
+        detail = f"This resource knows only {headers.get('Allow', '')}."
     return answer(request, status, [Fault(code, title, detail)], headers)
-
-
-async def on_validation_error(request: Request, error: RequestValidationError) -> Response:
-    """FastAPI's own validation, where an endpoint declares typed parameters."""
-    faults = []
-    for each in error.errors():
-        where, *names = [str(part) for part in each["loc"]]
-        place = {"parameter": "/".join(names)} if where == "query" else {"pointer": "/" + "/".join(names)}
-        faults.append(Fault("10026", "Invalid parameter type", str(each["msg"]), **place))
-    return answer(request, 422, faults)
 
 
 def _wait(request: Request, refused: TooManyRequests) -> Response:
     fault = Fault(*_HTTP_TITLES[429], str(refused))
     return answer(request, 429, [fault], {"Retry-After": str(refused.wait_secs)})
-
-
-def _allowed(request: Request) -> str:
-    """All methods of a path. Starlette's own header names those of the first route only."""
-    methods: set[str] = set()
-    for route in request.app.state.api_routes:
-        if route.path_regex.match(request.url.path):
-            methods |= route.methods
-    return ", ".join(sorted(methods))
 
 
 def _entry(fault: Fault) -> dict[str, Any]:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
-from fastapi import Request
-from fastapi.responses import Response
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
-from portico.api.context import Context
+from portico.api.call import Call
 from portico.core import paging
 from portico.core.errors import Fault, Invalid
 from portico.core.paging import Page
@@ -25,9 +24,7 @@ WATCH_AFTER_SECS = 0.05
 
 
 async def list_answer(
-    request: Request,
-    api: Context,
-    account_id: str,
+    call: Call,
     page: Page,
     fetch: Callable[[Transaction], Listed[T]],
     show: Callable[[T], dict[str, Any]],
@@ -39,13 +36,11 @@ async def list_answer(
         content = encode({"data": [show(item) for item in listed.items], "meta": meta})
         return _json(content, {"Total-Pages": str(meta["total_pages"])})
 
-    return await _while_wanted(request, api.db.read_list(account_id, fetch, write))
+    return await _while_wanted(call.request, call.context.db.read_list(call.account_id, fetch, write))
 
 
 async def item_answer(
-    request: Request,
-    api: Context,
-    account_id: str,
+    call: Call,
     fetch: Callable[[Transaction], T],
     show: Callable[[T], dict[str, Any]],
 ) -> Response:
@@ -54,7 +49,7 @@ async def item_answer(
     def write(found: T) -> Response:
         return _json(encode({"data": show(found)}))
 
-    return await _while_wanted(request, api.db.read_list(account_id, fetch, write))
+    return await _while_wanted(call.request, call.context.db.read_list(call.account_id, fetch, write))
 
 
 def encode(value: dict[str, Any]) -> bytes:

@@ -2,27 +2,30 @@
 
 from functools import partial
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from portico.api.context import Api, Caller
+from portico.api.call import Call
 from portico.api.openapi import operation
-from portico.api.paths import RoomId
+from portico.api.routing import Router
 from portico.core.scopes import ROOMS
 from portico.services import meetings
 
-router = APIRouter(prefix="/v2", tags=["Rooms"])
+router = Router("Rooms")
 
 
 @router.post(
     "/rooms/{room_id}/actions/generate_meeting_link",
-    **operation("GenerateMeetingLink", "Make a new meeting link", 201, "MeetingLink", scopes=[ROOMS]),
+    operation("GenerateMeetingLink", "Make a new meeting link", 201, "MeetingLink", scopes=[ROOMS]),
 )
-async def generate(api: Api, caller: Caller, room_id: RoomId) -> Response:
+async def generate(call: Call) -> Response:
     """Whoever has the link can join the room in a browser, without an API key. The room's link before becomes void.
     Those in the call stay, and tokens that were made with the link before are good until they expire."""
     make = partial(
-        meetings.new_link, keys=api.keys, room_id=room_id, base_url=api.base_url, account_id=caller.account_id
+        meetings.new_link,
+        keys=call.context.keys,
+        room_id=call.object_id,
+        base_url=call.context.base_url,
+        account_id=call.account_id,
     )
-    made = await api.change(caller, make, room_id, lambda link: f"generation: {link.generation}")
+    made = await call.change(make, lambda link: f"generation: {link.generation}")
     return JSONResponse({"data": {"meeting_link": made.url}}, 201)

@@ -1,12 +1,11 @@
-"""The OpenAPI 3.1 document: each endpoint describes itself with operation(), document() puts it together."""
+"""The OpenAPI 3.1 document: operation() describes one operation, document() puts them together."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from inspect import cleandoc
 from types import MappingProxyType
 from typing import Any
-
-from fastapi.openapi.utils import get_openapi
-from fastapi.responses import Response
-from starlette.routing import BaseRoute
 
 from portico import __version__
 from portico.api import schema_parts, schemas
@@ -38,6 +37,25 @@ _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}}
 }
 _TOLD_TO_WAIT = (429, 503)
+_TAGS = {
+    "Rooms": "A room is a place with settings; people meet in its sessions.",
+    "Rooms Client Tokens": "A client token lets one browser join one room.",
+    "Room Sessions": "A session lasts from the first join until everybody has left.",
+    "Room Participants": "A participant is one join of one person.",
+    "Room Recordings": "A recording is one audio or video track of one participant.",
+    "Room Compositions": "A composition is one film of a session's recordings.",
+    "Webhooks": "Every event is delivered to its room's URL, signed, at least once.",
+    "Audit log": "Every change is noted with the API key that made it.",
+}
+_IN_BRACES = re.compile(r"\{(\w+)\}")
+_IDENTIFIERS = {
+    "room_id": "The room's id.",
+    "room_session_id": "The session's id.",
+    "room_participant_id": "The participant's id.",
+    "room_recording_id": "The recording's id.",
+    "room_composition_id": "The composition's id.",
+    "webhook_delivery_id": "The delivery's id.",
+}
 _FLAGS = {
     "include_sessions": "Embed each room's newest sessions, at most 250 of a room.",
     "include_participants": "Embed each session's latest participants, at most 250 of a session.",
@@ -55,6 +73,28 @@ _INTRODUCTION = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What operation() made: the members of an OpenAPI operation that do not depend on its path, and what a request
+    is checked for. A key with any of `scopes` may call the operation; any key if they are empty; no key if None."""
+
+    operation_id: str
+    scopes: tuple[str, ...] | None
+    has_body: bool
+    members: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One entry of the document: `text` is Markdown, and the tag one of _TAGS."""
+
+    method: str
+    path: str
+    tag: str
+    text: str
+    description: Description
+
+
 def operation(
     operation_id: str,
     summary: str,
@@ -68,75 +108,76 @@ def operation(
     filters: Sequence[Attribute] | None = None,
     flags: Sequence[str] = (),
     scopes: Sequence[str] | None,
-) -> dict[str, Any]:
-    """Arguments of a route decorator. `answer` names one of schemas.ANSWERS; `filters` say which of many it is about.
-    A key with any of the `scopes` may call it; every key if they are empty, and anybody without a key if None.
-    The body is of these members, or `body_schema`, or the filters of an action on many, or `targets` beside which an
-    action takes participants."""
-    extra: dict[str, Any] = {}
+) -> Description:
+    """Describe an operation that succeeds with `status` and `answer`, the name of one of schemas.ANSWERS.
+
+    `filters` and `flags` are its query parameters; with filters it is about a page of many. `scopes` are those of
+    Description. At most one of four says what the body is: `body` its members, `body_schema` its JSON Schema,
+    `body_filters` the filters of an action on many, `targets` the members beside which an action takes participants.
+    """
     if body is not None:
         body_schema = schema_parts.body(body)
-    if body_schema is not None:
-        extra["requestBody"] = {"required": "required" in body_schema, "content": _json(body_schema)}
-    if body_filters is not None:
-        content = {"application/json": {"schema": schemas.filtering(body_filters)}}
-        extra["requestBody"] = {"required": False, "content": content}
-    if targets is not None:
-        extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas.acting(targets)}}}
+    elif body_filters is not None:
+        body_schema = schemas.filtering(body_filters)
+    elif targets is not None:
+        body_schema = schemas.acting(targets)
     parameters = [_flag(name) for name in flags]
     if filters is not None:
         parameters += [*_filters(filters), *_page()]
-    if parameters:
-        extra["parameters"] = parameters
+    responses = {str(status): _success(answer, is_list=filters is not None and status == 200)}
+    possible = _possible_errors(body_schema is not None, bool(parameters), scopes)
+    responses |= {str(code): _error(code) for code in possible}
+    members: dict[str, Any] = {"summary": summary, "parameters": parameters, "responses": responses}
+    if body_schema is not None:
+        members["requestBody"] = {"required": "required" in body_schema, "content": _json(body_schema)}
     if scopes is None or scopes:
-        extra["security"] = [{"bearerAuth": [scope]} for scope in scopes or ()]
-    declared: dict[int | str, Any] = {status: _success(answer, is_list=filters is not None and status == 200)}
-    declared |= {code: _error(code) for code in _possible_errors("requestBody" in extra, bool(parameters), scopes)}
+        members["security"] = [{"bearerAuth": [scope]} for scope in scopes or ()]
+    return Description(
+        operation_id, None if scopes is None else tuple(scopes), body_schema is not None, MappingProxyType(members)
+    )
+
+
+def document(operations: Sequence[Operation]) -> dict[str, Any]:
+    """The whole document. Operations stand in the order of their paths' first appearance."""
+    paths: dict[str, dict[str, Any]] = {}
+    for each in operations:
+        paths.setdefault(each.path, {})[each.method.lower()] = _described(each)
     return {
-        "operation_id": operation_id,
-        "summary": summary,
-        "status_code": status,
-        "response_class": Response,
-        "responses": declared,
-        "openapi_extra": extra,
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Portico",
+            "summary": "The Telnyx Video API on your own machine.",
+            "description": _INTRODUCTION,
+            "version": __version__,
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas.RESOURCES,
+            "headers": {name: _counter(*described) for name, described in _RATE_HEADERS.items()},
+            "securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer", "description": _KEY}},
+        },
+        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
+        "security": [{"bearerAuth": []}],
     }
 
 
-def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
-    """The whole description of these routes."""
-    described = get_openapi(
-        title="Portico",
-        version=__version__,
-        openapi_version="3.1.0",
-        summary="The Telnyx Video API on your own machine.",
-        description=_INTRODUCTION,
-        routes=routes,
-        tags=[
-            {"name": "Rooms", "description": "A room is a place with settings; people meet in its sessions."},
-            {"name": "Rooms Client Tokens", "description": "A client token lets one browser join one room."},
-            {"name": "Room Sessions", "description": "A session lasts from the first join until everybody has left."},
-            {"name": "Room Participants", "description": "A participant is one join of one person."},
-            {"name": "Room Recordings", "description": "A recording is one audio or video track of one participant."},
-            {"name": "Room Compositions", "description": "A composition is one film of a session's recordings."},
-            {"name": "Webhooks", "description": "Every event is delivered to its room's URL, signed, at least once."},
-            {"name": "Audit log", "description": "Every change is noted with the API key that made it."},
-        ],
-    )
-    _forget_validation_of_fastapi(described)
-    components = described.setdefault("components", {})
-    components["schemas"] = schemas.RESOURCES
-    components["headers"] = {name: _counter(*said) for name, said in _RATE_HEADERS.items()}
-    components["securitySchemes"] = {"bearerAuth": {"type": "http", "scheme": "bearer", "description": _KEY}}
-    described["security"] = [{"bearerAuth": []}]
-    return described
+def _described(each: Operation) -> dict[str, Any]:
+    """An OpenAPI operation object."""
+    members = dict(each.description.members)
+    parameters = [_identifier(name) for name in _IN_BRACES.findall(each.path)] + members.pop("parameters")
+    return {
+        "tags": [each.tag],
+        "summary": members.pop("summary"),
+        "description": cleandoc(each.text),
+        "operationId": each.description.operation_id,
+        **({"parameters": parameters} if parameters else {}),
+        **members,
+    }
 
 
-def _forget_validation_of_fastapi(described: dict[str, Any]) -> None:
-    """FastAPI adds its own 422 to whatever has a path parameter; ours are text, which is never wrong in that sense."""
-    for item in described["paths"].values():
-        for declared in item.values():
-            if "HTTPValidationError" in str(declared["responses"].get("422")):
-                del declared["responses"]["422"]
+def _identifier(name: str) -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"name": name, "in": "path", "required": True, "description": _IDENTIFIERS[name], "schema": schema}
 
 
 def _possible_errors(has_body: bool, has_query: bool, scopes: Sequence[str] | None) -> list[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fastapi import Request
+from starlette.requests import Request
 
 from portico.core import filters, paging
 from portico.core.errors import Fault, Invalid

@@ -2,23 +2,21 @@
 
 from functools import partial
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from portico.api import lists, queries, recording_schemas, render
-from portico.api.bodies import Body
-from portico.api.context import AccountId, Api, Caller
+from portico.api.call import Call
 from portico.api.openapi import operation
-from portico.api.paths import RoomCompositionId
+from portico.api.routing import Router
 from portico.core.scopes import READ, RECORDINGS
 from portico.services import compositions
 
-router = APIRouter(prefix="/v2", tags=["Room Compositions"])
+router = Router("Room Compositions")
 
 
 @router.post(
     "/room_compositions",
-    **operation(
+    operation(
         "CreateRoomComposition",
         "Create a composition",
         202,
@@ -27,26 +25,25 @@ router = APIRouter(prefix="/v2", tags=["Room Compositions"])
         scopes=[RECORDINGS],
     ),
 )
-async def create(api: Api, caller: Caller, body: Body) -> Response:
+async def create(call: Call) -> Response:
     """It is made once the session is over and its recordings are completed; ask at any time.
     `progress` tells how far it is, its webhook and `status` when it is there."""
-    composition = await api.change(
-        caller,
+    composition = await call.change(
         partial(
             compositions.create,
-            account_id=caller.account_id,
-            body=body,
-            regions_max=api.composition_regions_max,
-            sound_by_default=api.composition_audio == "all",
-            now=api.clock(),
+            account_id=call.account_id,
+            body=call.body,
+            regions_max=call.context.composition_regions_max,
+            sound_by_default=call.context.composition_audio == "all",
+            now=call.now(),
         ),
     )
-    return JSONResponse({"data": render.composition(composition, api.link)}, 202)
+    return JSONResponse({"data": render.composition(composition, call.context.link)}, 202)
 
 
 @router.get(
     "/room_compositions",
-    **operation(
+    operation(
         "ListRoomCompositions",
         "List compositions",
         200,
@@ -55,31 +52,35 @@ async def create(api: Api, caller: Caller, body: Body) -> Response:
         scopes=[READ, RECORDINGS],
     ),
 )
-async def list_compositions(request: Request, api: Api, account_id: AccountId) -> Response:
+async def list_compositions(call: Call) -> Response:
     """Compositions of your account, newest first."""
-    query = queries.read_list(request, queries.COMPOSITIONS)
-    fetch = partial(compositions.list_compositions, account_id=account_id, page=query.page, conditions=query.conditions)
-    show = partial(render.composition, link=api.link)  # in a thread: a store may ask for credentials before it signs
-    return await lists.list_answer(request, api, account_id, query.page, fetch, show)
+    query = queries.read_list(call.request, queries.COMPOSITIONS)
+    fetch = partial(
+        compositions.list_compositions, account_id=call.account_id, page=query.page, conditions=query.conditions
+    )
+    show = partial(
+        render.composition, link=call.context.link
+    )  # in a thread: a store may ask for credentials before it signs
+    return await lists.list_answer(call, query.page, fetch, show)
 
 
 @router.get(
     "/room_compositions/{room_composition_id}",
-    **operation("ViewRoomComposition", "Retrieve a composition", 200, "RoomComposition", scopes=[READ, RECORDINGS]),
+    operation("ViewRoomComposition", "Retrieve a composition", 200, "RoomComposition", scopes=[READ, RECORDINGS]),
 )
-async def retrieve(api: Api, account_id: AccountId, room_composition_id: RoomCompositionId) -> Response:
+async def retrieve(call: Call) -> Response:
     """One composition of your account, with a fresh download link once its file is there."""
-    read = partial(compositions.retrieve, account_id=account_id, composition_id=room_composition_id)
-    (shown,) = await render.with_links(render.composition, [await api.db.read(read)], api.link)
+    read = partial(compositions.retrieve, account_id=call.account_id, composition_id=call.object_id)
+    (shown,) = await render.with_links(render.composition, [await call.read(read)], call.context.link)
     return JSONResponse({"data": shown})
 
 
 @router.delete(
     "/room_compositions/{room_composition_id}",
-    **operation("DeleteRoomComposition", "Delete a composition", 204, scopes=[RECORDINGS]),
+    operation("DeleteRoomComposition", "Delete a composition", 204, scopes=[RECORDINGS]),
 )
-async def delete(api: Api, caller: Caller, room_composition_id: RoomCompositionId) -> Response:
+async def delete(call: Call) -> Response:
     """The composition and its file go for good. One that is being made is stopped, and no webhook tells of it."""
-    forget = partial(compositions.delete, account_id=caller.account_id, composition_id=room_composition_id)
-    await api.change(caller, partial(forget, now=api.clock()), room_composition_id)
+    forget = partial(compositions.delete, account_id=call.account_id, composition_id=call.object_id)
+    await call.change(partial(forget, now=call.now()))
     return Response(status_code=204)

@@ -2,23 +2,22 @@
 
 from functools import partial
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from portico.api import lists, queries, render
-from portico.api.context import AccountId, Api, Caller, CallerOfOperation, Context
+from portico.api.call import Call
 from portico.api.openapi import operation
-from portico.api.paths import RoomRecordingId
 from portico.api.queries import ListQuery
+from portico.api.routing import Router
 from portico.core.scopes import READ, RECORDINGS
 from portico.services import recordings
 
-router = APIRouter(prefix="/v2", tags=["Room Recordings"])
+router = Router("Room Recordings")
 
 
 @router.get(
     "/room_recordings",
-    **operation(
+    operation(
         "ListRoomRecordings",
         "List recordings",
         200,
@@ -27,39 +26,43 @@ router = APIRouter(prefix="/v2", tags=["Room Recordings"])
         scopes=[READ, RECORDINGS],
     ),
 )
-async def list_recordings(request: Request, api: Api, account_id: AccountId) -> Response:
+async def list_recordings(call: Call) -> Response:
     """Recordings of all sessions of your account, newest first, also of deleted rooms."""
-    query = queries.read_list(request, queries.RECORDINGS)
-    fetch = partial(recordings.list_recordings, account_id=account_id, page=query.page, conditions=query.conditions)
-    show = partial(render.recording, link=api.link)  # in a thread: a store may ask for credentials before it signs
-    return await lists.list_answer(request, api, account_id, query.page, fetch, show)
+    query = queries.read_list(call.request, queries.RECORDINGS)
+    fetch = partial(
+        recordings.list_recordings, account_id=call.account_id, page=query.page, conditions=query.conditions
+    )
+    show = partial(
+        render.recording, link=call.context.link
+    )  # in a thread: a store may ask for credentials before it signs
+    return await lists.list_answer(call, query.page, fetch, show)
 
 
 @router.get(
     "/room_recordings/{room_recording_id}",
-    **operation("ViewRoomRecording", "Retrieve a recording", 200, "RoomRecording", scopes=[READ, RECORDINGS]),
+    operation("ViewRoomRecording", "Retrieve a recording", 200, "RoomRecording", scopes=[READ, RECORDINGS]),
 )
-async def retrieve(api: Api, account_id: AccountId, room_recording_id: RoomRecordingId) -> Response:
+async def retrieve(call: Call) -> Response:
     """One recording of your account, with a fresh download link once its file is there."""
-    read = partial(recordings.retrieve, account_id=account_id, recording_id=room_recording_id)
-    (shown,) = await render.with_links(render.recording, [await api.db.read(read)], api.link)
+    read = partial(recordings.retrieve, account_id=call.account_id, recording_id=call.object_id)
+    (shown,) = await render.with_links(render.recording, [await call.read(read)], call.context.link)
     return JSONResponse({"data": shown})
 
 
 @router.delete(
     "/room_recordings/{room_recording_id}",
-    **operation("DeleteRoomRecording", "Delete a recording", 204, scopes=[RECORDINGS]),
+    operation("DeleteRoomRecording", "Delete a recording", 204, scopes=[RECORDINGS]),
 )
-async def delete(api: Api, caller: Caller, room_recording_id: RoomRecordingId) -> Response:
+async def delete(call: Call) -> Response:
     """The recording and its file go for good. One that is going on is not kept, and its completion is not told."""
-    forget = partial(recordings.delete, account_id=caller.account_id, recording_id=room_recording_id, now=api.clock())
-    await api.change(caller, forget, room_recording_id)
+    forget = partial(recordings.delete, account_id=call.account_id, recording_id=call.object_id, now=call.now())
+    await call.change(forget)
     return Response(status_code=204)
 
 
 @router.delete(
     "/room_recordings",
-    **operation(
+    operation(
         "DeleteRoomRecordings",
         "Delete many recordings",
         201,
@@ -68,28 +71,27 @@ async def delete(api: Api, caller: Caller, room_recording_id: RoomRecordingId) -
         scopes=[RECORDINGS],
     ),
 )
-async def delete_many(request: Request, api: Api, caller: Caller) -> Response:
+async def delete_many(call: Call) -> Response:
     """Every completed recording that matches all filters; without filters all of your account. With a page, those
     that the list shows on this page. What is not completed stays and is not counted.
     Filters that nobody knows are refused: a misspelt one would delete more than was meant."""
-    queries.expect_known(request)
-    query = queries.read_list(request, queries.RECORDINGS)
+    queries.expect_known(call.request)
+    query = queries.read_list(call.request, queries.RECORDINGS)
     delete_them = _delete_page if query.names_page else _delete_all
-    deleted = await delete_them(api, caller, query)
+    deleted = await delete_them(call, query)
     return JSONResponse({"data": {"room_recordings": deleted}}, 201)
 
 
-async def _delete_page(api: Context, caller: CallerOfOperation, query: ListQuery) -> int:
-    delete = partial(recordings.delete_page, account_id=caller.account_id, page=query.page, conditions=query.conditions)
-    return await api.change(caller, partial(delete, now=api.clock()), detail=lambda deleted: f"deleted: {deleted}")
+async def _delete_page(call: Call, query: ListQuery) -> int:
+    delete = partial(recordings.delete_page, account_id=call.account_id, page=query.page, conditions=query.conditions)
+    return await call.change(partial(delete, now=call.now()), detail=lambda deleted: f"deleted: {deleted}")
 
 
-async def _delete_all(api: Context, caller: CallerOfOperation, query: ListQuery) -> int:
+async def _delete_all(call: Call, query: ListQuery) -> int:
     """In steps, each a transaction of its own: others may write in between, and what is deleted stays deleted."""
     deleted, more = 0, True
-    account_id = caller.account_id
-    step = partial(recordings.delete_some, account_id=account_id, conditions=query.conditions, now=api.clock())
+    step = partial(recordings.delete_some, account_id=call.account_id, conditions=query.conditions, now=call.now())
     while more:
-        count, more = await api.change(caller, step, detail=lambda done: f"deleted: {done[0]}")
+        count, more = await call.change(step, detail=lambda done: f"deleted: {done[0]}")
         deleted += count
     return deleted

@@ -3,26 +3,24 @@
 from collections.abc import Callable
 from functools import partial
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from portico.api import bodies, lists, queries, render
-from portico.api.bodies import Body
-from portico.api.context import AccountId, Api, Caller, CallerOfOperation, Context
+from portico.api.call import Call
 from portico.api.openapi import operation
-from portico.api.paths import RoomSessionId
+from portico.api.routing import Router
 from portico.core import casting, targets
 from portico.core.scopes import MODERATE, READ
 from portico.core.targets import Targets
 from portico.services import listing, moderation
 
-router = APIRouter(prefix="/v2", tags=["Room Sessions"])
+router = Router("Room Sessions")
 _FLAGS = ("include_participants",)
 
 
 @router.get(
     "/room_sessions",
-    **operation(
+    operation(
         "ListRoomSessions",
         "List sessions",
         200,
@@ -32,36 +30,36 @@ _FLAGS = ("include_participants",)
         scopes=[READ, MODERATE],
     ),
 )
-async def list_sessions(request: Request, api: Api, account_id: AccountId) -> Response:
+async def list_sessions(call: Call) -> Response:
     """Sessions of all rooms of your account, newest first, also of deleted rooms."""
-    query = queries.read_list(request, queries.SESSIONS, _FLAGS)
+    query = queries.read_list(call.request, queries.SESSIONS, _FLAGS)
     fetch = partial(
         listing.list_sessions,
-        account_id=account_id,
+        account_id=call.account_id,
         page=query.page,
         conditions=query.conditions,
         with_participants="include_participants" in query.flags,
     )
-    return await lists.list_answer(request, api, account_id, query.page, fetch, render.session)
+    return await lists.list_answer(call, query.page, fetch, render.session)
 
 
 @router.get(
     "/room_sessions/{room_session_id}",
-    **operation("ViewRoomSession", "Retrieve a session", 200, "RoomSession", flags=_FLAGS, scopes=[READ, MODERATE]),
+    operation("ViewRoomSession", "Retrieve a session", 200, "RoomSession", flags=_FLAGS, scopes=[READ, MODERATE]),
 )
-async def retrieve(request: Request, api: Api, account_id: AccountId, room_session_id: RoomSessionId) -> Response:
+async def retrieve(call: Call) -> Response:
     """One session of your account."""
-    flags = queries.read_flags(request, *_FLAGS)
-    fetch = partial(listing.retrieve_session, account_id=account_id, session_id=room_session_id)
+    flags = queries.read_flags(call.request, *_FLAGS)
+    fetch = partial(listing.retrieve_session, account_id=call.account_id, session_id=call.object_id)
     if "include_participants" not in flags:
-        return JSONResponse({"data": render.session(await api.db.read(fetch))})
+        return JSONResponse({"data": render.session(await call.read(fetch))})
     with_all = partial(fetch, with_participants=True)
-    return await lists.item_answer(request, api, account_id, with_all, render.session)
+    return await lists.item_answer(call, with_all, render.session)
 
 
 @router.get(
     "/room_sessions/{room_session_id}/participants",
-    **operation(
+    operation(
         "RetrieveListRoomParticipants",
         "List the participants of a session",
         200,
@@ -70,19 +68,17 @@ async def retrieve(request: Request, api: Api, account_id: AccountId, room_sessi
         scopes=[READ, MODERATE],
     ),
 )
-async def list_participants(
-    request: Request, api: Api, account_id: AccountId, room_session_id: RoomSessionId
-) -> Response:
+async def list_participants(call: Call) -> Response:
     """Participants of one session, latest join first. Whoever comes back is a new participant."""
-    query = queries.read_list(request, queries.PARTICIPANTS_OF_SESSION)
+    query = queries.read_list(call.request, queries.PARTICIPANTS_OF_SESSION)
     fetch = partial(
         listing.list_participants,
-        account_id=account_id,
+        account_id=call.account_id,
         page=query.page,
         conditions=query.conditions,
-        session_id=room_session_id,
+        session_id=call.object_id,
     )
-    return await lists.list_answer(request, api, account_id, query.page, fetch, render.participant)
+    return await lists.list_answer(call, query.page, fetch, render.participant)
 
 
 _DONE = {"data": {"result": "ok"}}
@@ -90,19 +86,19 @@ _DONE = {"data": {"result": "ok"}}
 
 @router.post(
     "/room_sessions/{room_session_id}/actions/end",
-    **operation("EndSession", "End a session", 200, "ActionResult", body=(), scopes=[MODERATE]),
+    operation("EndSession", "End a session", 200, "ActionResult", body=(), scopes=[MODERATE]),
 )
-async def end(api: Api, caller: Caller, room_session_id: RoomSessionId, body: Body) -> Response:
+async def end(call: Call) -> Response:
     """Everybody in it is disconnected. Whoever joins the room afterwards begins its next session."""
-    casting.cast((), body)
-    act = partial(moderation.end, account_id=caller.account_id, session_id=room_session_id, now=api.clock())
-    await api.change(caller, act, room_session_id)
+    casting.cast((), call.body)
+    act = partial(moderation.end, account_id=call.account_id, session_id=call.object_id, now=call.now())
+    await call.change(act)
     return JSONResponse(_DONE)
 
 
 @router.post(
     "/room_sessions/{room_session_id}/actions/kick",
-    **operation(
+    operation(
         "KickParticipantInSession",
         "Remove participants",
         200,
@@ -111,41 +107,37 @@ async def end(api: Api, caller: Caller, room_session_id: RoomSessionId, body: Bo
         scopes=[MODERATE],
     ),
 )
-async def kick(api: Api, caller: Caller, room_session_id: RoomSessionId, body: Body) -> Response:
+async def kick(call: Call) -> Response:
     """Disconnect participants. They may join again with a valid token, unless it is revoked here."""
-    whom, members = targets.parse(body, [bodies.REVOKE])
+    whom, members = targets.parse(call.body, [bodies.REVOKE])
     revoke = members["revoke"] is True
-    kicking = partial(moderation.kick, account_id=caller.account_id, session_id=room_session_id, targets=whom)
-    await api.change(caller, partial(kicking, revoke=revoke, now=api.clock()), room_session_id, _named(whom, revoke))
+    kicking = partial(moderation.kick, account_id=call.account_id, session_id=call.object_id, targets=whom)
+    await call.change(partial(kicking, revoke=revoke, now=call.now()), _named(whom, revoke))
     return JSONResponse(_DONE)
 
 
 @router.post(
     "/room_sessions/{room_session_id}/actions/mute",
-    **operation("MuteParticipantInSession", "Mute participants", 200, "ActionResult", targets=(), scopes=[MODERATE]),
+    operation("MuteParticipantInSession", "Mute participants", 200, "ActionResult", targets=(), scopes=[MODERATE]),
 )
-async def mute(api: Api, caller: Caller, room_session_id: RoomSessionId, body: Body) -> Response:
+async def mute(call: Call) -> Response:
     """Nobody hears them, whatever they publish, until they are unmuted or leave."""
-    return await _set_muted(api, caller, room_session_id, body, muted=True)
+    return await _set_muted(call, muted=True)
 
 
 @router.post(
     "/room_sessions/{room_session_id}/actions/unmute",
-    **operation(
-        "UnmuteParticipantInSession", "Unmute participants", 200, "ActionResult", targets=(), scopes=[MODERATE]
-    ),
+    operation("UnmuteParticipantInSession", "Unmute participants", 200, "ActionResult", targets=(), scopes=[MODERATE]),
 )
-async def unmute(api: Api, caller: Caller, room_session_id: RoomSessionId, body: Body) -> Response:
+async def unmute(call: Call) -> Response:
     """They are heard again."""
-    return await _set_muted(api, caller, room_session_id, body, muted=False)
+    return await _set_muted(call, muted=False)
 
 
-async def _set_muted(
-    api: Context, caller: CallerOfOperation, session_id: str, body: object, *, muted: bool
-) -> Response:
-    whom, _ = targets.parse(body)
-    act = partial(moderation.set_muted, account_id=caller.account_id, session_id=session_id, targets=whom)
-    await api.change(caller, partial(act, muted=muted, now=api.clock()), session_id, _named(whom))
+async def _set_muted(call: Call, *, muted: bool) -> Response:
+    whom, _ = targets.parse(call.body)
+    act = partial(moderation.set_muted, account_id=call.account_id, session_id=call.object_id, targets=whom)
+    await call.change(partial(act, muted=muted, now=call.now()), _named(whom))
     return JSONResponse(_DONE)
 
 

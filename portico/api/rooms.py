@@ -3,89 +3,85 @@
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from portico.api import bodies, lists, queries, render
-from portico.api.bodies import Body
-from portico.api.context import AccountId, Api, Caller
+from portico.api.call import Call
 from portico.api.openapi import operation
-from portico.api.paths import RoomId
+from portico.api.routing import Router
 from portico.core import casting
 from portico.core.model import RoomSettings
 from portico.core.scopes import READ, ROOMS
 from portico.services import listing, rooms
 
-router = APIRouter(prefix="/v2", tags=["Rooms"])
+router = Router("Rooms")
 _FLAGS = ("include_sessions", "include_participants")
 
 
-@router.post("/rooms", **operation("CreateRoom", "Create a room", 201, "Room", body=bodies.ROOM, scopes=[ROOMS]))
-async def create(api: Api, caller: Caller, body: Body) -> Response:
+@router.post("/rooms", operation("CreateRoom", "Create a room", 201, "Room", body=bodies.ROOM, scopes=[ROOMS]))
+async def create(call: Call) -> Response:
     """Every member is optional. Nobody is in a new room, and no session is active."""
-    members: dict[str, Any] = casting.with_defaults(bodies.ROOM, body)
+    members: dict[str, Any] = casting.with_defaults(bodies.ROOM, call.body)
     settings = RoomSettings(**members)
-    room = await api.change(
-        caller, partial(rooms.create, account_id=caller.account_id, settings=settings, now=api.clock())
-    )
+    room = await call.change(partial(rooms.create, account_id=call.account_id, settings=settings, now=call.now()))
     return JSONResponse({"data": render.room(room)}, 201)
 
 
 @router.get(
     "/rooms",
-    **operation("ListRooms", "List rooms", 200, "Rooms", filters=queries.ROOMS, flags=_FLAGS, scopes=[READ, ROOMS]),
+    operation("ListRooms", "List rooms", 200, "Rooms", filters=queries.ROOMS, flags=_FLAGS, scopes=[READ, ROOMS]),
 )
-async def list_rooms(request: Request, api: Api, account_id: AccountId) -> Response:
+async def list_rooms(call: Call) -> Response:
     """Rooms of your account, newest first."""
-    query = queries.read_list(request, queries.ROOMS, _FLAGS)
+    query = queries.read_list(call.request, queries.ROOMS, _FLAGS)
     fetch = partial(
         rooms.list_rooms,
-        account_id=account_id,
+        account_id=call.account_id,
         page=query.page,
         conditions=query.conditions,
         with_sessions="include_sessions" in query.flags,
         with_participants="include_participants" in query.flags,
     )
-    return await lists.list_answer(request, api, account_id, query.page, fetch, render.room)
+    return await lists.list_answer(call, query.page, fetch, render.room)
 
 
 @router.get(
-    "/rooms/{room_id}", **operation("ViewRoom", "Retrieve a room", 200, "Room", flags=_FLAGS, scopes=[READ, ROOMS])
+    "/rooms/{room_id}", operation("ViewRoom", "Retrieve a room", 200, "Room", flags=_FLAGS, scopes=[READ, ROOMS])
 )
-async def retrieve(request: Request, api: Api, account_id: AccountId, room_id: RoomId) -> Response:
+async def retrieve(call: Call) -> Response:
     """One room of your account."""
-    flags = queries.read_flags(request, *_FLAGS)
-    fetch = partial(rooms.retrieve, account_id=account_id, room_id=room_id)
+    flags = queries.read_flags(call.request, *_FLAGS)
+    fetch = partial(rooms.retrieve, account_id=call.account_id, room_id=call.object_id)
     if "include_sessions" not in flags:
-        return JSONResponse({"data": render.room(await api.db.read(fetch))})
+        return JSONResponse({"data": render.room(await call.read(fetch))})
     with_all = partial(fetch, with_sessions=True, with_participants="include_participants" in flags)
-    return await lists.item_answer(request, api, account_id, with_all, render.room)
+    return await lists.item_answer(call, with_all, render.room)
 
 
 @router.patch(
-    "/rooms/{room_id}", **operation("UpdateRoom", "Change a room", 200, "Room", body=bodies.ROOM, scopes=[ROOMS])
+    "/rooms/{room_id}", operation("UpdateRoom", "Change a room", 200, "Room", body=bodies.ROOM, scopes=[ROOMS])
 )
-async def update(api: Api, caller: Caller, room_id: RoomId, body: Body) -> Response:
+async def update(call: Call) -> Response:
     """Absent members stay as they are; null sets the default. A lower limit sends nobody out of a running call,
     recording changes with the next session, webhook settings with the next delivery."""
-    changes = casting.cast(bodies.ROOM, body)
-    change = partial(rooms.update, account_id=caller.account_id, room_id=room_id, changes=changes, now=api.clock())
-    room = await api.change(caller, change, room_id)
+    changes = casting.cast(bodies.ROOM, call.body)
+    change = partial(rooms.update, account_id=call.account_id, room_id=call.object_id, changes=changes, now=call.now())
+    room = await call.change(change)
     return JSONResponse({"data": render.room(room)})
 
 
-@router.delete("/rooms/{room_id}", **operation("DeleteRoom", "Delete a room", 204, scopes=[ROOMS]))
-async def delete(api: Api, caller: Caller, room_id: RoomId) -> Response:
+@router.delete("/rooms/{room_id}", operation("DeleteRoom", "Delete a room", 204, scopes=[ROOMS]))
+async def delete(call: Call) -> Response:
     """Everybody leaves, the session ends, tokens of the room admit nobody any more and its name is free.
     Sessions and participants stay readable by their own operations."""
-    delete_it = partial(rooms.delete, account_id=caller.account_id, room_id=room_id, now=api.clock())
-    await api.change(caller, delete_it, room_id)
+    delete_it = partial(rooms.delete, account_id=call.account_id, room_id=call.object_id, now=call.now())
+    await call.change(delete_it)
     return Response(status_code=204)
 
 
 @router.get(
     "/rooms/{room_id}/sessions",
-    **operation(
+    operation(
         "RetrieveListRoomSessions",
         "List the sessions of a room",
         200,
@@ -95,15 +91,15 @@ async def delete(api: Api, caller: Caller, room_id: RoomId) -> Response:
         scopes=[READ, ROOMS],
     ),
 )
-async def list_sessions(request: Request, api: Api, account_id: AccountId, room_id: RoomId) -> Response:
+async def list_sessions(call: Call) -> Response:
     """Sessions of one existing room, newest first."""
-    query = queries.read_list(request, queries.SESSIONS_OF_ROOM, ("include_participants",))
+    query = queries.read_list(call.request, queries.SESSIONS_OF_ROOM, ("include_participants",))
     fetch = partial(
         listing.list_sessions,
-        account_id=account_id,
+        account_id=call.account_id,
         page=query.page,
         conditions=query.conditions,
-        room_id=room_id,
+        room_id=call.object_id,
         with_participants="include_participants" in query.flags,
     )
-    return await lists.list_answer(request, api, account_id, query.page, fetch, render.session)
+    return await lists.list_answer(call, query.page, fetch, render.session)

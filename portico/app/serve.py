@@ -13,13 +13,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy import select
+from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
-from portico import __version__
-from portico.api import operations
+from portico.api import health
 from portico.api.app import add_api
 from portico.app.clock import Clock, ClockKeeper
 from portico.app.follow_keys import FollowKeys
@@ -62,7 +61,7 @@ class Welcome:
 class Running:
     """A program that is ready to be served."""
 
-    app: FastAPI
+    app: Starlette
     gateway: Gateway
     connections: Connections
     welcome: Welcome
@@ -201,9 +200,8 @@ class Parts:
     clock: Clock
 
 
-def _build(settings: Settings, parts: Parts) -> FastAPI:
-    app = FastAPI(title="Portico", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
-
+def _build(settings: Settings, parts: Parts) -> Starlette:
+    app = Starlette()
     add_api(
         app,
         parts.db,
@@ -242,15 +240,12 @@ def _build(settings: Settings, parts: Parts) -> FastAPI:
         "descriptors": descriptors_are_left,
     }
     metrics = _metrics(parts)
-    app.include_router(
-        operations.router(
-            checks, metrics, find_key=app.state.api.key_ring.find, are_metrics_public=settings.metrics_public
-        )
-    )
-    app.include_router(pages.router())
-    app.include_router(invitations.router(parts.db, parts.keys, parts.clock, settings.join_limit, settings.base_url))
-    app.include_router(files.router(parts.db, parts.storage.store, parts.storage.link_keys, parts.clock))
-    app.router.routes.append(WebSocketRoute("/{room_id}/janus", parts.gateway))
+    find_key, are_metrics_public = app.state.api.key_ring.find, settings.metrics_public
+    app.routes.extend(health.routes(checks, metrics, find_key=find_key, are_metrics_public=are_metrics_public))
+    app.routes.extend(pages.routes())
+    app.routes.extend(invitations.routes(parts.db, parts.keys, parts.clock, settings.join_limit, settings.base_url))
+    app.routes.extend(files.routes(parts.db, parts.storage.store, parts.storage.link_keys, parts.clock))
+    app.routes.append(WebSocketRoute("/{room_id}/janus", parts.gateway))
     return app
 
 

@@ -7,8 +7,9 @@ from datetime import datetime
 from functools import partial
 from typing import BinaryIO
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from portico.core import links, objects
@@ -39,13 +40,12 @@ _PREFLIGHT = _ANY_ORIGIN | {
 }
 
 
-def router(db: Database, store: Store, keys: LinkKeys, clock: Callable[[], datetime]) -> APIRouter:
+def routes(db: Database, store: Store, keys: LinkKeys, clock: Callable[[], datetime]) -> list[Route]:
     """GET and HEAD /files/{key}, for links that one of `keys` signed. Raises Forbidden and NotFound."""
-    downloads = APIRouter(include_in_schema=False)
 
-    @downloads.api_route("/files/{key:path}", methods=["GET", "HEAD"])
-    async def download(key: str, request: Request) -> Response:
+    async def download(request: Request) -> Response:
         """The file, or the part of it that Range asks for; 404 from the moment on that its row is gone."""
+        key = request.path_params["key"]
         try:
             filename = links.verify_any(keys.accepted, key, request.query_params, now=clock())
         except links.LinkRefused as refused:
@@ -61,11 +61,11 @@ def router(db: Database, store: Store, keys: LinkKeys, clock: Callable[[], datet
         headers = _headers(kept, key, filename)
         return _answer(request, file, kept, headers)
 
-    @downloads.options("/files/{key:path}")
-    async def preflight(key: str) -> Response:
+    async def preflight(request: Request) -> Response:
         return Response(status_code=204, headers=_PREFLIGHT)
 
-    return downloads
+    path = "/files/{key:path}"
+    return [Route(path, download), Route(path, preflight, methods=["OPTIONS"])]
 
 
 def _headers(kept: Kept, key: str, filename: str) -> dict[str, str]:

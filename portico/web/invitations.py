@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from portico.core.addresses import network
 from portico.core.errors import Forbidden, NotFound, TooManyRequests
@@ -39,39 +39,37 @@ GRANT_SECS = 24 * 3600
 """How long a browser keeps its grant: no longer than a revocation is remembered (tokens.LONGEST_LIFE)."""
 
 
-def router(
+def routes(
     db: Database,
     keys: TokenKeys,
     clock: Callable[[], datetime],
     limit: Limit,
     base_url: str = "",
     monotonic: Callable[[], int] = time.monotonic_ns,
-) -> APIRouter:
+) -> list[Route]:
     """POST /meet/{room_id}/room and POST /meet/{room_id}/token, for the meeting page.
 
     `limit` says how many tokens each address gets for each room, and how often each may be wrong. `base_url` is
     where browsers reach this server.
     """
     reached = urlsplit(base_url)
-    invitations = APIRouter(include_in_schema=False)
     given, wrong = Buckets(limit, ASKING_MAX), Buckets(limit, ASKING_MAX)
 
-    @invitations.post("/meet/{room_id}/room")
-    async def look(room_id: str, request: Request) -> dict[str, Any]:
+    async def look(request: Request) -> Response:
         """What the lobby shows of the room, for an invitation (404 if wrong) or an access token (403 if wrong)."""
+        room_id = request.path_params["room_id"]
         with _counting_wrong(wrong, _source(request), monotonic):
             proof = await _body(request, BODY_MAX + TOKEN_LENGTH_MAX)
             view = await db.read(partial(_look, keys=keys, room_id=room_id, proof=proof, now=clock()))
-        return {"data": asdict(view)}
+        return JSONResponse({"data": asdict(view)})
 
-    @invitations.post("/meet/{room_id}/token", status_code=201)
-    async def redeem(room_id: str, request: Request, response: Response) -> dict[str, Any]:
+    async def redeem(request: Request) -> Response:
         """Tokens and what the lobby shows of the room; 404 for a wrong link and for a room that is gone.
 
         The browser gets a grant as a cookie. Shown again, it makes all its tokens for this room one family: who was
         removed with `revoke` gets 403.
         """
-        shown = request.cookies.get(GRANT)
+        room_id, shown = request.path_params["room_id"], request.cookies.get(GRANT)
         if tokens.granted(keys, room_id, shown) is None:
             shown = tokens.grant(keys, room_id)
         source = _source(request)
@@ -81,6 +79,14 @@ def router(
             redeem = partial(_redeem, keys=keys, room_id=room_id, invitation=invitation, shown=shown, now=clock())
             token, view = await db.read(redeem)
         assert token.refresh_token_expires_at is not None and shown is not None
+        members = {
+            "token": token.token,
+            "token_expires_at": token.token_expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "refresh_token": token.refresh_token,
+            "refresh_token_expires_at": token.refresh_token_expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "room": asdict(view),
+        }
+        response = JSONResponse({"data": members}, 201)
         response.set_cookie(
             GRANT,
             shown,
@@ -90,17 +96,12 @@ def router(
             httponly=True,
             samesite="strict",
         )
-        return {
-            "data": {
-                "token": token.token,
-                "token_expires_at": token.token_expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "refresh_token": token.refresh_token,
-                "refresh_token_expires_at": token.refresh_token_expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "room": asdict(view),
-            }
-        }
+        return response
 
-    return invitations
+    return [
+        Route("/meet/{room_id}/room", look, methods=["POST"]),
+        Route("/meet/{room_id}/token", redeem, methods=["POST"]),
+    ]
 
 
 @contextlib.contextmanager

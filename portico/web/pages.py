@@ -4,8 +4,9 @@ import hashlib
 import re
 from pathlib import Path
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -20,12 +21,10 @@ _PERMISSIONS = "camera=(self), microphone=(self), display-capture=(self), geoloc
 _NO_PERMISSIONS = "camera=(), microphone=(), display-capture=(), geolocation=(), payment=(), usb=()"
 
 
-def router(assets: Path = ASSETS) -> APIRouter:
+def routes(assets: Path = ASSETS) -> list[Route]:
     """The pages out of `assets`, the folder that the frontend's build fills; it may be filled later."""
-    pages = APIRouter(include_in_schema=False)
 
-    @pages.api_route("/meet/{room_id}", methods=["GET", "HEAD"])
-    def meeting(room_id: str, request: Request) -> Response:
+    def meeting(request: Request) -> Response:
         # The same page for every room: only its script, with the invitation in the fragment, can tell whether
         # there is such a room.
         html = _read(assets / "meet.html")
@@ -33,28 +32,31 @@ def router(assets: Path = ASSETS) -> APIRouter:
             return _not_built()
         return _page(html, _call_policy(request.headers.get("host", "")), _PERMISSIONS)
 
-    @pages.api_route("/console", methods=["GET", "HEAD"])
-    def console() -> Response:
+    def console(request: Request) -> Response:
         # Nothing in it is secret: what it shows it reads over REST, with the key that somebody types.
         html = _read(assets / "console.html")
         return _not_built() if html is None else _page(html, _console_policy(), _NO_PERMISSIONS)
 
-    @pages.api_route("/assets/{name}", methods=["GET", "HEAD"])
-    def asset(name: str) -> Response:
+    def asset(request: Request) -> Response:
+        name = request.path_params["name"]
         path = assets / name
         if not _HASHED_NAME.fullmatch(name) or not path.is_file():
             return PlainTextResponse("There is no such file.", status_code=404, headers=_COMMON)
         # The name changes with the content, so a copy is good for ever.
         return FileResponse(path, headers=_COMMON | {"Cache-Control": "public, max-age=31536000, immutable"})
 
-    @pages.api_route("/connect.js", methods=["GET", "HEAD"])
     def connect_script(request: Request) -> Response:
         script = _read(assets / "connect.js")
         if script is None:
             return _not_built()
         return _connect_script(script, request.headers.get("if-none-match", ""))
 
-    return pages
+    return [
+        Route("/meet/{room_id}", meeting),
+        Route("/console", console),
+        Route("/assets/{name}", asset),
+        Route("/connect.js", connect_script),
+    ]
 
 
 def _connect_script(script: bytes, known: str) -> Response:

@@ -79,7 +79,7 @@ async def test_a_fault_after_the_answer_began_cuts_it_off(sqlite_world: World) -
 
         return StreamingResponse(parts())
 
-    sqlite_world.app.add_api_route("/v2/broken", broken, include_in_schema=False)
+    sqlite_world.app.add_route("/v2/broken", broken)
     with capture_logs(), pytest.raises(RuntimeError, match="broken"):
         await sqlite_world.nobody.get("/v2/broken")
 

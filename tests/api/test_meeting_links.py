@@ -36,7 +36,7 @@ async def redeemed(world: World, room_id: str, invitation: str) -> int:
 
 
 async def test_a_new_link_makes_the_one_before_void(world: World) -> None:
-    world.app.include_router(invitations.router(world.db, world.keys, world.clock, MANY))
+    world.app.routes.extend(invitations.routes(world.db, world.keys, world.clock, MANY))
     room, other = await world.room(), await world.room()
     links = [tokens.invite(world.keys, room["id"])]  # as links were made before rooms had generations
     untouched = tokens.invite(world.keys, other["id"])
@@ -51,7 +51,7 @@ async def test_a_new_link_makes_the_one_before_void(world: World) -> None:
 
 
 async def test_of_links_made_at_once_one_is_valid(world: World) -> None:
-    world.app.include_router(invitations.router(world.db, world.keys, world.clock, MANY))
+    world.app.routes.extend(invitations.routes(world.db, world.keys, world.clock, MANY))
     room = await world.room()
     links = await asyncio.gather(*(new_link(world, room["id"]) for _ in range(5)))
     assert len(set(links)) == 5

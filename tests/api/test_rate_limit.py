@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from portico.api import operations, rate_limit
+from portico.api import health, rate_limit
 from portico.api.rate_limit import RateLimit
 from portico.core.addresses import network
 from portico.core.errors import Busy
@@ -97,10 +97,8 @@ async def test_callers_without_a_key_share_their_address(limited: World) -> None
     "path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/v20", "/meet/x", "/meet/x/token/"]
 )
 async def test_other_paths_are_never_limited(limited: World, path: str) -> None:
-    limited.app.include_router(
-        operations.router(
-            {}, CollectorRegistry(), find_key=limited.app.state.api.key_ring.find, are_metrics_public=True
-        )
+    limited.app.routes.extend(
+        health.routes({}, CollectorRegistry(), find_key=limited.app.state.api.key_ring.find, are_metrics_public=True)
     )
     answers = [await limited.nobody.get(path) for _ in range(5)]
     assert {answer.status_code for answer in answers} <= {200, 404}
@@ -108,7 +106,7 @@ async def test_other_paths_are_never_limited(limited: World, path: str) -> None:
 
 
 async def test_holders_of_meeting_links_share_the_limit_of_their_address(limited: World) -> None:
-    limited.app.include_router(invitations.router(limited.db, limited.keys, limited.clock, THREE))
+    limited.app.routes.extend(invitations.routes(limited.db, limited.keys, limited.clock, THREE))
     room = await limited.room()
     path, invite = f"/meet/{room['id']}/token", tokens.invite(limited.keys, room["id"])
     good = await limited.nobody.post(path, json={"invite": invite})

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from portico.api.app import add_api
 from portico.db.engine import Database, Transaction
@@ -60,7 +60,7 @@ class World:
     """Two accounts, K1 and K2, and a caller without a key."""
 
     db: Database
-    app: FastAPI
+    app: Starlette
     clock: Clock
     keys: tokens.TokenKeys
     webhook_keys: WebhookKeys
@@ -109,7 +109,7 @@ async def world_on(db: Database, **settings: Any) -> AsyncIterator[World]:
         return api_keys.create(tx, "one", now), api_keys.create(tx, "two", now), tokens.load_keys(tx, now)
 
     key, other_key, keys = await db.write(first_rows)
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = Starlette()
     async with AsyncExitStack() as stack:
         webhook_keys = WebhookKeys(Path(stack.enter_context(TemporaryDirectory())) / "keys.json")
         add_api(app, db, keys, webhook_keys, clock=clock, link=link, **settings)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from portico.api.app import add_api
 from portico.db.connect import open_database
@@ -39,7 +39,7 @@ def api_process(url: str, pipe: "Connection[Any, Any]") -> None:
 async def _serve(url: str, pipe: "Connection[Any, Any]") -> None:
     database, now = open_database(url), partial(datetime.now, UTC)
     keys = await database.write(lambda tx: tokens.load_keys(tx, now()))
-    app = FastAPI(openapi_url=None)
+    app = Starlette()
     nowhere = WebhookKeys(Path("/nowhere/keys.json"))
     add_api(app, database, keys, nowhere, clock=now, link=lambda key, name: f"http://127.0.0.1/{key}/{name}")
     listening = socket.create_server(("127.0.0.1", 0))

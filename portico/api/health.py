@@ -7,9 +7,10 @@ from ipaddress import ip_address
 from typing import Any
 
 import structlog
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from portico.core.client_address import FORWARDED_HEADERS, is_loopback
 
@@ -34,27 +35,23 @@ _SENTENCES = {
 _UNKNOWN = "It does not answer."
 
 
-def router(
+def routes(
     checks: Mapping[str, Check], metrics: CollectorRegistry, *, find_key: FindKey, are_metrics_public: bool = False
-) -> APIRouter:
+) -> list[Route]:
     """GET /healthz, /readyz and /metrics. A check returns None when all is well, else a sentence for the log.
 
     /metrics answers this machine, whoever has an API key, and with `are_metrics_public` everybody.
     """
-    operations = APIRouter(include_in_schema=False)
     readiness = Readiness(checks)
 
-    @operations.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+    async def healthz(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
 
-    @operations.get("/readyz")
-    async def readyz() -> Response:
+    async def readyz(request: Request) -> Response:
         reasons = {name: _SENTENCES.get(name, _UNKNOWN) for name in await readiness.failures()}
         body: dict[str, Any] = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
         return JSONResponse(body, status_code=503 if reasons else 200)
 
-    @operations.get("/metrics")
     async def figures(request: Request) -> Response:
         allowed = are_metrics_public or _is_local(request)
         address = request.client.host if request.client else ""
@@ -62,7 +59,7 @@ def router(
             return PlainTextResponse("Ask from the server's own machine, or with an API key.\n", status_code=403)
         return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
 
-    return operations
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", figures)]
 
 
 class Readiness:
