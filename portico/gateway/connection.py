@@ -40,13 +40,13 @@ from portico.signaling.effects import (
     ExpectJoin,
     ExpectMedia,
     Expel,
-    Later,
+    LogWarning,
     Message,
-    Published,
+    NotePublished,
+    NoteUnpublished,
+    ScheduleDue,
     ToClient,
     ToJanus,
-    Trouble,
-    Unpublished,
 )
 
 log = structlog.get_logger()
@@ -271,24 +271,24 @@ class Connection:
                 self._expect_join(JOIN_SECS if secs is None else secs)
             case Expel(room, username):
                 self._around.registry.expel(room, username)
-            case Later(handle, secs):
+            case ScheduleDue(handle, secs):
                 self._say_due(self._due, handle, secs, self._dialect.due)
             case ExpectMedia(handle, secs):
                 self._say_due(self._media_due, handle, secs, self._dialect.media_due)
-            case Published() | Unpublished():
+            case NotePublished() | NoteUnpublished():
                 self._note(effect)
-            case Trouble(text):
+            case LogWarning(text):
                 self._log.warning(text)
             case Close(code, reason, at_once):
                 self._finish(code, reason, _LEFT_REASONS.get(code, "left"), at_once=at_once)
 
-    def _note(self, change: Published | Unpublished) -> None:
+    def _note(self, change: NotePublished | NoteUnpublished) -> None:
         if self._recorder is None:
             return
         match change:
-            case Published(stream):
+            case NotePublished(stream):
                 self._recorder.published(stream)
-            case Unpublished(handle):
+            case NoteUnpublished(handle):
                 self._recorder.unpublished(handle)
 
     async def _check(self, token: str) -> list[Effect]:

@@ -20,7 +20,7 @@ from portico.core.timeline import Timeline
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
 from portico.services import recordings
-from portico.signaling.own_streams import OwnStream
+from portico.signaling.effects import PublishedStream
 
 log = structlog.get_logger()
 PAUSE_SECS = 1.0
@@ -81,14 +81,14 @@ class Recorder:
         self._monotonic = monotonic
         self._place = place
         self._room_on_disk = room_on_disk
-        self._streams: dict[int, OwnStream] = {}
+        self._streams: dict[int, PublishedStream] = {}
         self._takes: dict[int, _Take] = {}
         self._over: list[_Take] = []
         self._changed = asyncio.Event()
         self._urgent = asyncio.Event()
         self._log = log.bind(participant_id=participant_id)
 
-    def published(self, stream: OwnStream) -> None:
+    def published(self, stream: PublishedStream) -> None:
         """A stream is on the air, or something about it changed."""
         self._streams[stream.handle] = stream
         if not self._room_on_disk:
@@ -102,7 +102,7 @@ class Recorder:
         now_ms = self._now_ms(take)
         for kind, track in take.tracks.items():
             track.shown = timeline.switched(track.shown, kind in stream.enabled, now_ms)
-            track.came = track.came or kind in stream.came
+            track.came = track.came or kind in stream.with_media
             if track.starts:
                 self._urgent.set()
         self._changed.set()

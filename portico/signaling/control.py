@@ -13,6 +13,9 @@ AUDIOBRIDGE = "janus.plugin.audiobridge"
 TEXTROOM = "janus.plugin.textroom"
 PLUGINS = frozenset({VIDEOROOM, AUDIOBRIDGE, TEXTROOM})
 
+Requests = list[tuple[int, dict[str, Any]]]
+"""Requests of ours to plugins: (handle, body)."""
+
 PUBLISHERS_MAX = 500
 """Streams in a room at once: more than the 8 of each of 50 participants, which `signaling/limits.py` bounds."""
 KEYFRAME_EVERY_SECS = 20
@@ -44,8 +47,8 @@ class MediaRoom:
     streams: StreamIds = field(default_factory=StreamIds, compare=False, repr=False)
 
 
-def creations(room: MediaRoom, admin_key: str, dumps: str) -> list[tuple[str, dict[str, Any]]]:
-    """(plugin, request) for each of the three rooms. `dumps` is the folder where Janus puts what is recorded."""
+def creations(room: MediaRoom, admin_key: str, mjr_folder: str) -> list[tuple[str, dict[str, Any]]]:
+    """(plugin, request) for each of the three rooms. `mjr_folder` is where Janus writes its recordings."""
     common = {
         "request": "create",
         "permanent": False,
@@ -66,7 +69,7 @@ def creations(room: MediaRoom, admin_key: str, dumps: str) -> list[tuple[str, di
         "notify_joining": False,
         "record": False,
         "lock_record": True,
-        "rec_dir": dumps,
+        "rec_dir": mjr_folder,
     }
     audio = {**common, **_LEVELS, "room": room.video, "sampling_rate": 48000, "record": False}
     text = {**common, "room": room.text, "history": 0}
@@ -137,7 +140,7 @@ def mute_mixer(room: MediaRoom, mixer_id: int, *, mute: bool) -> dict[str, Any]:
     return {"request": request, "room": room.video, "id": mixer_id, "secret": room.secret}
 
 
-def record(room: MediaRoom, dump: str | None) -> dict[str, Any]:
+def record(room: MediaRoom, mjr_name: str | None) -> dict[str, Any]:
     """To a publisher's handle: what it sends goes into files that begin with this name, or (None) does no more."""
-    body = {"request": "configure", "record": dump is not None, "secret": room.secret}
-    return body if dump is None else {**body, "filename": dump}
+    body = {"request": "configure", "record": mjr_name is not None, "secret": room.secret}
+    return body if mjr_name is None else {**body, "filename": mjr_name}

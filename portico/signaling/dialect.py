@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Any
 
 from portico.core.tokens import EVERYTHING, Permissions
-from portico.signaling import deaf, liveness, policy, rooms
+from portico.signaling import liveness, policy, send_only, translate
 from portico.signaling.control import PLUGINS, TEXTROOM, MediaRoom
 from portico.signaling.effects import (
     Admit,
@@ -20,16 +20,16 @@ from portico.signaling.effects import (
     ExpectJoin,
     ExpectMedia,
     Expel,
+    LogWarning,
     Message,
     ToClient,
     ToJanus,
-    Trouble,
 )
 from portico.signaling.limits import Limits
 from portico.signaling.liveness import Verdict
-from portico.signaling.order import Order
-from portico.signaling.own_media import OwnMedia
+from portico.signaling.pacing import Pacing
 from portico.signaling.policy import Role
+from portico.signaling.publishing import Publishing
 from portico.signaling.subscribing import Subscribing, unacceptable
 from portico.signaling.turns import Turns
 from portico.signaling.wire import OWN_PREFIX, Handle, Pending, Wire
@@ -72,11 +72,11 @@ class Dialect:
         self._refusal: tuple[int, str, CloseCode] = (0, "", CloseCode.REFUSED)
         self._wire = Wire()
         self._limits = Limits(self._wire)
-        self._kinds = rooms.TrackKinds()
-        self._order = Order()
+        self._kinds = translate.TrackKinds()
+        self._pacing = Pacing()
         self._turns = Turns(self._wire)
         self._subscribing: Subscribing | None = None  # with the room
-        self._own: OwnMedia | None = None  # with the room
+        self._publishing: Publishing | None = None  # with the room
         self._permissions = EVERYTHING
         self._kicked = False
         self._silences = 0  # how often the last medium that arrived has stopped
@@ -107,8 +107,8 @@ class Dialect:
     def token_accepted(self, token: str, room: MediaRoom, permissions: Permissions = EVERYTHING) -> list[Effect]:
         """The token that CheckToken asked about admits to the room with these numbers, and allows this much."""
         self._token, self._room, self._permissions = token, room, permissions
-        self._own = self._own or OwnMedia(self._wire, room, self._kinds)
-        self._subscribing = self._subscribing or Subscribing(self._wire, self._order, room.room_id)
+        self._publishing = self._publishing or Publishing(self._wire, room, self._kinds)
+        self._subscribing = self._subscribing or Subscribing(self._wire, self._pacing, room.room_id)
         message, self._held = self._held, None
         return self._take(message) if message is not None else []
 
@@ -128,8 +128,8 @@ class Dialect:
         return self._refuse({}, 401, "The token has expired.", CloseCode.TOKEN_REFUSED)
 
     def due(self, handle_id: int) -> list[Effect]:
-        """The time has come that Later asked for."""
-        return [] if self._stage is _Stage.CLOSED else self._order.due(handle_id)
+        """The time has come that ScheduleDue asked for."""
+        return [] if self._stage is _Stage.CLOSED else self._pacing.due(handle_id)
 
     def media_due(self, handle_id: int) -> list[Effect]:
         """The time has come that ExpectMedia asked for."""
@@ -141,7 +141,7 @@ class Dialect:
             case Verdict.IDLE:
                 # Not `unpublish`, which the VideoRoom refuses as long as ICE and DTLS are not done.
                 hangup = self._wire.own_request("hangup", handle_id=handle_id)
-                return [Trouble("A stream without media is unpublished."), hangup]
+                return [LogWarning("A stream without media is unpublished."), hangup]
             case Verdict.LOST:
                 return self._close(CloseCode.MEDIA_LOST, "No media connection came about.")
         return []
@@ -175,7 +175,7 @@ class Dialect:
             case "keepalive":
                 return [self._wire.to_janus(message, Pending("keepalive"))]
             case "attach":
-                return [*self._order.went_on(), *self._attach(message)]
+                return [*self._pacing.next_step(), *self._attach(message)]
             case "destroy":
                 return self._say_goodbye(message)
             case "message" | "trickle" | "detach" | "hangup":
@@ -230,9 +230,9 @@ class Dialect:
                 if handle.role is Role.REGISTER:
                     return self._say_goodbye(message)
                 self._wire.forget(handle_id)
-        assert self._own is not None
-        ended = self._own.forget(handle_id) if kind == "detach" else self._own.end(handle_id)
-        waited = self._order.settled(handle_id)
+        assert self._publishing is not None
+        ended = self._publishing.detached(handle_id) if kind == "detach" else self._publishing.stop(handle_id)
+        waited = self._pacing.settled(handle_id)
         return [*waited, self._wire.to_janus(message, Pending(kind, handle_id), handle_id=handle_id), *ended]
 
     def _trickle(self, message: Message, handle_id: int, handle: Handle) -> list[Effect]:
@@ -243,10 +243,12 @@ class Dialect:
         return [self._wire.to_janus(message, Pending("trickle", handle_id), handle_id=handle_id, **kept)]
 
     def _message(self, message: Message, handle_id: int, handle: Handle) -> list[Effect]:
-        assert self._room is not None and self._own is not None
+        assert self._room is not None and self._publishing is not None
         if self._kicked:
             return self._close(CloseCode.REMOVED, "The participant was removed.")
-        sender = policy.Sender(self.participant_id, self._room, self._own.volume, self._permissions, self._own.muted)
+        sender = policy.Sender(
+            self.participant_id, self._room, self._publishing.volume, self._permissions, self._publishing.muted
+        )
         try:
             allowed = policy.allow(handle.plugin, handle.role, sender, message.get("body"))
             policy.jsep(message.get("jsep"), allowed)
@@ -255,7 +257,7 @@ class Dialect:
         if handle.role is None and self._has_its_only(allowed.role):
             return self._refuse(message, 403, f"This connection has a {allowed.role} already.")
         handle.role = allowed.role
-        self._own.asked(handle_id, allowed)
+        self._publishing.note_request(handle_id, allowed)
         if allowed.announces is not None:
             if self._text_name not in (None, allowed.announces.participant_id):
                 return self._refuse(message, 403, "display names another participant than the one in the TextRoom.")
@@ -285,7 +287,7 @@ class Dialect:
                 return told
         session_description = policy.jsep(message.get("jsep"), allowed)
         if session_description is not None and allowed.role is Role.MIXER and not self._permissions.can_subscribe:
-            session_description = deaf.offer(session_description)
+            session_description = send_only.offer(session_description)
         jsep = {} if session_description is None else {"jsep": session_description}
         expected: ExpectMedia | None = None
         if jsep:
@@ -351,7 +353,7 @@ class Dialect:
         said = {**message.get("error", {}), **message.get("plugindata", {}).get("data", {})}
         code = said.get("code") or said.get("error_code")
         return (
-            [Trouble(f"Janus refused a request of ours: {said.get('reason') or said.get('error')} ({code})")]
+            [LogWarning(f"Janus refused a request of ours: {said.get('reason') or said.get('error')} ({code})")]
             if code
             else []
         )
@@ -378,25 +380,25 @@ class Dialect:
             return []  # the SDK would take it for its own wish to leave; the socket's close code tells it better
         if "error_code" in content:
             return self._failed(message, pending, content["error_code"], str(content.get("error", "unknown")))
-        assert self._room is not None and self._own is not None
-        rooms.translate(content, self._room, self._kinds)
+        assert self._room is not None and self._publishing is not None
+        translate.translate(content, self._room, self._kinds)
         if "moderation" in content:
             return []  # of a stream that the browser has not heard of
         effects: list[Effect] = []
         if "audiobridge" in content:
             role = pending.role if pending is not None else None
             may_publish = self._permissions.can_publish
-            effects += self._own.hear(content, role, message["sender"], may_publish=may_publish)
+            effects += self._publishing.receive_bridge(content, role, message["sender"], may_publish=may_publish)
             if self._kicked and role is Role.REGISTER:
-                effects += self._own.kick()  # it was too early for that: Janus did not know the participant yet
+                effects += self._publishing.kick()  # it was too early for that: Janus did not know the participant yet
         if pending is None:
-            return [*effects, *self._order.told(message)]
+            return [*effects, *self._pacing.deliver(message)]
         if pending.role is Role.SUBSCRIBER:
             assert self._subscribing is not None
             return [*effects, *self._subscribing.answered(message, content, pending)]
         effects += [*self._finish(message, content, pending, self._room), ToClient(message)]
         if pending.role in (Role.REGISTER, Role.LISTENER) and pending.request == "join":
-            effects.append(self._order.joined(message["sender"]))
+            effects.append(self._pacing.roster_sent(message["sender"]))
         return effects
 
     def _finish(self, message: Message, content: dict[str, Any], pending: Pending, room: MediaRoom) -> list[Effect]:
@@ -406,15 +408,15 @@ class Dialect:
         if pending.role is Role.REGISTER and content.get("audiobridge") == "joined":
             content.setdefault("participants", [])
         if pending.role is Role.MIXER and "jsep" in message and not self._permissions.can_subscribe:
-            message["jsep"] = deaf.answer(message["jsep"])
+            message["jsep"] = send_only.answer(message["jsep"])
         if pending.role is Role.PUBLISHER:
-            assert self._own is not None
-            return self._own.answered(message["sender"], content, negotiated="jsep" in message)
+            assert self._publishing is not None
+            return self._publishing.receive_answer(message["sender"], content, negotiated="jsep" in message)
         return []
 
     def _changed(self, change: str, message: Message, handle_id: int) -> list[Effect]:
         """Something happened to the media of a handle."""
-        if self._own is None:
+        if self._publishing is None:
             return []
         handle = self._wire.handles.get(handle_id)
         match change:
@@ -423,23 +425,23 @@ class Dialect:
                 if handle is not None:
                     handle.hung_up()
                 end = self._close(CloseCode.MEDIA_LOST, "The media connection was lost.") if lost else []
-                return [*self._own.end(handle_id), *end]
+                return [*self._publishing.stop(handle_id), *end]
             case "detached":
                 self._wire.handles.pop(handle_id, None)
                 if handle is not None and handle.role is Role.REGISTER:
                     return self._close(CloseCode.MEDIA_LOST, _NOT_LISTED)
-                return [*self._own.forget(handle_id), *self._order.settled(handle_id)]
+                return [*self._publishing.detached(handle_id), *self._pacing.settled(handle_id)]
             case "webrtcup":
                 if handle is not None:
                     handle.is_up = True
-                return self._own.connected(handle_id)
+                return self._publishing.connected(handle_id)
         receives = message.get("receiving") is True
         if handle is not None:
             handle.received(f"{message.get('mid')}/{message.get('substream', 0)}", receives)
         if receives:
-            return self._own.came(handle_id, message.get("mid"))
+            return self._publishing.media_arrived(handle_id, message.get("mid"))
         self._silences += not any(one.receiving for one in self._wire.handles.values())
-        return self._own.changed(handle_id)
+        return self._publishing.report(handle_id)
 
     def _failed(self, message: Message, pending: Pending | None, code: int, reason: str) -> list[Effect]:
         if pending is None:
@@ -480,23 +482,27 @@ class Dialect:
 
     def mute(self, muted: bool) -> list[Effect]:
         """Mute the participant in every stream and in the mix, also in what it publishes later; or unmute it."""
-        return [] if self._own is None else self._own.mute(muted, may_publish=self._permissions.can_publish)
+        return (
+            [] if self._publishing is None else self._publishing.mute(muted, may_publish=self._permissions.can_publish)
+        )
 
     def kick(self) -> list[Effect]:
         """Send the participant away: Janus tells everybody, also this browser, which then leaves by itself."""
         self._kicked = True
-        return [] if self._own is None else [*self._order.hurry(), *self._own.kick()]
+        return [] if self._publishing is None else [*self._pacing.stop(), *self._publishing.kick()]
 
-    def record(self, handle_id: int, dump: str | None) -> list[Effect]:
-        """Have Janus dump the stream of this handle under this name, or stop."""
-        return [] if self._own is None or handle_id not in self._wire.handles else self._own.record(handle_id, dump)
+    def record(self, handle_id: int, mjr_name: str | None) -> list[Effect]:
+        """Have Janus record the stream of this handle into files of this name, or stop recording it (None)."""
+        if self._publishing is None or handle_id not in self._wire.handles:
+            return []
+        return self._publishing.record(handle_id, mjr_name)
 
     # What Janus reports of this participant, and what it lists.
 
     @property
     def register_id(self) -> int | None:
         """The AudioBridge's id of the register member: who has one is in everybody's list."""
-        return self._own.register_id if self._own is not None else None
+        return self._publishing.register_id if self._publishing is not None else None
 
     @property
     def text_name(self) -> str | None:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from portico.signaling.own_streams import OwnStream
-
 Message = dict[str, Any]
 
 
@@ -74,7 +72,7 @@ class ExpectJoin:
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class ScheduleDue:
     """Say `due` of this handle after so long. A later one of the same handle takes the place of an earlier one."""
 
     handle: int
@@ -108,21 +106,36 @@ class Expel:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """A stream of this browser is on the air, or something about it changed."""
+class PublishedStream:
+    """A published stream as the recorder needs it.
 
-    stream: OwnStream
+    The SDK sends silence and a black picture for a track that is not enabled, so a recording needs both sets.
+    """
+
+    handle: int
+    key: str
+    enabled: frozenset[str]
+    """Kinds ("audio", "video") of the tracks that the browser says are enabled."""
+    with_media: frozenset[str] = frozenset()
+    """Kinds of the tracks that have carried media since the stream was published."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unpublished:
+class NotePublished:
+    """A stream of this browser is on the air, or something about it changed."""
+
+    stream: PublishedStream
+
+
+@dataclass(frozen=True, slots=True)
+class NoteUnpublished:
     """The stream that was published on this handle has ended."""
 
     handle: int
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class LogWarning:
     """Something for the operator's log."""
 
     text: str
@@ -135,10 +148,10 @@ Effect = (
     | Admit
     | ExpectJoin
     | ExpectMedia
-    | Later
+    | ScheduleDue
     | Close
     | Expel
-    | Published
-    | Unpublished
-    | Trouble
+    | NotePublished
+    | NoteUnpublished
+    | LogWarning
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from portico.signaling.effects import Effect, Message, ToClient
-from portico.signaling.order import Order
+from portico.signaling.pacing import Pacing
 from portico.signaling.wire import Pending, Wire
 
 
@@ -21,17 +21,17 @@ _NO_SUCH_FEED = {424, 428}
 class Subscribing:
     """Of one browser in one room."""
 
-    def __init__(self, wire: Wire, order: Order, room_id: str) -> None:
+    def __init__(self, wire: Wire, pacing: Pacing, room_id: str) -> None:
         self._wire = wire
-        self._order = order
+        self._pacing = pacing
         self._room_id = room_id
 
     def asked(self, message: Message, pending: Pending) -> list[Effect]:
         """A subscriber asks Janus for something; what it hears if there is no use in that."""
         assert pending.handle is not None
         if pending.feed is not None:
-            self._order.asked(pending.handle, pending.feed)
-        if pending.request == "start" and not self._order.starts(pending.handle):
+            self._pacing.subscribe(pending.handle, pending.feed)
+        if pending.request == "start" and not self._pacing.start(pending.handle):
             return [self._wire.answer(message, "ack"), *self._reject_start(message, pending.handle)]
         return []
 
@@ -46,7 +46,7 @@ class Subscribing:
         """Janus answers. It goes on only for as long as the browser has not heard of the stream's end."""
         handle_id = message["sender"]
         if content.get("videoroom") == "attached":
-            if (taken_in := self._order.offered(handle_id)) is None:
+            if (taken_in := self._pacing.offered(handle_id)) is None:
                 message["jsep"] = NOTHING
                 return [ToClient(message), *self._drop(handle_id)]
             paused: list[Effect] = []
@@ -55,7 +55,7 @@ class Subscribing:
                 paused = self._wire.own_requests([(handle_id, {"request": "configure", **pending.paused})])
             return [*paused, ToClient(message), taken_in]
         if "started" in content:
-            if (taken_in := self._order.started(handle_id)) is None:
+            if (taken_in := self._pacing.started(handle_id)) is None:
                 return self._reject_start(message, handle_id)
             return [ToClient(message), taken_in]
         return [ToClient(message)]
@@ -83,4 +83,4 @@ class Subscribing:
     def _drop(self, handle_id: int) -> list[Effect]:
         """A subscription of which nothing comes. The SDK forgets its handle, and so do we and Janus."""
         detach = [self._wire.own_request("detach", handle_id=handle_id)] if self._wire.forget(handle_id) else []
-        return [*detach, *self._order.settled(handle_id)]
+        return [*detach, *self._pacing.settled(handle_id)]

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from portico.signaling.control import VIDEOROOM
+from portico.signaling.control import VIDEOROOM, Requests
 from portico.signaling.effects import Effect, Message, ToClient, ToJanus
-from portico.signaling.own_streams import Requests
 from portico.signaling.policy import Role
 
 OWN_PREFIX = "portico:"

@@ -14,10 +14,10 @@ from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.gateway.recorder import Recorder
 from portico.services import participants
-from portico.signaling.own_streams import OwnStream
+from portico.signaling.effects import PublishedStream
 from tests.factories import a_participant, a_room
 
-SELF = OwnStream(7, "self", frozenset({"audio", "video"}))
+SELF = PublishedStream(7, "self", frozenset({"audio", "video"}))
 BOTH = frozenset({"audio", "video"})
 WITHIN = 5.0
 
@@ -92,9 +92,9 @@ async def test_rows_come_before_the_dump_and_show_with_the_first_media(database:
         assert (audio.type, video.type, audio.stream_key) == ("audio", "video", "self")
         assert audio.started_at is None and video.started_at is None
         assert at.orders == [(7, audio.dump)] and audio.dump == video.dump
-        at.recorder.published(replace(SELF, came=frozenset({"audio"})))
+        at.recorder.published(replace(SELF, with_media=frozenset({"audio"})))
         await at.until(lambda rows: sum(row.started_at is not None for row in rows) == 1)
-        at.recorder.published(replace(SELF, came=BOTH))
+        at.recorder.published(replace(SELF, with_media=BOTH))
         await at.until(lambda rows: all(row.started_at is not None for row in rows))
         assert await at.events() == ["video.room.recording.started"] * 2
         at.now += timedelta(seconds=30)
@@ -105,7 +105,7 @@ async def test_rows_come_before_the_dump_and_show_with_the_first_media(database:
 
 async def test_a_track_that_is_never_enabled_starts_nothing(database: Database) -> None:
     async with studio(database) as at:
-        at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), came=BOTH))
+        at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), with_media=BOTH))
         await at.until(lambda rows: any(row.started_at is not None for row in rows))
         at.recorder.unpublished(7)
         await at.until(lambda rows: all(row.ended_at is not None for row in rows))
@@ -115,10 +115,10 @@ async def test_a_track_that_is_never_enabled_starts_nothing(database: Database) 
 
 async def test_the_camera_that_comes_later_starts_then(database: Database) -> None:
     async with studio(database) as at:
-        at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), came=BOTH))
+        at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), with_media=BOTH))
         await at.until(lambda rows: any(row.started_at is not None for row in rows))
         at.now += timedelta(seconds=20)
-        at.recorder.published(replace(SELF, came=BOTH))
+        at.recorder.published(replace(SELF, with_media=BOTH))
         await at.until(lambda rows: all(row.started_at is not None for row in rows))
         (video,) = [row for row in await at.rows() if row.type == "video"]
         assert video.started_at == at.now and video.shown == [[at.ms(), None]]
@@ -126,10 +126,10 @@ async def test_the_camera_that_comes_later_starts_then(database: Database) -> No
 
 async def test_switching_the_camera_is_kept_and_closed_by_leaving(database: Database) -> None:
     async with studio(database) as at:
-        at.recorder.published(replace(SELF, came=BOTH))
+        at.recorder.published(replace(SELF, with_media=BOTH))
         for secs, enabled in ((10, {"audio"}), (20, {"audio", "video"}), (30, {"audio"}), (31, {"audio", "video"})):
             at.now = datetime(2026, 3, 26, 12, 0, secs, tzinfo=UTC)
-            at.recorder.published(replace(SELF, enabled=frozenset(enabled), came=BOTH))
+            at.recorder.published(replace(SELF, enabled=frozenset(enabled), with_media=BOTH))
         await at.recorder.write()
         at.now += timedelta(seconds=9)
         leave = partial(participants.leave, participant_id=at.participant_id, reason="left", now=at.now)
@@ -142,10 +142,10 @@ async def test_switching_the_camera_is_kept_and_closed_by_leaving(database: Data
 async def test_setting_the_wall_clock_moves_no_timeline(database: Database) -> None:
     """Janus dates a file when it begins it, and the timeline counts from there."""
     async with studio(database) as at:
-        at.recorder.published(replace(SELF, came=BOTH))
+        at.recorder.published(replace(SELF, with_media=BOTH))
         for secs, stepped, enabled in ((10, -600, {"audio"}), (20, 3600, {"audio", "video"})):
             at.now, at.stepped = at.began + timedelta(seconds=secs), timedelta(seconds=stepped)
-            at.recorder.published(replace(SELF, enabled=frozenset(enabled), came=BOTH))
+            at.recorder.published(replace(SELF, enabled=frozenset(enabled), with_media=BOTH))
         at.now, at.stepped = at.began + timedelta(seconds=30), timedelta(seconds=-600)
         at.recorder.leave()
         await at.recorder.write()
@@ -160,14 +160,14 @@ async def test_setting_the_wall_clock_moves_no_timeline(database: Database) -> N
 
 async def test_without_room_on_the_disk_recording_ends_and_with_room_it_goes_on(database: Database) -> None:
     async with studio(database) as at:
-        at.recorder.published(replace(SELF, came=BOTH))
+        at.recorder.published(replace(SELF, with_media=BOTH))
         await at.until(lambda rows: len(rows) == 2 and all(row.started_at is not None for row in rows))
         at.now += timedelta(seconds=5)
         at.recorder.set_room_on_disk(False)
         await at.until(lambda rows: all(row.ended_at == at.now for row in rows))
         first = at.orders[0][1]
         assert at.orders == [(7, first), (7, None)]
-        at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), came=BOTH))
+        at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), with_media=BOTH))
         at.now += timedelta(seconds=5)
         at.recorder.set_room_on_disk(True)
         await at.until(lambda rows: len(rows) == 4 and sum(row.started_at is not None for row in rows) == 3)
@@ -176,7 +176,7 @@ async def test_without_room_on_the_disk_recording_ends_and_with_room_it_goes_on(
 
 async def test_whoever_joins_while_there_is_no_room_is_recorded_when_there_is(database: Database) -> None:
     async with studio(database, room_on_disk=False) as at:
-        at.recorder.published(replace(SELF, came=BOTH))
+        at.recorder.published(replace(SELF, with_media=BOTH))
         await asyncio.sleep(0.2)  # nothing is to happen
         assert (at.orders, await at.rows()) == ([], [])
         at.recorder.set_room_on_disk(True)
@@ -185,9 +185,9 @@ async def test_whoever_joins_while_there_is_no_room_is_recorded_when_there_is(da
 
 async def test_a_handle_that_publishes_again_gets_files_of_its_own(database: Database) -> None:
     async with studio(database) as at:
-        at.recorder.published(replace(SELF, came=BOTH))
+        at.recorder.published(replace(SELF, with_media=BOTH))
         at.recorder.unpublished(7)
-        at.recorder.published(replace(SELF, came=BOTH))
+        at.recorder.published(replace(SELF, with_media=BOTH))
         await at.until(lambda rows: at.orders and any(row.ended_at is None for row in rows))
         (dump,) = {row.dump for row in await at.rows() if row.ended_at is None}
         assert at.orders[-1] == (7, dump)
@@ -197,6 +197,6 @@ async def test_who_has_left_is_not_recorded(database: Database) -> None:
     async with studio(database) as at:
         leave = partial(participants.leave, participant_id=at.participant_id, reason="left", now=at.now)
         await database.write(leave)
-        at.recorder.published(replace(SELF, came=BOTH))
+        at.recorder.published(replace(SELF, with_media=BOTH))
         await at.recorder.write()
         assert (at.orders, await at.rows()) == ([], [])

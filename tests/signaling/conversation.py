@@ -8,7 +8,7 @@ from typing import Any
 from portico.core.tokens import EVERYTHING, Permissions
 from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
-from portico.signaling.effects import Admit, CheckToken, Close, Effect, Later, ToClient, ToJanus
+from portico.signaling.effects import Admit, CheckToken, Close, Effect, ScheduleDue, ToClient, ToJanus
 
 ROOM = MediaRoom("7d949cff-e29e-4439-9c81-2fab619422a1", 1157178870889012, 2959755765929613, "operator-secret")
 PARTICIPANT = "f809daa1-9f5b-438b-9139-1a589456bb50"
@@ -100,7 +100,7 @@ class Conversation:
                     self.admitted.append(effect)
                     verdict = self.dialect.refused(*self.refuse_join) if self.refuse_join else None
                     done += self.settle(self.dialect.admitted(self.max_participants) if verdict is None else verdict)
-                case Later(handle, secs):
+                case ScheduleDue(handle, secs):
                     self.later[handle] = secs
                 case _:
                     done.append(effect)

@@ -7,7 +7,7 @@ import pytest
 from portico.signaling.dialect import PENDING_MAX, Dialect
 from portico.signaling.effects import Admit, CheckToken, Close, CloseCode, ToClient, ToJanus
 from portico.signaling.limits import HANDLES_BEFORE_JOIN_MAX, HANDLES_MAX
-from portico.signaling.order import SETTLES_SECS
+from portico.signaling.pacing import SETTLES_SECS
 from portico.signaling.subscribing import NOTHING
 from tests.signaling.conversation import (
     AUDIOBRIDGE,

@@ -6,7 +6,7 @@ import pytest
 
 from portico.core.tokens import Permissions
 from portico.signaling.dialect import PENDING_MAX
-from portico.signaling.effects import Close, CloseCode, Effect, ExpectMedia, Unpublished
+from portico.signaling.effects import Close, CloseCode, Effect, ExpectMedia, NoteUnpublished
 from portico.signaling.limits import PUBLISHERS_MAX
 from portico.signaling.liveness import AGAIN_SECS, PUBLISH_SECS, UP_SECS
 from tests.signaling.conversation import (
@@ -104,7 +104,7 @@ def test_a_stream_of_which_nothing_comes_is_unpublished(came: bool) -> None:
     assert [one["janus"] for one in to_janus(effects)] == ([] if came else ["hangup"])
     assert closes(effects) is None
     if not came:
-        assert Unpublished(handle) in talk.hear(janus="hangup", sender=handle, reason="Janus API")
+        assert NoteUnpublished(handle) in talk.hear(janus="hangup", sender=handle, reason="Janus API")
 
 
 def text(talk: Conversation) -> tuple[int, dict[str, Any], dict[str, str]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from portico.signaling.effects import Close, CloseCode, Effect, ToClient, ToJanus, Trouble
+from portico.signaling.effects import Close, CloseCode, Effect, LogWarning, ToClient, ToJanus
 from portico.signaling.wire import OWN_PREFIX
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
@@ -101,7 +101,7 @@ class TestMuting:
         (order,) = to_janus(talk.dialect.mute(True))
         refused = {"audiobridge": "event", "error_code": 487, "error": "no such user"}
         (told,) = talk.hear(janus="success", transaction=order["transaction"], plugindata={"data": refused})
-        assert isinstance(told, Trouble)
+        assert isinstance(told, LogWarning)
         assert "no such user" in told.text
 
     def test_before_anybody_sounds_it_is_only_remembered(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from portico.core.tokens import Permissions
-from portico.signaling import deaf
+from portico.signaling import send_only
 from portico.signaling.dialect import NO_TEXT_ROOM
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
@@ -136,7 +136,7 @@ class TestDeaf:
     @pytest.mark.parametrize("end", ["\r\n", "\n"])
     def test_whatever_a_browser_offers_it_only_sends(self, direction: str, end: str) -> None:
         sdp = f"v=0\r\ns=-\r\n{MEDIA}{direction}\r\n{MEDIA}a=rtcp-mux\r\n".replace("\r\n", end)
-        offered = deaf.offer({"type": "offer", "sdp": sdp})
+        offered = send_only.offer({"type": "offer", "sdp": sdp})
         assert offered["type"] == "offer"
         lines = offered["sdp"].split()
         assert [line for line in lines if "send" in line.lower() or "recv" in line.lower()] == ["a=sendonly"] * 2
@@ -146,9 +146,9 @@ class TestDeaf:
         assert second.endswith("a=rtcp-mux\r\na=sendonly\r\n")
 
     def test_a_direction_for_all_media_is_none(self) -> None:
-        offered = deaf.offer({"type": "offer", "sdp": f"v=0\r\na=sendrecv\r\n{MEDIA}"})
+        offered = send_only.offer({"type": "offer", "sdp": f"v=0\r\na=sendrecv\r\n{MEDIA}"})
         assert offered["sdp"] == f"v=0\r\n{MEDIA}a=sendonly\r\n"
 
     def test_an_answer_that_names_a_track_keeps_it(self) -> None:
-        answered = deaf.answer({"type": "answer", "sdp": f"v=0\r\n{MEDIA}a=recvonly\r\na=msid:x y\r\n"})
+        answered = send_only.answer({"type": "answer", "sdp": f"v=0\r\n{MEDIA}a=recvonly\r\na=msid:x y\r\n"})
         assert answered["sdp"] == f"v=0\r\n{MEDIA}a=sendrecv\r\na=msid:x y\r\n"

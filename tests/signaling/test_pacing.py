@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from portico.signaling.effects import Effect, Later, ToClient, ToJanus
-from portico.signaling.order import GOES_ON_SECS, HELD_MAX, SETTLES_SECS, Order
+from portico.signaling.effects import Effect, ScheduleDue, ToClient, ToJanus
+from portico.signaling.pacing import GOES_ON_SECS, HELD_MAX, SETTLES_SECS, Pacing
 from portico.signaling.subscribing import NOTHING
 from tests.signaling.conversation import AUDIOBRIDGE, ROOM, VIDEOROOM, Conversation, listener_display, to_client
 
@@ -27,94 +27,94 @@ def heard(effects: list[Effect]) -> list[dict[str, Any]]:
     return to_client(effects)
 
 
-def offered(handle: int = FIRST, feed: int = ANNA) -> Order:
-    order = Order()
-    order.asked(handle, feed)
-    assert order.offered(handle) == Later(handle, GOES_ON_SECS)
-    return order
+def offered(handle: int = FIRST, feed: int = ANNA) -> Pacing:
+    pacing = Pacing()
+    pacing.subscribe(handle, feed)
+    assert pacing.offered(handle) == ScheduleDue(handle, GOES_ON_SECS)
+    return pacing
 
 
-def started(handle: int = FIRST, feed: int = ANNA) -> Order:
-    order = offered(handle, feed)
-    assert order.starts(handle)
-    assert order.started(handle) == Later(handle, SETTLES_SECS)
-    return order
+def started(handle: int = FIRST, feed: int = ANNA) -> Pacing:
+    pacing = offered(handle, feed)
+    assert pacing.start(handle)
+    assert pacing.started(handle) == ScheduleDue(handle, SETTLES_SECS)
+    return pacing
 
 
 class TestSubscriptions:
     def test_of_an_end_that_was_heard_first_nothing_comes(self) -> None:
-        order = Order()
-        order.asked(FIRST, ANNA)
+        pacing = Pacing()
+        pacing.subscribe(FIRST, ANNA)
         end = said(unpublished=ANNA)
-        assert heard(order.told(end)) == [end]
-        assert order.offered(FIRST) is None
+        assert heard(pacing.deliver(end)) == [end]
+        assert pacing.offered(FIRST) is None
 
     @pytest.mark.parametrize("how", ["unpublished", "kicked"])
     def test_an_end_waits_while_the_offer_is_taken_in(self, how: str) -> None:
-        order = offered()
+        pacing = offered()
         end, after = said(LISTENER, "videoroom", **{how: ANNA}), said(publishers=[])
-        assert order.told(end) == order.told(after) == []
-        assert not order.starts(FIRST)
-        assert heard(order.settled(FIRST)) == [end, after]
-        assert heard(order.told(after)) == [after]
+        assert pacing.deliver(end) == pacing.deliver(after) == []
+        assert not pacing.start(FIRST)
+        assert heard(pacing.settled(FIRST)) == [end, after]
+        assert heard(pacing.deliver(after)) == [after]
 
     def test_an_end_after_the_wish_to_start_is_told_and_the_start_is_not(self) -> None:
-        order = offered()
-        assert order.starts(FIRST)
+        pacing = offered()
+        assert pacing.start(FIRST)
         end = said(unpublished=ANNA)
-        assert heard(order.told(end)) == [end]
-        assert order.started(FIRST) is None
+        assert heard(pacing.deliver(end)) == [end]
+        assert pacing.started(FIRST) is None
 
     def test_an_end_waits_while_the_start_is_taken_in(self) -> None:
-        order = started()
+        pacing = started()
         end = said(unpublished=ANNA)
-        assert order.told(end) == []
-        assert heard(order.due(FIRST)) == [end]
+        assert pacing.deliver(end) == []
+        assert heard(pacing.due(FIRST)) == [end]
 
     def test_after_that_nothing_waits(self) -> None:
-        order = started()
-        assert order.due(FIRST) == []
+        pacing = started()
+        assert pacing.due(FIRST) == []
         end = said(unpublished=ANNA)
-        assert heard(order.told(end)) == [end]
+        assert heard(pacing.deliver(end)) == [end]
 
     def test_a_browser_that_does_not_start_hears_it_all_the_same_and_cannot_start_any_more(self) -> None:
-        order = offered()
+        pacing = offered()
         end = said(unpublished=ANNA)
-        order.told(end)
-        assert heard(order.due(FIRST)) == [end]
-        assert not order.starts(FIRST)
+        pacing.deliver(end)
+        assert heard(pacing.due(FIRST)) == [end]
+        assert not pacing.start(FIRST)
 
     def test_a_browser_that_starts_late_can_start(self) -> None:
-        order = offered()
-        assert order.due(FIRST) == []
-        assert order.starts(FIRST)
+        pacing = offered()
+        assert pacing.due(FIRST) == []
+        assert pacing.start(FIRST)
 
     def test_other_streams_ends_do_not_wait(self) -> None:
-        order = started()
+        pacing = started()
         end = said(unpublished=BEN)
-        assert heard(order.told(end)) == [end]
+        assert heard(pacing.deliver(end)) == [end]
 
     def test_what_comes_from_elsewhere_does_not_wait(self) -> None:
-        order = started()
-        order.told(said(unpublished=ANNA))
+        pacing = started()
+        pacing.deliver(said(unpublished=ANNA))
         leaving = said(REGISTER, "audiobridge", leaving=ANNA)
-        assert heard(order.told(leaving)) == [leaving]
+        assert heard(pacing.deliver(leaving)) == [leaving]
 
     def test_each_end_waits_for_its_own_subscription(self) -> None:
-        order = started()
-        order.asked(SECOND, BEN)
-        order.offered(SECOND)
+        pacing = started()
+        pacing.subscribe(SECOND, BEN)
+        pacing.offered(SECOND)
         annas, between, bens = said(unpublished=ANNA), said(publishers=[]), said(unpublished=BEN)
         for message in (annas, between, bens):
-            assert order.told(message) == []
-        assert heard(order.due(FIRST)) == [annas, between]
-        assert heard(order.settled(SECOND)) == [bens]
+            assert pacing.deliver(message) == []
+        assert heard(pacing.due(FIRST)) == [annas, between]
+        assert heard(pacing.settled(SECOND)) == [bens]
 
     def test_a_stream_whose_end_waits_for_others_is_gone_too(self) -> None:
-        order = started()
-        order.asked(SECOND, BEN)
-        assert order.told(said(unpublished=ANNA)) == order.told(said(unpublished=BEN)) == []
-        assert order.offered(SECOND) is None
+        pacing = started()
+        pacing.subscribe(SECOND, BEN)
+        assert pacing.deliver(said(unpublished=ANNA)) == pacing.deliver(said(unpublished=BEN)) == []
+        assert pacing.offered(SECOND) is None
 
 
 class TestRosters:
@@ -122,62 +122,62 @@ class TestRosters:
         "change", [{"unpublished": ANNA}, {"id": ANNA, "display": "x"}, {"id": ANNA, "audio-moderation": "muted"}]
     )
     def test_a_change_waits_until_the_roster_is_taken_in(self, change: dict[str, Any]) -> None:
-        order = Order()
-        order.joined(LISTENER)
+        pacing = Pacing()
+        pacing.roster_sent(LISTENER)
         message = said(**change)
-        assert order.told(message) == []
-        assert heard(order.went_on()) == [message]
-        assert heard(order.told(message)) == [message]
+        assert pacing.deliver(message) == []
+        assert heard(pacing.next_step()) == [message]
+        assert heard(pacing.deliver(message)) == [message]
 
     def test_a_browser_that_does_not_go_on_hears_it_all_the_same(self) -> None:
-        order = Order()
-        assert order.joined(LISTENER) == Later(LISTENER, GOES_ON_SECS)
+        pacing = Pacing()
+        assert pacing.roster_sent(LISTENER) == ScheduleDue(LISTENER, GOES_ON_SECS)
         message = said(unpublished=ANNA)
-        assert order.told(message) == []
-        assert heard(order.due(LISTENER)) == [message]
+        assert pacing.deliver(message) == []
+        assert heard(pacing.due(LISTENER)) == [message]
 
     @pytest.mark.parametrize("how", ["leaving", "kicked"])
     def test_so_does_a_leave(self, how: str) -> None:
-        order = Order()
-        order.joined(REGISTER)
+        pacing = Pacing()
+        pacing.roster_sent(REGISTER)
         message = said(REGISTER, "audiobridge", **{how: 5})
-        assert order.told(message) == []
-        assert heard(order.due(REGISTER)) == [message]
+        assert pacing.deliver(message) == []
+        assert heard(pacing.due(REGISTER)) == [message]
 
     def test_who_comes_and_who_talks_does_not_wait(self) -> None:
-        order = Order()
-        order.joined(LISTENER)
-        order.joined(REGISTER)
+        pacing = Pacing()
+        pacing.roster_sent(LISTENER)
+        pacing.roster_sent(REGISTER)
         new, talk = said(publishers=[{"id": ANNA}]), said(REGISTER, "audiobridge")
         talk["plugindata"]["data"]["audiobridge"] = "talking"
-        assert heard(order.told(new)) == [new]
-        order.told(said(REGISTER, "audiobridge", leaving=5))
-        assert heard(order.told(talk)) == [talk]
+        assert heard(pacing.deliver(new)) == [new]
+        pacing.deliver(said(REGISTER, "audiobridge", leaving=5))
+        assert heard(pacing.deliver(talk)) == [talk]
 
     def test_who_is_sent_away_hears_it_at_once(self) -> None:
-        order = Order()
-        order.joined(REGISTER)
+        pacing = Pacing()
+        pacing.roster_sent(REGISTER)
         other, own = (said(REGISTER, "audiobridge", kicked=number) for number in (5, 6))
-        assert order.told(other) == []
-        assert heard(order.hurry()) == [other]
-        assert heard(order.told(own)) == [own]
+        assert pacing.deliver(other) == []
+        assert heard(pacing.stop()) == [other]
+        assert heard(pacing.deliver(own)) == [own]
 
 
 @pytest.mark.parametrize("ends_first", [True, False])
 def test_what_waits_is_bounded_and_a_stream_is_gone_all_the_same(ends_first: bool) -> None:
-    order = offered()
-    order.joined(LISTENER)
+    pacing = offered()
+    pacing.roster_sent(LISTENER)
     ends = [said(unpublished=ANNA), *(said(unpublished=number) for number in range(1000, 1000 + HELD_MAX))]
     messages = ends if ends_first else ends[::-1]
-    assert [each for message in messages for each in heard(order.told(message))] == messages
-    assert not order.starts(FIRST)
+    assert [each for message in messages for each in heard(pacing.deliver(message))] == messages
+    assert not pacing.start(FIRST)
 
 
 class Sdk(RuleBasedStateMachine):
     """A browser with the SDK's habits and a VideoRoom, and the dialect between them.
 
-    Events are taken in as they come; answers by a timer, in any order with them. When the roster is taken in, the SDK
-    takes its next step. What was asked to be said Later comes when the answer has been taken in: it waits for that.
+    Events are taken in as they come; answers by a timer, in any pacing with them. When the roster is taken in, the SDK
+    takes its next step. What was asked to be said later comes when the answer has been taken in: it waits for that.
     """
 
     def __init__(self) -> None:

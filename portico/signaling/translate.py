@@ -1,4 +1,4 @@
-"""Janus' words about rooms and streams in the words of the SDK: the room's UUID, and who is moderated."""
+"""Translation of plugin events into what the SDK reads: room UUIDs, and moderation by kind of track."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ TRACKS_REMEMBERED_MAX = 4096
 
 
 class TrackKinds:
-    """Whether a feed's mid is audio or video: Janus names moderated tracks by mid, the SDK by kind."""
+    """The kind ("audio" or "video") of each track, by feed and mid: Janus moderates by mid, the SDK reads a kind."""
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[int, str], str] = {}
 
     def learn(self, feed: object, streams: object) -> None:
-        """Remember the tracks of a feed. Only the newest are kept: a room has a bounded number of streams."""
+        """Keep the kinds of a feed's tracks. The TRACKS_REMEMBERED_MAX newest are kept, more than a room can have."""
         if not isinstance(feed, int) or not isinstance(streams, list):
             return
         for stream in streams:
@@ -25,12 +25,12 @@ class TrackKinds:
             del self._kinds[next(iter(self._kinds))]
 
     def of(self, feed: object, mid: object) -> str | None:
-        """ "audio", "video", or None for a track that was never announced."""
+        """ "audio" or "video"; None for a track that Janus has not announced."""
         return self._kinds.get((feed, str(mid))) if isinstance(feed, int) else None
 
 
 def translate(content: dict[str, Any], room: MediaRoom, kinds: TrackKinds) -> None:
-    """Rewrite, in place, what a plugin of Janus says."""
+    """Rewrite the content of a plugin's event in place, and keep the kinds of the tracks that it announces."""
     if content.get("room") in (room.video, room.text):
         content["room"] = room.room_id
     for publisher in content.get("publishers", ()):
