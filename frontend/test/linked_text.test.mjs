@@ -1,7 +1,7 @@
 /** Which parts of a message are links, and where they lead. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { partsOf } from "../src/ui/linked_text";
+import { partsOf } from "../src/meeting/ui/linked_text";
 
 const links = (text) => partsOf(text).filter((part) => part.href).map((part) => part.text);
 

@@ -1,9 +1,9 @@
 /** When the page tries to join again, with which token, and when it stops. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CloseCode } from "../src/call/close_code";
-import { ending, endingOf } from "../src/call/ending";
-import { GIVE_UP_MILLIS, pauseOf, planAfterCall, planAfterFirstTry, planAfterTry, tokenStepOf } from "../src/call/rejoin";
+import { CloseCode } from "../src/meeting/call/close_code";
+import { ending, endingOf } from "../src/meeting/call/ending";
+import { GIVE_UP_MILLIS, pauseOf, planAfterCall, planAfterFirstTry, planAfterTry, tokenStepOf } from "../src/meeting/call/rejoin";
 
 /** The pauses until the page gives up, when every try fails like this and takes so long. */
 function pauses(kind, tryMillis = 100, most = 1000) {

@@ -28,7 +28,7 @@ def test_pure_parts_of_the_pages() -> None:
 
 
 def test_page_and_server_have_the_same_close_codes() -> None:
-    source = (ROOT / "frontend/src/call/close_code.ts").read_text()
+    source = (ROOT / "frontend/src/meeting/call/close_code.ts").read_text()
     page = {name: int(code) for name, code in re.findall(r"^  ([A-Z_]+): (\d+),$", source, re.MULTILINE)}
     assert page == {code.name: int(code) for code in CloseCode}
 

@@ -1,5 +1,5 @@
 /** The newest sessions with what was saved of them, kept up to date while somebody looks. */
-import { Observable } from "../observable";
+import { Observable } from "../shared/observable";
 import { Refused, type Film, type Recording, type Rest, type Session } from "./rest";
 
 const CALM_MILLIS = 10_000;

@@ -1,8 +1,8 @@
 /** The console's course: a key, then the archive that it opens; and back when the key is refused. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { useChanges } from "../observable";
-import { Remembered } from "../storage";
-import { Mark } from "../ui/icons";
+import { useChanges } from "../shared/observable";
+import { Remembered } from "../shared/storage";
+import { Mark } from "../shared/icons";
 import { Archive } from "./archive";
 import { Rest } from "./rest";
 import { SessionCard } from "./session_card";

@@ -1,7 +1,7 @@
 /** Starts the console: sessions, their recordings and films. */
 import { render } from "preact";
 import { Console } from "./console";
-import "../style.css";
+import "../shared/style.css";
 import "./console.css";
 
 const page = document.getElementById("page");

@@ -1,6 +1,6 @@
 /** Play and download of something that was saved. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Cross } from "../ui/icons";
+import { Cross } from "../shared/icons";
 import { Down, Play } from "./icons";
 
 interface Props {

@@ -1,6 +1,6 @@
 /** What the console reads and asks for over REST, with the operator's API key. */
-import { serverUrl } from "../base";
-import { within } from "../deadline";
+import { serverUrl } from "../shared/base";
+import { within } from "../shared/deadline";
 
 export interface Participant {
   id: string;

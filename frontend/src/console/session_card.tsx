@@ -1,6 +1,6 @@
 /** One session: who was there, what was recorded, and its films. */
 import { useState } from "preact/hooks";
-import { Camera, Microphone } from "../ui/icons";
+import { Camera, Microphone } from "../shared/icons";
 import { isUnderway } from "./archive";
 import { FilmRow } from "./film_row";
 import { Reel } from "./icons";

@@ -1,5 +1,5 @@
 /** Why there is no call (any more), decided by numbers and told in clear sentences. */
-import { GrantRefused } from "../grant";
+import { GrantRefused } from "./grant";
 import { CloseCode } from "./close_code";
 
 export type Kind =

@@ -1,5 +1,5 @@
 /** The camera and microphone of this browser, opened on demand, with a plain sentence when they cannot be. */
-import { Observable } from "./observable";
+import { Observable } from "../../shared/observable";
 
 type Kind = "audio" | "video";
 

@@ -2,9 +2,9 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { LONGEST_TEXT, type Chat, type ChatLine } from "../call/chat";
 import type { Person } from "../call/people";
-import { useChanges } from "../observable";
+import { useChanges } from "../../shared/observable";
 import { hueOf } from "./face";
-import { Cross, Send } from "./icons";
+import { Cross, Send } from "../../shared/icons";
 import { LinkedText } from "./linked_text";
 
 interface Props {

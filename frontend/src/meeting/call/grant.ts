@@ -1,6 +1,6 @@
 /** The right to join: a token got for the link's invitation, renewed well before it runs out. */
-import { serverUrl } from "./base";
-import { within } from "./deadline";
+import { serverUrl } from "../../shared/base";
+import { within } from "../../shared/deadline";
 import type { Entry } from "./link";
 
 type Invited = Exclude<Entry, { kind: "none" }>;

@@ -1,12 +1,12 @@
 /** One call: the official SDK's room behind deadlines, told to the page as plain values. */
 import { initialize, type Room, type State } from "@telnyx/video";
-import { DeadlineExceeded, within } from "../deadline";
-import type { Devices } from "../devices";
-import { Observable } from "../observable";
+import { DeadlineExceeded, within } from "../../shared/deadline";
+import type { Devices } from "./devices";
+import { Observable } from "../../shared/observable";
 import { closePeerConnections, mediaHealth, nextSocket, type SocketWatch } from "./browser";
 import { Chat } from "./chat";
 import { ending, endingOf, type Ending } from "./ending";
-import { displayName } from "../shared/names";
+import { displayName } from "../../shared/names";
 import { Messages } from "./messages";
 import { peopleOf, type Person } from "./people";
 import { Publications } from "./publications";

@@ -1,6 +1,6 @@
 /** Sends each message until it has arrived, and takes each message once: our messages carry an id of their own. */
 import type { Room } from "@telnyx/video";
-import { within } from "../deadline";
+import { within } from "../../shared/deadline";
 
 const ATTEMPTS = 3;
 const ATTEMPT_MILLIS = 4_000;

@@ -1,7 +1,7 @@
 /** The row of buttons under a call and under the preview. */
 import type { ComponentChildren } from "preact";
-import type { Devices } from "../devices";
-import { Camera, Microphone } from "./icons";
+import type { Devices } from "../call/devices";
+import { Camera, Microphone } from "../../shared/icons";
 
 interface ToggleProps {
   testId: string;

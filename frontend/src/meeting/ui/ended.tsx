@@ -1,7 +1,7 @@
 /** After the call, or instead of it: what happened and what can be done. */
 import { useEffect, useRef } from "preact/hooks";
 import type { Ending } from "../call/ending";
-import { Mark } from "./icons";
+import { Mark } from "../../shared/icons";
 
 interface Props {
   ending: Ending;

@@ -3,11 +3,11 @@ import { Call, NotJoined } from "./call/call";
 import { Chat } from "./call/chat";
 import { ending, endingOfGrant, type Ending } from "./call/ending";
 import { pauseOf, planAfterCall, planAfterFirstTry, planAfterTry, tokenStepOf, type Plan, type TokenStep } from "./call/rejoin";
-import type { Devices } from "./devices";
-import { GrantRefused, isFresh, keepFresh, lookAt, obtain, renew, type Grant, type RoomFacts } from "./grant";
-import type { Entry } from "./link";
-import { Observable } from "./observable";
-import { Remembered } from "./storage";
+import type { Devices } from "./call/devices";
+import { GrantRefused, isFresh, keepFresh, lookAt, obtain, renew, type Grant, type RoomFacts } from "./call/grant";
+import type { Entry } from "./call/link";
+import { Observable } from "../shared/observable";
+import { Remembered } from "../shared/storage";
 
 export type Invited = Exclude<Entry, { kind: "none" }>;
 export type Screen =

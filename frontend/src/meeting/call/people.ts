@@ -1,6 +1,6 @@
 /** Everybody in the call as plain values, read from the SDK's state. */
 import type { State, Stream } from "@telnyx/video";
-import { displayName } from "../shared/names";
+import { displayName } from "../../shared/names";
 
 /** Keys of the streams a participant publishes, as other clients of this SDK name them. */
 export const SELF = "self";

@@ -1,7 +1,7 @@
 /** What this browser publishes: camera with microphone, and at times a screen. One request to the SDK at a time. */
 import type { Room } from "@telnyx/video";
-import { within } from "../deadline";
-import type { Devices } from "../devices";
+import { within } from "../../shared/deadline";
+import type { Devices } from "./devices";
 import { SCREEN, SELF } from "./people";
 
 const MILLIS = 15_000;

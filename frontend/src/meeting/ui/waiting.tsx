@@ -1,7 +1,7 @@
 /** While the page tries to join again by itself: why, when, and the ways to hurry or to stop it. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Ending } from "../call/ending";
-import { Mark } from "./icons";
+import { Mark } from "../../shared/icons";
 
 interface Props {
   ending: Ending;

@@ -3,12 +3,12 @@ import { render } from "preact";
 import { Chat } from "./call/chat";
 import { ending, type Ending } from "./call/ending";
 import type { Person } from "./call/people";
-import { Devices } from "./devices";
-import { Observable } from "./observable";
+import { Devices } from "./call/devices";
+import { Observable } from "../shared/observable";
 import { hueOf } from "./ui/face";
 import { CallView, type CallOnView } from "./ui/call_view";
 import { Ended } from "./ui/ended";
-import "./style.css";
+import "../shared/style.css";
 
 const NAMES = ["Ada Lovelace", "Grace Hopper", "Jean Bartik", "Karen Spärck Jones", "Radia Perlman", "Mary", "Barbara Liskov", "Hedy Lamarr", "Annie Easley"];
 const wish = new URLSearchParams(location.search);

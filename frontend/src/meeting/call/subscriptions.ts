@@ -1,6 +1,6 @@
 /** Subscribes to the pictures of everybody else, a few at a time. */
 import type { Room, State, Stream } from "@telnyx/video";
-import { within } from "../deadline";
+import { within } from "../../shared/deadline";
 
 const MILLIS = 12_000;
 const AT_ONCE = 4;

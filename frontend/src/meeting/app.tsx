@@ -2,14 +2,14 @@
 import { useEffect, useMemo } from "preact/hooks";
 import { ending } from "./call/ending";
 import { Course, type Invited } from "./course";
-import { Devices } from "./devices";
-import type { Entry } from "./link";
-import { useChanges } from "./observable";
+import { Devices } from "./call/devices";
+import type { Entry } from "./call/link";
+import { useChanges } from "../shared/observable";
 import { CallView } from "./ui/call_view";
 import { Ended } from "./ui/ended";
 import { Lobby } from "./ui/lobby";
 import { Waiting } from "./ui/waiting";
-import { useWakeLock } from "./wake_lock";
+import { useWakeLock } from "./ui/wake_lock";
 
 export function App({ roomId, entry }: { roomId: string; entry: Entry }) {
   if (entry.kind === "none") return <Ended ending={ending("gone")} onRejoin={undefined} />;

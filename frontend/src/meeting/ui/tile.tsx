@@ -1,7 +1,7 @@
 /** One participant in the grid: a picture or initials, the name, what is off, and a ring while speaking. */
 import type { Person } from "../call/people";
 import { hueOf, initialsOf } from "./face";
-import { Microphone } from "./icons";
+import { Microphone } from "../../shared/icons";
 import { Video } from "./video";
 
 export function Tile({ person, ownVideo }: { person: Person; ownVideo: MediaStreamTrack | undefined }) {

@@ -1,7 +1,7 @@
 /** Before the call: the own picture, a name, and one button. */
 import { useEffect, useRef } from "preact/hooks";
-import type { Devices } from "../devices";
-import { useChanges } from "../observable";
+import type { Devices } from "../call/devices";
+import { useChanges } from "../../shared/observable";
 import { DeviceToggles } from "./controls";
 import { hueOf, initialsOf } from "./face";
 import { Level } from "./level";

@@ -2,8 +2,8 @@
 import { render } from "preact";
 import { App } from "./app";
 import { install } from "./call/browser";
-import { entryOf, roomIdOf } from "./link";
-import "./style.css";
+import { entryOf, roomIdOf } from "./call/link";
+import "../shared/style.css";
 
 install();
 const page = document.getElementById("page");

@@ -1,5 +1,5 @@
 /** The messages of one call, kept up to a limit. */
-import { Observable } from "../observable";
+import { Observable } from "../../shared/observable";
 
 export interface ChatLine {
   id: number;

@@ -1,11 +1,11 @@
 /** The call itself: who is there, what they show, and the buttons. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Call } from "../call/call";
-import type { Devices } from "../devices";
-import { useChanges } from "../observable";
+import type { Devices } from "../call/devices";
+import { useChanges } from "../../shared/observable";
 import { ChatPanel } from "./chat";
 import { DeviceToggles, Toggle } from "./controls";
-import { Bubble, Check, Cross, HangUp, Link, Mark, People, Screen } from "./icons";
+import { Bubble, Check, Cross, HangUp, Link, Mark, People, Screen } from "../../shared/icons";
 import { MixedAudio } from "./mixed_audio";
 import { useShortcuts } from "./shortcuts";
 import { Stage } from "./stage";
