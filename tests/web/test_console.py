@@ -1,4 +1,4 @@
-"""The built console in real Chromium against a real server: a key, sessions, and a film from the wish to its file."""
+"""The built console in Chromium against a running server: API key, sessions, and a composition from request to file."""
 
 import asyncio
 import hashlib
@@ -28,12 +28,12 @@ from tests.servers import PorticoServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SEES_WITHIN = 20_000
+SHOWN_WITHIN = 20_000
 """Milliseconds."""
-MADE_WITHIN = 90_000
-LOOKS_EVERY = 10_000
+COMPLETED_WITHIN = 90_000
+READS_EVERY = 10_000
 SECONDS = 40.0
-"""Of the recordings: long enough for a film of them to be seen on its way."""
+"""Length of the recordings: long enough for a composition of them to show several steps of progress."""
 WATCH = """() => {
   window.seen = [];
   new MutationObserver(() => {
@@ -61,7 +61,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @asynccontextmanager
 async def database_of(server: PorticoServer) -> AsyncIterator[Database]:
-    """The running server's own."""
+    """A connection to the database of the running server."""
     db = open_database(f"sqlite:///{server.data_dir}/portico.db")
     try:
         yield db
@@ -70,7 +70,7 @@ async def database_of(server: PorticoServer) -> AsyncIterator[Database]:
 
 
 async def a_session(server: PorticoServer, name: str, files: dict[str, Path], *, ago: timedelta) -> str:
-    """A session of the room `name` that is over: Anna was recorded, to these files."""
+    """The id of an ended session in the room `name`; its participant Anna has these files as recordings."""
     now = datetime.now(UTC) - ago
     async with database_of(server) as db:
 
@@ -101,25 +101,25 @@ async def _record(db: Database, server: PorticoServer, joined: Joined, kind: str
     await db.write(complete)
 
 
-def somebody_who_stays(tx: Transaction) -> Joined:
-    """In a session that the server takes for another gateway's, and for minutes not for a dead one's."""
+def participant_of_another_gateway(tx: Transaction) -> Joined:
+    """A participant in an active session of another gateway, which the server takes for alive for five minutes."""
     now = datetime.now(UTC)
     return a_participant(tx, a_room(tx), gateway_id=a_gateway(tx, now + timedelta(minutes=5)), now=now)
 
 
-async def a_failed_film(server: PorticoServer, session_id: str, failure: str) -> None:
-    def wish_in_vain(tx: Transaction) -> None:
+async def a_failed_composition(server: PorticoServer, session_id: str, failure: str) -> None:
+    def create_and_fail(tx: Transaction) -> None:
         account_id = row(tx, schema.room_sessions, session_id).account_id
         now, body = datetime.now(UTC), {"session_id": session_id}
-        film = compositions.create(tx, account_id, body, regions_max=16, sound_by_default=True, now=now)
-        assert compositions.fail(tx, film.id, failure, now=now)
+        composition = compositions.create(tx, account_id, body, regions_max=16, sound_by_default=True, now=now)
+        assert compositions.fail(tx, composition.id, failure, now=now)
 
     async with database_of(server) as db:
-        await db.write(wish_in_vain)
+        await db.write(create_and_fail)
 
 
 async def visit(browser: Browser, server: PorticoServer, key: str, *, width: int = 1280) -> Page:
-    """Somebody who has typed this key."""
+    """The console after this key was typed and submitted."""
     context = await browser.new_context(viewport={"width": width, "height": 800})
     page = await context.new_page()
     await page.clock.install()
@@ -130,12 +130,12 @@ async def visit(browser: Browser, server: PorticoServer, key: str, *, width: int
     return page
 
 
-async def nearly_next_look(page: Page) -> None:
-    """The page's clock jumps to a second before it would look again: so an answer that is under way is not late yet."""
-    await page.clock.fast_forward(LOOKS_EVERY - 1_000)
+async def shortly_before_next_read(page: Page) -> None:
+    """Set the page's clock to 1 s before its next read, so that a request under way does not time out."""
+    await page.clock.fast_forward(READS_EVERY - 1_000)
 
 
-async def test_a_film_is_made_and_its_progress_is_seen(
+async def test_a_composition_shows_its_progress_and_then_its_file(
     browser: Browser, server: PorticoServer, sources: dict[str, Path]
 ) -> None:
     session_id = await a_session(server, "Stand-up", sources, ago=timedelta(minutes=5))
@@ -144,24 +144,24 @@ async def test_a_film_is_made_and_its_progress_is_seen(
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
     session = page.locator(f'[data-testid=session][data-id="{session_id}"]')
-    await expect(session.locator("h2")).to_have_text("Stand-up", timeout=SEES_WITHIN)
+    await expect(session.locator("h2")).to_have_text("Stand-up", timeout=SHOWN_WITHIN)
     await expect(session.get_by_test_id("recording")).to_have_count(2)
     await expect(session.get_by_test_id("recording").first).to_contain_text("Anna")
     await expect(session.get_by_test_id("recording").first).to_contain_text("0:40")
 
     await page.evaluate(WATCH)
-    await session.get_by_test_id("make").focus()
+    await session.get_by_test_id("create").focus()
     await page.keyboard.press("Enter")
-    film = session.get_by_test_id("film")
-    await expect(film).to_have_attribute("data-status", "completed", timeout=MADE_WITHIN)
+    composition = session.get_by_test_id("composition")
+    await expect(composition).to_have_attribute("data-status", "completed", timeout=COMPLETED_WITHIN)
     seen = [int(value) for value in await page.evaluate("window.seen") if value is not None]
     assert seen == sorted(seen) and any(0 < percent < 100 for percent in seen), seen
-    await expect(film).to_contain_text("0:40")
-    await expect(film.get_by_test_id("progress")).to_have_count(0)
+    await expect(composition).to_contain_text("0:40")
+    await expect(composition.get_by_test_id("progress")).to_have_count(0)
 
-    await film.get_by_test_id("play").click()
-    await expect(film.locator("video")).to_have_js_property("videoWidth", 1280, timeout=SEES_WITHIN)
-    address = await film.get_by_test_id("download").get_attribute("href")
+    await composition.get_by_test_id("play").click()
+    await expect(composition.locator("video")).to_have_js_property("videoWidth", 1280, timeout=SHOWN_WITHIN)
+    address = await composition.get_by_test_id("download").get_attribute("href")
     assert address is not None
     with await asyncio.to_thread(urllib.request.urlopen, address, timeout=10) as answer:
         assert answer.read(8)[4:] == b"ftyp"
@@ -169,61 +169,61 @@ async def test_a_film_is_made_and_its_progress_is_seen(
     await page.context.close()
 
 
-async def test_why_a_film_failed_is_told_and_nothing_is_wider_than_a_telephone(
+async def test_a_failed_composition_shows_why_and_the_page_fits_a_telephone(
     browser: Browser, server: PorticoServer, sources: dict[str, Path]
 ) -> None:
     sound = {"audio": sources["audio"]}
     session_id = await a_session(server, "A-rather-long-name-" * 4, sound, ago=timedelta(minutes=50))
-    await a_failed_film(server, session_id, "No recording of it could be read.")
+    await a_failed_composition(server, session_id, "No recording of it could be read.")
     page = await visit(browser, server, server.api_key, width=360)
     session = page.locator(f'[data-testid=session][data-id="{session_id}"]')
     await expect(session.get_by_test_id("failure")).to_have_text(
-        "No recording of it could be read.", timeout=SEES_WITHIN
+        "No recording of it could be read.", timeout=SHOWN_WITHIN
     )
-    await expect(session.get_by_test_id("make")).to_be_visible()
+    await expect(session.get_by_test_id("create")).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") == 360
     await page.context.close()
 
 
-async def test_what_happens_meanwhile_appears(browser: Browser, server: PorticoServer) -> None:
+async def test_new_and_ended_sessions_appear_while_the_page_is_open(browser: Browser, server: PorticoServer) -> None:
     page = await visit(browser, server, server.api_key)
-    await expect(page.get_by_role("heading", name="Sessions and films")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Sessions and compositions")).to_be_visible()
     await expect(page.get_by_test_id("open")).to_have_count(0)
     async with database_of(server) as db:
-        joined = await db.write(somebody_who_stays)
+        joined = await db.write(participant_of_another_gateway)
         session = page.locator(f'[data-testid=session][data-id="{joined.session_id}"]')
-        await nearly_next_look(page)
-        await expect(session).to_contain_text("Live", timeout=SEES_WITHIN)
-        await expect(session.get_by_test_id("make")).to_have_count(0)
+        await shortly_before_next_read(page)
+        await expect(session).to_contain_text("Live", timeout=SHOWN_WITHIN)
+        await expect(session.get_by_test_id("create")).to_have_count(0)
         await page.context.set_offline(True)
-        await nearly_next_look(page)
-        await expect(page.get_by_test_id("trouble")).to_contain_text("does not answer", timeout=SEES_WITHIN)
+        await shortly_before_next_read(page)
+        await expect(page.get_by_test_id("problem")).to_contain_text("does not answer", timeout=SHOWN_WITHIN)
         await expect(session).to_contain_text("Live")
         end = partial(sessions.end, session_id=joined.session_id, ended_reason="Ended from API", left_reason="left")
         await db.write(partial(end, now=datetime.now(UTC)))
     await page.context.set_offline(False)
-    await expect(session).to_contain_text("Nothing was recorded.", timeout=SEES_WITHIN)
-    await expect(page.get_by_test_id("trouble")).to_have_count(0)
+    await expect(session).to_contain_text("Nothing was recorded.", timeout=SHOWN_WITHIN)
+    await expect(page.get_by_test_id("problem")).to_have_count(0)
     await page.context.close()
 
 
-async def test_an_answer_that_is_not_the_servers_is_told_and_asked_for_again(
+async def test_an_answer_that_is_not_the_servers_shows_a_problem_and_is_repeated(
     browser: Browser, server: PorticoServer, sources: dict[str, Path]
 ) -> None:
     await a_session(server, "Behind-a-proxy", {"audio": sources["audio"]}, ago=timedelta(minutes=1))
     page = await visit(browser, server, server.api_key)
     session = page.get_by_role("heading", name="Behind-a-proxy")
-    await expect(session).to_be_visible(timeout=SEES_WITHIN)
+    await expect(session).to_be_visible(timeout=SHOWN_WITHIN)
     lists = "**/v2/room_sessions?*"
     await page.route(lists, lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Please log in"))
-    await nearly_next_look(page)
-    await expect(page.get_by_test_id("trouble")).to_contain_text(
-        "Something else than the server answers. Trying again.", timeout=SEES_WITHIN
+    await shortly_before_next_read(page)
+    await expect(page.get_by_test_id("problem")).to_contain_text(
+        "The answer does not come from Portico. Trying again.", timeout=SHOWN_WITHIN
     )
     await expect(session).to_be_visible()
     await page.unroute(lists)
-    await nearly_next_look(page)
-    await expect(page.get_by_test_id("trouble")).to_have_count(0, timeout=SEES_WITHIN)
+    await shortly_before_next_read(page)
+    await expect(page.get_by_test_id("problem")).to_have_count(0, timeout=SHOWN_WITHIN)
     await page.context.close()
 
 
@@ -245,6 +245,6 @@ async def test_the_key_stays_in_the_tab(browser: Browser, server: PorticoServer)
 @pytest.mark.parametrize("key", ["wrong", "ключ…"])
 async def test_a_wrong_key_is_refused_in_one_sentence(browser: Browser, server: PorticoServer, key: str) -> None:
     page = await visit(browser, server, key)
-    await expect(page.get_by_test_id("notice")).to_contain_text("This API key is not valid.", timeout=SEES_WITHIN)
+    await expect(page.get_by_test_id("notice")).to_contain_text("This API key is not valid.", timeout=SHOWN_WITHIN)
     await expect(page.get_by_test_id("key")).to_be_focused()
     await page.context.close()

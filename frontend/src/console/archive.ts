@@ -1,23 +1,24 @@
-/** The newest sessions with what was saved of them, kept up to date while somebody looks. */
+/** The newest sessions with their recordings and compositions, read again every 10 s, or every second during a composition. */
 import { Observable } from "../shared/observable";
-import { Refused, type Film, type Recording, type Rest, type Session } from "./rest";
+import { Refused, type Composition, type Recording, type Rest, type Session } from "./rest";
 
-const CALM_MILLIS = 10_000;
-const BUSY_MILLIS = 1_000;
+const IDLE_PAUSE_MILLIS = 10_000;
+/** While a composition is enqueued or processed. */
+const BUSY_PAUSE_MILLIS = 1_000;
 const SESSIONS_STEP = 10;
 const SESSIONS_MAX = 250;
 
 export class Archive extends Observable {
   sessions: Session[] = [];
   recordings: Recording[] = [];
-  films: Film[] = [];
+  compositions: Composition[] = [];
   roomNames = new Map<string, string | null>();
   /** False until the first answer. */
   isRead = false;
   hasOlder = false;
-  /** Why what is shown may be old; undefined when it is not. */
-  trouble: string | undefined;
-  /** The key is not good (any more). */
+  /** Why the shown data may be old, as a sentence; undefined after a successful read. */
+  problem: string | undefined;
+  /** The server refused the API key. */
   isRefused = false;
 
   #count = SESSIONS_STEP;
@@ -32,7 +33,7 @@ export class Archive extends Observable {
   }
 
   start(): void {
-    // The network is back: nobody should wait for the next turn.
+    // When the network is back, read at once instead of at the next turn.
     window.addEventListener("online", this.#readAgain);
     void this.#read(true);
   }
@@ -48,49 +49,49 @@ export class Archive extends Observable {
     void this.#read(true);
   }
 
-  /** Raises Refused. */
-  async makeFilm(sessionId: string): Promise<void> {
-    const film = await this.rest.makeFilm(sessionId);
-    this.films = [film, ...this.films];
+  /** Create a composition of the whole session. Throws Refused. */
+  async createComposition(sessionId: string): Promise<void> {
+    const composition = await this.rest.createComposition(sessionId);
+    this.compositions = [composition, ...this.compositions];
     this.changed();
     void this.#read(false);
   }
 
-  /** Everything, or the films alone; then plans the next turn. A newer turn takes the place of an older one. */
+  /** Read everything, or the compositions alone, then schedule the next read. The answer of an older read is dropped. */
   async #read(everything: boolean): Promise<void> {
     clearTimeout(this.#timer);
     const turn = ++this.#turn;
-    let pause = CALM_MILLIS;
+    let pause = IDLE_PAUSE_MILLIS;
     try {
       const fresh = await this.#fetch(everything);
       if (this.#stopped || turn !== this.#turn) return;
-      Object.assign(this, fresh, { trouble: undefined, isRead: true });
+      Object.assign(this, fresh, { problem: undefined, isRead: true });
       if (everything) this.#readAllAt = performance.now();
-      if (this.films.some(isUnderway)) pause = BUSY_MILLIS;
+      if (this.compositions.some(isUnderway)) pause = BUSY_PAUSE_MILLIS;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if (this.#stopped || turn !== this.#turn) return;
       if (error.status === 401) this.isRefused = true;
-      else this.trouble = `${error.message} Trying again.`;
+      else this.problem = `${error.message} Trying again.`;
     }
     this.changed();
     if (this.isRefused) return;
-    const isOld = (): boolean => performance.now() - this.#readAllAt >= CALM_MILLIS - BUSY_MILLIS;
+    const isOld = (): boolean => performance.now() - this.#readAllAt >= IDLE_PAUSE_MILLIS - BUSY_PAUSE_MILLIS;
     this.#timer = setTimeout(() => void this.#read(isOld()), pause);
   }
 
   async #fetch(everything: boolean): Promise<Partial<Archive>> {
     const oldest = this.sessions.at(-1)?.created_at;
-    if (!everything && oldest) return { films: await this.rest.films(oldest) };
+    if (!everything && oldest) return { compositions: await this.rest.compositions(oldest) };
     const { sessions, total } = await this.rest.sessions(this.#count);
     const since = sessions.at(-1)?.created_at;
-    if (!since) return { sessions: [], recordings: [], films: [], hasOlder: false };
-    const [recordings, films] = await Promise.all([
+    if (!since) return { sessions: [], recordings: [], compositions: [], hasOlder: false };
+    const [recordings, compositions] = await Promise.all([
       this.rest.recordings(since),
-      this.rest.films(since),
+      this.rest.compositions(since),
       this.#nameRooms(sessions),
     ]);
-    return { sessions, recordings, films, hasOlder: total > sessions.length && this.#count < SESSIONS_MAX };
+    return { sessions, recordings, compositions, hasOlder: total > sessions.length && this.#count < SESSIONS_MAX };
   }
 
   async #nameRooms(sessions: Session[]): Promise<void> {
@@ -99,6 +100,7 @@ export class Archive extends Observable {
   }
 }
 
-export function isUnderway(film: Film): boolean {
-  return film.status === "enqueued" || film.status === "processing";
+/** Whether the composition is enqueued or processed. */
+export function isUnderway(composition: Composition): boolean {
+  return composition.status === "enqueued" || composition.status === "processing";
 }

@@ -1,4 +1,4 @@
-/** The console's course: a key, then the archive that it opens; and back when the key is refused. */
+/** The console: asks for an API key, shows the sessions of its account, asks again when the key is refused. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useChanges } from "../shared/observable";
 import { Remembered } from "../shared/storage";
@@ -7,7 +7,7 @@ import { Archive } from "./archive";
 import { Rest } from "./rest";
 import { SessionCard } from "./session_card";
 
-/** In this tab only, and gone with it: an API key opens the whole account. */
+/** Kept in sessionStorage, so closing the tab deletes it: an API key opens the whole account. */
 const storedKey = new Remembered("sessionStorage", "portico.api-key");
 
 export function Console() {
@@ -24,8 +24,8 @@ export function Console() {
     setKey("");
   };
   if (!key) return <KeyForm problem={problem} onKey={open} />;
-  const refused = (): void => close("This API key is not valid. Another one: portico keys create.");
-  return <Opened apiKey={key} onRefused={refused} onClose={() => close()} />;
+  const refused = (): void => close("This API key is not valid. `portico keys create` makes another one.");
+  return <Account apiKey={key} onRefused={refused} onClose={() => close()} />;
 }
 
 function KeyForm({ problem, onKey }: { problem: string | undefined; onKey: (key: string) => void }) {
@@ -42,8 +42,8 @@ function KeyForm({ problem, onKey }: { problem: string | undefined; onKey: (key:
         }}
       >
         <Mark />
-        <h1>Sessions and films</h1>
-        <p class="lead">What was recorded, and films of it.</p>
+        <h1>Sessions and compositions</h1>
+        <p class="lead">Recordings of each session, and compositions of them.</p>
         <label class="field">
           <span>API key</span>
           <input ref={field} data-testid="key" type="password" autocomplete="off" spellcheck={false} required />
@@ -51,7 +51,7 @@ function KeyForm({ problem, onKey }: { problem: string | undefined; onKey: (key:
         <button class="primary" data-testid="open" type="submit">
           Open
         </button>
-        <p class="footnote">It stays in this tab and is forgotten with it.</p>
+        <p class="footnote">The key is kept in this tab only, until you close it.</p>
         <div role="alert">
           {problem && (
             <p class="message" data-testid="notice">
@@ -64,13 +64,13 @@ function KeyForm({ problem, onKey }: { problem: string | undefined; onKey: (key:
   );
 }
 
-interface OpenedProps {
+interface AccountProps {
   apiKey: string;
   onRefused: () => void;
   onClose: () => void;
 }
 
-function Opened({ apiKey, onRefused, onClose }: OpenedProps) {
+function Account({ apiKey, onRefused, onClose }: AccountProps) {
   const archive = useMemo(() => new Archive(new Rest(apiKey)), [apiKey]);
   useChanges(archive);
   useEffect(() => {
@@ -84,15 +84,15 @@ function Opened({ apiKey, onRefused, onClose }: OpenedProps) {
     <div class="console">
       <header class="top">
         <Mark />
-        <h1>Sessions and films</h1>
+        <h1>Sessions and compositions</h1>
         <button type="button" class="quiet" data-testid="close" onClick={onClose}>
           Forget key
         </button>
       </header>
-      <div role="status" class="trouble-space">
-        {archive.trouble && (
-          <p class="message" data-testid="trouble">
-            {archive.trouble}
+      <div role="status" class="problem-space">
+        {archive.problem && (
+          <p class="message" data-testid="problem">
+            {archive.problem}
           </p>
         )}
       </div>
@@ -105,14 +105,14 @@ function Opened({ apiKey, onRefused, onClose }: OpenedProps) {
 
 function Sessions({ archive }: { archive: Archive }) {
   if (!archive.isRead) {
-    return archive.trouble ? null : (
+    return archive.problem ? null : (
       <p class="first-read">
-        <span class="spinner" aria-hidden="true" /> Reading…
+        <span class="spinner" aria-hidden="true" /> Loading…
       </p>
     );
   }
   if (archive.sessions.length === 0) {
-    return <p class="first-read">Nobody has met yet. A session appears here as soon as somebody joins a room.</p>;
+    return <p class="first-read">There are no sessions yet. A session appears here as soon as a participant joins a room.</p>;
   }
   return (
     <>
@@ -123,8 +123,8 @@ function Sessions({ archive }: { archive: Archive }) {
             session={session}
             roomName={archive.roomNames.get(session.room_id)}
             recordings={archive.recordings.filter((each) => each.session_id === session.id).reverse()}
-            films={archive.films.filter((each) => each.session_id === session.id)}
-            onMakeFilm={() => archive.makeFilm(session.id)}
+            compositions={archive.compositions.filter((each) => each.session_id === session.id)}
+            onCreateComposition={() => archive.createComposition(session.id)}
           />
         ))}
       </ol>

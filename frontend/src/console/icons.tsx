@@ -1,13 +1,5 @@
-/** The console's own pictures, drawn with the text's colour. */
-import type { ComponentChildren } from "preact";
-
-function Icon({ children }: { children: ComponentChildren }) {
-  return (
-    <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-      {children}
-    </svg>
-  );
-}
+/** Icons that only the console uses. */
+import { Icon } from "../shared/icons";
 
 export const Reel = () => (
   <Icon>

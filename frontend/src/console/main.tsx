@@ -1,4 +1,4 @@
-/** Starts the console: sessions, their recordings and films. */
+/** Starts the console: sessions, their recordings and compositions. */
 import { render } from "preact";
 import { Console } from "./console";
 import "../shared/style.css";

@@ -1,17 +1,17 @@
-/** Play and download of something that was saved. */
+/** Buttons to play and to download the file of a recording or a composition. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Cross } from "../shared/icons";
 import { Down, Play } from "./icons";
 
 interface Props {
   kind: "audio" | "video";
-  /** Another one after each read. */
+  /** Changes with each read of the lists. */
   url: string;
   name: string;
 }
 
 export function Playable({ kind, url, name }: Props) {
-  // What plays keeps the link that it began with: a new one would begin from the start.
+  // A running player keeps the link it started with: with a new one it would start from the beginning.
   const [playing, setPlaying] = useState<string>();
   const player = useRef<HTMLVideoElement & HTMLAudioElement>(null);
   useEffect(() => player.current?.focus({ preventScroll: true }), [playing]);

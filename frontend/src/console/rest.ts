@@ -1,4 +1,4 @@
-/** What the console reads and asks for over REST, with the operator's API key. */
+/** The console's REST requests, made with the operator's API key. */
 import { serverUrl } from "../shared/base";
 import { within } from "../shared/deadline";
 
@@ -17,12 +17,13 @@ export interface Session {
   participants?: Participant[];
 }
 
+/** The members that a recording and a composition have in common. */
 interface Saved {
   id: string;
   session_id: string;
   size_mb: number | null;
   duration_secs: number | null;
-  /** Good for an hour, and made anew with each read. */
+  /** Valid for an hour; each read returns another one. */
   download_url: string | null;
 }
 
@@ -30,12 +31,12 @@ export interface Recording extends Saved {
   participant_id: string;
   status: "processing" | "completed";
   type: "audio" | "video";
-  /** The last media; null while it goes on. */
+  /** When the last media arrived; null while the recording goes on. */
   ended_at: string | null;
 }
 
-export interface Film extends Saved {
-  /** Null when it failed: the published API has no word for that, and `failure` says why. */
+export interface Composition extends Saved {
+  /** Null when the composition failed, because the published API has no status for it; `failure` says why. */
   status: "enqueued" | "processing" | "completed" | null;
   /** 0 to 1. */
   progress: number;
@@ -43,7 +44,7 @@ export interface Film extends Saved {
   resolution: string;
 }
 
-/** The server said no; `status` is its HTTP status, 0 when it did not answer at all. `message` is for people. */
+/** The server refused a request: `status` is the HTTP status, 0 when no answer came; `message` is a sentence to show. */
 export class Refused extends Error {
   constructor(
     readonly status: number,
@@ -60,15 +61,15 @@ interface ListAnswer<T> {
 
 const REQUEST_MILLIS = 10_000;
 const PAGE_SIZE = 250;
-/** Of each list, at most so many pages are read. */
+/** Pages that are read of each list at most. */
 const PAGES_MAX = 4;
-/** No header takes other characters, so that the server is not even asked. A key may contain blanks. */
+/** Characters that a header can carry: a key with others is refused without a request. A key may contain blanks. */
 const SENDABLE = /^[\x20-\x7e]+$/;
 
 export class Rest {
   constructor(private readonly key: string) {}
 
-  /** The newest sessions, and how many there are in all. */
+  /** The newest `count` sessions, and the number of all sessions. */
   async sessions(count: number): Promise<{ sessions: Session[]; total: number }> {
     const path = `v2/room_sessions?include_participants=true&page[size]=${count}`;
     const answer = await this.#ask<ListAnswer<Session>>("GET", path);
@@ -80,12 +81,12 @@ export class Rest {
     return this.#all<Recording>(`v2/room_recordings?filter[date_started_at][gte]=${dayOf(since)}`);
   }
 
-  /** Films that were asked for on the day of this instant or later, newest first. */
-  films(since: string): Promise<Film[]> {
-    return this.#all<Film>(`v2/room_compositions?filter[date_created_at][gte]=${dayOf(since)}`);
+  /** Compositions that were created on the day of this instant or later, newest first. */
+  compositions(since: string): Promise<Composition[]> {
+    return this.#all<Composition>(`v2/room_compositions?filter[date_created_at][gte]=${dayOf(since)}`);
   }
 
-  /** The room's name; null when it has none, or is deleted. */
+  /** The room's unique name; null when the room has none or is deleted. */
   async roomName(roomId: string): Promise<string | null> {
     try {
       const path = `v2/rooms/${encodeURIComponent(roomId)}`;
@@ -97,8 +98,8 @@ export class Rest {
     }
   }
 
-  async makeFilm(sessionId: string): Promise<Film> {
-    return (await this.#ask<{ data: Film }>("POST", "v2/room_compositions", { session_id: sessionId })).data;
+  async createComposition(sessionId: string): Promise<Composition> {
+    return (await this.#ask<{ data: Composition }>("POST", "v2/room_compositions", { session_id: sessionId })).data;
   }
 
   async #all<T>(path: string): Promise<T[]> {
@@ -112,11 +113,11 @@ export class Rest {
   }
 
   async #ask<T>(method: string, path: string, body?: object): Promise<T> {
-    if (!SENDABLE.test(this.key)) throw new Refused(401, "This is no API key.");
+    if (!SENDABLE.test(this.key)) throw new Refused(401, "This is not an API key.");
     const headers: Record<string, string> = { authorization: `Bearer ${this.key}` };
     if (body) headers["content-type"] = "application/json";
     const request = fetch(serverUrl(path), { method, headers, ...(body && { body: JSON.stringify(body) }) });
-    // The whole answer by the deadline: a line may also break in the middle of it.
+    // The deadline covers the whole answer: a connection may also break in the middle of the body.
     const whole = request.then(async (response) => ({ ok: response.ok, status: response.status, text: await response.text() }));
     let answer: { ok: boolean; status: number; text: string };
     try {
@@ -128,7 +129,8 @@ export class Rest {
     try {
       return JSON.parse(answer.text) as T;
     } catch {
-      throw new Refused(0, "Something else than the server answers.");
+      // A proxy's login page, for example.
+      throw new Refused(0, "The answer does not come from Portico.");
     }
   }
 }
@@ -136,10 +138,10 @@ export class Rest {
 function reasonOf(status: number, text: string): string {
   try {
     const { errors } = JSON.parse(text) as { errors: { detail?: string; title?: string }[] };
-    const said = errors.map((error) => error.detail ?? error.title ?? "").join(" ");
-    if (said) return said;
+    const details = errors.map((error) => error.detail ?? error.title ?? "").join(" ");
+    if (details) return details;
   } catch {
-    // Not one of the API's own answers, perhaps a proxy's.
+    // Not an error body of the API, perhaps a proxy's.
   }
   return `The server answered ${status}.`;
 }

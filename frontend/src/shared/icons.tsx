@@ -1,7 +1,7 @@
-/** The page's few pictures, drawn with the text's colour. */
+/** Icons of the pages, drawn in the colour of the text around them. */
 import type { ComponentChildren } from "preact";
 
-function Icon({ children }: { children: ComponentChildren }) {
+export function Icon({ children }: { children: ComponentChildren }) {
   return (
     <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
       {children}

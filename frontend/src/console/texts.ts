@@ -1,11 +1,12 @@
-/** How the console says times, sizes and names. */
+/** Texts of the console for times, sizes and names. */
 import { displayName } from "../shared/names";
-import type { Film, Participant, Recording, Session } from "./rest";
+import type { Composition, Participant, Recording, Session } from "./rest";
 
 const day = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
 const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
-export function whenOf(session: Session): string {
+/** Day, begin and end of a session, in the browser's language. */
+export function timesOf(session: Session): string {
   const begun = new Date(session.created_at);
   const until = session.ended_at ? `–${time.format(new Date(session.ended_at))}` : "";
   return `${day.format(begun)}, ${time.format(begun)}${until}`;
@@ -18,20 +19,20 @@ export function lengthOf(secs: number): string {
   return [first, ...rest.map((part) => String(part).padStart(2, "0"))].join(":");
 }
 
-/** "1:23 · 5.6 MB", as far as it is known. */
-export function factsOf(saved: Recording | Film): string {
+/** "1:23 · 5.6 MB"; an unknown part is left out. */
+export function factsOf(saved: Recording | Composition): string {
   const length = saved.duration_secs === null ? "" : lengthOf(saved.duration_secs);
   const size = saved.size_mb === null ? "" : `${saved.size_mb} MB`;
   return [length, size].filter(Boolean).join(" · ");
 }
 
-export function personOf(participant: Participant | undefined): string {
+export function nameOf(participant: Participant | undefined): string {
   return displayName(participant?.label, participant?.context);
 }
 
-/** Everybody once, also who came twice: "Anna, Ben and 3 more". */
-export function everybodyIn(session: Session): string {
-  const names = [...new Set((session.participants ?? []).map(personOf))].reverse();
+/** The names of a session's participants, each once, in the order of joining: "Anna, Ben and 3 more". */
+export function namesIn(session: Session): string {
+  const names = [...new Set((session.participants ?? []).map(nameOf))].reverse();
   if (names.length <= 4) return names.join(", ");
   return `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`;
 }
