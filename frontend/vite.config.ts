@@ -1,9 +1,9 @@
-/** Builds the meeting page and the console into the Python package; `vite dev` proxies everything else to a running server. */
+/** Builds the meeting page and the console into the Python package; `vite dev` proxies all other paths to a running server. */
 import { defineConfig, type Plugin } from "vite";
 
 const server = "http://127.0.0.1:8080";
 
-/** In development `/meet/{room_id}` is meet.html and `/console` console.html, as the server answers them. */
+/** Under `vite dev`, `/meet/{room_id}` is meet.html and `/console` is console.html, as on the server. */
 function pagePaths(): Plugin {
   return {
     name: "page-paths",
@@ -36,13 +36,13 @@ export default defineConfig(({ command }) => ({
     modulePreload: { polyfill: false },
     rollupOptions: {
       input: ["meet.html", "console.html"],
-      // What both pages use; the server answers only names of this form.
+      // The chunk that both pages use. portico/web/pages.py serves names of this form only.
       output: { chunkFileNames: "shared-[hash].js" },
     },
   },
   server: {
     proxy: {
-      "^/meet/[^/]+/token$": server,
+      "^/meet/[^/]+/(room|token)$": server,
       "^/v2/": server,
       "^/files/": server,
       "^/[^/]+/janus$": { target: server, ws: true },

@@ -1,21 +1,21 @@
 /**
- * Points the unmodified Telnyx video SDK at this server.
+ * Connects the unmodified Telnyx video SDK to this server.
  *
  * Load it before the SDK, with a plain script element whose src is `http://HOST:PORT/connect.js` of your server.
  *
- * The SDK opens `wss://video.telnyx.com/<room>/janus` and offers no way to change that host. This script wraps
- * `window.WebSocket` so that connections to that one host go to the server the script came from. Every other
- * address is left alone. From a bundler, import the file and call `Portico.connect("https://meet.example.com")`.
+ * The SDK opens `wss://video.telnyx.com/<room>/janus`, and that host cannot be configured. This script wraps
+ * `window.WebSocket` so that connections to that host go to the server that the script was loaded from. Other addresses
+ * do not change. With a bundler, import the file and call `Portico.connect("https://meet.example.com")`.
  */
 (function () {
   "use strict";
 
   const HOSTED = "video.telnyx.com";
   const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
-  // A path in front of the file's name is kept, for a server that lives below a path of a shared host.
+  // The path before the file's name is kept: a server may be below a path of a shared host.
   const origin = script && script.src ? new URL(".", script.src).href : null;
 
-  // Loaded twice (two copies in one page): the first wrapper stays and only learns the new address.
+  // Loaded a second time in the same page: the first wrapper stays and uses the new address.
   if (window.Portico) {
     if (origin) window.Portico.connect(origin);
     return;
@@ -32,14 +32,14 @@
     try {
       wanted = new URL(url, document.baseURI);
     } catch {
-      return url; // The native constructor words this error.
+      return url; // The native constructor throws for an invalid URL.
     }
     if (wanted.hostname !== HOSTED) return url;
     const prefix = base.pathname.replace(/\/$/, "");
     return (base.protocol === "https:" ? "wss://" : "ws://") + base.host + prefix + wanted.pathname + wanted.search;
   }
 
-  // A Proxy and not a subclass: constants, `instanceof` and further subclassing keep working untouched.
+  // A Proxy instead of a subclass, so that constants, `instanceof` and further subclasses keep working.
   window.WebSocket = new Proxy(window.WebSocket, {
     construct(target, args, newTarget) {
       const [url, ...rest] = args;
@@ -49,7 +49,7 @@
 
   window.Portico = {
     /**
-     * Sends the SDK's connections to the server at `address` from now on.
+     * Connect the SDK to the server at `address` from now on.
      * @param {string} address an http(s) or ws(s) URL, such as `https://meet.example.com`
      */
     connect(address) {
@@ -60,7 +60,7 @@
       }
       base = new URL(protocol + "//" + wanted.host + wanted.pathname);
     },
-    /** The server in use, or null as long as none is known. */
+    /** The URL of the server in use; null before the first `connect`. */
     get server() {
       return base && base.href;
     },

@@ -5,7 +5,7 @@ import { partsOf } from "../src/meeting/ui/linked_text";
 
 const links = (text) => partsOf(text).filter((part) => part.href).map((part) => part.text);
 
-test("addresses are links, without the signs of the sentence", () => {
+test("addresses are links, without the punctuation around them", () => {
   const found = {
     "see https://example.com/a?b=c#d, please": ["https://example.com/a?b=c#d"],
     "(https://example.com/wiki/A_(b)).": ["https://example.com/wiki/A_(b)"],
@@ -31,7 +31,7 @@ test("nothing else is a link", () => {
   for (const text of texts) assert.deepEqual(links(text), [], text);
 });
 
-test("what is shown is the message itself, sign by sign", () => {
+test("the parts joined are the whole message", () => {
   for (const text of ["a https://example.com/<b>\n  c", "https://a.example https://b.example", "\u202ehttps://a.example"]) {
     assert.equal(partsOf(text).map((part) => part.text).join(""), text);
   }

@@ -1,11 +1,11 @@
-/** When the page tries to join again, with which token, and when it stops. */
+/** When the page tries to rejoin, with which token, and when it stops. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CloseCode } from "../src/meeting/call/close_code";
 import { ending, endingOf } from "../src/meeting/call/ending";
 import { GIVE_UP_MILLIS, pauseOf, planAfterCall, planAfterFirstTry, planAfterTry, tokenStepOf } from "../src/meeting/call/rejoin";
 
-/** The pauses until the page gives up, when every try fails like this and takes so long. */
+/** The pauses until the page stops, when every try takes `tryMillis` and fails with an ending of this kind. */
 function pauses(kind, tryMillis = 100, most = 1000) {
   const found = [];
   let now = 5_000;
@@ -24,22 +24,22 @@ test("a lost call is tried again after 1, 2, 4, 8 s and then every 15 s, for ten
   assert.ok(millis >= GIVE_UP_MILLIS && millis < GIVE_UP_MILLIS + 20_000, `${millis} ms`);
 });
 
-test("many pages that lost one server do not come back in the same instant", () => {
+test("random pauses spread the rejoins of pages that lost the same server", () => {
   const plan = planAfterCall(ending("lost"), 0);
   assert.deepEqual([0, 1].map((random) => Math.round(pauseOf(plan, random))), [800, 1200]);
 });
 
-test("a full room is asked for a seat every 5 s", () => {
+test("a full room is tried again every 5 s", () => {
   assert.deepEqual(new Set(pauses("full").found), new Set([5000]));
 });
 
-test("a device that slept for hours still has its ten minutes", () => {
+test("hours of sleep do not count against the ten minutes", () => {
   const plan = planAfterCall(ending("lost"), 0);
   const later = planAfterTry(plan, "renew", ending("unreachable"), 10 * 3_600_000);
   assert.ok(later.waited < GIVE_UP_MILLIS);
 });
 
-test("what was ended on purpose is not tried again", () => {
+test("a call that was ended on purpose is not rejoined", () => {
   for (const kind of ["left", "removed", "ended", "refused", "gone"]) {
     assert.equal(planAfterCall(ending(kind), 0), undefined, kind);
     const plan = planAfterCall(ending("lost"), 0);
@@ -47,12 +47,12 @@ test("what was ended on purpose is not tried again", () => {
   }
 });
 
-test("a firewall that blocks the first call is told of at once, and later it may be an outage", () => {
+test("lost media end the first join, and are tried again after a call", () => {
   assert.equal(planAfterFirstTry(ending("media"), 0), undefined);
   assert.ok(planAfterCall(ending("media"), 0));
 });
 
-test("the first try has a fresh token of the same grant, and an expired grant is redeemed anew, once", () => {
+test("the first try renews the token, and an expired grant is replaced once", () => {
   const lost = planAfterCall(ending("lost"), 0);
   assert.equal(tokenStepOf(lost), "renew");
   const again = planAfterTry(lost, "renew", ending("lost"), 100);
@@ -66,7 +66,7 @@ test("the first try has a fresh token of the same grant, and an expired grant is
 
 const NOTHING = { wasLeaving: false, wasKicked: false, hasLostMedia: false, refusal: undefined, closeCode: undefined };
 
-test("the number of a close says what to do, with and without a refusal before it", () => {
+test("the close code alone decides the ending, in the socket's close or in a refusal before it", () => {
   const kinds = {
     GOODBYE: "lost",
     REFUSED: "refused",
@@ -83,8 +83,8 @@ test("the number of a close says what to do, with and without a refusal before i
   assert.deepEqual(Object.keys(kinds).sort(), Object.keys(CloseCode).sort());
   for (const [name, kind] of Object.entries(kinds)) {
     assert.equal(endingOf({ ...NOTHING, closeCode: CloseCode[name] }).kind, kind, name);
-    // The SDK closes the socket itself after a refusal, without a code.
-    const refusal = { closeCode: CloseCode[name], sentence: "The room is full of strange words" };
+    // After a refusal the SDK closes the socket itself, without a code.
+    const refusal = { closeCode: CloseCode[name], sentence: "The room is full. The session has ended." };
     assert.equal(endingOf({ ...NOTHING, refusal, closeCode: 1005 }).kind, kind, name);
   }
   for (const closeCode of [undefined, 1005, 1006, 1001, 4999]) {
@@ -92,7 +92,7 @@ test("the number of a close says what to do, with and without a refusal before i
   }
 });
 
-test("what the person did counts more than what the socket says", () => {
+test("leaving, being kicked and lost media count before the close code", () => {
   assert.equal(endingOf({ ...NOTHING, wasLeaving: true, closeCode: 4001 }).kind, "left");
   assert.equal(endingOf({ ...NOTHING, wasKicked: true, closeCode: 1006 }).kind, "removed");
   assert.equal(endingOf({ ...NOTHING, hasLostMedia: true }).title, "Sound and picture were lost");

@@ -68,6 +68,6 @@ async def test_one_can_open_the_console_with_a_key_that_has_blanks(
         await page.get_by_test_id("open").click()
         await expect(page.locator(".first-read, [data-testid=session]").first).to_be_visible(timeout=SEES_WITHIN)
         await expect(page.locator("body")).not_to_contain_text("not valid", timeout=SEES_WITHIN)
-        await expect(page.get_by_text("Reading")).to_have_count(0, timeout=SEES_WITHIN)
+        await expect(page.get_by_text("Loading")).to_have_count(0, timeout=SEES_WITHIN)
         await page.get_by_test_id("close").click()
         await expect(page.get_by_test_id("key")).to_be_visible()

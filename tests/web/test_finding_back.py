@@ -108,7 +108,7 @@ async def test_a_full_room_is_joined_as_soon_as_a_seat_is_free(browser: Browser,
     ben, cleo = await enter(browser, address, "Ben"), await enter(browser, address, "Cleo")
     for page in (ben, cleo):
         await expect(page.get_by_test_id("status")).to_have_text("This room is full", timeout=JOINS_WITHIN)
-        await expect(page.get_by_test_id("notice")).to_contain_text("as soon as somebody leaves")
+        await expect(page.get_by_test_id("notice")).to_contain_text("as soon as another participant leaves")
     await cleo.get_by_test_id("stop").click()
     await expect(cleo.get_by_test_id("rejoin")).to_be_visible()
     await anna.get_by_test_id("leave").click()

@@ -1,14 +1,14 @@
 /** The console: asks for an API key, shows the sessions of its account, asks again when the key is refused. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useChanges } from "../shared/observable";
-import { Remembered } from "../shared/storage";
+import { StoredText } from "../shared/storage";
 import { Mark } from "../shared/icons";
 import { Archive } from "./archive";
 import { Rest } from "./rest";
 import { SessionCard } from "./session_card";
 
 /** Kept in sessionStorage, so closing the tab deletes it: an API key opens the whole account. */
-const storedKey = new Remembered("sessionStorage", "portico.api-key");
+const storedKey = new StoredText("sessionStorage", "portico.api-key");
 
 export function Console() {
   const [key, setKey] = useState(() => storedKey.get());
@@ -19,7 +19,7 @@ export function Console() {
     setKey(given);
   };
   const close = (why?: string): void => {
-    storedKey.forget();
+    storedKey.delete();
     setProblem(why);
     setKey("");
   };

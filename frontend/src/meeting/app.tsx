@@ -1,9 +1,9 @@
-/** Shows the course of a visit: lobby, call, waiting, end. */
+/** The meeting page: shows the current screen of a visit. */
 import { useEffect, useMemo } from "preact/hooks";
 import { ending } from "./call/ending";
-import { Course, type Invited } from "./course";
+import { Visit } from "./visit";
 import { Devices } from "./call/devices";
-import type { Entry } from "./call/link";
+import type { Entry, Invited } from "./call/link";
 import { useChanges } from "../shared/observable";
 import { CallView } from "./ui/call_view";
 import { Ended } from "./ui/ended";
@@ -17,10 +17,10 @@ export function App({ roomId, entry }: { roomId: string; entry: Entry }) {
 }
 
 function Meeting({ roomId, entry }: { roomId: string; entry: Invited }) {
-  const course = useMemo(() => new Course(roomId, entry, new Devices()), []);
-  useChanges(course);
-  useEffect(() => course.open(), []);
-  const { screen, devices, name, room } = course;
+  const visit = useMemo(() => new Visit(roomId, entry, new Devices()), []);
+  useChanges(visit);
+  useEffect(() => visit.open(), []);
+  const { screen, devices, name, room } = visit;
   const title = room.uniqueName ?? "Meeting";
   useEffect(() => {
     document.title = `${title} · Portico`;
@@ -37,12 +37,12 @@ function Meeting({ roomId, entry }: { roomId: string; entry: Invited }) {
           isJoining={screen.isJoining}
           isRecorded={room.isRecorded}
           notice={screen.notice}
-          onName={(text) => course.setName(text)}
-          onJoin={() => void course.join()}
+          onName={(text) => visit.setName(text)}
+          onJoin={() => void visit.join()}
         />
       );
     case "call": {
-      // A link with somebody's own token in it is theirs alone.
+      // A link that holds a token is for one participant, so it is not offered to invite others.
       const inviteLink = entry.kind === "invite" ? location.href : undefined;
       return (
         <CallView call={screen.call} devices={devices} title={title} isRecorded={room.isRecorded} inviteLink={inviteLink} />
@@ -53,11 +53,11 @@ function Meeting({ roomId, entry }: { roomId: string; entry: Invited }) {
         <Waiting
           ending={screen.plan.ending}
           dueAt={screen.dueAt}
-          onTryNow={() => course.tryNow()}
-          onGiveUp={() => course.giveUp()}
+          onTryNow={() => visit.tryNow()}
+          onGiveUp={() => visit.giveUp()}
         />
       );
     case "ended":
-      return <Ended ending={screen.ending} onRejoin={() => course.backToLobby()} />;
+      return <Ended ending={screen.ending} onRejoin={() => visit.backToLobby()} />;
   }
 }

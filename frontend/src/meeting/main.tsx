@@ -8,9 +8,9 @@ import "../shared/style.css";
 install();
 const page = document.getElementById("page");
 if (page) render(<App roomId={roomIdOf(location.pathname)} entry={entryOf(location.hash)} />, page);
-// Another invitation pasted into the same tab changes only the fragment, which does not load the page again.
+// Pasting another invitation into the address bar changes only the fragment; browsers do not load the page for that.
 window.addEventListener("hashchange", () => location.reload());
-// A page brought back from the browser's cache shows a call that is long over.
+// A page restored from the back/forward cache would show a call that has ended.
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

@@ -1,19 +1,19 @@
-/** Development only: the call and its end with invented people, such as /stories.html?people=9&chat&screen. */
+/** Development only: the call and its end without a server, such as /stories.html?participants=9&chat&screen. */
 import { render } from "preact";
 import { Chat } from "./call/chat";
 import { ending, type Ending } from "./call/ending";
-import type { Person } from "./call/people";
+import type { Participant } from "./call/participants";
 import { Devices } from "./call/devices";
 import { Observable } from "../shared/observable";
-import { hueOf } from "./ui/face";
+import { hueOf } from "./ui/avatar";
 import { CallView, type CallOnView } from "./ui/call_view";
 import { Ended } from "./ui/ended";
 import "../shared/style.css";
 
 const NAMES = ["Ada Lovelace", "Grace Hopper", "Jean Bartik", "Karen Spärck Jones", "Radia Perlman", "Mary", "Barbara Liskov", "Hedy Lamarr", "Annie Easley"];
-const wish = new URLSearchParams(location.search);
+const options = new URLSearchParams(location.search);
 
-/** A drawn face instead of a camera. */
+/** A video track that shows a drawn face, in place of a camera. */
 function paintedTrack(name: string, width = 640, height = 360): MediaStreamTrack {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width, height });
@@ -40,17 +40,17 @@ function paintedTrack(name: string, width = 640, height = 360): MediaStreamTrack
 
 class StoryDevices extends Devices {
   override audio = undefined;
-  override video = wish.has("off") ? undefined : paintedTrack("Ada Lovelace");
+  override video = options.has("off") ? undefined : paintedTrack("Ada Lovelace");
 }
 
-class StoryCall extends Observable implements Pick<CallOnView, "people"> {
+class StoryCall extends Observable implements Pick<CallOnView, "participants"> {
   chat = new Chat();
   mixedAudio = undefined;
   screen = undefined;
   announcement = "";
-  isInterrupted = wish.has("interrupted");
-  notice = wish.get("notice") ?? undefined;
-  people: Person[] = Array.from({ length: Number(wish.get("people") ?? 3) }, (_, index) => {
+  isInterrupted = options.has("interrupted");
+  notice = options.get("notice") ?? undefined;
+  participants: Participant[] = Array.from({ length: Number(options.get("participants") ?? 3) }, (_, index) => {
     const name = NAMES[index] ?? `Guest ${index}`;
     const hasCamera = index % 4 !== 3 && index < 12;
     return {
@@ -62,13 +62,13 @@ class StoryCall extends Observable implements Pick<CallOnView, "people"> {
       isSpeaking: index === 1,
       canReceiveMessages: true,
       video: hasCamera ? paintedTrack(name) : undefined,
-      screen: wish.has("screen") && index === 1 ? paintedTrack("screen", 1280, 720) : undefined,
+      screen: options.has("screen") && index === 1 ? paintedTrack("screen", 1280, 720) : undefined,
     };
   });
 
   constructor() {
     super();
-    this.chat.setOpen(wish.has("chat"));
+    this.chat.setOpen(options.has("chat"));
     const add = (from: string, text: string, isOwn = false, privateTo?: string): void =>
       this.chat.add({ from, text, isOwn, privateTo });
     add("Grace Hopper", "Good morning! Shall we begin with the compiler?");
@@ -91,7 +91,7 @@ class StoryCall extends Observable implements Pick<CallOnView, "people"> {
 }
 
 const page = document.getElementById("page");
-const end = wish.get("end") as Ending["kind"] | null;
+const end = options.get("end") as Ending["kind"] | null;
 const link = "https://example.com/#invite";
 if (page && end) render(<Ended ending={ending(end)} onRejoin={() => undefined} />, page);
-else if (page) render(<CallView call={new StoryCall()} devices={new StoryDevices()} title="Weekly planning" isRecorded={wish.has("recorded")} inviteLink={link} />, page);
+else if (page) render(<CallView call={new StoryCall()} devices={new StoryDevices()} title="Weekly planning" isRecorded={options.has("recorded")} inviteLink={link} />, page);

@@ -1,4 +1,4 @@
-/** Promises that end: the SDK has no error branch, so every wait for it gets a deadline of ours. */
+/** Deadlines for promises. The SDK's promises may never settle, so the page bounds every wait for one. */
 
 export class DeadlineExceeded extends Error {
   constructor(what: string, millis: number) {
@@ -6,7 +6,7 @@ export class DeadlineExceeded extends Error {
   }
 }
 
-/** The promise's own outcome, or DeadlineExceeded after `millis`; the promise itself cannot be stopped. */
+/** The promise's outcome, or DeadlineExceeded after `millis`. The work behind the promise is not stopped. */
 export function within<T>(millis: number, what: string, promise: Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => reject(new DeadlineExceeded(what, millis)), millis);

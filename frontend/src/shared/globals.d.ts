@@ -1,4 +1,4 @@
-/** What connect.js puts on the window. */
+/** The global object that connect.js defines. */
 interface Window {
   Portico: { connect(address: string): void; readonly server: string | null };
 }

@@ -64,7 +64,7 @@ export const Send = () => (
     <path d="M5 12h13M12.5 6.500L18 12l-5.5 5.5" />
   </Icon>
 );
-export const People = () => (
+export const Participants = () => (
   <Icon>
     <circle cx="9" cy="8.5" r="3.2" />
     <path d="M3.2 19c.4-3.2 2.8-5 5.8-5s5.4 1.8 5.8 5M15.5 5.600a3.2 3.2 0 0 1 0 5.800M17.5 14.400c1.9.7 3.1 2.3 3.4 4.6" />

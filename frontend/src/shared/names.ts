@@ -1,13 +1,13 @@
-/** The name that a participant is shown with. portico/core/names.py is the same rule for compositions. */
+/** The display name of a participant. portico/core/names.py has the same rule for compositions. */
 
-/** Members of a context that is a JSON object, by precedence. */
+/** Members of a JSON context that may hold the name; the first one that does is used. */
 const NAME_MEMBERS = ["username", "name", "displayName", "display_name"];
-/** Code points. */
+/** In code points. */
 const NAME_LENGTH_MAX = 60;
 const NAMELESS = "Guest";
 const SPACE = /^[ \t\n\r\v\f\u00a0\u2028\u2029\ufeff]+|[ \t\n\r\v\f\u00a0\u2028\u2029\ufeff]+$/g;
 
-/** The token's label for its holder, else the name in the context's JSON, else a context that is no JSON. */
+/** The token's label, else the name in a JSON context, else the text of another context, else "Guest". */
 export function displayName(label: string | null | undefined, context: string | null | undefined): string {
   for (const text of [label ?? "", inContext(context ?? "")]) {
     const name = [...text.replace(SPACE, "")].slice(0, NAME_LENGTH_MAX).join("");

@@ -1,21 +1,22 @@
-/** A thing that tells when it changed, and the Preact hook that re-renders on it. */
+/** Objects that call listeners after they changed, and the Preact hook that renders again then. */
 import { useEffect, useReducer } from "preact/hooks";
 
 export class Observable {
   #listeners = new Set<() => void>();
-  #announced = false;
+  #isScheduled = false;
 
+  /** Call `listener` after each change. Returns a function that stops it. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Many changes in one turn of the event loop are told once. */
+  /** Call the listeners in a microtask: once for all changes until then. */
   protected changed(): void {
-    if (this.#announced) return;
-    this.#announced = true;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
     queueMicrotask(() => {
-      this.#announced = false;
+      this.#isScheduled = false;
       for (const listener of this.#listeners) listener();
     });
   }

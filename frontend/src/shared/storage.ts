@@ -1,11 +1,11 @@
-/** What the browser remembers for the page. Where site data are blocked, the page itself remembers until it is closed. */
+/** Texts in the browser's storage. Where a browser blocks site data, the page keeps them in memory until it is closed. */
 
 type Area = "localStorage" | "sessionStorage";
 
-export class Remembered {
+export class StoredText {
   #inPage: string | undefined;
 
-  /** `area` is the browser's storage: of all tabs and for good, or of this tab alone. */
+  /** `area` is `localStorage` (all tabs, permanent) or `sessionStorage` (this tab, until it is closed). */
   constructor(
     private readonly area: Area,
     private readonly key: string,
@@ -13,7 +13,7 @@ export class Remembered {
 
   get(): string {
     if (this.#inPage !== undefined) return this.#inPage;
-    // Even to look at the property raises SecurityError where site data are blocked.
+    // Where site data are blocked, reading the property throws SecurityError.
     return attempt(() => window[this.area].getItem(this.key)) ?? "";
   }
 
@@ -22,7 +22,7 @@ export class Remembered {
     attempt(() => window[this.area].setItem(this.key, value));
   }
 
-  forget(): void {
+  delete(): void {
     this.#inPage = "";
     attempt(() => window[this.area].removeItem(this.key));
   }
@@ -32,6 +32,6 @@ function attempt<T>(use: () => T): T | undefined {
   try {
     return use();
   } catch {
-    return undefined; // Blocked, or full.
+    return undefined; // The storage is blocked or full.
   }
 }

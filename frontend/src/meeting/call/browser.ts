@@ -1,9 +1,9 @@
-/** What the page adds beneath the SDK: it watches the signaling socket and owns the peer connections. */
+/** Wrappers of the browser's WebSocket and RTCPeerConnection, which show the page what the SDK hides. */
 
 import { CloseCode } from "./close_code";
 import type { Refusal } from "./ending";
 
-/** What a signaling socket said at its end; the SDK keeps most of it to itself. */
+/** Observes one signaling socket: its close code and the refusal before it, which the SDK does not report. */
 export class SocketWatch {
   refusal: Refusal | undefined;
   closeCode: number | undefined;
@@ -24,7 +24,7 @@ export class SocketWatch {
 
   #read(data: unknown): void {
     this.received += 1;
-    // Refusals are rare and every other message is the SDK's business: look before parsing.
+    // Parse refusals only; all other messages are handled by the SDK.
     if (typeof data !== "string" || !data.includes('"status_code"')) return;
     const message = JSON.parse(data) as { status_code?: number; error_message?: string; close_code?: number };
     if (!message.status_code) return;
@@ -35,29 +35,29 @@ export class SocketWatch {
 let onSocket: ((watch: SocketWatch) => void) | undefined;
 const peerConnections = new Set<RTCPeerConnection>();
 
-/** Hands over the next signaling socket that the SDK opens. */
+/** Resolves with the next signaling socket that the SDK opens. */
 export function nextSocket(): Promise<SocketWatch> {
   return new Promise((resolve) => {
     onSocket = resolve;
   });
 }
 
-/** How the media of the call are: whether all connections fail to carry any, for the moment or for good. */
+/** "failed" when all peer connections have failed, "interrupted" when none is connected and one was, else "good". */
 export function mediaHealth(): "good" | "interrupted" | "failed" {
   const states = [...peerConnections].map((connection) => connection.connectionState);
   const broken = states.filter((state) => state === "disconnected" || state === "failed");
-  // One that is only being made says nothing yet.
+  // A connection that is being established is in neither state and does not count as broken.
   if (broken.length === 0 || states.includes("connected")) return "good";
   return broken.every((state) => state === "failed") ? "failed" : "interrupted";
 }
 
-/** The SDK leaves its peer connections running when a call ends. */
+/** Close all peer connections, which the SDK leaves open when a call ends. */
 export function closePeerConnections(): void {
   for (const connection of peerConnections) connection.close();
   peerConnections.clear();
 }
 
-/** Once, before the SDK is used and after connect.js. */
+/** Install the wrappers. Call it once, after connect.js has run and before the SDK is used. */
 export function install(): void {
   const NativeSocket = window.WebSocket;
   window.WebSocket = class extends NativeSocket {
@@ -71,8 +71,8 @@ export function install(): void {
   const NativeConnection = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends NativeConnection {
     constructor(configuration?: RTCConfiguration) {
-      // The SDK asks a public STUN server of a third party. The media server is reachable by itself, so nobody
-      // outside needs to learn who is in a call.
+      // The SDK configures a third party's STUN server. The media server is reachable without one, so no third party
+      // needs to learn the participants' addresses.
       super({ ...configuration, iceServers: [] });
       peerConnections.add(this);
       this.addEventListener("connectionstatechange", () => {

@@ -1,4 +1,4 @@
-/** One call: the official SDK's room behind deadlines, told to the page as plain values. */
+/** One call: the SDK's room with a deadline for each wait, and its state as plain values for the page. */
 import { initialize, type Room, type State } from "@telnyx/video";
 import { DeadlineExceeded, within } from "../../shared/deadline";
 import type { Devices } from "./devices";
@@ -8,22 +8,22 @@ import { Chat } from "./chat";
 import { ending, endingOf, type Ending } from "./ending";
 import { displayName } from "../../shared/names";
 import { Messages } from "./messages";
-import { peopleOf, type Person } from "./people";
+import { participantsOf, type Participant } from "./participants";
 import { Publications } from "./publications";
 import { Subscriptions } from "./subscriptions";
 
 const CONNECT_MILLIS = 25_000;
 const TOKEN_MILLIS = 10_000;
-/** The SDK tells when somebody starts to talk and never when they stop. */
+/** The SDK reports when a participant starts to speak and never when they stop, so the mark is removed after this time. */
 const SPEAKING_MILLIS = 2_500;
-const WATCH_MILLIS = 1_000;
-/** Looks in a row at which the media have failed, or nothing came over the signaling socket, before the call is lost.
- * They are counted and not timed: while a device sleeps, none is made. */
-const FAILED_LOOKS = 3;
-const SILENT_LOOKS = 30;
-const SILENT_LOOKS_WITHOUT_MEDIA = 10;
-/** Shorter interruptions are not worth a word. */
-const INTERRUPTED_LOOKS = 2;
+const CHECK_MILLIS = 1_000;
+/** Consecutive checks that find failed media, or no new signaling message, before the call counts as lost.
+ * Checks are counted instead of seconds because none runs while the device sleeps. */
+const FAILED_CHECKS = 3;
+const SILENT_CHECKS = 30;
+const SILENT_CHECKS_WITHOUT_MEDIA = 10;
+/** Interruptions of fewer checks are not shown. */
+const INTERRUPTED_CHECKS = 2;
 
 /** Joining did not succeed; `ending` says why. */
 export class NotJoined extends Error {
@@ -37,19 +37,19 @@ export interface JoinOptions {
   token: string;
   name: string;
   devices: Devices;
-  /** The messages so far: a call that was lost and found again keeps them. */
+  /** The messages of the visit: a rejoined call continues them. */
   chat: Chat;
-  /** Gives the try up; what was begun is closed. */
+  /** Aborts the join and closes what it opened. */
   signal: AbortSignal;
 }
 
 export class Call extends Observable {
-  /** The newest thing the person should know; undefined when there is none. */
+  /** The newest sentence to show; undefined when there is none. */
   notice: string | undefined;
   ending: Ending | undefined;
-  /** No media pass at the moment; it may mend itself. */
+  /** No media arrive at the moment; the connection may recover. */
   isInterrupted = false;
-  /** A short sentence for screen readers: who came, who went. */
+  /** The newest join or leave, as a sentence for screen readers. */
   announcement = "";
 
   readonly #names = new Map<string, string>();
@@ -57,14 +57,14 @@ export class Call extends Observable {
   readonly #messages: Messages;
   readonly #publications: Publications;
   readonly #subscriptions: Subscriptions;
-  readonly #forgetDevices: () => void;
-  /** The SDK takes streams only from then on; what the devices did before is published at that moment. */
+  readonly #unsubscribeDevices: () => void;
+  /** The SDK accepts streams only when connected; devices that were opened before are published then. */
   #isConnected = false;
   #wasLeaving = false;
   #wasKicked = false;
   #hasLostMedia = false;
-  #watch: ReturnType<typeof setInterval> | undefined;
-  #looks = { received: 0, silent: 0, interrupted: 0, failed: 0 };
+  #checkTimer: ReturnType<typeof setInterval> | undefined;
+  #checks = { received: 0, silent: 0, interrupted: 0, failed: 0 };
 
   private constructor(
     private readonly room: Room,
@@ -76,21 +76,21 @@ export class Call extends Observable {
     this.#messages = new Messages(room);
     this.#publications = new Publications(room, devices, (sentence) => this.notify(sentence));
     this.#subscriptions = new Subscriptions(room);
-    this.#forgetDevices = devices.onChange(() => {
+    this.#unsubscribeDevices = devices.onChange(() => {
       if (this.#isConnected && !this.ending) this.#publications.syncDevices();
       this.changed();
     });
     this.#listen();
   }
 
-  /** Rejects with NotJoined: within 25 s per step, although the SDK itself would wait longer or for ever. */
+  /** Join a room. Rejects with NotJoined; each of the two steps has a deadline of 25 s, because the SDK may wait for ever. */
   static async join({ roomId, token, name, devices, chat, signal }: JoinOptions): Promise<Call> {
     const opened = nextSocket();
     const context = JSON.stringify({ username: name });
     const initialized = initialize({ roomId, clientToken: token, context, enableMessages: true, logLevel: "ERROR" });
     const socket = await within(CONNECT_MILLIS, "signaling", opened);
     const room = await untilClosed(socket, initialized, "signaling", signal).catch((error: unknown) => {
-      // Should it come up after all, nobody waits for it any more.
+      // If the SDK's room is ready after all, disconnect it: this join has failed already.
       initialized.then((late) => late.disconnect()).catch(() => undefined);
       throw error;
     });
@@ -105,8 +105,8 @@ export class Call extends Observable {
     return call;
   }
 
-  get people(): Person[] {
-    return peopleOf(this.room.getState(), new Set(this.#speaking.keys()));
+  get participants(): Participant[] {
+    return participantsOf(this.room.getState(), new Set(this.#speaking.keys()));
   }
 
   get mixedAudio(): MediaStreamTrack | undefined {
@@ -117,9 +117,9 @@ export class Call extends Observable {
     return this.#publications.screen;
   }
 
-  /** Everybody's name, also of those who have left. */
+  /** The name of a participant who is or was in the call. */
   nameOfParticipant(id: string): string {
-    return this.#names.get(id) ?? "Somebody";
+    return this.#names.get(id) ?? "A participant";
   }
 
   notify(sentence: string | undefined): void {
@@ -135,13 +135,13 @@ export class Call extends Observable {
       else this.#publications.startScreen(screen, () => this.#stopScreen());
       this.changed();
     } catch (error) {
-      // NotAllowedError is the person's own "Cancel".
+      // NotAllowedError is the participant's own "Cancel".
       if (error instanceof DOMException && error.name === "NotAllowedError") return;
       this.notify("Your screen could not be shared.");
     }
   }
 
-  /** To everybody, or to one participant. Resolves to whether it was sent. */
+  /** Send a message to all participants, or to one. Resolves to whether it was sent. */
   async send(text: string, recipient: string | undefined): Promise<boolean> {
     try {
       await this.#messages.send(text, recipient);
@@ -150,7 +150,7 @@ export class Call extends Observable {
       this.notify("Your message was not sent. Try again.");
       return false;
     }
-    // The server sends a message for everybody back to its author as well, a private one only to its recipient.
+    // Janus sends a message for all back to its author too, a private one to its recipient only: show that here.
     if (recipient !== undefined) {
       this.chat.add({ text, from: "You", isOwn: true, privateTo: this.nameOfParticipant(recipient) });
     }
@@ -161,11 +161,11 @@ export class Call extends Observable {
     if (!this.ending) await within(TOKEN_MILLIS, "the new token", this.room.updateClientToken(token));
   }
 
-  /** Once is enough, and more does no harm. */
+  /** Leave the call; further calls do nothing. */
   leave(): void {
     if (this.ending || this.#wasLeaving) return;
     this.#wasLeaving = true;
-    // The SDK says goodbye and closes its socket; there is nothing to wait for.
+    // The SDK sends its goodbye and closes its socket; the page does not wait for that.
     this.room.disconnect().catch((error: unknown) => console.warn(error));
     this.#end();
   }
@@ -176,37 +176,37 @@ export class Call extends Observable {
     this.#isConnected = true;
     this.#publications.syncDevices();
     void this.socket.closed.then(() => this.#end());
-    this.#watch = setInterval(() => this.#look(), WATCH_MILLIS);
+    this.#checkTimer = setInterval(() => this.#check(), CHECK_MILLIS);
   }
 
-  /** The SDK notices neither that media have stopped nor that a socket is dead. */
-  #look(): void {
+  /** Check media and signaling, because the SDK notices neither lost media nor a dead socket. */
+  #check(): void {
     const health = mediaHealth();
     const { received } = this.socket;
-    const before = this.#looks;
-    const looks = {
+    const before = this.#checks;
+    const checks = {
       received,
       silent: received === before.received ? before.silent + 1 : 0,
       interrupted: health === "good" ? 0 : before.interrupted + 1,
       failed: health === "failed" ? before.failed + 1 : 0,
     };
-    this.#looks = looks;
-    const isInterrupted = looks.interrupted >= INTERRUPTED_LOOKS;
+    this.#checks = checks;
+    const isInterrupted = checks.interrupted >= INTERRUPTED_CHECKS;
     if (isInterrupted !== this.isInterrupted) {
       this.isInterrupted = isInterrupted;
       this.changed();
     }
-    const isSilent = looks.silent >= (isInterrupted ? SILENT_LOOKS_WITHOUT_MEDIA : SILENT_LOOKS);
-    this.#hasLostMedia = looks.failed >= FAILED_LOOKS;
+    const isSilent = checks.silent >= (isInterrupted ? SILENT_CHECKS_WITHOUT_MEDIA : SILENT_CHECKS);
+    this.#hasLostMedia = checks.failed >= FAILED_CHECKS;
     if (!this.#hasLostMedia && !isSilent) return;
-    // A goodbye frees the seat, should it arrive; the SDK's own end of the call does not matter any more.
+    // If the goodbye arrives, it frees the participant's seat. The ending is decided already.
     this.#end();
     this.room.disconnect().catch((error: unknown) => console.warn(error));
   }
 
   #listen(): void {
     const { room } = this;
-    // The state is the truth and events are hints: nothing that happened while connecting is missed this way.
+    // Read the whole state at each change, so that changes during the connect are not missed.
     room.on("state_changed", (state) => this.#sync(state));
     room.on("disconnected", () => this.#end());
     room.on("participant_joined", (id) => this.#announce(`${this.nameOfParticipant(id)} joined.`));
@@ -214,9 +214,9 @@ export class Call extends Observable {
     room.on("participant_leaving", (id, reason) => {
       if (reason === "kicked" && id === room.getState().localParticipantId) this.#wasKicked = true;
     });
-    room.on("audio_activity", (id) => this.#heard(id));
-    room.on("track_censored", (id) => this.#moderated(id, "The meeting's operator has muted you."));
-    room.on("track_uncensored", (id) => this.#moderated(id, "You can be heard again."));
+    room.on("audio_activity", (id) => this.#showSpeaking(id));
+    room.on("track_censored", (id) => this.#notifyIfSelf(id, "The meeting's operator has muted you."));
+    room.on("track_uncensored", (id) => this.#notifyIfSelf(id, "You can be heard again."));
     room.on("message_received", (from, message, recipients) => {
       if (!this.#messages.isNew(from, message)) return;
       const isOwn = from === room.getState().localParticipantId;
@@ -231,12 +231,12 @@ export class Call extends Observable {
     this.changed();
   }
 
-  /** Not within the SDK's own callback: it announces a stream a moment before it can be subscribed to. */
+  /** Subscribe outside the SDK's callback, because it announces a stream before addSubscription accepts it. */
   #subscribe(): void {
     if (!this.ending) this.#subscriptions.sync(this.room.getState());
   }
 
-  #heard(id: string): void {
+  #showSpeaking(id: string): void {
     clearTimeout(this.#speaking.get(id));
     const timer = setTimeout(() => {
       this.#speaking.delete(id);
@@ -246,7 +246,7 @@ export class Call extends Observable {
     this.changed();
   }
 
-  #moderated(id: string, sentence: string): void {
+  #notifyIfSelf(id: string, sentence: string): void {
     if (id === this.room.getState().localParticipantId) this.notify(sentence);
   }
 
@@ -265,8 +265,8 @@ export class Call extends Observable {
     const { refusal, closeCode } = this.socket;
     const [wasLeaving, wasKicked, hasLostMedia] = [this.#wasLeaving, this.#wasKicked, this.#hasLostMedia];
     this.ending = endingOf({ wasLeaving, wasKicked, hasLostMedia, refusal, closeCode });
-    clearInterval(this.#watch);
-    this.#forgetDevices();
+    clearInterval(this.#checkTimer);
+    this.#unsubscribeDevices();
     for (const timer of this.#speaking.values()) clearTimeout(timer);
     this.screen?.getTracks().forEach((track) => track.stop());
     closePeerConnections();
@@ -274,7 +274,7 @@ export class Call extends Observable {
   }
 }
 
-/** The promise's outcome, unless the socket closes first, the signal comes, or it takes too long. */
+/** The promise's outcome; NotJoined when the socket closes first, the signal aborts, or 25 s have passed. */
 async function untilClosed<T>(
   socket: SocketWatch,
   promise: Promise<T>,

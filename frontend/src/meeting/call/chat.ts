@@ -1,4 +1,4 @@
-/** The messages of one call, kept up to a limit. */
+/** The messages of one visit, at most KEPT_LINES, and the number of unread ones. */
 import { Observable } from "../../shared/observable";
 
 export interface ChatLine {
@@ -7,7 +7,7 @@ export interface ChatLine {
   text: string;
   from: string;
   isOwn: boolean;
-  /** To whom a private message went; undefined when everybody got it. */
+  /** The recipient of a private message, "you" for the own participant; undefined for a message to all. */
   privateTo: string | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** WebSocket close codes of the server: the table of docs/signaling.md. A test compares it with the server's own. */
+/** The server's WebSocket close codes, as docs/signaling.md lists them. A test compares this table with the server's. */
 export const CloseCode = {
   GOODBYE: 1000,
   REFUSED: 1008,

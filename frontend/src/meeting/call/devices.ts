@@ -1,16 +1,16 @@
-/** The camera and microphone of this browser, opened on demand, with a plain sentence when they cannot be. */
+/** The camera and the microphone of this browser: opened on demand; `problem` says why one cannot be opened. */
 import { Observable } from "../../shared/observable";
 
 type Kind = "audio" | "video";
 
-// The SDK caps a publisher at 500 kb/s; a larger picture would only get blurrier at that rate.
+// The SDK limits a publisher to 500 kb/s; at that rate a larger picture looks worse.
 const CAMERA = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 24, max: 30 }, facingMode: "user" };
 const MICROPHONE = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
 export class Devices extends Observable {
   audio: MediaStreamTrack | undefined;
   video: MediaStreamTrack | undefined;
-  /** Why something is missing, for the person to read; undefined when all is well. */
+  /** Why a device is missing, as a sentence to show; undefined when none is missing. */
   problem: string | undefined;
   opening = false;
 
@@ -22,12 +22,12 @@ export class Devices extends Observable {
     return this.video !== undefined;
   }
 
-  /** Asks for both at once (one permission prompt); what is missing is told in `problem`. */
+  /** Open both devices with one permission prompt. A device that cannot be opened is described in `problem`. */
   async open(): Promise<void> {
     await this.#acquire(["audio", "video"]);
   }
 
-  /** Muting keeps the device: it is immediate, and unmuting needs no new permission. */
+  /** Mute or unmute. The device stays open, so unmuting is immediate and needs no permission. */
   async toggleMicrophone(): Promise<void> {
     if (this.audio) {
       this.audio.enabled = !this.audio.enabled;
@@ -37,7 +37,7 @@ export class Devices extends Observable {
     }
   }
 
-  /** Turning the camera off releases it, so that its light goes out. */
+  /** Turn the camera on or off. Off releases the device, so that its light goes out. */
   async toggleCamera(): Promise<void> {
     if (this.video) this.#drop("video");
     else await this.#acquire(["video"]);
@@ -68,7 +68,7 @@ export class Devices extends Observable {
     } catch (error) {
       const name = error instanceof DOMException ? error.name : "";
       if (kinds.length > 1 && name !== "NotAllowedError" && name !== "NotSupportedError") {
-        // One of the two is missing or busy: take what there is.
+        // One of the two is missing or in use: open the other one.
         await this.#acquireTogether(["audio"]);
         const withoutMicrophone = this.problem;
         await this.#acquireTogether(["video"]);
@@ -101,7 +101,7 @@ export class Devices extends Observable {
 const NAMES: Record<Kind, string> = { audio: "microphone", video: "camera" };
 
 async function capture(kinds: Kind[]): Promise<MediaStreamTrack[]> {
-  // Browsers offer devices to secure pages only.
+  // navigator.mediaDevices exists on secure pages only.
   if (!navigator.mediaDevices) throw new DOMException("insecure page", "NotSupportedError");
   const stream = await navigator.mediaDevices.getUserMedia({
     audio: kinds.includes("audio") && MICROPHONE,

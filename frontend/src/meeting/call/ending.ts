@@ -1,4 +1,4 @@
-/** Why there is no call (any more), decided by numbers and told in clear sentences. */
+/** Why a call ended or could not be joined, decided by close codes and HTTP statuses, with the sentences to show. */
 import { GrantRefused } from "./grant";
 import { CloseCode } from "./close_code";
 
@@ -8,7 +8,7 @@ export type Kind =
   | "ended"
   | "full"
   | "refused"
-  /** The token is not good (any more); another one may be. */
+  /** The token was refused; another token may be accepted. */
   | "expired"
   | "lost"
   | "media"
@@ -19,29 +19,29 @@ export type Kind =
 export interface Ending {
   kind: Kind;
   title: string;
-  /** What the person can do, where the page does nothing more by itself. */
+  /** What the reader can do, shown when the page does not try to rejoin. */
   detail: string;
-  /** What the page does by itself, while it does; empty where it never tries again. */
+  /** What the page does, shown while it tries to rejoin; empty for endings after which it never tries. */
   waiting: string;
 }
 
-const BY_ITSELF = "This page brings you back automatically.";
+const REJOINS = "This page brings you back automatically.";
 const ENDINGS: Record<Kind, [title: string, detail: string, waiting: string]> = {
   left: ["You left the call", "The others can go on without you.", ""],
-  removed: ["You were removed", "Somebody who runs this meeting removed you from it.", ""],
-  ended: ["The call has ended", "It was ended for everybody.", ""],
+  removed: ["You were removed", "The operator of this meeting removed you from it.", ""],
+  ended: ["The call has ended", "It was ended for all participants.", ""],
   full: [
     "This room is full",
-    "Nobody else can join until somebody leaves.",
-    "You join automatically as soon as somebody leaves. Keep this page open.",
+    "You can join when another participant leaves.",
+    "You join automatically as soon as another participant leaves. Keep this page open.",
   ],
   refused: ["You cannot join with this link", "It may have expired. Ask for a new link.", ""],
-  expired: ["You cannot join with this link", "It may have expired. Ask for a new link.", BY_ITSELF],
-  lost: ["The connection was lost", "Check your network, then join again.", BY_ITSELF],
+  expired: ["You cannot join with this link", "It may have expired. Ask for a new link.", REJOINS],
+  lost: ["The connection was lost", "Check your network, then join again.", REJOINS],
   media: [
     "No sound or picture gets through",
     "The server answers, but a firewall seems to block its media (UDP).",
-    `The server answers, but its sound and picture (UDP) do not arrive. ${BY_ITSELF}`,
+    `The server answers, but its sound and picture (UDP) do not arrive. ${REJOINS}`,
   ],
   gone: ["This meeting does not exist", "Check the link: it must be complete, including everything after the #.", ""],
   busy: ["The meeting is not available right now", "Try again in a moment.", "This page tries again automatically."],
@@ -53,7 +53,7 @@ export function ending(kind: Kind): Ending {
   return { kind, title, detail, waiting };
 }
 
-/** A message with a status_code, which the server sends before it closes the socket. */
+/** The message with a status_code that the server sends before it closes the socket. */
 export interface Refusal {
   closeCode: number;
   sentence: string;
@@ -65,10 +65,11 @@ export interface EndingFacts {
   /** All media connections failed while the signaling still worked. */
   hasLostMedia: boolean;
   refusal: Refusal | undefined;
-  /** Of the closed socket; undefined while it is open. */
+  /** The close code of the socket; undefined while it is open. */
   closeCode: number | undefined;
 }
 
+/** The ending of a call. What the participant did counts before what the socket reports. */
 export function endingOf({ wasLeaving, wasKicked, hasLostMedia, refusal, closeCode }: EndingFacts): Ending {
   if (wasLeaving) return ending("left");
   if (wasKicked) return ending("removed");
@@ -95,6 +96,7 @@ export function endingOf({ wasLeaving, wasKicked, hasLostMedia, refusal, closeCo
   }
 }
 
+/** The ending after a token request was refused, by its HTTP status. */
 export function endingOfGrant(error: GrantRefused): Ending {
   if (error.status === 404) return ending("gone");
   if (error.status === 429 || error.status === 503) return ending("busy");
@@ -105,7 +107,7 @@ function mediaLost(): Ending {
   return { ...ending("lost"), title: "Sound and picture were lost" };
 }
 
-/** The server's sentence says more than ours can; it is shown and never read. */
+/** The ending with the server's sentence as its detail: the sentence is shown, and no decision depends on it. */
 function withSentence(known: Ending, refusal: Refusal | undefined): Ending {
   const sentence = refusal?.sentence;
   return sentence ? { ...known, detail: sentence.endsWith(".") ? sentence : `${sentence}.` } : known;

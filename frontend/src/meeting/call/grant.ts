@@ -1,20 +1,18 @@
-/** The right to join: a token got for the link's invitation, renewed well before it runs out. */
+/** Client tokens for a meeting link: requested with its invitation, and renewed before they expire. */
 import { serverUrl } from "../../shared/base";
 import { within } from "../../shared/deadline";
-import type { Entry } from "./link";
+import type { Invited } from "./link";
 
-type Invited = Exclude<Entry, { kind: "none" }>;
-
-/** What guests see of a room before they are in it. */
+/** What the server shows of a room to the holder of a link, before the join. */
 export interface RoomFacts {
   uniqueName: string | null;
-  /** Whether the call that goes on, or else the next one, is recorded. */
+  /** Whether the active session is recorded; without one, whether the next session will be. */
   isRecorded: boolean;
 }
 
 export interface Grant {
   token: string;
-  /** `performance.now()` at which a new token should be asked for; undefined when there is no way to. */
+  /** `performance.now()` at which to renew the token; undefined when it cannot be renewed. */
   renewAt: number | undefined;
   refreshToken: string | undefined;
 }
@@ -27,13 +25,13 @@ interface RoomAnswer {
   data: { unique_name: string | null; recording: boolean };
 }
 
-/** The server said no; `status` is its HTTP status, 0 when it did not answer at all. */
+/** The server gave no token: `status` is the HTTP status, 0 when no answer came. */
 export class GrantRefused extends Error {
   constructor(readonly status: number) {
     super(`token request answered ${status}`);
   }
 
-  /** The link is void or its room gone (404), or this browser was removed (403): asking again gets the same answer. */
+  /** Whether every further request gets the same answer: the link or room does not exist (404), or this guest was removed (403). */
   get isFinal(): boolean {
     return this.status === 403 || this.status === 404;
   }
@@ -42,14 +40,15 @@ export class GrantRefused extends Error {
 const REQUEST_MILLIS = 10_000;
 const RETRY_MILLIS = 10_000;
 
-/** The room behind the link, before anybody joins; what the link is worth is known from then on. */
-export async function lookAt(roomId: string, entry: Invited): Promise<RoomFacts> {
+/** Read what is known of the room before the join. Throws GrantRefused when the link is not valid. */
+export async function readRoom(roomId: string, entry: Invited): Promise<RoomFacts> {
   const proof = entry.kind === "token" ? { token: entry.token } : { invite: entry.invite };
   const { data } = await post<RoomAnswer>(`meet/${encodeURIComponent(roomId)}/room`, proof);
   return { uniqueName: data.unique_name, isRecorded: data.recording };
 }
 
-export async function obtain(roomId: string, entry: Invited): Promise<Grant> {
+/** A new grant for the link; a link that holds a token is the grant itself. Throws GrantRefused. */
+export async function requestGrant(roomId: string, entry: Invited): Promise<Grant> {
   if (entry.kind === "token") return { token: entry.token, renewAt: undefined, refreshToken: undefined };
   const { data } = await post<TokenAnswer>(`meet/${encodeURIComponent(roomId)}/token`, { invite: entry.invite });
   return {
@@ -59,26 +58,26 @@ export async function obtain(roomId: string, entry: Invited): Promise<Grant> {
   };
 }
 
-/** Whether the grant's token need not be renewed yet. */
+/** Whether the token is not due to be renewed. */
 export function isFresh(grant: Grant): boolean {
   return grant.renewAt === undefined || performance.now() < grant.renewAt;
 }
 
-/** Another token of the same grant: the server knows by it who comes back. */
+/** Another token of the same grant. The server recognises a returning participant by the grant. Throws GrantRefused. */
 export async function renew(roomId: string, entry: Invited, old: Grant): Promise<Grant> {
-  if (!old.refreshToken) return obtain(roomId, entry);
+  if (!old.refreshToken) return requestGrant(roomId, entry);
   const path = `v2/rooms/${encodeURIComponent(roomId)}/actions/refresh_client_token`;
   try {
     const { data } = await post<TokenAnswer>(path, { refresh_token: old.refreshToken });
     return { ...old, token: data.token, renewAt: renewalTime(data.token, data.token_expires_at) };
   } catch (error) {
-    // The refresh token itself has run out: the invitation is still good for a new pair.
-    if (error instanceof GrantRefused && error.status >= 400 && error.status < 500) return obtain(roomId, entry);
+    // The refresh token has expired; the invitation still gives a new grant.
+    if (error instanceof GrantRefused && error.status >= 400 && error.status < 500) return requestGrant(roomId, entry);
     throw error;
   }
 }
 
-/** Keeps a running call's token fresh; returns the way to stop. */
+/** Renew the token of a running call whenever it is due, and pass each new grant to `use`. Returns a function that stops it. */
 export function keepFresh(
   roomId: string,
   entry: Invited,
@@ -97,7 +96,7 @@ export function keepFresh(
       await use(fresh);
       plan(fresh, fresh.renewAt);
     } catch (error) {
-      // Each refusal counts against everybody at this address, and the call outlives its token.
+      // No retry after a final refusal: the call outlives its token, and refusals count against the client's address.
       if (error instanceof GrantRefused && error.isFinal) return;
       console.warn("Renewing the token failed; trying again.", error);
       plan(grant, performance.now() + RETRY_MILLIS);
@@ -122,18 +121,19 @@ async function post<Answer>(path: string, body: object): Promise<Answer> {
   }
 }
 
-/** At 60 % of its life, by the token's own clock: a viewer's wrong clock then does no harm. */
+/** `performance.now()` at 60 % of the token's lifetime. The lifetime comes from the token, so the browser's clock may be wrong. */
 function renewalTime(token: string, expiresAt: string): number {
   const lifetime = lifetimeOf(token) ?? Date.parse(expiresAt) - Date.now();
   return performance.now() + Math.max(lifetime * 0.6, 2_000);
 }
 
+/** Milliseconds between `iat` and `exp` of a JWT; undefined for another kind of token. */
 function lifetimeOf(token: string): number | undefined {
   try {
     const text = atob((token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/"));
     const { iat, exp } = JSON.parse(text) as { iat?: number; exp?: number };
     return iat !== undefined && exp !== undefined ? (exp - iat) * 1000 : undefined;
   } catch {
-    return undefined; // An opaque token; the caller goes by the expiry time in the answer.
+    return undefined; // The caller then uses the expiry time of the answer.
   }
 }

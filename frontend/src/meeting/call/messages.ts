@@ -1,4 +1,4 @@
-/** Sends each message until it has arrived, and takes each message once: our messages carry an id of their own. */
+/** Sends a message again until the server confirms it, and drops repeated messages by an id in the message. */
 import type { Room } from "@telnyx/video";
 import { within } from "../../shared/deadline";
 
@@ -14,10 +14,10 @@ export class Messages {
 
   constructor(private readonly room: Room) {}
 
-  /** Resolves once the server has it; rejects when it has not after some attempts. Other applications ignore the id. */
+  /** Resolves when the server has confirmed the message; rejects after ATTEMPTS attempts. Other applications ignore the id. */
   async send(payload: string, recipient: string | undefined): Promise<void> {
     const message = { type: "text", payload, id: randomId() };
-    // An answer may be lost where the message was not: its echo says so too, and nothing is sent twice.
+    // The echo of the message confirms it too, where only the answer was lost.
     const echoed = new Promise<void>((resolve) => this.#echoes.set(message.id, resolve));
     try {
       for (let attempt = 1; ; attempt += 1) {
@@ -34,7 +34,7 @@ export class Messages {
     }
   }
 
-  /** Whether a message came for the first time. One without an id is of another application, and always new. */
+  /** Whether a message arrived for the first time. A message without an id, from another application, is always new. */
   isNew(from: string, message: object): boolean {
     const id: unknown = "id" in message ? message.id : undefined;
     if (typeof id !== "string") return true;
@@ -48,7 +48,7 @@ export class Messages {
   }
 }
 
-/** Not `crypto.randomUUID`, which pages without https lack. */
+/** A random id of 128 bits. `crypto.randomUUID` does not exist on pages without https. */
 function randomId(): string {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
 }

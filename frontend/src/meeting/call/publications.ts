@@ -1,8 +1,8 @@
-/** What this browser publishes: camera with microphone, and at times a screen. One request to the SDK at a time. */
+/** The streams that this browser publishes: camera with microphone, and a shared screen. The SDK gets one request at a time. */
 import type { Room } from "@telnyx/video";
 import { within } from "../../shared/deadline";
 import type { Devices } from "./devices";
-import { SCREEN, SELF } from "./people";
+import { SCREEN, SELF } from "./participants";
 
 const MILLIS = 15_000;
 
@@ -17,17 +17,17 @@ export class Publications {
     private readonly report: (sentence: string) => void,
   ) {}
 
-  /** Brings the SDK's stream up to the devices' present state; cheap when nothing has changed. */
+  /** Publish the current state of the devices; does nothing when it is published already. */
   syncDevices(): void {
     this.#inTurn("Your camera or microphone", async () => {
       const { audio, video } = this.devices;
       const wanted = `${audio?.id} ${audio?.enabled} ${video?.id}`;
       const isPublished = this.#published !== "";
       if (wanted === this.#published || (!isPublished && !audio && !video)) return;
-      // A track muted by `enabled` still has to be announced: the others see it only in the stream's description.
+      // A muted track is published again too: other participants learn of it only from the stream's description.
       const tracks = { ...(audio && { audio }), ...(video && { video }) };
       await (isPublished ? this.room.updateStream(SELF, tracks) : this.room.addStream(SELF, tracks));
-      this.#published = wanted; // not before: what failed is tried again at the next change
+      this.#published = wanted; // after the await, so that a failed request is repeated at the next change
     });
   }
 
@@ -35,7 +35,7 @@ export class Publications {
     this.screen = screen;
     const [video] = screen.getVideoTracks();
     const [audio] = screen.getAudioTracks();
-    // The browser's own "Stop sharing" bar.
+    // The browser's own "Stop sharing" button ends the track.
     video?.addEventListener("ended", stopped);
     this.#inTurn("Your screen", () => this.room.addStream(SCREEN, { ...(audio && { audio }), ...(video && { video }) }));
   }

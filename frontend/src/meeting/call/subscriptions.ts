@@ -1,4 +1,4 @@
-/** Subscribes to the pictures of everybody else, a few at a time. */
+/** Subscribes to the video of all other participants, AT_ONCE streams at a time. */
 import type { Room, State, Stream } from "@telnyx/video";
 import { within } from "../../shared/deadline";
 
@@ -7,7 +7,7 @@ const AT_ONCE = 4;
 const TRIES = 3;
 
 export class Subscriptions {
-  /** Streams asked for, by stream id: a stream published anew has a new id and is asked for again. */
+  /** Number of tries by stream id. A stream that is published again has a new id and is subscribed to again. */
   #tries = new Map<string, number>();
   #waiting: Stream[] = [];
   #running = 0;
@@ -42,11 +42,11 @@ export class Subscriptions {
     const tries = (this.#tries.get(stream.id) ?? 0) + 1;
     this.#tries.set(stream.id, tries);
     try {
-      // Sound comes as one mixed track (see MixedAudio): taking it here as well would play everybody twice.
+      // Audio arrives as one mixed track (see MixedAudio); subscribing to it here too would play each voice twice.
       const request = this.room.addSubscription(stream.participantId, stream.key, { audio: false, video: true });
       await within(MILLIS, "a subscription", request);
     } catch (error) {
-      if (!isWanted()) return; // Gone in the meantime; the SDK's promise then never settles.
+      if (!isWanted()) return; // The stream ended meanwhile, and the SDK's promise never settles.
       console.warn(`Subscribing to stream ${stream.key} failed (try ${tries} of ${TRIES}).`, error);
       if (tries < TRIES) this.#waiting.push(stream);
     }

@@ -1,19 +1,19 @@
-/** The call itself: who is there, what they show, and the buttons. */
+/** The screen of a call: participants, notices, controls and chat. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Call } from "../call/call";
 import type { Devices } from "../call/devices";
 import { useChanges } from "../../shared/observable";
 import { ChatPanel } from "./chat";
 import { DeviceToggles, Toggle } from "./controls";
-import { Bubble, Check, Cross, HangUp, Link, Mark, People, Screen } from "../../shared/icons";
+import { Bubble, Check, Cross, HangUp, Link, Mark, Participants, Screen } from "../../shared/icons";
 import { MixedAudio } from "./mixed_audio";
 import { useShortcuts } from "./shortcuts";
 import { Stage } from "./stage";
 
-/** What the view needs of a call; the stories show it without one. */
+/** The members of a call that the view uses; stories.tsx implements them without a server. */
 export type CallOnView = Pick<
   Call,
-  | "people"
+  | "participants"
   | "mixedAudio"
   | "screen"
   | "chat"
@@ -33,7 +33,7 @@ interface Props {
   devices: Devices;
   title: string;
   isRecorded: boolean;
-  /** The address to invite others with; undefined when this page's own address must not be passed on. */
+  /** The address to invite others with; undefined when the page's address holds a token. */
   inviteLink: string | undefined;
 }
 
@@ -43,8 +43,8 @@ export function CallView({ call, devices, title, isRecorded, inviteLink }: Props
   useChanges(call);
   useChanges(call.chat);
   useChanges(devices);
-  const { people, chat } = call;
-  const others = people.filter((person) => !person.isSelf);
+  const { participants, chat } = call;
+  const others = participants.filter((participant) => !participant.isSelf);
   useShortcuts({
     m: () => void devices.toggleMicrophone(),
     v: () => void devices.toggleCamera(),
@@ -52,7 +52,7 @@ export function CallView({ call, devices, title, isRecorded, inviteLink }: Props
   });
   return (
     <div class={`call${chat.isOpen ? " chatting" : ""}`}>
-      <Top title={title} count={people.length} isRecorded={isRecorded} inviteLink={inviteLink} />
+      <Top title={title} count={participants.length} isRecorded={isRecorded} inviteLink={inviteLink} />
       <div class="interruption" role="status">
         {call.isInterrupted && (
           <p data-testid="interrupted">
@@ -62,8 +62,8 @@ export function CallView({ call, devices, title, isRecorded, inviteLink }: Props
         )}
       </div>
       <Notice text={call.notice ?? devices.problem} onClose={() => closeNotice(call, devices)} />
-      <Stage people={people} ownVideo={devices.video} ownScreen={call.screen?.getVideoTracks()[0]} />
-      {others.length === 0 && <p class="alone">Nobody else is here yet.</p>}
+      <Stage participants={participants} ownVideo={devices.video} ownScreen={call.screen?.getVideoTracks()[0]} />
+      {others.length === 0 && <p class="alone">You are the only participant so far.</p>}
       <footer class="bar" role="toolbar" aria-label="Call controls">
         <DeviceToggles devices={devices} />
         {canShareScreen && (
@@ -116,7 +116,7 @@ interface TopProps extends Pick<Props, "title" | "isRecorded" | "inviteLink"> {
 
 function Top({ title, count, isRecorded, inviteLink }: TopProps) {
   const heading = useRef<HTMLHeadingElement>(null);
-  // What had the focus is gone with the lobby.
+  // The focused element was part of the lobby, which is gone.
   useEffect(() => heading.current?.focus(), []);
   return (
     <header class="top">
@@ -124,8 +124,8 @@ function Top({ title, count, isRecorded, inviteLink }: TopProps) {
       <h1 ref={heading} tabIndex={-1}>
         {title}
       </h1>
-      <span class="status" data-testid="status" data-state="in-call" role="status" aria-label={`In the call, ${count} ${count === 1 ? "person" : "people"}`}>
-        <People />
+      <span class="status" data-testid="status" data-state="in-call" role="status" aria-label={`In the call, ${count} ${count === 1 ? "participant" : "participants"}`}>
+        <Participants />
         {count}
       </span>
       <span class="recording-space" role="status">
@@ -154,13 +154,13 @@ function CopyLink({ link }: { link: string }) {
       await navigator.clipboard.writeText(link);
       setOutcome("copied");
     } catch {
-      // No clipboard outside https and localhost; the address bar holds the same link.
+      // The clipboard exists on https pages and localhost only.
       setOutcome("failed");
     }
   };
   const text = { "": "Copy invite link", copied: "Link copied", failed: "Copy it from the address bar" }[outcome];
   return (
-    <button type="button" class={`quiet${outcome ? " told" : ""}`} data-testid="copy-link" title="Copy invite link" onClick={() => void copy()}>
+    <button type="button" class={`quiet${outcome ? " changed" : ""}`} data-testid="copy-link" title="Copy invite link" onClick={() => void copy()}>
       {outcome === "copied" ? <Check /> : <Link />}
       <span aria-live="polite">{text}</span>
     </button>

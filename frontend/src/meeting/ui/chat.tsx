@@ -1,15 +1,15 @@
-/** The chat beside the call: to everybody or to one person. */
+/** The chat panel: messages to all participants or to one. */
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { LONGEST_TEXT, type Chat, type ChatLine } from "../call/chat";
-import type { Person } from "../call/people";
+import type { Participant } from "../call/participants";
 import { useChanges } from "../../shared/observable";
-import { hueOf } from "./face";
+import { hueOf } from "./avatar";
 import { Cross, Send } from "../../shared/icons";
 import { LinkedText } from "./linked_text";
 
 interface Props {
   chat: Chat;
-  others: Person[];
+  others: Participant[];
   send: (text: string, recipient: string | undefined) => Promise<boolean>;
 }
 
@@ -44,7 +44,7 @@ function Lines({ lines }: { lines: readonly ChatLine[] }) {
   }, [newest]);
   return (
     <ol class="lines" ref={log} data-testid="chat-log" role="log" aria-label="Messages" tabIndex={0}>
-      {lines.length === 0 && <li class="nothing">No messages yet. They are gone when the call is over.</li>}
+      {lines.length === 0 && <li class="nothing">No messages yet. Messages are deleted when you close this page.</li>}
       {lines.map((line) => (
         <Line key={line.id} line={line} />
       ))}
@@ -74,8 +74,8 @@ function Composer({ others, send }: Omit<Props, "chat">) {
   const [isSending, setSending] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => field.current?.focus(), []);
-  const reachable = others.filter((person) => person.canReceiveMessages);
-  const chosen = reachable.find((person) => person.id === recipient);
+  const reachable = others.filter((participant) => participant.canReceiveMessages);
+  const chosen = reachable.find((participant) => participant.id === recipient);
   const submit = async (): Promise<void> => {
     const words = text.trim();
     if (!words || isSending) return;
@@ -99,10 +99,10 @@ function Composer({ others, send }: Omit<Props, "chat">) {
           value={chosen ? recipient : ""}
           onChange={(event) => setRecipient(event.currentTarget.value)}
         >
-          <option value="">Everybody</option>
-          {reachable.map((person) => (
-            <option key={person.id} value={person.id}>
-              Only {person.name}
+          <option value="">Everyone</option>
+          {reachable.map((participant) => (
+            <option key={participant.id} value={participant.id}>
+              Only {participant.name}
             </option>
           ))}
         </select>
@@ -114,11 +114,11 @@ function Composer({ others, send }: Omit<Props, "chat">) {
           aria-label="Message"
           rows={1}
           maxLength={LONGEST_TEXT}
-          placeholder={chosen ? `Message to ${chosen.name}` : "Message to everybody"}
+          placeholder={chosen ? `Message to ${chosen.name}` : "Message to everyone"}
           value={text}
           onInput={(event) => setText(event.currentTarget.value)}
           onKeyDown={(event) => {
-            // Enter sends, Shift+Enter breaks the line; an input method's Enter only picks its suggestion.
+            // Enter sends and Shift+Enter starts a line. While composing, Enter confirms the input method's suggestion.
             if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
             event.preventDefault();
             void submit();

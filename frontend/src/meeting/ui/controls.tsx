@@ -1,4 +1,4 @@
-/** The row of buttons under a call and under the preview. */
+/** The buttons for microphone and camera, and the toggle button they are made of. */
 import type { ComponentChildren } from "preact";
 import type { Devices } from "../call/devices";
 import { Camera, Microphone } from "../../shared/icons";
@@ -7,7 +7,7 @@ interface ToggleProps {
   testId: string;
   label: string;
   isOn: boolean;
-  /** Warn by colour while it is off (microphone, camera) or stress it while it is on (screen, chat). */
+  /** Which state has a colour: off as a warning (microphone, camera), or on as an emphasis (screen, chat). */
   tone: "off-warns" | "on-stresses";
   shortcut?: string;
   disabled?: boolean;

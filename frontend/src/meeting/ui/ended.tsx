@@ -1,11 +1,11 @@
-/** After the call, or instead of it: what happened and what can be done. */
+/** The screen after a call, or after a join that failed: why, and a button to join again. */
 import { useEffect, useRef } from "preact/hooks";
 import type { Ending } from "../call/ending";
 import { Mark } from "../../shared/icons";
 
 interface Props {
   ending: Ending;
-  /** Undefined where trying again cannot help. */
+  /** Undefined when another try cannot succeed. */
   onRejoin: (() => void) | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** How large tiles can be so that all of them fit: pure arithmetic. */
+/** The size of equal tiles that fit into an area. Pure. */
 
 export interface Fit {
   width: number;
@@ -6,11 +6,11 @@ export interface Fit {
 }
 
 const WIDEST = 16 / 9;
-/** Cameras are wide: cropping them to upright tiles is only worth it in an upright window. */
+/** Narrowest aspect ratio of a tile. Cameras are wide, so upright tiles, which crop them, are for upright windows only. */
 const NARROWEST = { wide: 4 / 3, upright: 4 / 5 };
 const SMALLEST_WIDTH = 112;
 
-/** The largest equal tiles for `count` people; below a useful size the grid scrolls instead. */
+/** The largest equal tiles for `count` participants, in pixels; when they would be too small, tiles of a grid that scrolls. */
 export function fitTiles(count: number, area: Fit, gap: number, isUpright: boolean): Fit {
   const { width, height } = area;
   const narrowest = isUpright ? NARROWEST.upright : NARROWEST.wide;
@@ -24,7 +24,7 @@ export function fitTiles(count: number, area: Fit, gap: number, isUpright: boole
   return best.width >= Math.min(SMALLEST_WIDTH, width) ? best : scrolling(width, gap);
 }
 
-/** The largest rectangle of a pleasant shape inside a cell. */
+/** The largest rectangle inside a cell whose aspect ratio lies between `narrowest` and WIDEST. */
 function shape(width: number, height: number, narrowest: number): Fit {
   if (width <= 0 || height <= 0) return { width: 0, height: 0 };
   const wide = Math.min(width, height * WIDEST);

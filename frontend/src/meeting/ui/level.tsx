@@ -1,4 +1,4 @@
-/** A small bar that moves with the microphone, so that people see that they will be heard. */
+/** A bar that shows the level of the microphone. */
 import { useEffect, useRef } from "preact/hooks";
 
 export function Level({ track }: { track: MediaStreamTrack }) {
@@ -16,7 +16,7 @@ export function Level({ track }: { track: MediaStreamTrack }) {
       bar.current?.style.setProperty("--level", level.toFixed(3));
       frame = requestAnimationFrame(draw);
     });
-    // Before the first gesture on a page, browsers keep its audio graph asleep.
+    // Browsers suspend an AudioContext until the first click or key on the page.
     const wake = (): void => void audio.resume();
     const gestures = ["pointerdown", "keydown"] as const;
     for (const gesture of gestures) window.addEventListener(gesture, wake);

@@ -1,4 +1,4 @@
-/** Text of a message whose web addresses can be clicked. */
+/** The text of a message with its http and https addresses as links. */
 
 export interface Part {
   text: string;
@@ -7,9 +7,10 @@ export interface Part {
 }
 
 const ADDRESS = /\bhttps?:\/\/[^\s<>"'`]+/gi;
-/** Signs that end a sentence or a bracket and belong to an address only inside of it. */
+/** Punctuation that ends a sentence: at the end of an address it is not part of the address. */
 const AFTER = /[.,;:!?)\]}*_]+$/;
 
+/** The text divided into plain parts and links; their texts joined are the whole text. */
 export function partsOf(text: string): Part[] {
   const parts: Part[] = [];
   let end = 0;
@@ -29,7 +30,7 @@ export function LinkedText({ text }: { text: string }) {
   return (
     <>
       {partsOf(text).map(({ text: shown, href }) =>
-        // Another tab: the call goes on. It gets neither a way back to this page nor its address.
+        // A new tab, so that the call goes on. It gets neither a reference to this page nor its address.
         href ? (
           <a href={href} target="_blank" rel="noopener noreferrer nofollow">
             {shown}
@@ -42,7 +43,7 @@ export function LinkedText({ text }: { text: string }) {
   );
 }
 
-/** "(see https://example.com/a_(b))." keeps the bracket that was opened in the address. */
+/** The address without punctuation at its end; a bracket that closes one of the address stays, as in "a_(b)". */
 function trimmed(address: string): string {
   const shorter = address.replace(AFTER, "");
   const opened = count(shorter, "(") - count(shorter, ")");
@@ -53,7 +54,7 @@ function count(text: string, sign: string): number {
   return text.split(sign).length - 1;
 }
 
-/** What is shown has to be where it leads: `https://bank.example@elsewhere.example` is no link. */
+/** The link target; undefined for a misleading address with a user name, such as `https://bank.example@elsewhere.example`. */
 function safeAddress(text: string): string | undefined {
   try {
     const { protocol, username, password, hostname, href } = new URL(text);

@@ -1,9 +1,9 @@
-/** Before the call: the own picture, a name, and one button. */
+/** The screen before a call: camera preview, name, and the button to join. */
 import { useEffect, useRef } from "preact/hooks";
 import type { Devices } from "../call/devices";
 import { useChanges } from "../../shared/observable";
 import { DeviceToggles } from "./controls";
-import { hueOf, initialsOf } from "./face";
+import { hueOf, initialsOf } from "./avatar";
 import { Level } from "./level";
 import { useShortcuts } from "./shortcuts";
 import { Video } from "./video";
@@ -14,7 +14,7 @@ interface Props {
   name: string;
   isJoining: boolean;
   isRecorded: boolean;
-  /** What has to be known before joining; undefined when there is nothing. */
+  /** A sentence to read before joining; undefined when there is none. */
   notice: string | undefined;
   onName: (name: string) => void;
   onJoin: () => void;
@@ -25,7 +25,7 @@ export function Lobby({ devices, title, name, isJoining, isRecorded, notice, onN
   const field = useRef<HTMLInputElement>(null);
   useShortcuts({ m: () => void devices.toggleMicrophone(), v: () => void devices.toggleCamera() });
   useEffect(() => {
-    // A remembered name needs no more typing: Enter joins.
+    // With a stored name, Enter joins at once.
     field.current?.focus({ preventScroll: true });
   }, []);
   return (
@@ -56,7 +56,7 @@ export function Lobby({ devices, title, name, isJoining, isRecorded, notice, onN
         {isRecorded && (
           <p class="recorded" id="recorded" data-testid="recorded">
             <span class="dot" aria-hidden="true" />
-            This meeting is recorded. Whoever runs it can keep and show your picture and your voice.
+            This meeting is recorded. Its operator can keep and show your picture and your voice.
           </p>
         )}
         <button class="primary" data-testid="join" aria-describedby={isRecorded ? "recorded" : undefined} type="submit" aria-disabled={isJoining}>

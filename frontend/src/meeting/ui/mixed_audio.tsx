@@ -1,9 +1,9 @@
 /**
- * The sound of everybody else, as one track.
+ * Plays the audio of all other participants as one track.
  *
- * Every speaker reaches us twice: in their own stream and in the server's mix. We play the mix: one decoder and
- * one connection however many people there are, and each listener's mix leaves out their own voice. The
- * subscriptions therefore ask for pictures only.
+ * A voice is available twice: in the participant's own stream and in the server's mix. The page plays the mix: it takes
+ * one decoder and one connection for any number of participants, and does not contain the listener's own voice.
+ * Therefore the subscriptions ask for video only.
  */
 import { useEffect, useRef, useState } from "preact/hooks";
 

@@ -1,4 +1,4 @@
-/** Single keys that work anywhere on the page except while typing. */
+/** Keyboard shortcuts of one key, which work except in text fields and with Ctrl, Alt or Meta. */
 import { useEffect } from "preact/hooks";
 
 export function useShortcuts(actions: Record<string, () => void>): void {

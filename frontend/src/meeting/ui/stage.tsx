@@ -1,37 +1,37 @@
-/** The area of the pictures: a grid of everybody, beside a shared screen if there is one. */
+/** The grid of participants, beside the shared screens. */
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Person } from "../call/people";
+import type { Participant } from "../call/participants";
 import { fitTiles, type Fit } from "./grid";
 import { ScreenTile, Tile } from "./tile";
 
 interface Props {
-  people: Person[];
+  participants: Participant[];
   ownVideo: MediaStreamTrack | undefined;
   ownScreen: MediaStreamTrack | undefined;
 }
 
 const GAP = 12;
 
-export function Stage({ people, ownVideo, ownScreen }: Props) {
-  const screens = people.flatMap((person) => {
-    const track = person.isSelf ? ownScreen : person.screen;
-    return track ? [{ person, track }] : [];
+export function Stage({ participants, ownVideo, ownScreen }: Props) {
+  const screens = participants.flatMap((participant) => {
+    const track = participant.isSelf ? ownScreen : participant.screen;
+    return track ? [{ participant, track }] : [];
   });
   return (
     <main class={`stage${screens.length ? " with-screen" : ""}`}>
       {screens.length > 0 && (
         <div class="screens">
-          {screens.map(({ person, track }) => (
-            <ScreenTile key={person.id} person={person} track={track} />
+          {screens.map(({ participant, track }) => (
+            <ScreenTile key={participant.id} participant={participant} track={track} />
           ))}
         </div>
       )}
-      <Grid people={people} ownVideo={ownVideo} />
+      <Grid participants={participants} ownVideo={ownVideo} />
     </main>
   );
 }
 
-function Grid({ people, ownVideo }: Omit<Props, "ownScreen">) {
+function Grid({ participants, ownVideo }: Omit<Props, "ownScreen">) {
   const list = useRef<HTMLUListElement>(null);
   const [area, setArea] = useState<Fit>({ width: 0, height: 0 });
   useLayoutEffect(() => {
@@ -43,7 +43,7 @@ function Grid({ people, ownVideo }: Omit<Props, "ownScreen">) {
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
-  const { width, height } = fitTiles(people.length, area, GAP, innerHeight > innerWidth);
+  const { width, height } = fitTiles(participants.length, area, GAP, innerHeight > innerWidth);
   return (
     <ul
       class="grid"
@@ -51,8 +51,8 @@ function Grid({ people, ownVideo }: Omit<Props, "ownScreen">) {
       aria-label="Participants"
       style={{ "--tile-width": `${width}px`, "--tile-height": `${height}px`, "--gap": `${GAP}px` }}
     >
-      {people.map((person) => (
-        <Tile key={person.id} person={person} ownVideo={ownVideo} />
+      {participants.map((participant) => (
+        <Tile key={participant.id} participant={participant} ownVideo={ownVideo} />
       ))}
     </ul>
   );

@@ -1,22 +1,22 @@
-/** One participant in the grid: a picture or initials, the name, what is off, and a ring while speaking. */
-import type { Person } from "../call/people";
-import { hueOf, initialsOf } from "./face";
+/** The tile of one participant: video or initials, name, microphone state, and a ring while speaking. */
+import type { Participant } from "../call/participants";
+import { hueOf, initialsOf } from "./avatar";
 import { Microphone } from "../../shared/icons";
 import { Video } from "./video";
 
-export function Tile({ person, ownVideo }: { person: Person; ownVideo: MediaStreamTrack | undefined }) {
-  const { name, isSelf, isMicrophoneOn, isCensored } = person;
-  // One's own picture comes straight from the camera, not by way of the server.
-  const track = isSelf ? ownVideo : person.video;
+export function Tile({ participant, ownVideo }: { participant: Participant; ownVideo: MediaStreamTrack | undefined }) {
+  const { name, isSelf, isMicrophoneOn, isCensored } = participant;
+  // The own video comes from the camera itself instead of the server.
+  const track = isSelf ? ownVideo : participant.video;
   const isSilent = !isMicrophoneOn || isCensored;
-  const isSpeaking = person.isSpeaking && !isSilent;
+  const isSpeaking = participant.isSpeaking && !isSilent;
   const silence = isCensored ? "muted by the operator" : "microphone off";
   return (
     <li
       class={`tile${isSpeaking ? " speaking" : ""}`}
       style={{ "--hue": hueOf(name) }}
       data-testid="tile"
-      data-participant-id={person.id}
+      data-participant-id={participant.id}
       data-name={name}
       data-self={String(isSelf)}
       data-microphone={isSilent ? "off" : "on"}
@@ -38,10 +38,10 @@ export function Tile({ person, ownVideo }: { person: Person; ownVideo: MediaStre
   );
 }
 
-export function ScreenTile({ person, track }: { person: Person; track: MediaStreamTrack }) {
-  const title = person.isSelf ? "You share your screen" : `${person.name} shares a screen`;
+export function ScreenTile({ participant, track }: { participant: Participant; track: MediaStreamTrack }) {
+  const title = participant.isSelf ? "You share your screen" : `${participant.name} shares a screen`;
   return (
-    <figure class="screen-tile" data-testid="screen-tile" data-participant-id={person.id}>
+    <figure class="screen-tile" data-testid="screen-tile" data-participant-id={participant.id}>
       <Video key={track.id} track={track} label={title} />
       <figcaption class="label">
         <span class="who">{title}</span>

@@ -1,4 +1,4 @@
-/** A picture that shows one track and tells when its first frame is there. */
+/** A video element that shows one track; it gets the class `playing` with the first frame. */
 import { useEffect, useRef, useState } from "preact/hooks";
 
 interface Props {
@@ -15,7 +15,7 @@ export function Video({ track, isMirrored = false, label }: Props) {
     if (!video) return;
     setPlaying(false);
     video.srcObject = new MediaStream([track]);
-    // Muted video may always start; it is refused only when the element goes away while it starts.
+    // Browsers always play muted video; play() rejects only when the element is removed meanwhile.
     video.play().catch((error: unknown) => console.debug(error));
     return () => {
       video.srcObject = null;

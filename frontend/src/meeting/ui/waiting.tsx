@@ -1,11 +1,11 @@
-/** While the page tries to join again by itself: why, when, and the ways to hurry or to stop it. */
+/** The screen while the page tries to rejoin: why, when the next try is, and buttons to try now or to stop. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Ending } from "../call/ending";
 import { Mark } from "../../shared/icons";
 
 interface Props {
   ending: Ending;
-  /** `performance.now()` of the next try; undefined while the page tries. */
+  /** `performance.now()` of the next try; undefined during a try. */
   dueAt: number | undefined;
   onTryNow: () => void;
   onGiveUp: () => void;
@@ -26,7 +26,7 @@ export function Waiting({ ending, dueAt, onTryNow, onGiveUp }: Props) {
         <p class="lead" data-testid="notice" role="alert">
           {isOnline ? ending.waiting : "Your device is offline. This page brings you back when its network returns."}
         </p>
-        {/* Not read aloud at each second: the alert has said what happens. */}
+        {/* No live region: a screen reader would announce each second. */}
         <p class="countdown" data-testid="countdown" data-trying={String(isTrying)}>
           <span class="spinner" aria-hidden="true" />
           {isTrying ? "Trying now…" : <SecondsUntil dueAt={dueAt} />}
@@ -56,7 +56,7 @@ function useOnline(): boolean {
   useEffect(() => {
     const changed = (): void => setOnline(navigator.onLine);
     for (const name of ["online", "offline"] as const) window.addEventListener(name, changed);
-    changed(); // between the first picture and this effect it may have changed already
+    changed(); // the state may have changed between the first render and this effect
     return () => {
       for (const name of ["online", "offline"] as const) window.removeEventListener(name, changed);
     };

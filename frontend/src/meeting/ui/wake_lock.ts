@@ -1,21 +1,21 @@
-/** Keeps the screen of a telephone lit. */
+/** Keeps the screen of a telephone on during a call. */
 import { useEffect } from "preact/hooks";
 
-/** While `isWanted`, where the browser can: only on secure pages, and not with a nearly empty battery. */
+/** Hold a wake lock while `isWanted`. Browsers grant one on secure pages only, and none with a nearly empty battery. */
 export function useWakeLock(isWanted: boolean): void {
   useEffect(() => {
     if (!isWanted || !navigator.wakeLock) return;
     let lock: WakeLockSentinel | undefined;
     let isOver = false;
     const request = async (): Promise<void> => {
-      // The browser takes the lock away from a page that is not seen.
+      // Browsers release the lock of a hidden page, so it is requested again when the page is visible.
       if (document.visibilityState !== "visible" || (lock && !lock.released)) return;
       try {
         const granted = await navigator.wakeLock.request("screen");
         if (isOver) await granted.release();
         else lock = granted;
       } catch (error) {
-        console.info("The screen may go dark.", error);
+        console.info("No wake lock: the screen may turn off.", error);
       }
     };
     const ask = (): void => void request();

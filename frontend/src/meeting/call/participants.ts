@@ -1,17 +1,17 @@
-/** Everybody in the call as plain values, read from the SDK's state. */
+/** The participants of the call as plain values, read from the SDK's state. */
 import type { State, Stream } from "@telnyx/video";
 import { displayName } from "../../shared/names";
 
-/** Keys of the streams a participant publishes, as other clients of this SDK name them. */
+/** Keys of the streams that a participant publishes. Other clients of the SDK use the same names. */
 export const SELF = "self";
 export const SCREEN = "presentation";
 
-export interface Person {
+export interface Participant {
   id: string;
   name: string;
   isSelf: boolean;
   isMicrophoneOn: boolean;
-  /** Silenced by the meeting's operator. */
+  /** Muted over the API by the operator. */
   isCensored: boolean;
   isSpeaking: boolean;
   canReceiveMessages: boolean;
@@ -19,15 +19,16 @@ export interface Person {
   screen: MediaStreamTrack | undefined;
 }
 
-export function peopleOf(state: State, speaking: ReadonlySet<string>): Person[] {
-  const people = [...state.participants.values()].map((participant): Person => {
+/** All participants, the own one first. `speaking` has the ids of those who speak. */
+export function participantsOf(state: State, speaking: ReadonlySet<string>): Participant[] {
+  const participants = [...state.participants.values()].map((participant): Participant => {
     const isSelf = participant.id === state.localParticipantId;
     const own = streamOf(state, participant.streams[SELF]);
     return {
       id: participant.id,
       name: displayName(null, participant.context),
       isSelf,
-      // Somebody who calls in by telephone has no stream, only a voice.
+      // A participant who calls in by telephone has no stream, only sound in the mix.
       isMicrophoneOn: own?.isAudioEnabled ?? participant.origin === "telephony_engine",
       isCensored: own?.isAudioCensored ?? false,
       isSpeaking: speaking.has(participant.id),
@@ -36,10 +37,10 @@ export function peopleOf(state: State, speaking: ReadonlySet<string>): Person[] 
       screen: shown(streamOf(state, participant.streams[SCREEN])),
     };
   });
-  return people.sort((a, b) => Number(b.isSelf) - Number(a.isSelf));
+  return participants.sort((a, b) => Number(b.isSelf) - Number(a.isSelf));
 }
 
-/** The SDK publishes a black square where there is no camera: `isVideoEnabled` tells the truth. */
+/** The stream's video while its camera is on. Without a camera the SDK publishes a black picture: `isVideoEnabled` decides. */
 function shown(stream: Stream | undefined): MediaStreamTrack | undefined {
   return stream?.isVideoEnabled ? (stream.videoTrack as MediaStreamTrack | undefined) : undefined;
 }

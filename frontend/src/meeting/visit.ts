@@ -1,15 +1,14 @@
-/** The course of a visit: lobby, call, the search for a lost call, end, and back. */
+/** Which screen the meeting page shows, and why it changes: lobby, call, waiting to rejoin, end. */
 import { Call, NotJoined } from "./call/call";
 import { Chat } from "./call/chat";
 import { ending, endingOfGrant, type Ending } from "./call/ending";
 import { pauseOf, planAfterCall, planAfterFirstTry, planAfterTry, tokenStepOf, type Plan, type TokenStep } from "./call/rejoin";
 import type { Devices } from "./call/devices";
-import { GrantRefused, isFresh, keepFresh, lookAt, obtain, renew, type Grant, type RoomFacts } from "./call/grant";
-import type { Entry } from "./call/link";
+import { GrantRefused, isFresh, keepFresh, readRoom, requestGrant, renew, type Grant, type RoomFacts } from "./call/grant";
+import type { Invited } from "./call/link";
 import { Observable } from "../shared/observable";
-import { Remembered } from "../shared/storage";
+import { StoredText } from "../shared/storage";
 
-export type Invited = Exclude<Entry, { kind: "none" }>;
 export type Screen =
   | { name: "lobby"; isJoining: boolean; notice: string | undefined }
   | { name: "call"; call: Call }
@@ -17,12 +16,12 @@ export type Screen =
   | { name: "waiting"; plan: Plan; dueAt: number | undefined }
   | { name: "ended"; ending: Ending };
 
-const NOW_RECORDED = "This meeting is recorded now. Press Join again if that is all right with you.";
-const IS_BACK = "You are back in the call.";
-const IS_BACK_MILLIS = 6_000;
-const storedName = new Remembered("localStorage", "portico.name");
+const RECORDING_NOTICE = "This meeting is recorded now. Press Join again if that is all right with you.";
+const RETURN_NOTICE = "You are back in the call.";
+const RETURN_NOTICE_MILLIS = 6_000;
+const storedName = new StoredText("localStorage", "portico.name");
 
-export class Course extends Observable {
+export class Visit extends Observable {
   screen: Screen = { name: "lobby", isJoining: false, notice: undefined };
   name = storedName.get();
   room: RoomFacts = { uniqueName: null, isRecorded: false };
@@ -40,16 +39,16 @@ export class Course extends Observable {
     super();
   }
 
-  /** Asks for the devices, and what is behind the link: a wrong one shows at once. */
+  /** Open the devices and read the room, so that a wrong link shows at once. */
   open(): void {
     void this.devices.open();
     void this.#readRoom().catch((error: unknown) => {
-      // A token is checked when it is used; an old one may still be good for nothing but its own sentence.
+      // A token in the link is checked by the join, whose refusal says more than this request.
       if (this.entry.kind === "invite" && this.screen.name === "lobby") this.#end(endingOfError(error));
     });
     window.addEventListener("online", () => this.tryNow());
     document.addEventListener("visibilitychange", () => {
-      // A device that wakes up should not wait for the next turn.
+      // The device woke up: try now instead of waiting for the timer.
       if (document.visibilityState === "visible" && this.#isPausing()) this.tryNow();
     });
   }
@@ -62,20 +61,20 @@ export class Course extends Observable {
   async join(): Promise<void> {
     storedName.set(this.name.trim());
     this.#chat = new Chat();
-    const couldKnow = this.room.isRecorded;
+    const wasRecorded = this.room.isRecorded;
     this.#show({ name: "lobby", isJoining: true, notice: undefined });
-    // Whether it is recorded may have changed since this lobby was opened; the try itself shows whether the link is good.
+    // Recording may have been enabled since the lobby was opened. An invalid link is reported by the join below.
     await this.#readRoom().catch((error: unknown) => console.info(error));
-    if (this.room.isRecorded && !couldKnow) return this.#show({ name: "lobby", isJoining: false, notice: NOW_RECORDED });
-    await this.#attempt(undefined);
+    if (this.room.isRecorded && !wasRecorded) return this.#show({ name: "lobby", isJoining: false, notice: RECORDING_NOTICE });
+    await this.#tryToJoin(undefined);
   }
 
-  /** While the page waits for its next try: try at once. A try that is under way is given up for the new one. */
+  /** While the page waits to rejoin: try now. A try that is under way is aborted. */
   tryNow(): void {
-    if (this.screen.name === "waiting") void this.#attempt(this.screen.plan);
+    if (this.screen.name === "waiting") void this.#tryToJoin(this.screen.plan);
   }
 
-  /** Stops trying. */
+  /** Stop trying to rejoin, and show the end. */
   giveUp(): void {
     if (this.screen.name === "waiting") this.#end(this.screen.plan.ending);
   }
@@ -85,7 +84,7 @@ export class Course extends Observable {
     if (!this.devices.audio && !this.devices.video) void this.devices.open();
   }
 
-  async #attempt(plan: Plan | undefined): Promise<void> {
+  async #tryToJoin(plan: Plan | undefined): Promise<void> {
     this.#stop();
     const { signal } = (this.#try = new AbortController());
     const step = plan ? tokenStepOf(plan) : "keep";
@@ -97,20 +96,20 @@ export class Course extends Observable {
       const name = this.name.trim() || "Guest";
       const call = await Call.join({ roomId, token: grant.token, name, devices, chat: this.#chat, signal });
       if (signal.aborted) call.leave();
-      else this.#began(call, grant, plan !== undefined);
+      else this.#onJoined(call, grant, plan !== undefined);
     } catch (error) {
-      if (!signal.aborted) this.#failed(endingOfError(error), plan, step);
+      if (!signal.aborted) this.#onTryFailed(endingOfError(error), plan, step);
     }
   }
 
   async #grantFor(step: TokenStep): Promise<Grant> {
     const { roomId, entry } = this;
     const grant = this.#grant;
-    if (!grant || step === "redeem") return obtain(roomId, entry);
+    if (!grant || step === "redeem") return requestGrant(roomId, entry);
     return step === "keep" && isFresh(grant) ? grant : renew(roomId, entry, grant);
   }
 
-  #began(call: Call, grant: Grant, isBack: boolean): void {
+  #onJoined(call: Call, grant: Grant, isRejoin: boolean): void {
     const stopRenewing = keepFresh(this.roomId, this.entry, grant, (fresh) => {
       this.#grant = fresh;
       return call.useToken(fresh.token);
@@ -120,41 +119,41 @@ export class Course extends Observable {
     this.#show({ name: "call", call });
     const checkEnd = (): void => {
       if (!call.ending) return;
-      forget();
+      unsubscribe();
       stopRenewing();
       window.removeEventListener("pagehide", leave);
-      this.#lost(call.ending);
+      this.#onCallEnd(call.ending);
     };
-    const forget = call.onChange(checkEnd);
-    checkEnd(); // it may have ended before anybody listened
-    if (isBack && !call.ending) this.#welcomeBack(call);
+    const unsubscribe = call.onChange(checkEnd);
+    checkEnd(); // the call may have ended before onChange was called
+    if (isRejoin && !call.ending) this.#confirmReturn(call);
     void this.#readRoom().catch((error: unknown) => console.info(error));
   }
 
-  #welcomeBack(call: Call): void {
-    call.notify(IS_BACK);
+  #confirmReturn(call: Call): void {
+    call.notify(RETURN_NOTICE);
     setTimeout(() => {
-      if (call.notice === IS_BACK) call.notify(undefined);
-    }, IS_BACK_MILLIS);
+      if (call.notice === RETURN_NOTICE) call.notify(undefined);
+    }, RETURN_NOTICE_MILLIS);
   }
 
-  #lost(how: Ending): void {
-    const plan = planAfterCall(this.#possible(how), performance.now());
+  #onCallEnd(cause: Ending): void {
+    const plan = planAfterCall(this.#withoutOtherToken(cause), performance.now());
     if (plan) this.#pause(plan);
-    else this.#end(how);
+    else this.#end(cause);
   }
 
-  #failed(how: Ending, plan: Plan | undefined, step: TokenStep): void {
-    const possible = this.#possible(how);
+  #onTryFailed(cause: Ending, plan: Plan | undefined, step: TokenStep): void {
+    const possible = this.#withoutOtherToken(cause);
     const now = performance.now();
     const next = plan ? planAfterTry(plan, step, possible, now) : planAfterFirstTry(possible, now);
     if (next) this.#pause(next);
     else this.#end(possible.kind === "expired" ? { ...possible, kind: "refused" } : possible);
   }
 
-  /** A link with somebody's own token in it brings no other token. */
-  #possible(how: Ending): Ending {
-    return how.kind === "expired" && this.entry.kind === "token" ? { ...how, kind: "refused" } : how;
+  /** The ending, with "refused" for "expired" where the link holds a token: it gives no other token. */
+  #withoutOtherToken(cause: Ending): Ending {
+    return cause.kind === "expired" && this.entry.kind === "token" ? { ...cause, kind: "refused" } : cause;
   }
 
   #pause(plan: Plan): void {
@@ -168,10 +167,10 @@ export class Course extends Observable {
     return this.screen.name === "waiting" && this.screen.dueAt !== undefined;
   }
 
-  #end(how: Ending): void {
+  #end(cause: Ending): void {
     this.#stop();
     this.devices.close();
-    this.#show({ name: "ended", ending: how });
+    this.#show({ name: "ended", ending: cause });
   }
 
   #stop(): void {
@@ -181,7 +180,7 @@ export class Course extends Observable {
   }
 
   async #readRoom(): Promise<void> {
-    this.room = await lookAt(this.roomId, this.entry);
+    this.room = await readRoom(this.roomId, this.entry);
     this.changed();
   }
 
