@@ -1,4 +1,4 @@
-"""What a film of four cameras costs: CPU seconds per second, ours and the best command written by hand, in turn.
+"""What a composition of four cameras costs: CPU seconds per second, ours and the best command written by hand, in turn.
 
 Run it as `python -m benchmarks.composition [--secs 60] [--rounds 3] [--json FILE]`.
 """
@@ -41,7 +41,7 @@ X264 = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one film: CPU and wall seconds for each of its seconds, and its size."""
+    """Of one composition: CPU and wall seconds for each second of its length, and its size in bytes."""
 
     cpu: float
     wall: float
@@ -92,20 +92,20 @@ def ours(folder: Path, of: FilmPlan, preset: Preset, round_: str) -> list[str]:
 
 
 def measure(command: Sequence[str], folder: Path, secs: int) -> Cost:
-    """The command's cost, all its children included; it must have made a film of the right length."""
+    """The command's cost, all its children included; it must have made a video of the right length."""
     begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - begun
     film = folder / "film.mp4"
     duration = float(Film(film).facts()["format"]["duration"])
     if abs(duration - secs) > 0.1:
-        raise SystemExit(f"The film is {duration} s long instead of {secs} s: {' '.join(command)}")
+        raise SystemExit(f"The composition is {duration} s long instead of {secs} s: {' '.join(command)}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Cost(cpu / secs, wall / secs, film.stat().st_size)
 
 
 def likeness(folder: Path, reference: Path) -> float:
-    """SSIM of the last film's picture with a reference, 1 for the same."""
+    """SSIM of the last composition's picture with a reference, 1 for the same."""
     graph = "[0:v][1:v]ssim=stats_file=-[v]"
     lines = ffmpeg("-i", folder / "film.mp4", "-i", reference, "-lavfi", graph, "-map", "[v]", "-f", "null", "-")
     values = [float(line.split("All:")[1].split()[0]) for line in lines.decode().splitlines() if "All:" in line]
@@ -161,8 +161,8 @@ def _report(costs: dict[str, list[Cost]], alike: dict[str, float], secs: int, js
 def main() -> None:
     """Reads the options and measures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--secs", type=int, default=60, help="length of the film (default: 60)")
-    parser.add_argument("--rounds", type=int, default=3, help="films of each way (default: 3)")
+    parser.add_argument("--secs", type=int, default=60, help="length of the composition (default: 60)")
+    parser.add_argument("--rounds", type=int, default=3, help="compositions of each way (default: 3)")
     parser.add_argument("--json", type=Path, help="file to write all figures to")
     options = parser.parse_args()
     run(options.secs, options.rounds, options.json)

@@ -43,7 +43,7 @@ _TAGS = {
     "Room Sessions": "A session lasts from the first join until everybody has left.",
     "Room Participants": "A participant is one join of one person.",
     "Room Recordings": "A recording is one audio or video track of one participant.",
-    "Room Compositions": "A composition is one film of a session's recordings.",
+    "Room Compositions": "A composition is one video of a session's recordings.",
     "Webhooks": "Every event is delivered to its room's URL, signed, at least once.",
     "Audit log": "Every change is noted with the API key that made it.",
 }

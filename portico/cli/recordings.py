@@ -1,4 +1,4 @@
-"""`portico recordings` and `portico compositions`: what was saved of sessions, and films of them as they are made."""
+"""`portico recordings` and `portico compositions`: list both, create a composition, watch its progress."""
 
 import asyncio
 import sys
@@ -20,18 +20,18 @@ if TYPE_CHECKING:  # all of these are slow to import
     from portico.core.model import Composition, Recording
     from portico.db.engine import Database, Transaction
 
-recordings = typer.Typer(help="Recordings: the tracks of sessions, each a file.", no_args_is_help=True)
-compositions = typer.Typer(help="Compositions: films of sessions.", no_args_is_help=True)
+recordings = typer.Typer(help="Recordings: one file for each track of a session.", no_args_is_help=True)
+compositions = typer.Typer(help="Compositions: one video of a whole session.", no_args_is_help=True)
 
 POLL_SECS = 0.5
-_Session = Annotated[str | None, typer.Option(help="Only those of the session with this id.")]
-_Limit = Annotated[int, typer.Option(min=1, max=250, help="How many at most.")]
+_Session = Annotated[str | None, typer.Option(help="Only of the session with this id.")]
+_Limit = Annotated[int, typer.Option(min=1, max=250, help="Largest number to show.")]
 
 
 @recordings.command("list")
 def list_recordings(
     session: _Session = None,
-    links: Annotated[bool, typer.Option("--links", help="With download links, which are good for an hour.")] = False,
+    links: Annotated[bool, typer.Option("--links", help="With download links, which are valid for an hour.")] = False,
     limit: _Limit = 20,
 ) -> None:
     """Show the newest recordings of all accounts."""
@@ -59,22 +59,22 @@ def list_compositions(session: _Session = None, limit: _Limit = 20) -> None:
         step = partial(_newest, table=COMPOSITIONS, seen=COMPOSITIONS.c.created_at, of=session, most=limit)
         return [_composition_line(_as(Composition, each)) for each in await db.read(step)]
 
-    headings = ("Composition", "Session", "Status", "Progress", "Resolution", "Wished", "Length", "MB", "Failure")
+    headings = ("Composition", "Session", "Status", "Progress", "Resolution", "Created", "Length", "MB", "Failure")
     table(headings, with_database(read))
 
 
 @compositions.command()
 def create(
-    session: Annotated[str, typer.Argument(metavar="SESSION_ID", help="The session to make a film of.")],
+    session: Annotated[str, typer.Argument(metavar="SESSION_ID", help="The session to compose.")],
     resolution: Annotated[str | None, typer.Option(help="Width and height, for example 640x360.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show its progress until it is completed.")] = False,
 ) -> None:
-    """Have the running server make a film of a session, and print its id as the last word."""
+    """Create a composition of a session, which the running server makes. The id is the last word of the output."""
     from portico.core.errors import Invalid
 
     body = {"session_id": session} | ({} if resolution is None else {"resolution": resolution})
 
-    def wish(tx: "Transaction") -> str:
+    def request(tx: "Transaction") -> str:
         from portico.services import compositions
 
         settings = load()
@@ -85,10 +85,10 @@ def create(
         return make(tx, account_id, body).id
 
     try:
-        composition_id = with_database(lambda db: db.write(wish))
+        composition_id = with_database(lambda db: db.write(request))
     except Invalid as wrong:
         raise Refused(" ".join(printable(fault.detail) for fault in wrong.faults)) from None
-    print(f"The server makes the film {composition_id}", flush=True)
+    print(f"The server makes the composition {composition_id}", flush=True)
     if watch:
         _watch(composition_id)
 
@@ -97,15 +97,15 @@ def create(
 def watch_composition(
     composition: Annotated[str, typer.Argument(metavar="ID", help="The composition's id.")],
 ) -> None:
-    """Show how far a film is until it is completed or has failed. Ctrl-C leaves it to be made.
+    """Show the progress of a composition until it is completed or has failed. Ctrl-C does not stop its making.
 
-    The last word of a completed one is its download link; of a failed one the exit status is 1.
+    When it is completed, the last word of the output is its download link; when it has failed, the exit status is 1.
     """
     _watch(composition.lower())
 
 
 def _watch(composition_id: str) -> None:
-    """Raises typer.Exit(1) when no film will come of it, Refused when there is none with this id."""
+    """Raises typer.Exit(1) when the composition has failed, Refused when there is none with this id."""
 
     async def follow(db: "Database") -> "tuple[Composition, Storage]":
         with _Progress() as progress:
@@ -117,21 +117,23 @@ def _watch(composition_id: str) -> None:
                 await asyncio.sleep(POLL_SECS)
 
     try:
-        film, storage = with_database(follow)
+        composition, storage = with_database(follow)
     except KeyboardInterrupt:
-        print(f"The film is still made: portico compositions watch {composition_id} shows it again.", file=sys.stderr)
+        again = f"portico compositions watch {composition_id} shows its progress again."
+        print(f"The server goes on with the composition: {again}", file=sys.stderr)
         raise
-    if film.object_key is None:
-        _fail(film.failure or "The film could not be made.")
-    print(f"{_length(film)}, {_megabytes(film)} MB: {storage.link(film.object_key, film.file_name)}")
+    if composition.object_key is None:
+        _fail(composition.failure or "The composition failed.")
+    link = storage.link(composition.object_key, composition.file_name)
+    print(f"{_length(composition)}, {_megabytes(composition)} MB: {link}")
 
 
 class _Progress:
-    """A bar on a terminal; elsewhere a line whenever something has changed."""
+    """A progress bar on a terminal; on other outputs a line for each change."""
 
     def __init__(self) -> None:
         self._drawn: Progress | None = None
-        self._said = ""
+        self._printed = ""
 
     def __enter__(self) -> "_Progress":
         if sys.stdout.isatty():
@@ -147,22 +149,23 @@ class _Progress:
         if self._drawn is not None:
             self._drawn.stop()
 
-    def show(self, film: "Composition") -> None:
-        """What is known of it now."""
+    def show(self, composition: "Composition") -> None:
+        """Show the present status and progress."""
         if self._drawn is not None:
             (task,) = self._drawn.task_ids
-            self._drawn.update(task, description=film.status, completed=film.progress, refresh=True)
+            self._drawn.update(task, description=composition.status, completed=composition.progress, refresh=True)
             return
-        said = f"{film.status} {_percent(film)}" if film.status == "processing" else film.status
-        if said != self._said:
-            self._said = said
-            print(said, flush=True)
+        is_processing = composition.status == "processing"
+        line = f"processing {_percent(composition)}" if is_processing else composition.status
+        if line != self._printed:
+            self._printed = line
+            print(line, flush=True)
 
 
 def _newest(
     tx: "Transaction", table: "Table", seen: "Column[Any]", of: str | None, most: int
 ) -> "list[Row[tuple[Any, ...]]]":
-    """Rows of all accounts; only those that have a time in `seen`, which the API shows too."""
+    """The newest rows of all accounts, without those that the API does not show: their `seen` is null."""
     from sqlalchemy import select
 
     where = [seen.is_not(None)]
@@ -179,7 +182,7 @@ def _session(tx: "Transaction", session_id: str) -> "Row[tuple[Any, ...]]":
 
     found = tx.execute(select(room_sessions).where(room_sessions.c.id == session_id.lower())).first()
     if found is None:
-        raise Refused(f"There is no session {printable(session_id)}: GET /v2/room_sessions lists those that are there.")
+        raise Refused(f"There is no session {printable(session_id)}: GET /v2/room_sessions lists all sessions.")
     return found
 
 
@@ -191,19 +194,19 @@ def _composition(tx: "Transaction", composition_id: str) -> "Composition":
 
     found = tx.execute(select(COMPOSITIONS).where(COMPOSITIONS.c.id == composition_id)).first()
     if found is None:
-        listing = "portico compositions list shows those that are there."
+        listing = "portico compositions list shows the newest."
         raise Refused(f"There is no composition {printable(composition_id)}: {listing}")
-    film: Composition = _as(Composition, found)
-    return film
+    composition: Composition = _as(Composition, found)
+    return composition
 
 
 def _as(kind: Any, row: "Row[tuple[Any, ...]]") -> Any:
-    """The row without what only the services know."""
+    """The row as an object of this class, without the columns that the class does not have."""
     return kind(**{name: getattr(row, name) for name in kind.__dataclass_fields__})
 
 
 async def _storage(db: "Database") -> "Storage":
-    """The store that the settings name, which makes links: as the server's, if it has the same settings."""
+    """The store of the settings, for download links. They are valid if the running server has the same settings."""
     from portico.app.workers import open_storage
 
     return await open_storage(load(), db, lambda: datetime.now(UTC))

@@ -264,7 +264,7 @@ class _Composer:
             cpu_secs = commands.joining_cpu_secs(self._plan)
             ended = self._run([*command, str(unfinished)], _JOIN_COST, cpu_secs=cpu_secs)
             if ended.status != 0 or ended.frames != self._plan.frames:
-                raise CompositionError(f"The parts of the film could not be joined: {_how(ended)}")
+                raise CompositionError(f"The parts of the composition could not be joined: {_how(ended)}")
             settle(unfinished, out)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -295,7 +295,7 @@ def _length_us(stretch: Stretch) -> int:
 
 
 def _why(step: Step, ended: Ended) -> str:
-    return f"A part of the film, {step.file}, could not be made: {_how(ended)}"
+    return f"A part of the composition, {step.file}, could not be made: {_how(ended)}"
 
 
 def _how(ended: Ended) -> str:

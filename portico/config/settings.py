@@ -144,7 +144,7 @@ class Settings(BaseSettings):
         "default", description="What a composition spends its time on."
     )
     compositions_at_once: int | None = Field(
-        None, ge=1, le=256, description="Films made at once; one per core if unset."
+        None, ge=1, le=256, description="Compositions that are made at the same time; one per core when unset."
     )
     join_limit: Annotated[Limit, NoDecode, BeforeValidator(values.rate_limit)] = Field(
         Limit(600, 3600),

@@ -1,4 +1,4 @@
-"""The commands for recordings and compositions as people use them, while something else makes the films."""
+"""`portico recordings` and `portico compositions` beside a running server, whose worker the tests stand in for."""
 
 import asyncio
 import os
@@ -79,7 +79,7 @@ async def test_recordings_are_listed_as_the_api_shows_them(shell: Shell) -> None
     assert [line.split("\t")[0] for line in newest] == [max(recording_id, other_id)]  # both of one instant: by id
 
 
-async def test_a_film_is_wished_and_listed(shell: Shell) -> None:
+async def test_a_composition_is_created_and_listed(shell: Shell) -> None:
     composition_id = await a_wish(shell, "--resolution", "640x360")
     made = await shell.db.read(partial(row, table=schema.room_compositions, row_id=composition_id))
     assert (made.status, made.resolution, made.audio_sources) == ("enqueued", "640x360", ["*"])
@@ -129,19 +129,20 @@ async def test_a_terminal_has_a_bar(shell: Shell) -> None:
     assert "━" in shown and "100%" in shown and shown.split()[-1].startswith("http://")
 
 
-async def test_ctrl_c_leaves_the_film_to_be_made(shell: Shell) -> None:
+async def test_ctrl_c_ends_the_watch_and_not_the_composition(shell: Shell) -> None:
     composition_id = await a_wish(shell)
     process = await shell.start("compositions", "watch", composition_id)
     assert await line_of(process) == "enqueued"
     process.send_signal(signal.SIGINT)
     status, out, err = await ended(process)
     assert (status, out) == (130, "")
-    assert err == f"The film is still made: portico compositions watch {composition_id} shows it again.\n"
+    again = f"portico compositions watch {composition_id} shows its progress again."
+    assert err == f"The server goes on with the composition: {again}\n"
     made = await shell.db.read(partial(row, table=schema.room_compositions, row_id=composition_id))
     assert made.status == "enqueued"
 
 
-async def test_a_film_that_is_deleted_meanwhile(shell: Shell) -> None:
+async def test_watching_a_composition_that_is_deleted(shell: Shell) -> None:
     composition_id = await a_wish(shell)
     process = await shell.start("compositions", "watch", composition_id)
     assert await line_of(process) == "enqueued"
