@@ -1,17 +1,27 @@
-"""The documentation says what the program does: every event has its line and its example."""
+"""The documentation has every setting, event, command, option, metric, close code and endpoint, and no other."""
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import typer
 
+from portico.api.app import document
+from portico.cli.main import app
+from portico.config.settings import Settings
 from portico.core.events import Event
+from portico.signaling.effects import CloseCode
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 EVENTS: dict[str, type[Event]] = {kind.event_type: kind for kind in get_args(Event)}
+ROUTE = re.compile(r"""(?:[Rr]oute|get|post|head)\(\s*"(/[^"]*)"|[^f]"(/\w+/\{\w+(?::path)?\})\"""")
+"""A path as the first argument of a route, or with a parameter in it; paths are literal texts everywhere."""
+PATHS_OF_API = set(document()["paths"])
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +41,61 @@ def test_every_event_has_an_example_with_all_members_of_its_payload(webhooks: st
     ]
     (payload,) = [each["payload"] for each in examples if each["event_type"] == event_type]
     assert list(payload) == [field.name for field in fields(EVENTS[event_type])]
+
+
+def test_every_setting_is_listed_and_no_other() -> None:
+    rows = re.findall(r"^\| (`PORTICO_[^|]*) \|", (DOCS / "settings.md").read_text(), re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"`PORTICO_([A-Z0-9_]+)`", row)]
+    assert sorted(listed) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_every_close_code_is_listed_and_no_other() -> None:
+    text = (DOCS / "signaling.md").read_text()
+    listed = {name: int(code) for code, name in re.findall(r"^\| (\d{4}) \| `([A-Z_]+)` ", text, re.MULTILINE)}
+    assert listed == {code.name: int(code) for code in CloseCode}
+
+
+def test_every_command_is_listed_with_its_options_and_no_other() -> None:
+    text = (DOCS / "commands.md").read_text()
+    rows = re.findall(r"^\| `portico ([a-z -]+?)(?: \[?[A-Z_]+\]?)?` \|([^|]*)\|", text, re.MULTILINE)
+    listed = {command: set(re.findall(r"`(--[a-z-]+)`", options)) for command, options in rows}
+    listed["serve"] = set()  # its options are the settings
+    assert listed == dict(_commands(typer.main.get_command(app), ""))
+
+
+def _commands(command: Any, name: str) -> Iterator[tuple[str, set[str]]]:
+    """Every command with its options, without those of `serve` and --help."""
+    if hasattr(command, "commands"):
+        for word, each in command.commands.items():
+            yield from _commands(each, f"{name} {word}".strip())
+    else:
+        options = [option for option in command.params if option.param_type_name == "option"]
+        yield name, set() if name == "serve" else {word for option in options for word in option.opts}
+
+
+def test_every_metric_is_listed_and_no_other() -> None:
+    sources = [file.read_text() for file in (ROOT / "portico").rglob("*.py")]
+    made = {
+        name for text in sources if "CollectorRegistry" in text for name in re.findall(r'"(portico_[a-z0-9_]+)"', text)
+    }
+    assert len(made) > 10
+    rows = re.findall(r"^\| (`portico_[^|]*) \|", (DOCS / "operating.md").read_text(), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(portico_[a-z0-9_]+)`", row)} == made
+
+
+def test_every_operation_of_the_api_is_listed_and_no_other() -> None:
+    text = (DOCS / "api.md").read_text()
+    listed = re.findall(r"^\| `((?:GET|POST|PATCH|PUT|DELETE) /v2/[^`]*)` \|", text, re.MULTILINE)
+    assert listed == [f"{method.upper()} {path}" for path, methods in document()["paths"].items() for method in methods]
+
+
+def test_every_path_outside_the_api_is_listed() -> None:
+    text = (DOCS / "api.md").read_text()
+    files = [file for file in (ROOT / "portico").rglob("*.py") if "cli" not in file.parts]
+    found = [path for file in files for paths in ROUTE.findall(file.read_text()) for path in paths if path]
+    outside = {path.replace(":path}", "}") for path in found if f"/v2{path}" not in PATHS_OF_API}
+    assert {"/healthz", "/connect.js", "/{room_id}/janus", "/files/{key}"} <= outside
+    assert {path for path in outside if f"`{path}`" not in text} == set()
 
 
 def test_every_test_that_the_security_page_names_exists() -> None:

@@ -44,4 +44,6 @@ def _metavar(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "|".join(get_args(annotation))
     alternatives = {annotation, *get_args(annotation)} if get_origin(annotation) is not tuple else set()
+    if bool in alternatives:
+        return "true|false"
     return "NUMBER" if alternatives & {int, float} else "TEXT"

@@ -259,6 +259,7 @@ def test_help_names_every_command_and_setting() -> None:
     options = {f"--{name.replace('_', '-')}" for name, field in Settings.model_fields.items() if not is_secret(field)}
     assert options <= words
     assert not {"--s3-secret-access-key", "--webhook-private-key"} & words, "a process list would show them"
+    assert "--webhook-internal-addresses true|false" in serve.stdout
 
 
 @pytest.mark.parametrize(

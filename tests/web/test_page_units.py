@@ -31,9 +31,3 @@ def test_page_and_server_have_the_same_close_codes() -> None:
     source = (ROOT / "frontend/src/meeting/call/close_code.ts").read_text()
     page = {name: int(code) for name, code in re.findall(r"^  ([A-Z_]+): (\d+),$", source, re.MULTILINE)}
     assert page == {code.name: int(code) for code in CloseCode}
-
-
-def test_the_documented_close_codes_are_the_servers() -> None:
-    text = (ROOT / "docs/signaling.md").read_text()
-    documented = {name: int(code) for code, name in re.findall(r"^\| (\d{4}) \| `([A-Z_]+)` ", text, re.MULTILINE)}
-    assert documented == {code.name: int(code) for code in CloseCode}
