@@ -1,4 +1,4 @@
-// Receives webhooks and believes those that Portico signed: `node verify_webhook.mjs [PORT]`.
+// Receives webhooks and prints those that Portico has signed: `node verify_webhook.mjs [PORT]`.
 // Needs `npm install telnyx` and TELNYX_PUBLIC_KEY, which `portico webhooks key` prints.
 
 import { createServer } from "node:http";
@@ -8,7 +8,7 @@ import Telnyx from "telnyx";
 const client = new Telnyx({ apiKey: "not used", publicKey: process.env.TELNYX_PUBLIC_KEY });
 
 const server = createServer(async (request, response) => {
-  // The bytes as they came: parsed and written again they would not be the same.
+  // The bytes as they arrived: the signature is of these, and JSON that is parsed and written again may differ.
   const body = await text(request);
   let event;
   try {
@@ -17,7 +17,7 @@ const server = createServer(async (request, response) => {
     response.writeHead(400).end(String(error));
     return;
   }
-  // The same event may come twice: remember event.id where that matters.
+  // The same event may arrive twice: store event.id where that matters.
   console.log(event.event_type, JSON.stringify(event.payload));
   response.writeHead(200).end("ok");
 });

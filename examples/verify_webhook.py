@@ -1,4 +1,4 @@
-"""Receives webhooks and believes those that Portico signed: `python verify_webhook.py [PORT]`.
+"""Receives webhooks and prints those that Portico has signed: `python verify_webhook.py [PORT]`.
 
 Needs `pip install "telnyx[webhooks]"` and TELNYX_PUBLIC_KEY, which `portico webhooks key` prints.
 """
@@ -17,13 +17,13 @@ class Webhook(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         try:
-            # The bytes as they came: parsed and written again they would not be the same.
+            # The bytes as they arrived: they are what is signed, and JSON that is parsed and written again may differ.
             webhook: Any = client.webhooks.unwrap(body, headers=dict(self.headers))
         except ValueError as error:
             self.answer(400, str(error))
             return
-        # The same event may come twice: remember data.id where that matters.
-        # The SDK has no class of its own for video events; type and payload are there all the same.
+        # The same event may arrive twice: store data.id where that matters.
+        # The SDK has no class for video events; it still has their type and payload.
         print(webhook.data.event_type, webhook.data.payload, flush=True)
         self.answer(200, "ok")
 

@@ -43,7 +43,7 @@ apt_update_once() {
 
 # policy-rc.d is what Debian's maintainer scripts ask before they start a service. Ours says no to starts, so that no new
 # package's service runs, and to stops, so that a service that is upgraded on the way goes on; restarts are as ever. A
-# policy that somebody else put there stays in force.
+# policy that was there before stays in force.
 policy_file=/usr/sbin/policy-rc.d
 policy_is_ours=
 forbid_service_starts() {

@@ -44,7 +44,7 @@ export interface Composition extends Saved {
   resolution: string;
 }
 
-/** The server refused a request: `status` is the HTTP status, 0 when no answer came; `message` is a sentence to show. */
+/** The server refused a request: `status` is the HTTP status, 0 without an answer; `message` is a sentence to show. */
 export class Refused extends Error {
   constructor(
     readonly status: number,

@@ -25,7 +25,7 @@ interface RoomAnswer {
   data: { unique_name: string | null; recording: boolean };
 }
 
-/** The server gave no token: `status` is the HTTP status, 0 when no answer came. */
+/** The server gave no token: `status` is the HTTP status, 0 without an answer. */
 export class GrantRefused extends Error {
   constructor(readonly status: number) {
     super(`token request answered ${status}`);

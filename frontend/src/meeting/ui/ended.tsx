@@ -15,7 +15,7 @@ export function Ended({ ending, onRejoin }: Props) {
   const isCalm = ending.kind === "left" || ending.kind === "ended";
   return (
     <main class="ended">
-      <div class={`card${isCalm ? "" : " trouble"}`}>
+      <div class={`card${isCalm ? "" : " problem"}`}>
         <Mark />
         <h1 ref={heading} tabIndex={-1} data-testid="status" data-state={ending.kind}>
           {ending.title}

@@ -18,7 +18,7 @@ export function Waiting({ ending, dueAt, onTryNow, onGiveUp }: Props) {
   const isTrying = dueAt === undefined;
   return (
     <main class="ended">
-      <div class={`card${ending.kind === "full" ? "" : " trouble"}`}>
+      <div class={`card${ending.kind === "full" ? "" : " problem"}`}>
         <Mark />
         <h1 ref={heading} tabIndex={-1} data-testid="status" data-state={ending.kind}>
           {ending.title}
