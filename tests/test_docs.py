@@ -98,6 +98,31 @@ def test_every_path_outside_the_api_is_listed() -> None:
     assert {path for path in outside if f"`{path}`" not in text} == set()
 
 
+def test_every_source_that_the_documentation_names_exists() -> None:
+    """`signaling/policy.py` is below `portico`, `tests/test_docs.py` below the checkout."""
+    named = {name for page in DOCS.glob("*.md") for name in re.findall(r"`((?:[\w]+/)+\w+\.py)`", page.read_text())}
+    assert len(named) > 20
+    assert [
+        name for name in sorted(named) if not any((ROOT / below / name).is_file() for below in ("", "portico"))
+    ] == []
+
+
+def test_every_link_between_pages_leads_to_a_heading() -> None:
+    pages = {page.name: page.read_text() for page in [*DOCS.glob("*.md"), *ROOT.glob("*.md")]}
+    links = {link for text in pages.values() for link in re.findall(r"\]\((?:docs/)?([\w-]+\.md#[^)]+)\)", text)}
+    links |= {f"{name}{link}" for name, text in pages.items() for link in re.findall(r"\]\((#[^)]+)\)", text)}
+    assert len(links) > 5
+    assert [
+        link for link in sorted(links) if link.partition("#")[2] not in _anchors(pages[link.partition("#")[0]])
+    ] == []
+
+
+def _anchors(page: str) -> set[str]:
+    """The fragments of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 def test_every_test_that_the_security_page_names_exists() -> None:
     named = re.findall(r"`([\w/]+\.py)::(\w+)`", (DOCS / "security.md").read_text())
     assert len(named) > 50

@@ -1,0 +1,127 @@
+"""Retired words stay retired: docs/glossary.md names each with its replacement."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RETIRED: dict[str, str] = {
+    "film": "film films filmed",
+    "wish": "wish wishes wished",
+    "dump": "dump dumps dumped dumper",
+    "deaf": "deaf",
+    "hurry": "hurry hurried",
+    "obey": "obey obeys obeyed",
+    "surroundings": "surroundings",
+    "whoever": "whoever",
+    "somebody": "somebody",
+    "nobody": "nobody",
+    "everybody": "everybody",
+    "anybody": "anybody",
+    "hear": "hear hears heard hearing",
+    "tell": "tell tells told telling",
+    "said": "said",
+    "came": "came",
+    "whom": "whom",
+    "trouble": "trouble troubles troubled",
+}
+"""The forms of each retired word. Identifiers count word by word: `film_row`, `FilmRow` and `FILM` are all found."""
+
+CLEAN = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs",
+    "examples",
+    "frontend/public",
+    "frontend/src",
+    "frontend/test",
+    "script",
+]
+"""Files and folders without retired words. A folder is added when its last one is gone."""
+
+ALLOWED = [
+    (r"\bjson\.dumps\b|\bmodel_dump\b|\bpg_dump\b", "names of libraries and programs"),
+    (r"DATA_DIR/dumps(?:/failed)?", "folders of installations that exist"),
+    (r"`[\w/]+\.py`|[\w/]+\.py::\w+", "names of files and tests, which follow when their folder is clean"),
+    (r"\b[Yy]ou can be heard again|seen or heard", "sound that a person hears"),
+]
+"""What is no use of a retired word, and why."""
+
+SUFFIXES = {".css", ".html", ".js", ".md", ".mjs", ".py", ".sh", ".ts", ".tsx", ""}
+
+
+def pattern(forms: str) -> re.Pattern[str]:
+    """Find the forms as whole words, also inside snake_case, camelCase and CONSTANTS."""
+    lower = forms.replace(" ", "|")
+    capital, upper = lower.title(), lower.upper()
+    return re.compile(
+        rf"(?<![A-Za-z])(?:{lower})(?![a-z])|(?<![A-Z])(?:{capital})(?![a-z])|(?<![A-Za-z])(?:{upper})(?![A-Z])"
+    )
+
+
+def found(text: str) -> list[str]:
+    """The retired words of a text, each as often as it occurs."""
+    for allowed, _ in ALLOWED:
+        text = re.sub(allowed, "", text)
+    return [word for word, forms in PATTERNS.items() for _ in forms.finditer(text)]
+
+
+PATTERNS = {word: pattern(forms) for word, forms in RETIRED.items()}
+
+
+def _sources(name: str) -> Iterator[Path]:
+    path = ROOT / name
+    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    for file in files:
+        if file.suffix in SUFFIXES and "__pycache__" not in file.parts and file != ROOT / "docs/glossary.md":
+            yield file
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_no_retired_word_has_come_back(name: str) -> None:
+    lines = [
+        f"{file.relative_to(ROOT)}:{number}: {', '.join(words)}: {line.strip()}"
+        for file in _sources(name)
+        if found(f"{file.name} {file.read_text()}")
+        for number, line in enumerate(file.read_text().splitlines(), start=1)
+        if (words := found(f"{file.name} {line}" if number == 1 else line))
+    ]
+    assert lines == []
+
+
+def test_the_glossary_names_each_retired_word_and_what_to_use() -> None:
+    text = (ROOT / "docs/glossary.md").read_text()
+    _, _, table = text.partition("## Retired words")
+    rows = dict(re.findall(r"^\| (\w+) \| (.+) \|$", table, re.MULTILINE))
+    rows.pop("retired")
+    assert list(rows) == list(RETIRED)
+
+
+def test_each_term_of_the_glossary_is_used() -> None:
+    terms, _, _ = (ROOT / "docs/glossary.md").read_text().partition("## Retired words")
+    names = [
+        name for cell in re.findall(r"^\| ([a-z ,-]+|API key) \|", terms, re.MULTILINE) for name in cell.split(", ")
+    ]
+    assert len(names) > 30
+    files = [file for folder in ("portico", "docs") for file in _sources(folder) if file.suffix in (".py", ".md")]
+    text = " ".join(file.read_text() for file in files).lower().replace("_", " ")
+    assert [name for name in names if name != "term" and name.lower() not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("film_row FilmRow FILMS aFilm films", ["film"] * 5),
+        ("microfilm filmography Hearing heart said, unsaid", ["hear", "said"]),
+        ("the composition that nobody's browser wishes for", ["wish", "nobody"]),
+        ("json.dumps(body), signaling/deaf.py in `signaling/deaf.py`", ["deaf"]),
+        ("DATA_DIR/dumps and dumps", ["dump"]),
+        ("Hurried, HURRIED and hurried", ["hurry"] * 3),
+    ],
+)
+def test_words_are_found_in_every_form(text: str, words: list[str]) -> None:
+    assert found(text) == words
