@@ -15,8 +15,8 @@ from tests.converter.dumps import ffprobe
 from tests.converter.pictures import RATE, ffmpeg, loudness
 
 WINDOW_SECS = 0.1
-HEARD = 0.02
-"""Amplitude of a tone that somebody meant to be heard; the tests' tones have at least 0.1."""
+AUDIBLE = 0.02
+"""Amplitude from which a tone counts as present; the tests' tones have at least 0.1."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,21 @@ class Recorded:
 
     @property
     def secs(self) -> float:
-        """Between the two instants that the API tells."""
+        """Seconds between the two instants of the API."""
         assert self.row.started_at is not None and self.row.ended_at is not None
         return (self.row.ended_at - self.row.started_at).total_seconds()
 
     def second(self, at: float) -> float:
-        """Where in the file a moment is, which time.time() told."""
+        """The position in the file, in seconds, of a moment of time.time()."""
         return at - self.started_at.astimezone(UTC).timestamp()
 
     def tone_between(self, hertz: int, begin: float, end: float) -> NDArray[np.bool_]:
-        """Whether the tone is heard in each tenth of a second between two moments."""
+        """Whether the tone is present in each tenth of a second between two moments."""
         samples = self._sound()
         first, last = (int(self.second(at) / WINDOW_SECS) for at in (begin, end))
         step = int(RATE * WINDOW_SECS)
         windows = [samples[place * step : (place + 1) * step] for place in range(first, last)]
-        return np.array([len(each) == step and loudness(each, hertz) > HEARD for each in windows])
+        return np.array([len(each) == step and loudness(each, hertz) > AUDIBLE for each in windows])
 
     def colour_at(self, at: float) -> tuple[int, int, int]:
         """The colour in the middle of the picture that is seen at a moment."""
@@ -58,10 +58,10 @@ class Recorded:
 
     def _frames(self) -> tuple[list[float], NDArray[np.uint8]]:
         """When each frame is, and what it shows in 4 x 4 pixels: cameras change their size within a file."""
-        told = ffprobe(self.path, "frame=pts_time")["frames"]
+        frames = ffprobe(self.path, "frame=pts_time")["frames"]
         small = ("-vf", "scale=4:4", "-vsync", "0", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
         pictures = np.frombuffer(ffmpeg("-i", self.path, *small), np.uint8).reshape(-1, 4, 4, 3)
-        instants = [float(frame["pts_time"]) for frame in told]
+        instants = [float(frame["pts_time"]) for frame in frames]
         assert len(instants) == len(pictures)
         return instants, pictures
 
@@ -71,7 +71,7 @@ class Recorded:
 
 
 async def fetch(url: str, path: Path) -> Path:
-    """Download as somebody who has nothing but the link."""
+    """Download a file with its link alone, without an API key."""
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
         assert answer.status == 200, (answer.status, await answer.text())
         await asyncio.to_thread(path.write_bytes, await answer.read())

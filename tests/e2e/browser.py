@@ -1,4 +1,4 @@
-"""The one Chromium of a test run, told to keep its traffic on this machine and its media on loopback."""
+"""The one Chromium of a test run, which keeps its traffic on this machine and its media on loopback."""
 
 import contextlib
 import shutil
@@ -21,7 +21,7 @@ FLAGS = [
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    # Nobody looks at these pages, and yet their clocks must not slow down.
+    # Chromium slows the timers of hidden pages down, which these pages are.
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",

@@ -47,7 +47,7 @@ class Call:
         return answer.data.token
 
     async def newcomer(self) -> Person:
-        """Somebody with an open page who has not joined yet."""
+        """A person with an open page who has not joined yet."""
         name = NAMES[self.seats % len(NAMES)]
         self.seats += 1
         person = await Person.open(self.browser, self.site, f"{self.server.base_url}/connect.js", name)
@@ -55,7 +55,7 @@ class Call:
         return person
 
     async def join(self, **options: Any) -> Person:
-        """Somebody new who has joined the call's room; the room is made first if there is none."""
+        """A new person who has joined the call's room; the room is made first if there is none."""
         if not self.room_id:
             await self.create_room()
         person = await self.newcomer()
@@ -77,7 +77,7 @@ class Call:
         return [session async for session in self.rest.rooms.sessions.list_1(self.room_id)]
 
     async def participants(self) -> dict[str | None, RoomParticipant]:
-        """Everybody who was ever in the room, by participant id, as the API has them."""
+        """All participants who were ever in the room, by participant id, as the API returns them."""
         pages = [self.rest.rooms.sessions.retrieve_participants(session.id or "") for session in await self.sessions()]
         return {one.id: one for page in pages async for one in page}
 
@@ -148,11 +148,11 @@ async def fragile_call(own_server: PorticoServer, browser: Browser, site: str) -
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Adds what the people saw and the server said to the report of a failed test."""
+    """Add the events of the pages and the server's log to the report of a failed test."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     arguments = getattr(item, "funcargs", {})
     call = arguments.get("call") or arguments.get("fragile_call")
     if report.failed and isinstance(call, Call):
         report.sections += [(f"What {person.name} saw", person.diary()) for person in call.people]
-        report.sections.append(("What the server said last", call.server.log[-8000:]))
+        report.sections.append(("The end of the server's log", call.server.log[-8000:]))

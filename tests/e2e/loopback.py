@@ -17,7 +17,7 @@ def media_interface() -> Iterator[str | None]:
     """Yields the name of an interface that carries an address of 127.0.0.0/8, or None where the default has to do.
 
     Needs root on Linux. Every process has an interface of its own, so that test runs beside each other do not share
-    one; whoever asks a second time in a process gets the first one's, which the first one removes.
+    one; a second call in a process returns the first one's, which the first caller removes.
     """
     name = f"ptest{os.getpid()}"
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("ip") is None:

@@ -1,4 +1,4 @@
-"""Somebody's application: a web site on an origin of its own, with the official SDK's file on it byte for byte."""
+"""A customer's application: a web site on an origin of its own, which serves the official SDK's file byte for byte."""
 
 import contextlib
 import html

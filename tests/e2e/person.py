@@ -1,4 +1,4 @@
-"""A person in a browser tab of their own, who uses the official SDK and tells what happens to them."""
+"""A person in a browser tab of their own, with the official SDK, whose events are sent to the test."""
 
 import asyncio
 import contextlib
@@ -54,7 +54,7 @@ class Person:
         page = await context.new_page()
         person = cls(name, context, page)
         page.on("console", person._note_console)
-        await page.expose_function("tellTest", person._note)
+        await page.expose_function("reportToTest", person._note)
         await page.goto(f"{site}/?connect={urllib.parse.quote(connect_js, safe='')}")
         await page.wait_for_function("globalThis.person !== undefined", timeout=10_000)
         return person
@@ -72,9 +72,9 @@ class Person:
         return await self.page.evaluate("([action, args]) => person[action](...args)", [action, list(args)])
 
     def start(self, action: str, *args: Any) -> None:
-        """Has the page do something whose end nobody waits for, because the SDK may never come to one."""
+        """Start an action of the page without waiting for its end, because the SDK's promise may never settle."""
         order = """([action, args]) =>
-            void person[action](...args).catch((error) => tellTest(`${action} failed`, [String(error)]))"""
+            void person[action](...args).catch((error) => reportToTest(`${action} failed`, [String(error)]))"""
         self._started.append(asyncio.ensure_future(self.page.evaluate(order, [action, list(args)])))
 
     # Joining and leaving.
@@ -99,7 +99,9 @@ class Person:
         crashed = asyncio.Event()
         self.page.on("crash", lambda _: crashed.set())
         devtools = await self._context.new_cdp_session(self.page)
-        order = asyncio.ensure_future(devtools.send("Page.crash"))  # never answered: nobody is left to answer
+        order = asyncio.ensure_future(
+            devtools.send("Page.crash")
+        )  # never answered: the page that would answer has crashed
         try:
             await asyncio.wait_for(crashed.wait(), HAPPENS_WITHIN_SECS)
         finally:
@@ -164,7 +166,7 @@ class Person:
     async def perceive(
         self, of: "Person", *, colour: Colour | None = None, tone: int | None = None, key: str = "self"
     ) -> None:
-        """Subscribes; returns once that colour is seen and that tone heard: by then they have long been on the air."""
+        """Subscribe; returns when that colour and those tones are received, which were published before."""
         # The SDK fires no event for a stream that was there before, nor for one's media.
         if key not in (await self.roster())[of.id]["streams"]:
             await self.wait_for("stream_published", of.id, key)
@@ -184,13 +186,13 @@ class Person:
 
     async def expect_tones(self, of: "Person", *tones: int, key: str = "self") -> None:
         """Waits until a subscribed stream sounds exactly these tones; none means silence."""
-        heard = await self._do("tones", of.id, key, list(tones), PERCEIVES_WITHIN_SECS * 1000)
-        assert heard["ok"], f"{self.name} should hear {tones} Hz from {of.name}'s {key}, but heard {heard['heard']}"
+        received = await self._do("tones", of.id, key, list(tones), PERCEIVES_WITHIN_SECS * 1000)
+        assert received["ok"], f"{self.name} should receive {tones} Hz of {of.name}'s {key}, not {received['received']}"
 
     async def expect_mix(self, *tones: int) -> None:
         """Waits until the room's mixed audio sounds exactly these tones."""
-        heard = await self._do("mix", list(tones), PERCEIVES_WITHIN_SECS * 1000)
-        assert heard["ok"], f"{self.name} should hear {tones} Hz in the mix, but heard {heard['heard']}"
+        received = await self._do("mix", list(tones), PERCEIVES_WITHIN_SECS * 1000)
+        assert received["ok"], f"{self.name} should receive {tones} Hz in the mix, not {received['received']}"
 
     async def packets(self, of: "Person", key: str = "self") -> Packets:
         return Packets(**await self._do("packets", of.id, key))
@@ -201,7 +203,7 @@ class Person:
         return count["sent"], count["received"]
 
     async def descriptions(self) -> list[tuple[str, str]]:
-        """The SDP of each connection: what the browser said, and what the server."""
+        """The SDP of each peer connection: the browser's description and the server's."""
         return [(ours, theirs) for ours, theirs in await self._do("descriptions")]
 
     async def expect_only(self, kind: str, of: "Person", key: str = "self") -> None:

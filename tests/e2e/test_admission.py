@@ -14,7 +14,7 @@ from tests.servers import PorticoServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-TOLD_WITHIN_SECS = 2.0
+NOTIFIED_WITHIN_SECS = 2.0
 SHORTEST_TOKEN_SECS = 10
 
 
@@ -36,7 +36,7 @@ async def _expect_refusal(person: Person, room_id: str, token: str) -> None:
     Without messages: how long a data channel takes to open, before the SDK asks to join, is up to the browser.
     """
     await person.knock(room_id, token, messages=False)
-    await person.wait_for("disconnected", within=TOLD_WITHIN_SECS)
+    await person.wait_for("disconnected", within=NOTIFIED_WITHIN_SECS)
     assert not person.happened("connected")
 
 
@@ -113,7 +113,7 @@ async def test_foreign_token_ends_the_call(call: Call) -> None:
     other_room = await call.rest.rooms.create()
     assert other_room.data and other_room.data.id
     anna.start("updateToken", await call.token(other_room.data.id))
-    await anna.wait_for("disconnected", within=TOLD_WITHIN_SECS)
+    await anna.wait_for("disconnected", within=NOTIFIED_WITHIN_SECS)
     await ben.wait_for("participant_left", anna.id)
     await call.eventually("Anna has left in the API", lambda: call.has_left(anna))
 

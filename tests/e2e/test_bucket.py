@@ -56,16 +56,16 @@ async def test_everything_is_in_the_bucket(
             composition_id = wanted.id
 
             async def is_ready() -> bool:
-                film = (await call.rest.room_compositions.retrieve(composition_id)).data
-                return film is not None and film.status == "completed"
+                composition = (await call.rest.room_compositions.retrieve(composition_id)).data
+                return composition is not None and composition.status == "completed"
 
-            await call.eventually("the film is ready", is_ready, READY_WITHIN_SECS)
+            await call.eventually("the composition is completed", is_ready, READY_WITHIN_SECS)
             recorded = await archive.recordings(call.rest, tmp_path)
             assert all(abs(duration_ms(one.path) - one.secs * 1000) < 100 for one in recorded)
-            film = (await call.rest.room_compositions.retrieve(composition_id)).data
-            assert film is not None and film.download_url is not None
-            assert film.download_url.startswith(bucket.endpoint)
-            assert Film(await archive.fetch(film.download_url, tmp_path / "film.mp4")).size == (320, 240)
+            composition = (await call.rest.room_compositions.retrieve(composition_id)).data
+            assert composition is not None and composition.download_url is not None
+            assert composition.download_url.startswith(bucket.endpoint)
+            assert Film(await archive.fetch(composition.download_url, tmp_path / "composition.mp4")).size == (320, 240)
             assert len(await asyncio.to_thread(_files, bucket)) == 3
 
             deleted = await call.rest.room_recordings.delete_bulk()

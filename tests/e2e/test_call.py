@@ -1,4 +1,4 @@
-"""Three people meet in a room, see and hear each other: the main job, in real browsers with real media."""
+"""A call of three: each receives the video and audio of the others, in Chromium with real media."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.e2e.person import BLUE, GREEN, RED
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_three_people_see_and_hear_each_other(call: Call) -> None:
+async def test_three_participants_receive_each_others_video_and_audio(call: Call) -> None:
     people = await call.gather(3)
     tones, colours = (440, 1000, 1700), (RED, GREEN, BLUE)
     for person, tone, colour in zip(people, tones, colours, strict=True):

@@ -1,4 +1,4 @@
-"""A call in Chromium becomes one film: everybody in the right cell and heard at the right second."""
+"""A call in Chromium becomes a composition with each participant in the right cell, and audible at the right second."""
 
 import asyncio
 import time
@@ -19,18 +19,18 @@ READY_WITHIN_SECS = 60.0
 MARGIN_SECS = 0.7
 FPS = 25
 WIDTH, HEIGHT = 640, 360
-HEARD = 0.02
+AUDIBLE = 0.02
 
 
-class Cinema:
-    """A film, looked at and listened to by what time.time() told when it happened."""
+class Playback:
+    """A composition, whose picture and sound are looked up by times of time.time()."""
 
     def __init__(self, path: Path, composition: RoomComposition) -> None:
         assert composition.started_at is not None
         self._start = composition.started_at.timestamp()
-        film = Film(path)
-        self.pictures = film.frames()
-        self.samples = film.sound()
+        video = Film(path)
+        self.pictures = video.frames()
+        self.samples = video.sound()
 
     def colour(self, at: float, x: int, y: int) -> Colour:
         return self.colour_of(int((at - self._start) * FPS), x, y)
@@ -39,9 +39,9 @@ class Cinema:
         red, green, blue = (int(part) for part in self.pictures[frame][y, x])
         return red, green, blue
 
-    def hears(self, tone: int, begin: float, end: float) -> bool:
+    def has_tone(self, tone: int, begin: float, end: float) -> bool:
         first, last = (int((at - self._start) * RATE) for at in (begin, end))
-        return loudness(self.samples[first:last], tone) > HEARD
+        return loudness(self.samples[first:last], tone) > AUDIBLE
 
 
 async def completed(call: Call, composition_id: str, *, begun_again: bool = False) -> RoomComposition:
@@ -53,7 +53,7 @@ async def completed(call: Call, composition_id: str, *, begun_again: bool = Fals
         progress.append(row.progress)  # type: ignore[attr-defined]
         return row.status == "completed"
 
-    await call.eventually("the film is ready", is_completed, READY_WITHIN_SECS)
+    await call.eventually("the composition is completed", is_completed, READY_WITHIN_SECS)
     assert progress[-1] == 1 and (begun_again or progress == sorted(progress))
     row = (await call.rest.room_compositions.retrieve(composition_id)).data
     assert row is not None
@@ -64,8 +64,8 @@ def near(seen: Colour, colour: Colour) -> bool:
     return all(abs(a - b) <= 80 for a, b in zip(seen, colour, strict=True))
 
 
-async def test_a_call_becomes_a_film(call: Call, tmp_path: Path) -> None:
-    """Every change is bracketed: it came after it was asked for, and before the other had perceived it."""
+async def test_a_call_becomes_a_composition(call: Call, tmp_path: Path) -> None:
+    """Each change lies between two times: of the request for it, and of its arrival at the other browser."""
     await call.create_room(enable_recording=True)
     anna, ben = await call.gather(2)
     began = time.time()
@@ -100,17 +100,17 @@ async def test_a_call_becomes_a_film(call: Call, tmp_path: Path) -> None:
 
     row = await completed(call, wanted.data.id)
     assert row.download_url is not None and row.ended_at is not None and row.started_at is not None
-    path = await archive.fetch(row.download_url, tmp_path / "film.mp4")
-    film = Film(path)
-    assert film.size == (WIDTH, HEIGHT)
-    assert [film.streams(kind)[0]["codec_name"] for kind in ("video", "audio")] == ["h264", "aac"]
+    path = await archive.fetch(row.download_url, tmp_path / "composition.mp4")
+    video = Film(path)
+    assert video.size == (WIDTH, HEIGHT)
+    assert [video.streams(kind)[0]["codec_name"] for kind in ("video", "audio")] == ["h264", "aac"]
     secs = (row.ended_at - row.started_at).total_seconds()
-    assert abs(float(film.facts()["format"]["duration"]) - secs) < 0.1
+    assert abs(float(video.facts()["format"]["duration"]) - secs) < 0.1
     assert row.duration_secs == int(secs)
     assert began - 0.1 <= row.started_at.timestamp() <= red
     assert ending - MARGIN_SECS <= row.ended_at.timestamp() <= ended + MARGIN_SECS
 
-    seen = Cinema(path, row)
+    seen = Playback(path, row)
     left, right = (WIDTH // 4, HEIGHT // 2), (3 * WIDTH // 4, HEIGHT // 2)
     for at, places in (
         ((red + adding) / 2, {left: RED, right: BLACK}),
@@ -120,16 +120,16 @@ async def test_a_call_becomes_a_film(call: Call, tmp_path: Path) -> None:
     ):
         for place, colour in places.items():
             assert near(seen.colour(at, *place), colour), (at - red, place, colour, seen.colour(at, *place))
-    assert seen.hears(440, red + MARGIN_SECS, ending - MARGIN_SECS)
-    assert not seen.hears(1000, red + MARGIN_SECS, adding)
-    assert seen.hears(1000, green + MARGIN_SECS, leaving - MARGIN_SECS)
-    assert not seen.hears(1000, gone + MARGIN_SECS, ending - MARGIN_SECS)
+    assert seen.has_tone(440, red + MARGIN_SECS, ending - MARGIN_SECS)
+    assert not seen.has_tone(1000, red + MARGIN_SECS, adding)
+    assert seen.has_tone(1000, green + MARGIN_SECS, leaving - MARGIN_SECS)
+    assert not seen.has_tone(1000, gone + MARGIN_SECS, ending - MARGIN_SECS)
 
 
 async def test_picture_and_sound_are_together(call: Call, tmp_path: Path) -> None:
-    """Somebody's screen turns blue when their tone begins: both come from one clock, whatever holds up the page.
+    """A page turns blue when its tone begins: both follow one clock, whatever delays the page.
 
-    What the film itself adds is measured with synthetic sources, over ten minutes, in tests/composer/test_compose.py.
+    The composer's own error is measured with synthetic sources, over ten minutes, in tests/composer/test_compose.py.
     """
     await call.create_room(enable_recording=True)
     anna = await call.join()
@@ -147,12 +147,12 @@ async def test_picture_and_sound_are_together(call: Call, tmp_path: Path) -> Non
     assert wanted.data is not None and wanted.data.id is not None
     row = await completed(call, wanted.data.id)
     assert row.download_url is not None
-    seen = Cinema(await archive.fetch(row.download_url, tmp_path / "film.mp4"), row)
+    seen = Playback(await archive.fetch(row.download_url, tmp_path / "composition.mp4"), row)
     blue = np.array([near(seen.colour_of(frame), BLUE) for frame in range(len(seen.pictures))])
     step = RATE // 100
     loud = np.array(
         [
-            loudness(seen.samples[at : at + 4 * step], 1000) > HEARD
+            loudness(seen.samples[at : at + 4 * step], 1000) > AUDIBLE
             for at in range(0, len(seen.samples) - 4 * step, step)
         ]
     )
@@ -163,7 +163,7 @@ async def test_picture_and_sound_are_together(call: Call, tmp_path: Path) -> Non
     assert sorted(offsets)[1] <= 0.25, (sights, sounds)
 
 
-async def test_a_film_outlives_the_server(fragile_call: Call, tmp_path: Path) -> None:
+async def test_a_composition_goes_on_after_the_server_was_killed(fragile_call: Call, tmp_path: Path) -> None:
     call = fragile_call
     await call.create_room(enable_recording=True)
     anna = await call.join()
@@ -179,16 +179,18 @@ async def test_a_film_outlives_the_server(fragile_call: Call, tmp_path: Path) ->
         row = (await call.rest.room_compositions.retrieve(composition_id)).data
         return row is not None and row.status == "processing"
 
-    await call.eventually("the film is being made", is_being_made, READY_WITHIN_SECS)
+    await call.eventually("the composition is in progress", is_being_made, READY_WITHIN_SECS)
     call.server.kill9()
     call.server.restart()
     row = await completed(call, composition_id, begun_again=True)
     assert row.download_url is not None
-    film = Film(await archive.fetch(row.download_url, tmp_path / "film.mp4"))
-    assert film.size == (1280, 720)
+    video = Film(await archive.fetch(row.download_url, tmp_path / "composition.mp4"))
+    assert video.size == (1280, 720)
     work = call.server.data_dir / "work" / "compositions"
 
     async def is_cleared() -> bool:
         return not list(work.iterdir())
 
-    await call.eventually("nothing is left of its making", is_cleared)  # which comes after the film is told of
+    await call.eventually(
+        "nothing is left of its making", is_cleared
+    )  # which happens after the event of the composition

@@ -1,4 +1,4 @@
-"""Janus dies, the server dies: everybody learns it, nobody stays behind as a ghost, and the next call works."""
+"""Janus or the server dies: all browsers are disconnected, no participant stays, and the next call works."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ async def _meet(call: Call) -> tuple[Person, Person]:
     return anna, ben
 
 
-async def _nobody_is_left(call: Call) -> bool:
+async def _is_empty(call: Call) -> bool:
     sessions, people = await call.sessions(), await call.participants()
     ended = all(session.active is False and session.ended_at is not None for session in sessions)
     return ended and all(one.left_at is not None for one in people.values())
@@ -55,7 +55,7 @@ async def test_janus_is_killed_and_a_new_call_works(fragile_call: Call) -> None:
     for person in (anna, ben):
         await person.wait_for("disconnected", within=JANUS_NOTICED_WITHIN_SECS)
     await call.eventually(
-        "the session has ended with everybody left", lambda: _nobody_is_left(call), within=NEW_CALL_WITHIN_SECS
+        "the session has ended and all participants have left", lambda: _is_empty(call), within=NEW_CALL_WITHIN_SECS
     )
     people = set(await call.participants())
     assert people == {anna.id, ben.id}
@@ -71,7 +71,7 @@ async def test_hanging_janus_is_replaced(fragile_call: Call) -> None:
     for person in (anna, ben):
         await person.wait_for("disconnected", within=12)
     await call.eventually(
-        "the session has ended with everybody left", lambda: _nobody_is_left(call), within=NEW_CALL_WITHIN_SECS
+        "the session has ended and all participants have left", lambda: _is_empty(call), within=NEW_CALL_WITHIN_SECS
     )
     await _new_call_works(call)
 
@@ -83,7 +83,7 @@ async def test_server_is_killed_and_restarted(fragile_call: Call) -> None:
     for person in (anna, ben):
         await person.wait_for("disconnected")
     await asyncio.to_thread(call.server.restart)
-    await call.eventually("nobody remains as a ghost", lambda: _nobody_is_left(call))
+    await call.eventually("no participant stays", lambda: _is_empty(call))
     assert set(await call.participants()) == {anna.id, ben.id}
     await _new_call_works(call)
     assert len(await call.sessions()) == 2
@@ -96,4 +96,4 @@ async def test_server_is_stopped_during_a_call(fragile_call: Call) -> None:
     for person in (anna, ben):
         await person.wait_for("disconnected")
     await asyncio.to_thread(call.server.start)
-    await call.eventually("nobody remains as a ghost", lambda: _nobody_is_left(call))
+    await call.eventually("no participant stays", lambda: _is_empty(call))

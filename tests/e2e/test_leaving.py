@@ -17,7 +17,7 @@ NOTICED_WITHIN_SECS = 2.0
 SESSION_GRACE_SECS = 5.0
 
 
-async def test_leaving_is_told_to_everybody(call: Call) -> None:
+async def test_all_browsers_receive_a_leave(call: Call) -> None:
     anna, ben = await call.gather(2, messages=False)
     await anna.publish(tone=440, colour=RED)
     await ben.wait_for("stream_published", anna.id, "self")
@@ -62,7 +62,7 @@ HOLD_UP = """(mark) => {
 }"""
 
 
-async def test_nobody_and_nothing_stays_that_went_while_a_page_took_in_who_is_there(call: Call) -> None:
+async def test_a_leave_during_a_join_leaves_no_participant_and_no_stream_in_the_new_page(call: Call) -> None:
     """The page stands still at each of the two rosters; what the server says meanwhile comes in one burst with it."""
     anna, ben = await call.gather(2, messages=False)
     await ben.publish(tone=440)

@@ -1,4 +1,4 @@
-"""The meeting page and somebody's own application are in one room and get on with each other."""
+"""The meeting page and another application with the SDK meet in one room."""
 
 import re
 
@@ -99,15 +99,15 @@ async def test_a_message_that_is_lost_is_sent_again_and_shown_once(call: Call) -
         await anna.get_by_test_id("chat-toggle").click()
         await ben.get_by_test_id("chat-toggle").click()
         log = ben.get_by_test_id("chat-log")
-        for text in ("lost once", "came twice"):
+        for text in ("lost once", "sent twice"):
             await anna.get_by_test_id("chat-input").fill(text)
             await anna.get_by_test_id("chat-send").click()
             await expect(log).to_contain_text(text, timeout=WITHIN_MS)
-        # Messages are in order: when this one of Ben's own is there, whatever came twice has come.
+        # Messages are in order: when Ben's own message is shown, all messages before it have arrived.
         await ben.get_by_test_id("chat-input").fill("the last one")
         await ben.get_by_test_id("chat-send").click()
         await expect(log).to_contain_text("the last one", timeout=WITHIN_MS)
-        assert [(await log.inner_text()).count(text) for text in ("lost once", "came twice")] == [1, 1]
+        assert [(await log.inner_text()).count(text) for text in ("lost once", "sent twice")] == [1, 1]
     finally:
         await anna.context.close()
         await ben.context.close()

@@ -1,4 +1,4 @@
-"""Calls that are recorded: what was said and shown is in files, at the right second, whatever happens on the way."""
+"""Recorded calls: video and audio are in files, at the right second, whatever fails meanwhile."""
 
 import asyncio
 import os
@@ -51,7 +51,7 @@ async def _is_on_air(call: Call) -> bool:
     return len([row async for row in call.rest.room_recordings.list()]) == 2
 
 
-async def _no_dumps(call: Call) -> bool:
+async def _no_mjr_files(call: Call) -> bool:
     return not [path for path in (call.server.data_dir / "dumps").glob("*") if path.is_file()]
 
 
@@ -64,7 +64,7 @@ async def _is_gone(pid: int) -> bool:
 
 
 async def test_each_track_is_a_file_in_which_everything_is_at_its_second(fragile_call: Call, tmp_path: Path) -> None:
-    """Every change is bracketed: it came after it was asked for, and before the other had perceived it."""
+    """Each change lies between two times: of the request for it, and of its arrival at the other browser."""
     call = fragile_call
     await call.create_room(enable_recording=True)
     anna, ben = await call.gather(2)
@@ -135,13 +135,13 @@ async def test_each_track_is_a_file_in_which_everything_is_at_its_second(fragile
     assert removing - presenting - MARGIN_SECS < screen.secs < removed - unmuted + MARGIN_SECS
 
 
-def _dumped(call: Call) -> set[str]:
-    """The dumps on disk. A final name counts as the one before it: what others recorded may just get theirs."""
+def _mjr_files(call: Call) -> set[str]:
+    """The mjr files on disk. A final name counts as the temporary one, because other recordings may get theirs now."""
     return {path.name.removesuffix(".tmp") for path in (call.server.data_dir / "dumps").glob("*.mjr*")}
 
 
 async def test_nothing_is_recorded_unless_the_room_wants_it(call: Call) -> None:
-    dumped_before = _dumped(call)  # by a test before, which may have left its people's files to be finished
+    files_before = _mjr_files(call)  # by a test before, whose recordings may not be converted yet
     await call.create_room()
     anna = await call.join()
     await anna.publish(tone=440, colour=RED)
@@ -152,7 +152,7 @@ async def test_nothing_is_recorded_unless_the_room_wants_it(call: Call) -> None:
     (session,) = await call.sessions()
     found = [row async for row in call.rest.room_recordings.list(filter={"session_id": session.id or ""})]
     assert found == []
-    assert _dumped(call) <= dumped_before
+    assert _mjr_files(call) <= files_before
 
 
 @pytest.mark.parametrize("victim", ["janus", "server"])
@@ -183,9 +183,13 @@ async def test_what_was_recorded_before_a_crash_is_saved(fragile_call: Call, tmp
             assert one.tone_between(440, on_air + MARGIN_SECS, killed - 2.2).all()
         else:
             assert _seems(one.colour_at((on_air + killed) / 2), RED)
-    await call.eventually("the dumps are gone", partial(_no_dumps, call))  # after what came of them is told of
+    await call.eventually(
+        "the mjr files are deleted", partial(_no_mjr_files, call)
+    )  # which happens after the event of the recording
     for shown, ended_at in await _timelines(call):
-        assert abs(shown[-1][1] - ended_at.timestamp() * 1000) < 1500, "a film would show less than what was saved"
+        assert abs(shown[-1][1] - ended_at.timestamp() * 1000) < 1500, (
+            "a composition would show less than what was recorded"
+        )
 
 
 async def _timelines(call: Call) -> list[tuple[list[list[int]], datetime]]:
@@ -272,7 +276,7 @@ async def test_a_full_disk_ends_recordings_and_not_calls(
             await ben.expect_mix(440)
             await ben.expect_sight(anna, RED)
             assert "disk is nearly full" in server.log
-            await call.eventually("the dumps are gone", partial(_no_dumps, call))
+            await call.eventually("the mjr files are deleted", partial(_no_mjr_files, call))
             resumed = time.time()
             (small_disk / "filler").unlink()
 

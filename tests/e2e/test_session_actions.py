@@ -16,7 +16,7 @@ from tests.gateway.browser import SignalingBrowser
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OUT_WITHIN_SECS = 1.0
-"""From the answer of `kick` until the server tells the others that the victim is gone. Their pages come on top."""
+"""From the answer of `kick` until the server sends the others the leave, without the time of their pages."""
 
 
 async def act(call: Call, action: str, participants: Any = "all", **members: Any) -> float:
@@ -30,7 +30,7 @@ async def act(call: Call, action: str, participants: Any = "all", **members: Any
 
 
 def unharmed(*people: Person) -> None:
-    """No exception went unhandled in anybody's page."""
+    """No exception went unhandled in any page."""
     for person in people:
         assert not person.happened("page_error"), person.diary()
 
@@ -44,23 +44,23 @@ async def subscribed(viewer: Person, to: Person, key: str = "self") -> None:
 
 @contextlib.asynccontextmanager
 async def witness(call: Call) -> AsyncIterator[SignalingBrowser]:
-    """Somebody in the room without a page: hears at once what the server says, however busy the browser is."""
+    """A participant without a page, who receives the server's messages at once, however busy the browser is."""
     async with SignalingBrowser(call.server, call.room_id, await call.token()) as browser:
         await browser.join()
         yield browser
 
 
-async def kicked_out(call: Call, victim: Person, ear: SignalingBrowser) -> None:
-    """Kicks somebody with one stream; the server says in time that it is gone."""
+async def kicked_out(call: Call, victim: Person, observer: SignalingBrowser) -> None:
+    """Kick a participant with one stream; the server reports the end of the stream in time."""
 
-    async def told() -> float:
-        await ear.hears("unpublished")
+    async def unpublished_at() -> float:
+        await observer.hears("unpublished")
         return time.monotonic()
 
     async with asyncio.TaskGroup() as group:
-        hearing = group.create_task(told())
+        unpublished = group.create_task(unpublished_at())
         answered = await act(call, "kick", [victim.id])
-    assert hearing.result() - answered < OUT_WITHIN_SECS
+    assert unpublished.result() - answered < OUT_WITHIN_SECS
 
 
 @contextlib.asynccontextmanager
@@ -103,13 +103,13 @@ async def republish(publisher: Person, viewer: Person, tone: int) -> None:
 # Kicking.
 
 
-async def test_a_kick_is_told_to_everybody_and_the_others_call_goes_on(call: Call) -> None:
+async def test_all_browsers_receive_a_kick_and_the_call_of_the_others_goes_on(call: Call) -> None:
     anna, ben, cleo = await call.gather(3, messages=False)
     await asyncio.gather(anna.publish(tone=440, colour=RED), ben.publish(tone=1000, colour=GREEN))
     await asyncio.gather(subscribed(cleo, anna), subscribed(cleo, ben))
     await cleo.expect_mix(440, 1000)
-    async with witness(call) as ear:
-        await kicked_out(call, anna, ear)
+    async with witness(call) as observer:
+        await kicked_out(call, anna, observer)
     for one in (anna, ben, cleo):
         await one.wait_for("participant_leaving", anna.id, "kicked")
     for other in (ben, cleo):
@@ -118,7 +118,7 @@ async def test_a_kick_is_told_to_everybody_and_the_others_call_goes_on(call: Cal
     await anna.wait_for("disconnected")
     await cleo.expect_mix(1000)
     await cleo.expect_sight(ben, GREEN)
-    await ben.wait_for("participant_left", ear.participant_id)
+    await ben.wait_for("participant_left", observer.participant_id)
     assert set(await ben.roster()) == {ben.id, cleo.id}
     assert not ben.happened("disconnected")
     unharmed(anna, ben, cleo)
@@ -132,9 +132,9 @@ async def test_a_page_that_hangs_is_out_within_a_second_all_the_same(call: Call)
     anna, ben = await call.gather(2, messages=False)
     await anna.publish(tone=440, colour=RED)
     await ben.expect_mix(440)
-    async with witness(call) as ear, stuck(anna):
+    async with witness(call) as observer, stuck(anna):
         await ben.expect_mix(440)
-        await kicked_out(call, anna, ear)
+        await kicked_out(call, anna, observer)
         await ben.wait_for("participant_left", anna.id)
         await ben.wait_for("stream_unpublished", anna.id, "self")
         await ben.expect_mix()
@@ -260,7 +260,7 @@ async def test_a_mute_of_all_but_one_leaves_that_one(call: Call) -> None:
     assert not ben.happened("track_censored", ben.id)
 
 
-async def test_a_page_that_sends_in_spite_of_its_mute_is_not_heard(call: Call) -> None:
+async def test_a_muted_page_that_sends_anyway_is_silent_for_the_others(call: Call) -> None:
     """The official SDK takes a censored microphone out of the mix by itself; the server must not rely on that."""
     anna, ben = await call.gather(2, messages=False)
     await anna.publish(tone=440, colour=RED)
@@ -289,7 +289,7 @@ async def test_a_page_that_sends_in_spite_of_its_mute_is_not_heard(call: Call) -
 
 
 @pytest.mark.parametrize("way", ["end", "delete"])
-async def test_the_end_is_told_as_such_and_as_nothing_else(call: Call, way: str) -> None:
+async def test_the_sdk_reports_the_end_of_a_session_and_nothing_else(call: Call, way: str) -> None:
     people = await call.gather(3)
     await asyncio.gather(people[0].publish(tone=440, colour=RED), people[1].publish(tone=1000))
     await subscribed(people[2], people[0])
@@ -318,12 +318,12 @@ async def test_the_end_is_told_as_such_and_as_nothing_else(call: Call, way: str)
 
 
 async def join_with(call: Call, *, messages: bool = False, **permissions: bool) -> Person:
-    """Somebody whose token allows less; the room is there already."""
+    """A person whose token permits less; the room exists already."""
     token = await call.token(extra_body=permissions)
     return await (await call.newcomer()).join(call.room_id, token, messages=messages)
 
 
-async def test_who_may_not_publish_sees_and_hears_and_is_not_heard(call: Call) -> None:
+async def test_without_can_publish_a_participant_receives_and_does_not_send(call: Call) -> None:
     await call.create_room()
     anna = await join_with(call, can_publish=False)
     ben, cleo = await call.join(messages=False), await call.join(messages=False)
@@ -344,7 +344,7 @@ async def test_who_may_not_publish_sees_and_hears_and_is_not_heard(call: Call) -
     assert not ben.happened("stream_published", anna.id)
 
 
-async def test_who_may_not_subscribe_is_seen_and_heard_and_hears_nobody(call: Call) -> None:
+async def test_without_can_subscribe_a_participant_sends_and_does_not_receive(call: Call) -> None:
     await call.create_room()
     anna = await join_with(call, can_subscribe=False)
     ben = await call.join(messages=False)
@@ -364,7 +364,7 @@ async def test_who_may_not_subscribe_is_seen_and_heard_and_hears_nobody(call: Ca
     await ben.wait_for("participant_left", anna.id)
 
 
-async def test_who_may_not_send_messages_reaches_nobody_and_is_known_not_to_receive(call: Call) -> None:
+async def test_without_can_send_messages_a_participant_neither_sends_nor_receives_messages(call: Call) -> None:
     await call.create_room()
     ben, cleo = await call.join(), await call.join()
     anna = await join_with(call, messages=True, can_send_messages=False)
@@ -375,8 +375,8 @@ async def test_who_may_not_send_messages_reaches_nobody_and_is_known_not_to_rece
     anna.start("send", {"type": "text", "payload": "let me in"}, None)
     await ben.publish(tone=1000)
     await anna.expect_mix(1000)
-    await ben.send("is anybody there?")
-    await cleo.wait_for("message_received", ben.id, {"type": "text", "payload": "is anybody there?"})
+    await ben.send("Are you there?")
+    await cleo.wait_for("message_received", ben.id, {"type": "text", "payload": "Are you there?"})
     for one in (ben, cleo):
         assert not one.happened("message_received", anna.id), one.diary()
     assert not anna.happened("message_received"), anna.diary()

@@ -1,4 +1,4 @@
-"""Streams and subscriptions change during a call, and everybody sees and hears exactly what is meant for them."""
+"""Streams and subscriptions change during a call, and each participant receives exactly what is published for them."""
 
 import asyncio
 
@@ -127,7 +127,7 @@ async def test_publisher_leaves_after_a_removed_subscription(call: Call) -> None
 
 
 async def test_browsers_turn_their_pictures_themselves(call: Call) -> None:
-    """A phone would leave it to whoever looks, and recordings and films would lie on their side."""
+    """A phone could leave the rotation to the receiver; recordings and compositions would then lie on their side."""
     anna = await call.join()
     await anna.publish(colour=RED)
     orientation = "urn:3gpp:video-orientation"
@@ -148,7 +148,7 @@ async def test_latecomer_finds_what_is_there(call: Call) -> None:
 
 
 async def test_subscribing_to_a_stream_that_has_just_gone_settles(call: Call) -> None:
-    """Wherever the two meet: the promise settles, Ben hears of the end, and can go on using the room."""
+    """Whatever the order of the two: the promise settles, Ben receives the end, and can go on using the room."""
     anna, ben = await call.gather(2, messages=False)
 
     async def remove_after(secs: float) -> None:

@@ -12,7 +12,7 @@ onmessage = async ({ data: { writables, hertz, colours, every, times } }) => {
   let written = 0;
   let shown = 0;
 
-  const hear = () => {
+  const play = () => {
     const ms = (written * 1000) / RATE;
     const sample = (n) => 0.5 * Math.sin((2 * Math.PI * hertz * ((written + n) % RATE)) / RATE);
     const data = Float32Array.from({ length: FRAMES }, (_, n) => (claps(ms) ? sample(n) : 0));
@@ -28,9 +28,9 @@ onmessage = async ({ data: { writables, hertz, colours, every, times } }) => {
     return sight.write(new VideoFrame(canvas, { timestamp: ms * 1000 }));
   };
   const catchUp = async () => {
-    // Whatever is due, in its order, also after a stall: what is heard and what is seen never part.
+    // All due pictures and tones in their order, also after a stall, so that picture and sound stay together.
     for (const due = performance.now() - begin; shown * PICTURE_EVERY_MS <= due; await see())
-      while (written < (shown * PICTURE_EVERY_MS * RATE) / 1000) await hear();
+      while (written < (shown * PICTURE_EVERY_MS * RATE) / 1000) await play();
     setTimeout(() => catchUp().catch(close), 10); // writing fails once the tracks were stopped
   };
   await catchUp();

@@ -12,7 +12,7 @@ const SETTLES_WITHIN_MS = 15_000;
 const PACKETS_TO_SEND = 10; // a fifth of a second
 
 let room;
-const tell = (name, ...args) => globalThis.tellTest(name, args);
+const tell = (name, ...args) => globalThis.reportToTest(name, args);
 const listeners = new Map();
 const watchers = new Map();
 const devices = new Map();
@@ -146,8 +146,8 @@ globalThis.person = {
   traffic,
   descriptions,
   /** The mixed audio of the room, as the SDK hands it to applications. */
-  mix: (expected, ms) => organ(listeners, Listener, room.getState().mixedAudioTrack).hears(expected, ms),
-  tones: (id, key, expected, ms) => organ(listeners, Listener, trackOf(id, key, "audio")).hears(expected, ms),
+  mix: (expected, ms) => organ(listeners, Listener, room.getState().mixedAudioTrack).receives(expected, ms),
+  tones: (id, key, expected, ms) => organ(listeners, Listener, trackOf(id, key, "audio")).receives(expected, ms),
   sees: (id, key, colour, ms) => organ(watchers, Watcher, trackOf(id, key, "video")).sees(colour, ms),
   /** Who is there and what they publish, as the SDK's state has it. */
   roster: () =>

@@ -3,7 +3,7 @@
 const LOOK_EVERY_MS = 60;
 const SAME_TONE_HZ = 12; // one and a half bins of the spectrum below
 const AUDIBLE_DB = -65;
-const STRONG_WITHIN_DB = 18; // a peak this far under the loudest one is not counted as heard
+const STRONG_WITHIN_DB = 18; // a peak this far under the loudest one is not counted as received
 const STEADY_LOOKS = 5;
 const SAME_COLOUR = 70; // per channel: the way through YUV and VP8 shifts plain colours
 const FRAMES_TO_SEE = 3; // a stream without a camera has one black frame a second
@@ -54,15 +54,15 @@ export class Listener {
     return found;
   }
 
-  /** Waits until exactly the expected tones are heard, steadily; answers {ok, heard}. */
-  async hears(expected, ms) {
-    let heard = [];
+  /** Waits until exactly the expected tones are received, steadily; answers {ok, received}. */
+  async receives(expected, ms) {
+    let received = [];
     const ok = await until(() => {
-      heard = this.peaks();
+      received = this.peaks();
       const near = (a, b) => Math.abs(a - b) <= SAME_TONE_HZ;
-      return expected.every((hz) => heard.some((peak) => near(hz, peak.hz))) && heard.every((peak) => expected.some((hz) => near(hz, peak.hz)));
+      return expected.every((hz) => received.some((peak) => near(hz, peak.hz))) && received.every((peak) => expected.some((hz) => near(hz, peak.hz)));
     }, ms, STEADY_LOOKS);
-    return { ok, heard };
+    return { ok, received };
   }
 }
 
