@@ -26,7 +26,7 @@ LOOP_SECS = 0.05
 
 def fill(tx: Transaction, world: World, room_id: str, context: str, sessions: int, each: int) -> None:
     """Calls of the past, as the gateway leaves them: so many sessions with so many participants each."""
-    at = world.clock.current
+    at = world.clock.now
     gateway_id = gateways.register(tx, at)
     account_id = tx.execute(schema.rooms.select().where(schema.rooms.c.id == room_id)).one().account_id
     session = {"room_id": room_id, "account_id": account_id, "active": False}
@@ -119,7 +119,7 @@ async def test_contains_looks_into_the_newest_that_match_all_else(sqlite_world: 
     found = "/v2/webhook_deliveries?filter[webhook][contains]=needle"
     assert (await sqlite_world.k1.get(found)).json()["meta"]["total_results"] == 1
     (oldest, *_) = await sqlite_world.db.read(lambda tx: tx.execute(DELIVERIES.select()).mappings().all())
-    later = {**oldest, "room_id": other["id"], "created_at": sqlite_world.clock.current + timedelta(hours=1)}
+    later = {**oldest, "room_id": other["id"], "created_at": sqlite_world.clock.now + timedelta(hours=1)}
     del later["seq"]
     newer = [{**later, "id": str(uuid4())} for _ in range(SEARCHED)]
     await sqlite_world.db.write(lambda tx: tx.execute(DELIVERIES.insert(), newer))

@@ -19,7 +19,7 @@ async def test_sessions_by_every_filter(world: World) -> None:
     world.clock.advance(days=2)
     going_on = (await world.join(first["id"])).session_id
     elsewhere = (await world.join(second["id"])).session_id
-    today = world.clock.current.date()
+    today = world.clock.now.date()
     sessions = "/v2/room_sessions"
     assert await ids(world, sessions) == [elsewhere, going_on, over]
     assert await ids(world, f"{sessions}?filter[room_id]={first['id'].upper()}") == [going_on, over]
@@ -46,7 +46,7 @@ async def test_participants_by_every_filter(world: World) -> None:
     world.clock.advance(days=1)
     await world.leave(gone.participant_id)
     other = await world.join((await world.room())["id"], context)
-    today = world.clock.current.date()
+    today = world.clock.now.date()
     of_session = f"/v2/room_sessions/{gone.session_id}/participants"
     everybody = "/v2/room_participants"
     assert await ids(world, of_session) == [present.participant_id, gone.participant_id]
@@ -135,6 +135,6 @@ async def test_every_wrong_parameter_is_named(world: World) -> None:
 
 
 async def test_instants_have_six_digits(world: World) -> None:
-    world.clock.stop_at(world.clock.current.replace(microsecond=0))
+    world.clock.stop_at(world.clock.now.replace(microsecond=0))
     room = await world.room()
     assert [room["created_at"][-8:], len(room["created_at"])] == [".000000Z", 27]

@@ -237,7 +237,7 @@ async def test_compositions_by_every_filter(world: World) -> None:
     await made(world, old["id"])
     world.clock.advance(days=1)
     new, other = await asked(world, first.session_id), await asked(world, second.session_id)
-    today = world.clock.current.date()
+    today = world.clock.now.date()
 
     async def ids(query: str = "") -> list[str]:
         answer = await world.k1.get(PATH + query)

@@ -128,7 +128,7 @@ async def test_recordings_by_every_filter(world: World) -> None:
     world.clock.advance(days=2)
     elsewhere = await recorded(world, bob, seconds=5)
     running = await going_on(world, bob)
-    today = world.clock.current.date()
+    today = world.clock.now.date()
     assert await ids(world) == [running, elsewhere, short, long]
     assert await ids(world, f"?filter[room_id]={alice.room_id}") == [short, long]
     assert await ids(world, f"?filter[session_id]={bob.session_id.upper()}&page[size]=1") == [running]

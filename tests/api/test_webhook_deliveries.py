@@ -96,8 +96,8 @@ async def test_every_filter_over_http(world: World) -> None:
     await tried(world, arrived, 1, 200)
     others = await joined(world)
     room_id = (await retrieved(world, started))["room_id"]
-    today = world.clock.current.date()
-    noon = (world.clock.current - timedelta(hours=12)).isoformat().replace("+00:00", "Z")
+    today = world.clock.now.date()
+    noon = (world.clock.now - timedelta(hours=12)).isoformat().replace("+00:00", "Z")
 
     async def found(query: str) -> list[str]:
         answer = await world.k1.get(f"{DELIVERIES}?{query}")
@@ -176,7 +176,7 @@ async def test_many_are_replayed(world: World) -> None:
     for delivery_id in old:
         await tried(world, delivery_id)
     world.clock.advance(hours=1)
-    since = world.clock.current.isoformat()
+    since = world.clock.now.isoformat()
     recent = await joined(world) + await joined(world)
     for delivery_id in recent:
         await tried(world, delivery_id)
@@ -224,7 +224,7 @@ async def test_every_wrong_member_is_named(sqlite_world: World) -> None:
 
 
 async def test_the_public_key_and_the_one_to_come(sqlite_world: World) -> None:
-    keys, now = sqlite_world.webhook_keys, sqlite_world.clock.current
+    keys, now = sqlite_world.webhook_keys, sqlite_world.clock.now
     now_signing = public_key(keys.current(now))
 
     async def published() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,27 +16,9 @@ from portico.db.engine import Database, Transaction
 from portico.db.keyfile import WebhookKeys
 from portico.services import api_keys, gateways, participants, sessions, tokens
 from portico.services.participants import Joined
+from tests.clocks import TickingClock
 from tests.contract.answers import check
 from tests.factories import gateway_of
-
-
-class Clock:
-    """Ticks a millisecond at each look, so that what is made later is later; `advance` makes time pass."""
-
-    def __init__(self) -> None:
-        self.current = datetime(2026, 3, 26, 12, 0, 0, 123456, UTC)
-        self._tick = timedelta(milliseconds=1)
-
-    def __call__(self) -> datetime:
-        self.current += self._tick
-        return self.current
-
-    def stop_at(self, instant: datetime) -> None:
-        """Show this instant from now on, however often the program looks."""
-        self.current, self._tick = instant, timedelta(0)
-
-    def advance(self, **passed: float) -> None:
-        self.current += timedelta(**passed)
 
 
 def link(object_key: str, file_name: str) -> str:
@@ -61,7 +42,7 @@ class World:
 
     db: Database
     app: Starlette
-    clock: Clock
+    clock: TickingClock
     keys: tokens.TokenKeys
     webhook_keys: WebhookKeys
     k1: httpx.AsyncClient
@@ -102,7 +83,7 @@ class World:
 @asynccontextmanager
 async def world_on(db: Database, **settings: Any) -> AsyncIterator[World]:
     """Everything above on this empty database; the settings are those of add_api."""
-    clock = Clock()
+    clock = TickingClock()
 
     def first_rows(tx: Transaction) -> tuple[str, str, tokens.TokenKeys]:
         now = clock()

@@ -1,22 +1,15 @@
 """The one clock of the program, set while several processes share a database."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
 from portico.app.clock import DRIFT, Clock, ClockKeeper
 from portico.db.engine import Database
 from portico.services import clock as clock_rows
+from tests.waiting import until
 
 HOUR = timedelta(hours=1)
-
-
-async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
-        while not await is_so():
-            await asyncio.sleep(0.05)
 
 
 async def test_a_step_from_before_a_process_began_is_not_taken_off_the_next_one(database: Database) -> None:

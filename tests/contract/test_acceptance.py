@@ -191,7 +191,7 @@ async def test_18_pages_past_the_end_are_empty(world: World, number: int) -> Non
 
 async def test_19_dates_are_calendar_days_in_utc(world: World) -> None:
     await world.room()
-    today = world.clock.current.date()
+    today = world.clock.now.date()
     tomorrow = today + timedelta(days=1)
     found = {
         f"filter[date_created_at][eq]={today}": 1,

@@ -74,7 +74,7 @@ def test_lists_page_by_themselves(sdk: NodeSdk) -> None:
 
 def test_filters_of_rooms(sdk: NodeSdk, served: Served) -> None:
     sdk("rooms.create", {"unique_name": "a b"})
-    today = served.world.clock.current.date().isoformat()
+    today = served.world.clock.now.date().isoformat()
     wanted = {"filter": {"unique_name": "a b", "date_created_at": {"eq": today, "gte": today, "lte": today}}}
     assert len(sdk("rooms.list", wanted | {"include_sessions": True}, each=True)) == 1
     assert sdk("rooms.list", {"filter": {"unique_name": "a"}}, each=True) == []
@@ -148,7 +148,7 @@ def test_recordings(sdk: NodeSdk, served: Served) -> None:
     assert [each["id"] for each in listed] == made and len(sdk.exchanges) == 2
     found = sdk("roomRecordings.retrieve", made[0])["data"]
     assert (found["type"], found["status"], found["codec"], found["size_mb"]) == ("video", "completed", "vp8", 5.6)
-    today = served.world.clock.current.date().isoformat()
+    today = served.world.clock.now.date().isoformat()
     wanted = {
         "date_started_at": {"gte": today},
         "date_ended_at": {"eq": today},

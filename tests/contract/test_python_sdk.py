@@ -77,7 +77,7 @@ def test_45_a_duplicate_is_not_tried_again(sdk: Telnyx, recorded: Recorded) -> N
 
 def test_filters_of_rooms(sdk: Telnyx, served: Served) -> None:
     sdk.rooms.create(unique_name="a b")
-    today = served.world.clock.current.date()
+    today = served.world.clock.now.date()
     found = sdk.rooms.list(filter={"unique_name": "a b", "date_created_at": {"eq": today}}, include_sessions=True)
     assert [room.unique_name for room in found] == ["a b"]
     assert list(sdk.rooms.list(filter={"unique_name": "a"})) == []
@@ -136,7 +136,7 @@ def test_recordings(sdk: Telnyx, served: Served, recorded: Recorded) -> None:
     assert found is not None and found.download_url is not None
     assert (found.type, found.status, found.codec, found.size_mb) == ("video", "completed", "vp8", 5.6)
     assert (found.duration_secs, found.record_type) == (60, "room_recording")
-    today = served.world.clock.current.date()
+    today = served.world.clock.now.date()
     everything = sdk.room_recordings.list(
         filter={
             "date_started_at": {"gte": today},
@@ -183,7 +183,7 @@ def test_compositions(sdk: Telnyx, served: Served) -> None:
     assert (made.video_layout["corner"].width, made.video_layout["corner"].height) == (200, 200)
     found = sdk.room_compositions.retrieve(made.id).data
     assert found is not None and found == made
-    today = served.world.clock.current.date()
+    today = served.world.clock.now.date()
     filtered = sdk.room_compositions.list(
         filter={"session_id": person.session_id, "status": "enqueued", "date_created_at": {"eq": today}}
     )

@@ -1,7 +1,6 @@
 """One Chromium, one page site and one server for all end-to-end tests, and people to fill rooms with."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from telnyx.types.room_session import RoomSession
 from tests.e2e.page_server import page_server
 from tests.e2e.person import Person
 from tests.servers import PorticoServer
+from tests.waiting import until
 
 NAMES = ("Anna", "Ben", "Cleo", "Dora", "Emil")
 
@@ -83,10 +83,7 @@ class Call:
 
     async def eventually(self, what: str, true: Callable[[], Awaitable[bool]], within: float = 10.0) -> None:
         """Asks again and again until it is so, with a deadline."""
-        end = time.monotonic() + within
-        while not await true():
-            assert time.monotonic() < end, f"after {within} s it was still not so that {what}"
-            await asyncio.sleep(0.05)
+        await until(true, within, what)
 
     async def has_left(self, person: Person) -> bool:
         return (await self.participants())[person.id].left_at is not None

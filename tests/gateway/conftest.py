@@ -1,12 +1,10 @@
 """A real server and rooms on it."""
 
-import asyncio
 import contextlib
 import json
 import sqlite3
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -65,15 +63,6 @@ class Rooms:
         """The room's events, oldest first; each has `event_type`, `occurred_at` and `payload`."""
         found = self.rows("SELECT event_type, occurred_at, payload FROM events WHERE room_id = ? ORDER BY seq", room_id)
         return [{**event, "payload": json.loads(event["payload"])} for event in found]
-
-
-async def until(true: Callable[[], bool], within: float) -> None:
-    """Waits; fails when it is still not so for somebody who asks after the deadline, however long the answers take."""
-    start = asked = time.monotonic()
-    while not await asyncio.to_thread(true):
-        assert asked - start < within, f"not so within {within} s"
-        await asyncio.sleep(0.02)
-        asked = time.monotonic()
 
 
 @pytest.fixture(scope="module")

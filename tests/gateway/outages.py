@@ -11,7 +11,8 @@ import httpx
 
 from tests.contract.answers import ANSWERS_WITHIN_SECS, checking_client
 from tests.gateway.browser import ANSWER_SECS, Refused, SignalingBrowser
-from tests.gateway.conftest import Rooms, until
+from tests.gateway.conftest import Rooms
+from tests.waiting import until_in_thread as until
 
 
 class Caller:

@@ -11,9 +11,10 @@ import pytest
 from portico.gateway.connection import JOIN_SECS
 from portico.signaling.effects import CloseCode
 from tests.gateway.browser import Refused, SignalingBrowser
-from tests.gateway.conftest import Rooms, until
+from tests.gateway.conftest import Rooms
 from tests.servers import PorticoServer
 from tests.signaling.conversation import AUDIOBRIDGE, TEXTROOM, VIDEOROOM, participant_display, stream_display
+from tests.waiting import until_in_thread as until
 
 
 async def test_joins_and_leaves_are_facts_before_the_browser_hears_of_them(rooms: Rooms) -> None:

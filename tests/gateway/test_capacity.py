@@ -16,10 +16,11 @@ import pytest
 from portico.janus.capacity import JOIN_PORTS, Capacity, people
 from portico.signaling.liveness import PUBLISH_SECS
 from tests.gateway.browser import Refused
-from tests.gateway.conftest import Rooms, until
+from tests.gateway.conftest import Rooms
 from tests.gateway.fuzzer import recorded_requests
 from tests.servers import PorticoServer
 from tests.signaling.conversation import VIDEOROOM, stream_display
+from tests.waiting import until_in_thread as until
 
 PORTS = 40
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.databases import PostgresCluster
-from tests.gateway.conftest import Rooms, until
+from tests.gateway.conftest import Rooms
 from tests.gateway.outages import call
 from tests.receiver import Receiver, status
 from tests.servers import PorticoServer
+from tests.waiting import until_in_thread as until
 
 STEPS = (16, 60, 3600, -600)
 

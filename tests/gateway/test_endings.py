@@ -14,9 +14,10 @@ from aiohttp import WSMsgType, WSServerHandshakeError
 from portico.signaling.effects import CloseCode
 from tests.contract.answers import ANSWERS_WITHIN_SECS
 from tests.gateway.browser import SignalingBrowser
-from tests.gateway.conftest import Rooms, until
+from tests.gateway.conftest import Rooms
 from tests.receiver import Receiver
 from tests.servers import PorticoServer
+from tests.waiting import until_in_thread as until
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from portico.core.rate import SECOND_NS, Limit
 from portico.gateway.join_limit import JoinLimit
 from portico.signaling.effects import CloseCode
+from tests.clocks import Clock
 from tests.gateway.browser import Refused
 from tests.gateway.conftest import Rooms
 from tests.servers import PorticoServer
@@ -22,18 +23,8 @@ from tests.servers import PorticoServer
 ROOM, OTHER_ROOM = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0", "7d949cff-e29e-4439-9c81-2fab619422a1"
 
 
-class Clock:
-    """Nanoseconds that pass when told."""
-
-    def __init__(self) -> None:
-        self.now = 10**15
-
-    def __call__(self) -> int:
-        return self.now
-
-
 def test_a_token_is_limited_wherever_it_is_shown() -> None:
-    clock = Clock()
+    clock = Clock(10**15)
     limit = JoinLimit(Limit(2, 60), clock)
     for number in range(2):
         assert limit.take(ROOM, "family", f"192.0.2.{number}") == 0
@@ -44,7 +35,7 @@ def test_a_token_is_limited_wherever_it_is_shown() -> None:
 
 
 def test_an_address_is_limited_in_each_room_whatever_tokens_it_shows() -> None:
-    limit = JoinLimit(Limit(2, 60), Clock())
+    limit = JoinLimit(Limit(2, 60), Clock(10**15))
     for number in range(2):
         assert limit.take(ROOM, f"family-{number}", f"2001:db8::{number}") == 0
     assert limit.take(ROOM, "another", "2001:db8::99") == 30, "one network"
@@ -53,7 +44,7 @@ def test_an_address_is_limited_in_each_room_whatever_tokens_it_shows() -> None:
 
 
 def test_what_is_refused_counts_nothing() -> None:
-    limit = JoinLimit(Limit(1, 60), Clock())
+    limit = JoinLimit(Limit(1, 60), Clock(10**15))
     for _ in range(3):
         assert limit.take(ROOM, "family", "192.0.2.1") == 0
         limit.give_back(ROOM, "family", "192.0.2.1")

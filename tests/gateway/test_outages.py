@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.databases import PostgresCluster
-from tests.gateway.conftest import Rooms, until
+from tests.gateway.conftest import Rooms
 from tests.gateway.outages import Caller, call, write
 from tests.mounts import with_disk
 from tests.servers import PorticoServer
+from tests.waiting import until_in_thread as until
 
 OUTAGE_SECS = 20.0
 """Longer than the lease of a gateway."""

@@ -16,13 +16,13 @@ from portico.gateway.recorder import Recorder
 from portico.services import participants
 from portico.signaling.effects import PublishedStream
 from tests.factories import a_participant, a_room
+from tests.waiting import until
 
 SELF = PublishedStream(7, "self", frozenset({"audio", "video"}))
 BOTH = frozenset({"audio", "video"})
-WITHIN = 5.0
 
 
-class Studio:
+class RecordedParticipant:
     """A recorder of somebody who is in a room, and what it told Janus."""
 
     def __init__(self, db: Database, participant_id: str, *, room_on_disk: bool = True) -> None:
@@ -63,19 +63,20 @@ class Studio:
         return await self.db.read(read)
 
     async def until(self, true: Any) -> None:
-        async with asyncio.timeout(WITHIN):
-            while not true(await self.rows()):
-                await asyncio.sleep(0.02)
+        async def rows_are_so() -> bool:
+            return bool(true(await self.rows()))
+
+        await until(rows_are_so)
 
     def ms(self, secs: float = 0) -> int:
         return int((self.now + timedelta(seconds=secs)).timestamp() * 1000)
 
 
 @asynccontextmanager
-async def studio(db: Database, **options: Any) -> AsyncIterator[Studio]:
+async def recorded_participant(db: Database, **options: Any) -> AsyncIterator[RecordedParticipant]:
     room_id = await db.write(partial(a_room, enable_recording=True))
     joined = await db.write(partial(a_participant, room_id=room_id))
-    made = Studio(db, joined.participant_id, **options)
+    made = RecordedParticipant(db, joined.participant_id, **options)
     running = asyncio.create_task(made.recorder.run())
     try:
         yield made
@@ -85,7 +86,7 @@ async def studio(db: Database, **options: Any) -> AsyncIterator[Studio]:
 
 
 async def test_rows_come_before_the_dump_and_show_with_the_first_media(database: Database) -> None:
-    async with studio(database) as at:
+    async with recorded_participant(database) as at:
         at.recorder.published(SELF)
         await at.until(lambda rows: len(rows) == 2 and at.orders)
         audio, video = await at.rows()
@@ -104,7 +105,7 @@ async def test_rows_come_before_the_dump_and_show_with_the_first_media(database:
 
 
 async def test_a_track_that_is_never_enabled_starts_nothing(database: Database) -> None:
-    async with studio(database) as at:
+    async with recorded_participant(database) as at:
         at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), with_media=BOTH))
         await at.until(lambda rows: any(row.started_at is not None for row in rows))
         at.recorder.unpublished(7)
@@ -114,7 +115,7 @@ async def test_a_track_that_is_never_enabled_starts_nothing(database: Database) 
 
 
 async def test_the_camera_that_comes_later_starts_then(database: Database) -> None:
-    async with studio(database) as at:
+    async with recorded_participant(database) as at:
         at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), with_media=BOTH))
         await at.until(lambda rows: any(row.started_at is not None for row in rows))
         at.now += timedelta(seconds=20)
@@ -125,7 +126,7 @@ async def test_the_camera_that_comes_later_starts_then(database: Database) -> No
 
 
 async def test_switching_the_camera_is_kept_and_closed_by_leaving(database: Database) -> None:
-    async with studio(database) as at:
+    async with recorded_participant(database) as at:
         at.recorder.published(replace(SELF, with_media=BOTH))
         for secs, enabled in ((10, {"audio"}), (20, {"audio", "video"}), (30, {"audio"}), (31, {"audio", "video"})):
             at.now = datetime(2026, 3, 26, 12, 0, secs, tzinfo=UTC)
@@ -141,7 +142,7 @@ async def test_switching_the_camera_is_kept_and_closed_by_leaving(database: Data
 
 async def test_setting_the_wall_clock_moves_no_timeline(database: Database) -> None:
     """Janus dates a file when it begins it, and the timeline counts from there."""
-    async with studio(database) as at:
+    async with recorded_participant(database) as at:
         at.recorder.published(replace(SELF, with_media=BOTH))
         for secs, stepped, enabled in ((10, -600, {"audio"}), (20, 3600, {"audio", "video"})):
             at.now, at.stepped = at.began + timedelta(seconds=secs), timedelta(seconds=stepped)
@@ -159,7 +160,7 @@ async def test_setting_the_wall_clock_moves_no_timeline(database: Database) -> N
 
 
 async def test_without_room_on_the_disk_recording_ends_and_with_room_it_goes_on(database: Database) -> None:
-    async with studio(database) as at:
+    async with recorded_participant(database) as at:
         at.recorder.published(replace(SELF, with_media=BOTH))
         await at.until(lambda rows: len(rows) == 2 and all(row.started_at is not None for row in rows))
         at.now += timedelta(seconds=5)
@@ -175,7 +176,7 @@ async def test_without_room_on_the_disk_recording_ends_and_with_room_it_goes_on(
 
 
 async def test_whoever_joins_while_there_is_no_room_is_recorded_when_there_is(database: Database) -> None:
-    async with studio(database, room_on_disk=False) as at:
+    async with recorded_participant(database, room_on_disk=False) as at:
         at.recorder.published(replace(SELF, with_media=BOTH))
         await asyncio.sleep(0.2)  # nothing is to happen
         assert (at.orders, await at.rows()) == ([], [])
@@ -184,7 +185,7 @@ async def test_whoever_joins_while_there_is_no_room_is_recorded_when_there_is(da
 
 
 async def test_a_handle_that_publishes_again_gets_files_of_its_own(database: Database) -> None:
-    async with studio(database) as at:
+    async with recorded_participant(database) as at:
         at.recorder.published(replace(SELF, with_media=BOTH))
         at.recorder.unpublished(7)
         at.recorder.published(replace(SELF, with_media=BOTH))
@@ -194,7 +195,7 @@ async def test_a_handle_that_publishes_again_gets_files_of_its_own(database: Dat
 
 
 async def test_who_has_left_is_not_recorded(database: Database) -> None:
-    async with studio(database) as at:
+    async with recorded_participant(database) as at:
         leave = partial(participants.leave, participant_id=at.participant_id, reason="left", now=at.now)
         await database.write(leave)
         at.recorder.published(replace(SELF, with_media=BOTH))

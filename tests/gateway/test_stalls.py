@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.databases import PostgresCluster
-from tests.gateway.conftest import Rooms, until
+from tests.gateway.conftest import Rooms
 from tests.gateway.disturbed_server import STALL_SECS
 from tests.gateway.outages import call
 from tests.servers import PorticoServer
+from tests.waiting import until_in_thread as until
 
 ANSWERS_AGAIN_SECS = 10.0
 

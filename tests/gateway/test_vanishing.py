@@ -1,6 +1,7 @@
 """Browsers that vanish, while their gateway goes on."""
 
-from tests.gateway.conftest import Rooms, until
+from tests.gateway.conftest import Rooms
+from tests.waiting import until_in_thread as until
 
 
 async def test_browsers_that_vanish_are_gone_and_cost_nobody_the_call(rooms: Rooms) -> None:

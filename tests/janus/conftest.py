@@ -1,16 +1,14 @@
 """Every Janus of this machine, and nodes that are gone when their test is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from portico.janus.node import JanusNode, JanusSettings
-from tests.pace import Pace
 
 MakeNode = Callable[..., JanusNode]
-Until = Callable[..., Awaitable[None]]
 
 
 class Losses(list[str]):
@@ -48,16 +46,3 @@ async def node(make_node: MakeNode, janus_binary: Path) -> JanusNode:
     started = make_node(binary=janus_binary)
     await started.start()
     return started
-
-
-@pytest.fixture
-def until() -> Until:
-    """Waits for a condition, at most so many seconds that the machine let us run."""
-
-    async def wait(condition: Callable[[], bool], secs: float) -> None:
-        async with Pace() as pace:
-            while not condition():
-                await asyncio.sleep(0.01)
-                assert pace.secs < secs, "it did not happen in time"
-
-    return wait

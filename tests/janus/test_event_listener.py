@@ -10,12 +10,11 @@ import pytest
 
 from portico.janus.event_listener import FRAME_MAX, EventListener
 from portico.janus.node import AUDIOBRIDGE, JanusNode, JanusSettings
-from tests.janus.conftest import Losses, Until
+from tests.janus.conftest import Losses
+from tests.waiting import until_at_pace as until
 
 
-async def test_janus_reports_what_its_plugins_report(
-    tmp_path: Path, janus_binary: Path, losses: Losses, until: Until
-) -> None:
+async def test_janus_reports_what_its_plugins_report(tmp_path: Path, janus_binary: Path, losses: Losses) -> None:
     frames: list[Any] = []
     node = JanusNode(JanusSettings(tmp_path, binary=janus_binary), on_lost=losses, on_event=frames.append)
     await node.start()
@@ -28,9 +27,7 @@ async def test_janus_reports_what_its_plugins_report(
     assert not node.reports_events
 
 
-async def test_a_restarted_janus_reports_again(
-    tmp_path: Path, janus_binary: Path, losses: Losses, until: Until
-) -> None:
+async def test_a_restarted_janus_reports_again(tmp_path: Path, janus_binary: Path, losses: Losses) -> None:
     frames: list[Any] = []
     node = JanusNode(JanusSettings(tmp_path, binary=janus_binary), on_lost=losses, on_event=frames.append)
     await node.start()
@@ -70,7 +67,7 @@ async def test_only_who_knows_the_path_is_let_in_and_only_one(frames: list[Any])
     assert frames == [{"type": 64}]
 
 
-async def test_what_cannot_be_handled_does_not_end_the_connection(until: Until) -> None:
+async def test_what_cannot_be_handled_does_not_end_the_connection() -> None:
     taken: list[Any] = []
 
     def take(frame: object) -> None:

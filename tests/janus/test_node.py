@@ -8,6 +8,7 @@ import socket
 import stat
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -27,7 +28,8 @@ from portico.janus.node import (
 )
 from portico.janus.process import JanusProcess, free_port
 from portico.runtime.child import protect
-from tests.janus.conftest import Losses, MakeNode, Until
+from tests.janus.conftest import Losses, MakeNode
+from tests.waiting import until_at_pace as until
 
 BEGINS_WITHIN_SECS = 60.0
 """How long a test waits for a Janus or a Python that begins, which a busy machine delays."""
@@ -166,7 +168,7 @@ async def test_janus_runs_without_privileges(node: JanusNode, tmp_path: Path) ->
         assert {path.name for path in seen.iterdir()} == {"janus", "dumps"}
 
 
-async def test_a_killed_janus_is_noticed_and_replaced(node: JanusNode, losses: Losses, until: Until) -> None:
+async def test_a_killed_janus_is_noticed_and_replaced(node: JanusNode, losses: Losses) -> None:
     first = pid_of(node)
     os.kill(first, signal.SIGKILL)
     await until(lambda: bool(losses), 2)
@@ -179,7 +181,7 @@ async def test_a_killed_janus_is_noticed_and_replaced(node: JanusNode, losses: L
     assert losses == ["Janus was killed by SIGKILL"]
 
 
-async def test_a_hanging_janus_is_noticed_killed_and_replaced(node: JanusNode, losses: Losses, until: Until) -> None:
+async def test_a_hanging_janus_is_noticed_killed_and_replaced(node: JanusNode, losses: Losses) -> None:
     first = pid_of(node)
     os.kill(first, signal.SIGSTOP)
     await until(lambda: bool(losses), 10)
@@ -199,7 +201,7 @@ async def test_a_request_to_a_hanging_janus_ends_with_its_deadline(node: JanusNo
 
 
 async def test_a_slow_or_failing_on_lost_does_not_stop_the_restart(
-    janus_binary: Path, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+    janus_binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("portico.janus.node.LOST_DEADLINE", 0.3)
     calls: list[str] = []
@@ -221,7 +223,7 @@ async def test_a_slow_or_failing_on_lost_does_not_stop_the_restart(
     try:
         for losses in (1, 2):
             os.kill(pid_of(node), signal.SIGKILL)
-            await until(lambda wanted=losses: len(ups) == wanted, BEGINS_WITHIN_SECS)
+            await until(partial(lambda wanted: len(ups) == wanted, losses), BEGINS_WITHIN_SECS)
         assert len(calls) == 2
         assert ups == [True, True]
     finally:
@@ -248,9 +250,7 @@ async def test_stop_ends_even_a_janus_that_hangs(node: JanusNode, monkeypatch: p
     assert not running(pid)
 
 
-async def test_stop_while_restarting_leaves_no_process(
-    node: JanusNode, losses: Losses, until: Until, tmp_path: Path
-) -> None:
+async def test_stop_while_restarting_leaves_no_process(node: JanusNode, losses: Losses, tmp_path: Path) -> None:
     os.kill(pid_of(node), signal.SIGKILL)
     await until(lambda: bool(losses) and node.pid is not None, BEGINS_WITHIN_SECS)
     await node.stop()
@@ -318,7 +318,7 @@ asyncio.run(main())
 """
 
 
-async def test_janus_dies_with_a_killed_parent(janus_binary: Path, tmp_path: Path, until: Until) -> None:
+async def test_janus_dies_with_a_killed_parent(janus_binary: Path, tmp_path: Path) -> None:
     parent = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -341,7 +341,7 @@ async def test_janus_dies_with_a_killed_parent(janus_binary: Path, tmp_path: Pat
 
 
 async def test_an_orphan_of_a_killed_parent_is_ended_at_start(
-    make_node: MakeNode, janus_binary: Path, tmp_path: Path, until: Until
+    make_node: MakeNode, janus_binary: Path, tmp_path: Path
 ) -> None:
     first = make_node(binary=janus_binary)
     await first.start()
@@ -362,7 +362,7 @@ async def test_an_orphan_of_a_killed_parent_is_ended_at_start(
 
 
 async def test_the_log_is_bounded_and_the_last_one_kept(
-    node: JanusNode, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+    node: JanusNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("portico.janus.process.LOG_LIMIT", 100)
     log = tmp_path / "janus" / "janus.log"
@@ -377,7 +377,7 @@ def external(node: JanusNode) -> JanusNode:
 
 
 async def test_an_external_janus_is_watched_but_never_ended(
-    external: JanusNode, make_node: MakeNode, losses: Losses, until: Until
+    external: JanusNode, make_node: MakeNode, losses: Losses
 ) -> None:
     outside = make_node(url=external.url, api_secret=external.api_secret, admin_key=external.admin_key)
     await outside.start()

@@ -13,10 +13,11 @@ import pytest
 
 from portico.gateway import joining
 from tests.gateway.browser import Refused
-from tests.gateway.conftest import Rooms, until
+from tests.gateway.conftest import Rooms
 from tests.listener.raw import Raw, handshake, is_open, many
 from tests.servers import PorticoServer
 from tests.signaling.conversation import AUDIOBRIDGE
+from tests.waiting import until_in_thread as until
 
 PER_ADDRESS = 200
 

@@ -8,7 +8,7 @@ import pytest
 
 from portico.worker.disk_watch import DiskWatch
 from tests.mounts import with_disk
-from tests.worker.recordings.workshop import happens
+from tests.waiting import until
 
 PROGRAM = """
 import asyncio, sys
@@ -67,7 +67,7 @@ async def test_a_listener_that_fails_does_not_end_the_watch(tmp_path: Path, caps
     watch = DiskWatch(tmp_path, on_change)
     await watch.start()
     watch._least = 1 << 60
-    await happens(lambda: calls == [True])
+    await until(lambda: calls == [True])
     watch._least = 0
-    await happens(lambda: calls == [True, False])
+    await until(lambda: calls == [True, False])
     await watch.stop()

@@ -11,7 +11,7 @@ from portico.services import jobs
 from portico.worker.retention import Retention, forget
 from tests.factories import NOW, row, rows
 from tests.recorded import a_recording, over, somebody, started
-from tests.worker.webhooks.outbox import WITHIN
+from tests.waiting import WITHIN_SECS
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -93,7 +93,7 @@ async def test_a_setting_of_zero_keeps_everything(database: Database) -> None:
     await idle.start()
     assert old | new <= await database.read(kept)
     await busy.start()
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(WITHIN_SECS):
         while old & await database.read(kept):
             await asyncio.sleep(0.005)
     assert new <= await database.read(kept)

@@ -33,9 +33,9 @@ from portico.worker.runner import (
 )
 from tests.factories import rows
 from tests.pace import Pace
+from tests.waiting import WITHIN_SECS, until
 from tests.worker.late import LateAnswer
-from tests.worker.recordings.workshop import Workshop, a_kind, happens
-from tests.worker.webhooks.outbox import WITHIN
+from tests.worker.recordings.workshop import Workshop, a_kind
 
 SECOND = timedelta(seconds=1)
 KIND = jobs.FINISH_RECORDING
@@ -75,7 +75,7 @@ class Bench:
         self.given_up.append((job.subject, reason))
 
     async def was_begun(self, times: int) -> None:
-        await happens(lambda: len(self.begun) == times)
+        await until(lambda: len(self.begun) == times)
 
 
 async def test_a_job_runs_at_once_and_is_gone_when_it_is_done(
@@ -86,10 +86,10 @@ async def test_a_job_runs_at_once_and_is_gone_when_it_is_done(
     bench = Bench(None)
     runner = await workshop.runner({KIND: a_kind(bench.run)})
     await workshop.enqueue(KIND, "a")
-    await happens(lambda: bench.begun)
+    await until(lambda: bench.begun)
     await workshop.idle()
     assert bench.begun == ["a"]
-    await happens(lambda: runner.running == 0)
+    await until(lambda: runner.running == 0)
 
 
 async def test_a_job_of_another_process_is_found_without_a_hint(workshop: Workshop, database_url: str) -> None:
@@ -101,7 +101,7 @@ async def test_a_job_of_another_process_is_found_without_a_hint(workshop: Worksh
             id="x", kind=KIND, subject="a", due_at=workshop.clock.now, attempts=0, created_at=workshop.clock.now
         )
         await other.write(lambda tx: tx.execute(insert))
-        await happens(lambda: bench.begun)
+        await until(lambda: bench.begun)
     finally:
         if other is not workshop.database:
             await other.close()
@@ -113,8 +113,8 @@ async def test_only_so_many_of_a_kind_run_at_once(workshop: Workshop) -> None:
     await workshop.enqueue(jobs.COMPOSE, "film")
     kinds = {KIND: a_kind(slow.run, at_once=2), jobs.COMPOSE: a_kind(quick.run)}
     runner = await workshop.runner(kinds)
-    await happens(lambda: len(slow.begun) == 2 and quick.begun)
-    await happens(lambda: runner.running == 2)
+    await until(lambda: len(slow.begun) == 2 and quick.begun)
+    await until(lambda: runner.running == 2)
     assert len(slow.begun) == 2
     slow.gate.set()
     await workshop.idle()
@@ -127,7 +127,7 @@ async def test_kinds_that_a_runner_does_not_know_are_left_to_others(workshop: Wo
     await workshop.runner({KIND: a_kind(bench.run)})
     await workshop.enqueue(KIND, "a")
     job = await workshop.job(kind=jobs.COMPOSE)
-    await happens(lambda: bench.begun)
+    await until(lambda: bench.begun)
     assert (bench.begun, job.attempts, job.leased_until) == (["a"], 0, None)
     later = workshop.clock.now + SECOND
     await workshop.until(lambda tx: not rows(tx, schema.jobs, kind=KIND))
@@ -218,12 +218,12 @@ async def test_a_job_that_nobody_wants_any_more_is_stopped_within_two_seconds(wo
     bench = Bench()
     runner = await workshop.runner({KIND: a_kind(bench.run)})
     await workshop.enqueue(KIND, "a")
-    await happens(lambda: bench.begun)
+    await until(lambda: bench.begun)
     async with Pace() as pace:
         await workshop.database.write(partial(jobs.cancel, kind=KIND, subject="a"))
-        await happens(lambda: bench.stopped)
+        await until(lambda: bench.stopped)
     assert pace.secs < 2
-    await happens(lambda: runner.running == 0)
+    await until(lambda: runner.running == 0)
 
 
 def is_leased_beyond(tx: Transaction, was: datetime) -> bool:
@@ -234,7 +234,7 @@ async def test_a_long_job_keeps_its_lease(workshop: Workshop) -> None:
     first, second = Bench(), Bench()
     await workshop.runner({KIND: a_kind(first.run)})
     await workshop.enqueue(KIND, "a")
-    await happens(lambda: first.begun)
+    await until(lambda: first.begun)
     await workshop.runner({KIND: a_kind(second.run)})
     for _ in range(3):
         was = (await workshop.job()).leased_until
@@ -250,7 +250,7 @@ async def test_whoever_lost_the_lease_stops_and_spoils_nothing(workshop: Worksho
     bench = Bench()
     await workshop.runner({KIND: a_kind(bench.run)})
     await workshop.enqueue(KIND, "a")
-    await happens(lambda: bench.begun)
+    await until(lambda: bench.begun)
 
     def take_over(tx: Transaction) -> None:
         later = workshop.clock.now + 2 * LEASE
@@ -259,7 +259,7 @@ async def test_whoever_lost_the_lease_stops_and_spoils_nothing(workshop: Worksho
 
     await workshop.database.write(take_over)
     bench.gate.set()
-    await happens(lambda: workshop.runners[0].running == 0)
+    await until(lambda: workshop.runners[0].running == 0)
     job = await workshop.job()
     assert (job.attempts, job.leased_until) == (2, workshop.clock.now + 12 * LEASE)
 
@@ -268,7 +268,7 @@ async def test_stopping_gives_the_work_back(workshop: Workshop) -> None:
     bench, next_one = Bench(), Bench(None)
     await workshop.runner({KIND: a_kind(bench.run)})
     await workshop.enqueue(KIND, "a")
-    await happens(lambda: bench.begun)
+    await until(lambda: bench.begun)
     await workshop.stop()
     assert bench.stopped == ["a"]
     job = await workshop.job()
@@ -284,11 +284,11 @@ async def test_what_is_claimed_while_a_runner_stops_is_given_back_too(workshop: 
     stopped = Jobs(late, {KIND: a_kind(bench.run)}, clock=workshop.clock)
     await stopped.start()
     await workshop.enqueue(KIND, "a")
-    await asyncio.wait_for(late.done.wait(), WITHIN)
+    await asyncio.wait_for(late.done.wait(), WITHIN_SECS)
     stopping = asyncio.create_task(stopped.stop())
     await asyncio.sleep(0)
     late.let_go.set()
-    await asyncio.wait_for(stopping, WITHIN)
+    await asyncio.wait_for(stopping, WITHIN_SECS)
     job = await workshop.job()
     assert (bench.begun, job.attempts, job.leased_until) == ([], 0, None)
     await workshop.runner({KIND: a_kind(next_one.run)})
@@ -335,8 +335,8 @@ async def test_giving_up_that_fails_is_tried_again(workshop: Workshop) -> None:
     for number, pause in enumerate(PAUSES, 1):
         await workshop.job(attempts=number, leased_until=None)
         await workshop.move(pause)
-    await happens(lambda: calls)
-    await happens(lambda: workshop.runners[0].running == 0)
+    await until(lambda: calls)
+    await until(lambda: workshop.runners[0].running == 0)
     await workshop.move(LEASE + SECOND)
     await workshop.idle()
     assert calls == ["broken", "broken"]
@@ -390,7 +390,7 @@ def test_a_job_of_a_killed_process_is_run_again_when_its_lease_is_over(postgres_
                 assert second.stdout.readline() == "begun a 2\n"
 
                 async def gone() -> None:
-                    async with asyncio.timeout(WITHIN):
+                    async with asyncio.timeout(WITHIN_SECS):
                         while await left():
                             await asyncio.sleep(0.05)
 

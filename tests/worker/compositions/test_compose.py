@@ -29,8 +29,8 @@ from tests.factories import NOW, facts, row, rows
 from tests.pace import Pace
 from tests.recorded import finished, recording_of, somebody, started
 from tests.storage.buckets import BUCKET, a_bucket
-from tests.worker.recordings.workshop import Workshop, happens
-from tests.worker.webhooks.outbox import WITHIN
+from tests.waiting import WITHIN_SECS, until
+from tests.worker.recordings.workshop import Workshop
 
 SECRET = bytes(range(32))
 KIND = jobs.COMPOSE
@@ -259,7 +259,7 @@ async def test_what_is_deleted_while_it_waits_leaves_nothing(cutting: Cutting) -
     await cutting.workshop.job(leased_until=None)
     assert any(cutting.work.iterdir())
     await cutting.do(compositions.delete, account_id=cutting.account_id, composition_id=composition_id, now=NOW)
-    await happens(lambda: not any(cutting.work.iterdir()))
+    await until(lambda: not any(cutting.work.iterdir()))
 
 
 class FarAway(LocalStore):
@@ -279,9 +279,9 @@ async def test_what_is_deleted_while_it_is_stored_leaves_nothing(cutting: Cuttin
     composition_id = await cutting.wish()
     store = cutting.store = FarAway(cutting.data_dir / "files", SECRET, "http://127.0.0.1:8080")
     await cutting.begin()
-    await happens(lambda: store.is_asked)
+    await until(lambda: store.is_asked)
     await cutting.do(compositions.delete, account_id=cutting.account_id, composition_id=composition_id, now=NOW)
-    await happens(lambda: not any(cutting.work.iterdir()))
+    await until(lambda: not any(cutting.work.iterdir()))
 
 
 async def test_a_stopped_server_leaves_no_process_and_keeps_what_is_finished(cutting: Cutting) -> None:
@@ -308,7 +308,7 @@ def composers(cutting: Cutting) -> list[int]:
 
 
 async def running(cutting: Cutting) -> None:
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(WITHIN_SECS):
         while not composers(cutting):
             await asyncio.sleep(0.02)
 

@@ -30,9 +30,8 @@ from tests.converter.dumps import ffprobe, opus_units, write_dump
 from tests.factories import an_account, rows
 from tests.recorded import milliseconds
 from tests.storage.buckets import BUCKET, a_bucket
-from tests.worker.recordings.workshop import happens
+from tests.waiting import WITHIN_SECS, until
 from tests.worker.studio import BEGAN, KIND, SECOND, SECRET, Studio, a_studio
-from tests.worker.webhooks.outbox import WITHIN
 
 
 @pytest.fixture
@@ -201,7 +200,7 @@ async def test_a_store_that_is_down_is_waited_for_and_nothing_is_done_twice(sqli
     await studio.do(jobs.enqueue, kind=KIND, subject=(await studio.recording("audio")).id, now=BEGAN + 3 * SECOND)
     await studio.work()
     work = tmp_path / "work" / "recordings" / (await studio.recording("audio")).id
-    await happens((work / "result.json").exists)
+    await until((work / "result.json").exists)
     made = (work / "result.json").stat()
     for _ in range(2):
         await studio.workshop.until(lambda tx: rows(tx, schema.jobs, leased_until=None, attempts=0))
@@ -331,7 +330,7 @@ class Slow:
 
     def link(self, *args: Any, **kwargs: Any) -> str:
         write = self._database.write(lambda tx: None)
-        asyncio.run_coroutine_threadsafe(write, self._loop).result(WITHIN)
+        asyncio.run_coroutine_threadsafe(write, self._loop).result(WITHIN_SECS)
         return self._store.link(*args, **kwargs)
 
 

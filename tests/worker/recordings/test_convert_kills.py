@@ -9,8 +9,8 @@ from pathlib import Path
 from portico.db.connect import open_database
 from portico.services import jobs, recordings
 from portico.worker.runner import LEASE
+from tests.waiting import WITHIN_SECS
 from tests.worker.studio import KIND, a_studio
-from tests.worker.webhooks.outbox import WITHIN
 
 CHILD = """
 import asyncio, os, signal, sys, threading
@@ -82,7 +82,7 @@ async def ended_after(line: int, url: str, folder: Path) -> tuple[int, int]:
 
     command = [sys.executable, "-c", CHILD, url, str(folder), studio.workshop.clock.now.isoformat(), str(line)]
     child = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, check=False, timeout=WITHIN
+        subprocess.run, command, capture_output=True, text=True, check=False, timeout=WITHIN_SECS
     )
 
     database = studio.workshop.database = open_database(url)

@@ -14,8 +14,7 @@ import pytest
 from portico.worker.recordings.converter_process import ERRORS_BYTES_MAX, NICENESS, FinishFailed, NoMedia, finish, run
 from tests.converter.dumps import opus_units, write_dump
 from tests.mounts import with_disk
-from tests.worker.recordings.workshop import happens
-from tests.worker.webhooks.outbox import WITHIN
+from tests.waiting import WITHIN_SECS, until
 
 
 def python(program: str) -> list[str]:
@@ -31,7 +30,7 @@ def is_gone(pid: int) -> bool:
 
 
 async def pids_in(path: Path) -> list[int]:
-    await happens(lambda: path.exists() and path.read_text().endswith("\n"))
+    await until(lambda: path.exists() and path.read_text().endswith("\n"))
     return [int(pid) for pid in path.read_text().split()]
 
 
@@ -116,7 +115,7 @@ async def test_what_takes_too_long_is_ended_with_its_children(tmp_path: Path) ->
     with pytest.raises(FinishFailed, match="took longer than 3 s"):
         await run(command, 3)
     for pid in await pids_in(tmp_path / "pids"):
-        await happens(partial(is_gone, pid))
+        await until(partial(is_gone, pid))
 
 
 async def test_what_nobody_wants_any_more_is_ended_with_its_children(tmp_path: Path) -> None:
@@ -125,7 +124,7 @@ async def test_what_nobody_wants_any_more_is_ended_with_its_children(tmp_path: P
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     for pid in pids:
-        await happens(partial(is_gone, pid))
+        await until(partial(is_gone, pid))
 
 
 async def test_it_may_be_unwanted_before_it_has_begun(tmp_path: Path) -> None:
@@ -137,10 +136,10 @@ async def test_it_may_be_unwanted_before_it_has_begun(tmp_path: Path) -> None:
             await asyncio.sleep(0)
             time.sleep(0.1)
         running.cancel()
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(WITHIN_SECS):
             await asyncio.gather(running, return_exceptions=True)
         for pid in await pids_in(pids) if pids.exists() and pids.read_text() else ():
-            await happens(partial(is_gone, pid))
+            await until(partial(is_gone, pid))
 
 
 async def test_it_does_not_outlive_us(tmp_path: Path) -> None:
@@ -151,5 +150,5 @@ async def test_it_does_not_outlive_us(tmp_path: Path) -> None:
         pid, child = await pids_in(tmp_path / "pids")
         assert not is_gone(pid)
         os.kill(server.pid, signal.SIGKILL)
-        await happens(partial(is_gone, pid))
+        await until(partial(is_gone, pid))
     os.kill(child, signal.SIGKILL)  # ffmpeg would end with its input; this one reads none

@@ -22,7 +22,7 @@ from portico.worker.recordings.mjr_care import UNTOUCHED_SECS, DumpCare
 from portico.worker.retention import forget
 from tests.factories import NOW, an_account, row
 from tests.recorded import SECOND, a_recording, a_stream, link, nothing_of, recording_of, somebody, started
-from tests.worker.recordings.workshop import happens
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ async def test_work_that_goes_on_stays(care: DumpCare, database: Database, tmp_p
 async def test_it_begins_and_ends(care: DumpCare, tmp_path: Path) -> None:
     orphan = lying(tmp_path / "dumps" / "orphan-audio-0.mjr")
     await care.start()
-    await happens(lambda: not orphan.exists())
+    await until(lambda: not orphan.exists())
     await care.stop()
 
 

@@ -1,6 +1,5 @@
 """Durable jobs at work: a real database, a clock that is moved by hand, and runners that were started on them."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -13,8 +12,9 @@ from portico.db.engine import Database, Transaction
 from portico.db.wakeup import announce
 from portico.services import clock, jobs
 from portico.worker.runner import Job, Jobs, Kind
+from tests.clocks import Clock
 from tests.factories import NOW, rows
-from tests.worker.webhooks.outbox import WITHIN, Clock
+from tests.waiting import until
 
 T = TypeVar("T")
 
@@ -62,10 +62,7 @@ class Workshop:
 
     async def until(self, found: Callable[[Transaction], T | None]) -> T:
         """What `found` sees in the database, as soon as it sees something."""
-        async with asyncio.timeout(WITHIN):
-            while not (seen := await self.database.read(found)):
-                await asyncio.sleep(0.005)
-        return seen
+        return await until(partial(self.database.read, found))
 
     async def job(self, **wanted: Any) -> Row[Any]:
         """The one job there is, as soon as it has these values."""
@@ -80,13 +77,6 @@ class Workshop:
     async def idle(self) -> None:
         """Until no job is left."""
         await self.until(lambda tx: not rows(tx, schema.jobs))
-
-
-async def happens(what: Callable[[], object]) -> None:
-    """Until it is so."""
-    async with asyncio.timeout(WITHIN):
-        while not what():
-            await asyncio.sleep(0.005)
 
 
 async def lose_heart(job: Job, reason: str) -> None:

@@ -1,6 +1,5 @@
 """An outbox with real workers on a real database, and a clock that is moved by hand; moving it wakes them."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,24 +15,14 @@ from portico.services import events
 from portico.services.webhooks import ATTEMPTS, DELIVERED, DELIVERIES, PENDING
 from portico.worker.webhooks.deliveries import Deliveries
 from portico.worker.webhooks.sender import Sender
+from tests.clocks import Clock
 from tests.factories import a_room, an_account, rows
 from tests.receiver import OK, Behaviour, Exchange, Received
+from tests.waiting import until
 from tests.worker.webhooks.conftest import KEY
 
 T = TypeVar("T")
 DAY, SECOND = timedelta(hours=24), timedelta(seconds=1)
-WITHIN = 60.0
-"""How long a test waits, in real seconds, for what must happen and is not promised within any time."""
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 class Outbox:
@@ -99,10 +88,7 @@ class Outbox:
 
     async def until(self, found: Callable[[Transaction], T | None]) -> T:
         """What `found` sees in the database, as soon as it sees something."""
-        async with asyncio.timeout(WITHIN):
-            while not (seen := await self.database.read(found)):
-                await asyncio.sleep(0.005)
-        return seen
+        return await until(partial(self.database.read, found))
 
     async def attempts(self, delivery: Row[Any]) -> list[Row[Any]]:
         return await self.database.read(partial(rows, table=ATTEMPTS, delivery_id=delivery.id))
@@ -120,7 +106,7 @@ class Outbox:
         return delivery, pauses
 
 
-def taking(clock: Clock, time: timedelta, then: Behaviour = OK) -> Behaviour:
+def taking(clock: Clock[datetime], time: timedelta, then: Behaviour = OK) -> Behaviour:
     """Answers at once, after which the clock says that it took so long."""
 
     async def behave(exchange: Exchange) -> None:

@@ -23,9 +23,10 @@ from portico.worker.webhooks.deliveries import PER_URL_MAX
 from portico.worker.webhooks.sender import BODY_BYTES
 from tests.factories import a_participant, rows
 from tests.receiver import OK, Behaviour, Exchange, Receiver, hang, held, redirect, retry_after, status
+from tests.waiting import WITHIN_SECS
 from tests.worker.late import LateAnswer
 from tests.worker.webhooks.conftest import PUBLIC
-from tests.worker.webhooks.outbox import DAY, SECOND, WITHIN, Outbox, sessions_of, taking
+from tests.worker.webhooks.outbox import DAY, SECOND, Outbox, sessions_of, taking
 
 
 async def test_every_event_of_a_session_arrives_whole_signed_and_in_order(outbox: Outbox) -> None:
@@ -46,7 +47,7 @@ async def test_every_event_of_a_session_arrives_whole_signed_and_in_order(outbox
         outbox.clock.now += 10 * SECOND
         over = partial(sessions.end, ended_reason="Ended from API", left_reason="session_ended", now=outbox.clock.now)
         await outbox.database.write(partial(over, session_id=session_id))
-        received = await receiver.wait_for(6, WITHIN)
+        received = await receiver.wait_for(6, WITHIN_SECS)
         await outbox.all_delivered(6)
 
     here = {"session_id": session_id, "room_id": room_id}
@@ -132,7 +133,7 @@ async def test_what_counts_as_delivered(
         (attempt,) = await outbox.attempts(await outbox.delivery(room_id, status=state, rounds=1))
         assert (attempt.status_code, attempt.error, attempt.delivered) == (code, error, state == DELIVERED)
         next_event = await outbox.event(room_id)
-        received = await receiver.wait_for(2, WITHIN)
+        received = await receiver.wait_for(2, WITHIN_SECS)
     assert received[1].event["payload"]["session_id"] == next_event
     assert {request.target for request in received} == {"/hook"}
 
@@ -237,7 +238,7 @@ async def test_a_replay_goes_to_where_the_room_sends_now_and_goes_on_counting(ou
         await outbox.database.write(
             partial(webhooks.replay, account_id=None, delivery_id=failed.id, now=outbox.clock.now)
         )
-        (request,) = await new.wait_for(1, WITHIN)
+        (request,) = await new.wait_for(1, WITHIN_SECS)
         again = await outbox.delivery(room_id, status=DELIVERED)
     assert request.json["meta"] == {"attempt": 4, "delivered_to": new.url}
     assert request.data_bytes == old.requests[0].data_bytes
@@ -254,20 +255,20 @@ async def test_an_event_waits_for_the_first_round_of_the_one_before_it_and_no_lo
         room_id, other_id = await outbox.room(ours.url), await outbox.room(theirs.url)
         await outbox.worker()
         first = await outbox.event(room_id)
-        await ours.wait_for(1, WITHIN)
+        await ours.wait_for(1, WITHIN_SECS)
         second = await outbox.event(room_id)
         for count in (1, 2):  # whoever claims these had the second event before its eyes
             await outbox.event(other_id)
-            await theirs.wait_for(count, WITHIN)
+            await theirs.wait_for(count, WITHIN_SECS)
         assert sessions_of(ours.requests) == [first]
         let_go.set()
-        received = await ours.wait_for(2, WITHIN)
+        received = await ours.wait_for(2, WITHIN_SECS)
         assert sessions_of(received) == [first, second]
         await outbox.delivery(room_id, nth=1, status=DELIVERED)
         waiting = await outbox.delivery(room_id, rounds=1)
         assert waiting.status == PENDING and waiting.due_at > outbox.clock.now
         await outbox.move_to(waiting.due_at)
-        assert sessions_of(await ours.wait_for(3, WITHIN)) == [first, second, first]
+        assert sessions_of(await ours.wait_for(3, WITHIN_SECS)) == [first, second, first]
 
 
 async def test_a_hanging_receiver_holds_up_nobody_else(outbox: Outbox) -> None:
@@ -276,11 +277,11 @@ async def test_a_hanging_receiver_holds_up_nobody_else(outbox: Outbox) -> None:
         worker = await outbox.worker()
         for _ in range(PER_URL_MAX + 8):
             await outbox.event(await outbox.room(hanging.url, timeout_secs=20))
-        await hanging.wait_for(PER_URL_MAX, WITHIN)
+        await hanging.wait_for(PER_URL_MAX, WITHIN_SECS)
         room_id = await outbox.room(quick.url)
         for count in range(1, 21):
             await outbox.event(room_id)
-            await quick.wait_for(count, WITHIN)
+            await quick.wait_for(count, WITHIN_SECS)
         await outbox.all_delivered(20)
         assert len(hanging.requests) == PER_URL_MAX
         assert worker.in_flight >= PER_URL_MAX
@@ -322,7 +323,7 @@ async def test_what_a_stopped_worker_was_at_is_taken_over_after_its_lease(outbox
         room_id = await outbox.room(receiver.url, timeout_secs=20)
         stopped = await outbox.worker()
         await outbox.event(room_id)
-        await receiver.wait_for(1, WITHIN)
+        await receiver.wait_for(1, WITHIN_SECS)
         await stopped.stop()
         assert stopped.in_flight == 0
         leased = await outbox.delivery(room_id, status=PENDING, rounds=0)
@@ -330,7 +331,7 @@ async def test_what_a_stopped_worker_was_at_is_taken_over_after_its_lease(outbox
         await outbox.worker()
         await outbox.move_to(leased.leased_until - SECOND)
         await outbox.move_to(leased.leased_until)
-        first, second = await receiver.wait_for(2, WITHIN)
+        first, second = await receiver.wait_for(2, WITHIN_SECS)
         await outbox.delivery(room_id, status=DELIVERED)
     assert second.headers["telnyx-timestamp"] == str(int(leased.leased_until.timestamp()))
     assert first.data_bytes == second.data_bytes
@@ -341,7 +342,7 @@ async def test_the_only_worker_need_not_wait_for_the_lease_of_the_one_before(out
         room_id = await outbox.room(receiver.url)
         stopped = await outbox.worker()
         await outbox.event(room_id)
-        await receiver.wait_for(1, WITHIN)
+        await receiver.wait_for(1, WITHIN_SECS)
         await stopped.stop()
         await outbox.database.write(webhook_queue.release_all)
         await outbox.worker()
@@ -354,11 +355,11 @@ async def test_what_is_claimed_while_a_worker_stops_waits_for_no_lease(outbox: O
         room_id = await outbox.room(receiver.url)
         stopped = await outbox.worker(database=late)
         await outbox.event(room_id)
-        await asyncio.wait_for(late.done.wait(), WITHIN)
+        await asyncio.wait_for(late.done.wait(), WITHIN_SECS)
         stopping = asyncio.create_task(stopped.stop())
         await asyncio.sleep(0)
         late.let_go.set()
-        await asyncio.wait_for(stopping, WITHIN)
+        await asyncio.wait_for(stopping, WITHIN_SECS)
         assert receiver.requests == []
         await outbox.worker()
         await outbox.delivery(room_id, status=DELIVERED)
@@ -376,7 +377,7 @@ async def test_a_receiver_that_was_down_over_a_restart_gets_it(outbox: Outbox) -
         await receiver.start()
         await outbox.worker()
         await outbox.move_to(waiting.due_at)
-        (request,) = await receiver.wait_for(1, WITHIN)
+        (request,) = await receiver.wait_for(1, WITHIN_SECS)
         await outbox.delivery(room_id, status=DELIVERED)
     assert (sessions_of([request]), request.json["meta"]["attempt"]) == ([event], 2)
 
@@ -395,7 +396,7 @@ async def test_whoever_is_erased_while_an_event_is_sent_is_in_no_later_request_a
         now = outbox.clock.now
         await outbox.database.write(partial(participants.leave, participant_id=alice, reason="left", now=now))
         await outbox.worker()
-        _, joined = await primary.wait_for(2, WITHIN)
+        _, joined = await primary.wait_for(2, WITHIN_SECS)
         assert secret.encode() in joined.body
         await outbox.database.write(partial(erasure.erase, account_id=None, participant_id=alice, now=now))
         answered.set()

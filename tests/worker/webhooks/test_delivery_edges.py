@@ -9,7 +9,8 @@ from portico.db import schema
 from portico.services import webhooks
 from portico.worker.webhooks.deliveries import PER_URL_MAX
 from tests.receiver import Receiver, hang, held, retry_after, status
-from tests.worker.webhooks.outbox import SECOND, WITHIN, Outbox
+from tests.waiting import WITHIN_SECS
+from tests.worker.webhooks.outbox import SECOND, Outbox
 
 
 async def test_the_primarys_wish_for_a_pause_counts_behind_a_failover_too(outbox: Outbox) -> None:
@@ -27,7 +28,7 @@ async def test_a_replay_of_what_is_just_being_sent_comes_after_it(outbox: Outbox
         room_id = await outbox.room(old.url)
         await outbox.worker()
         await outbox.event(room_id)
-        await old.wait_for(1, WITHIN)
+        await old.wait_for(1, WITHIN_SECS)
         delivery = await outbox.delivery(room_id)
         mended = schema.rooms.update().values(webhook_event_url=new.url)
         await outbox.database.write(lambda tx: tx.execute(mended))
@@ -35,17 +36,17 @@ async def test_a_replay_of_what_is_just_being_sent_comes_after_it(outbox: Outbox
         await outbox.database.write(again)
         go.set()
         await outbox.move_to(outbox.clock.now + 2 * SECOND)
-        await new.wait_for(1, WITHIN)
+        await new.wait_for(1, WITHIN_SECS)
 
 
 async def test_a_worker_whose_clock_leaps_does_not_send_twice_at_once(outbox: Outbox) -> None:
     async with Receiver(otherwise=hang()) as receiver, Receiver() as other:
         await outbox.worker()
         await outbox.event(await outbox.room(receiver.url))
-        await receiver.wait_for(1, WITHIN)
+        await receiver.wait_for(1, WITHIN_SECS)
         await outbox.move_to(outbox.clock.now + timedelta(seconds=31))
         await outbox.event(await outbox.room(other.url))
-        await other.wait_for(1, WITHIN)
+        await other.wait_for(1, WITHIN_SECS)
         assert len(receiver.requests) == 1
 
 
@@ -57,6 +58,6 @@ async def test_many_hanging_receivers_leave_room_for_one_that_answers(outbox: Ou
             await outbox.event(room_id)
         await outbox.worker()
         for one in hanging:
-            await one.wait_for(5, WITHIN)
+            await one.wait_for(5, WITHIN_SECS)
         await outbox.event(await outbox.room(quick.url))
-        await quick.wait_for(1, WITHIN)
+        await quick.wait_for(1, WITHIN_SECS)

@@ -13,8 +13,8 @@ from portico.worker.webhooks.sender import Sender
 from tests import receiver as nasty
 from tests.pace import Pace
 from tests.receiver import Behaviour, Receiver, raw, reset, unfinished
+from tests.waiting import WITHIN_SECS
 from tests.worker.webhooks.conftest import QUICKLY, sent
-from tests.worker.webhooks.outbox import WITHIN
 
 FAILED: dict[str, tuple[Behaviour, str]] = {
     "hangs": (nasty.hang(), "timed out after 0.4 s"),
@@ -118,7 +118,7 @@ async def test_fifty_floods_take_little_memory_and_leave_nothing(sender: Sender,
         grown = resident() - memory
         await gone(receiver)
         assert grown < 40_000_000  # the flooding servers' own buffers are in it: they run in this process
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(WITHIN_SECS):
             while open_descriptors() > descriptors + 2:
                 await asyncio.sleep(0.01)
 
@@ -126,7 +126,7 @@ async def test_fifty_floods_take_little_memory_and_leave_nothing(sender: Sender,
 async def test_a_flood_leaves_time_for_others(sender: Sender) -> None:
     async with Receiver(otherwise=nasty.endless_informational()) as flooding, Receiver() as fast:
         flood = asyncio.create_task(sent(sender, flooding.url, timeout_secs=60))
-        await flooding.wait_for(1, WITHIN)
+        await flooding.wait_for(1, WITHIN_SECS)
         computed = time.process_time()  # how much of a second a busy machine leaves us says nothing about floods
         for _ in range(10):
             assert (await sent(sender, fast.url)).delivered
@@ -141,7 +141,7 @@ def limit_for(error: str | None) -> float:
 
 async def gone(receiver: Receiver) -> None:
     """The nasty connection is dropped, not drained: the receiver notices at once."""
-    async with asyncio.timeout(WITHIN), Pace() as pace:
+    async with asyncio.timeout(WITHIN_SECS), Pace() as pace:
         while receiver.open_connections:
             await asyncio.sleep(0.01)
             assert pace.secs < 5

@@ -9,8 +9,8 @@ import pytest
 
 from portico.worker.webhooks.resolver import ThreadPerName
 from tests.receiver import Receiver
+from tests.waiting import WITHIN_SECS
 from tests.worker.webhooks.conftest import QUICKLY, a_sender, sent
-from tests.worker.webhooks.outbox import WITHIN
 
 
 async def test_a_name_of_the_system() -> None:
@@ -57,6 +57,6 @@ async def test_a_late_answer_is_for_nobody(silent_name_server: threading.Event) 
         outcome = await sent(sender, "http://one.slow/", timeout_secs=QUICKLY)
     assert outcome.error == "timed out after 0.4 s"
     silent_name_server.set()
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(WITHIN_SECS):
         while any(thread.name == "resolve" for thread in threading.enumerate()):
             await asyncio.sleep(0.01)

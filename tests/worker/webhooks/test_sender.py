@@ -13,8 +13,8 @@ from portico.core import webhook
 from portico.worker.webhooks.sender import BODY_BYTES, Sender
 from tests.pace import Pace
 from tests.receiver import OK, Receiver, hang, held, redirect, retry_after, slow, status
+from tests.waiting import WITHIN_SECS
 from tests.worker.webhooks.conftest import DATA, PUBLIC, a_sender, now, sent
-from tests.worker.webhooks.outbox import WITHIN
 
 
 async def test_what_arrives(sender: Sender) -> None:
@@ -199,7 +199,7 @@ async def test_hundreds_that_hang_hold_up_nobody(sender: Sender) -> None:
     release = asyncio.Event()
     async with Receiver(otherwise=held(release)) as hanging, Receiver() as fast:
         slow_ones = [asyncio.create_task(sent(sender, hanging.url, timeout_secs=30)) for _ in range(300)]
-        await hanging.wait_for(300, WITHIN)
+        await hanging.wait_for(300, WITHIN_SECS)
         for _ in range(20):
             assert (await sent(sender, fast.url)).delivered
         assert not any(task.done() for task in slow_ones)
@@ -210,7 +210,7 @@ async def test_hundreds_that_hang_hold_up_nobody(sender: Sender) -> None:
 async def test_cancelling_an_attempt_ends_it_and_its_connection(sender: Sender) -> None:
     async with Receiver(hang(), OK) as receiver:
         task = asyncio.create_task(sent(sender, receiver.url, timeout_secs=30))
-        await receiver.wait_for(1, WITHIN)
+        await receiver.wait_for(1, WITHIN_SECS)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -221,9 +221,9 @@ async def test_cancelling_an_attempt_ends_it_and_its_connection(sender: Sender) 
 async def test_closing_ends_what_is_under_way() -> None:
     async with Receiver(hang()) as receiver, a_sender() as sender:
         task = asyncio.create_task(sent(sender, receiver.url, timeout_secs=30))
-        await receiver.wait_for(1, WITHIN)
+        await receiver.wait_for(1, WITHIN_SECS)
         await sender.close()
-        outcome = await asyncio.wait_for(task, WITHIN)
+        outcome = await asyncio.wait_for(task, WITHIN_SECS)
         assert not outcome.delivered and outcome.error
         assert (await sent(sender, receiver.url)).error == "the server is shutting down"
 
