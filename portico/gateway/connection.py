@@ -311,7 +311,8 @@ class Connection:
             return self._refuse(403, complaint)
         if not await self._enter(claims, max_participants):
             return self._refuse(503, "Too many connections with this token have not joined; try again in a moment.")
-        if self._media is None and self._around.node.shortage() is not None:
+        present = len(self._around.registry.members(self._room_id))
+        if self._media is None and self._around.node.shortage(present) is not None:
             return self._refuse(503, "The media server is full: no port is left for another participant.")
         try:
             media = self._media or await self._open_media()

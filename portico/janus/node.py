@@ -43,6 +43,7 @@ TEND_PERIOD = 15.0
 """Seconds between requests that keep the control session, which Janus ends after 60 s of silence."""
 
 CAPACITY_GOOD_FOR_SECS = 1.0
+SHORTAGE_TOLD_SECS = 60.0
 LOST_DEADLINE = 10.0
 """Seconds that `on_lost` has before the restart goes on without waiting for it."""
 
@@ -82,7 +83,7 @@ class JanusNode:
         self._on_up = on_up
         self._on_event = on_event
         self._capacity: Capacity | None = None
-        self._shortage: str | None = None
+        self._shortage_told_at: float | None = None
         self._capacity_at: float | None = None
         self._listener: EventListener | None = None  # between start() and stop(), for a child with `on_event`
         self._secrets = JanusSecrets()
@@ -114,13 +115,17 @@ class JanusNode:
             self._capacity_at, self._capacity = now, self._look()
         return self._capacity
 
-    def shortage(self) -> str | None:
-        """What the next join lacks of Janus, as a sentence for an operator; logged when it begins."""
-        capacity = self.capacity()
-        before, self._shortage = self._shortage, capacity.shortage if capacity is not None else None
-        if self._shortage is not None and before is None:
-            log.warning("janus.full", reason=self._shortage)
-        return self._shortage
+    def shortage(self, present: int | None = None) -> str | None:
+        """What a join into a room in which so many are lacks of Janus, as a sentence for an operator, who finds it in
+        the log once in SHORTAGE_TOLD_SECS. Without a number: what a call of two lacks.
+        """
+        found = self.capacity()
+        lacks = found.shortage(None if present is None else capacity.join_ports(present)) if found is not None else None
+        now = time.monotonic()
+        if lacks and (self._shortage_told_at is None or now - self._shortage_told_at >= SHORTAGE_TOLD_SECS):
+            self._shortage_told_at = now
+            log.warning("janus.full", reason=lacks)
+        return lacks
 
     def _look(self) -> Capacity | None:
         if self._process is None or self._process.has_ended:

@@ -25,7 +25,7 @@ from portico.signaling.effects import (
     ToClient,
     ToJanus,
 )
-from portico.signaling.limits import Limits
+from portico.signaling.limits import NO_PORT, Limits
 from portico.signaling.liveness import Verdict
 from portico.signaling.pacing import Pacing
 from portico.signaling.policy import Role
@@ -40,6 +40,7 @@ TRANSACTION_LENGTH_MAX = 128
 NO_TEXT_ROOM = 1
 """What a browser hears that may not send messages: its data channel opens and leads nowhere."""
 _NOT_LISTED = "The media server does not list the participant any more."
+_PORTS_RAN_OUT = LogWarning("Janus has no UDP port left for a stream: widen PORTICO_RTP_PORTS.")
 UNSEEN_SECS = 10.0
 """From the moment at which a browser is in the TextRoom to the one at which its participant has joined. The SDK does
 the one just before the other; until then it receives messages and is not in anybody's list."""
@@ -421,11 +422,7 @@ class Dialect:
         handle = self._wire.handles.get(handle_id)
         match change:
             case "hangup":
-                lost = liveness.is_lost(handle, message.get("reason"))
-                if handle is not None:
-                    handle.hung_up()
-                end = self._close(CloseCode.MEDIA_LOST, "The media connection was lost.") if lost else []
-                return [*self._publishing.stop(handle_id), *end]
+                return self._hung_up(handle_id, handle, str(message.get("reason")))
             case "detached":
                 self._wire.handles.pop(handle_id, None)
                 if handle is not None and handle.role is Role.REGISTER:
@@ -443,10 +440,49 @@ class Dialect:
         self._silences += not any(one.receiving for one in self._wire.handles.values())
         return self._publishing.report(handle_id)
 
+    def _hung_up(self, handle_id: int, handle: Handle | None, reason: str) -> list[Effect]:
+        """Janus has closed the PeerConnection of a handle."""
+        assert self._publishing is not None
+        lost = liveness.is_lost(handle, reason)
+        if handle is not None:
+            handle.hung_up()
+        ended = self._publishing.stop(handle_id)
+        if handle is not None and reason in liveness.NO_PORT_REASONS:
+            return [*ended, *self._without_port(handle_id)]
+        return [*ended, *(self._lose_path(reason) if lost else [])]
+
+    def _lose_path(self, why: str) -> list[Effect]:
+        return self._close(CloseCode.MEDIA_LOST, f"The media connection was lost: {why}.")
+
+    def _without_port(self, handle_id: int) -> list[Effect]:
+        """Janus has no port for a PeerConnection. What Janus was to offer stays unanswered, which no SDK can bear; what
+        the browser has offered is answered with an error, before or after this.
+        """
+        if self._wire.is_negotiating(handle_id) or (waiting := self._wire.take_pending(handle_id)) is None:
+            return []
+        transaction, pending = waiting
+        if pending.role is not Role.SUBSCRIBER:
+            return self._refuse(transaction, 503, NO_PORT, CloseCode.UNAVAILABLE)
+        assert self._subscribing is not None
+        return [_PORTS_RAN_OUT, *self._subscribing.without_offer(transaction, pending, unacceptable("offer", NO_PORT))]
+
+    def _offer_without_port(self, message: Message, pending: Pending) -> list[Effect]:
+        """Janus has no port for what the browser offers: without a stream the call goes on, without a mixer not."""
+        assert pending.handle is not None and self._room is not None
+        if pending.role is not Role.PUBLISHER:
+            return [_PORTS_RAN_OUT, *self._refuse(message, 503, NO_PORT, CloseCode.UNAVAILABLE)]
+        if (handle := self._wire.handles.get(pending.handle)) is not None:
+            handle.hung_up()
+        content = {"videoroom": "event", "room": self._room.room_id, "configured": "ok", "streams": []}
+        answer = self._wire.plugin_event(message, pending.handle, content, unacceptable("answer", NO_PORT))
+        return [_PORTS_RAN_OUT, answer]
+
     def _failed(self, message: Message, pending: Pending | None, code: int, reason: str) -> list[Effect]:
         if pending is None:
             return []  # nobody waits for it, and no browser can do anything about it
         transaction = {"transaction": message["transaction"]}
+        if pending.negotiates and reason == liveness.NO_PORT_ERROR:
+            return self._offer_without_port(transaction, pending)
         match pending.kind:
             case "detach" | "hangup":
                 return [self._wire.answer(transaction, "success")]
@@ -474,9 +510,7 @@ class Dialect:
 
     def path_lost(self) -> list[Effect]:
         """The counters show no sign of life; media may have arrived meanwhile."""
-        if self.quiet is None:
-            return []
-        return self._close(CloseCode.MEDIA_LOST, "The media connection was lost.")
+        return [] if self.quiet is None else self._lose_path("no packet arrives")
 
     # What the API does to this participant.
 

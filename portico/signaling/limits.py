@@ -7,6 +7,7 @@ PUBLISHERS_MAX = 8
 """Streams that one participant publishes at once: cameras and screens."""
 SUBSCRIPTIONS_PER_SEAT = 2
 """Subscriptions of one participant, for each participant that the room may have: camera and screen."""
+NO_PORT = "The media server is full: no port is left for another stream."
 _SEATS_MAX = 50
 """The largest max_participants that a room may have."""
 HANDLES_MAX = 4 + 2 * PUBLISHERS_MAX + SUBSCRIPTIONS_PER_SEAT * _SEATS_MAX + 32

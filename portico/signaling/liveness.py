@@ -21,8 +21,12 @@ PUBLISH_SECS = 15.0
 """From a publisher's offer to its first packet, after which its ports are taken back."""
 AGAIN_SECS = 1.0
 """Until a publisher that carries nothing is looked at again, when Janus is taking in a request of it."""
-_LOST_REASONS = frozenset({"ICE failed", "ICE gathering error", "Gathering error", "DTLS-SRTP stack error"})
+_LOST_REASONS = frozenset({"ICE failed", "DTLS-SRTP stack error"})
 """Reasons of Janus' `hangup` that nobody wanted; the others follow requests, or a PeerConnection that was closed."""
+NO_PORT_REASONS = frozenset({"Gathering error", "ICE gathering error"})
+"""Reasons of Janus' `hangup` of a PeerConnection for which it finds no UDP port or no file descriptor."""
+NO_PORT_ERROR = "Error setting ICE locally"
+"""What Janus answers then to a request that came with an offer. Source: janus.c of 1.1.2 and 1.4.1."""
 
 
 class Verdict(Enum):

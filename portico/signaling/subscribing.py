@@ -37,10 +37,13 @@ class Subscribing:
 
     def refuse(self, message: Message, pending: Pending, reason: str) -> list[Effect]:
         """The answer to a join that Janus never sees: the application reads the reason in its rejection."""
+        return [self._wire.answer(message, "ack"), *self.without_offer(message, pending, unacceptable("offer", reason))]
+
+    def without_offer(self, message: Message, pending: Pending, jsep: dict[str, str]) -> list[Effect]:
+        """The answer to a join, already acknowledged, of which nothing comes: `jsep` says why."""
         assert pending.handle is not None
         attached: dict[str, Any] = {"videoroom": "attached", "room": self._room_id, "id": pending.feed, "streams": []}
-        told = self._wire.plugin_event(message, pending.handle, attached, unacceptable("offer", reason))
-        return [self._wire.answer(message, "ack"), told, *self._drop(pending.handle)]
+        return [self._wire.plugin_event(message, pending.handle, attached, jsep), *self._drop(pending.handle)]
 
     def answered(self, message: Message, content: dict[str, Any], pending: Pending) -> list[Effect]:
         """Janus answers. It goes on only for as long as the browser has not heard of the stream's end."""
@@ -66,14 +69,7 @@ class Subscribing:
         if pending.request == "start":
             return self._reject_start(message, pending.handle)
         if pending.request == "join" and code in _NO_SUCH_FEED:
-            attached: dict[str, Any] = {
-                "videoroom": "attached",
-                "room": self._room_id,
-                "id": pending.feed,
-                "streams": [],
-            }
-            told = self._wire.plugin_event(message, pending.handle, attached, NOTHING)
-            return [told, *self._drop(pending.handle)]
+            return self.without_offer(message, pending, NOTHING)
         return []
 
     def _reject_start(self, message: Message, handle_id: int) -> list[Effect]:

@@ -102,6 +102,14 @@ class Wire:
         """Whether Janus has not answered an offer or answer of this handle yet."""
         return any(one.negotiates and one.handle == handle_id for one in self.pending.values())
 
+    def take_pending(self, handle_id: int) -> tuple[Message, Pending] | None:
+        """The request on which a plugin works for this handle, with its transaction; it is not pending any more."""
+        for transaction, one in self.pending.items():
+            if one.handle == handle_id and one.kind == "message":
+                del self.pending[transaction]
+                return {"transaction": transaction}, one
+        return None
+
     def busy_handles(self) -> set[int | None]:
         """Those on which a plugin has not answered a request yet."""
         return {one.handle for one in self.pending.values() if one.kind == "message"}

@@ -145,6 +145,10 @@ class SignalingBrowser:
         await self.create()
         text = await self.attach(TEXTROOM)
         self.text_room = (await self.request(text, {"request": "setup", "room": self.room_id}))["janus_room_id"]
+        return await self.enter(context)
+
+    async def enter(self, context: str = "Anna") -> dict[str, Any]:
+        """The steps of `join` after the data channel."""
         register = await self.attach(AUDIOBRIDGE)
         display = participant_display(self.participant_id, context)
         joined = await self.request(

@@ -7,15 +7,26 @@ from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
 
+import aioice.ice
 import numpy as np
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from av import AudioFrame
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
+from av import AudioFrame, VideoFrame
 from numpy.typing import NDArray
 
 from tests.gateway.browser import SignalingBrowser
-from tests.signaling.conversation import AUDIOBRIDGE, TEXTROOM, stream_display
+from tests.signaling.conversation import AUDIOBRIDGE, TEXTROOM, VIDEOROOM, stream_display
 
 CONNECTS_WITHIN_SECS = 15.0
+# This side gives a path up after six checks whose answers took longer than half a second: on a busy machine they do.
+# Whether a path is alive is for the server to find out here.
+aioice.ice.CONSENT_FAILURES = 1000
 RATE = 48000
 SAMPLES = 960
 """In a frame of 20 ms."""
@@ -137,6 +148,14 @@ class Mixer:
         self._reader: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._open()
+        except BaseException:
+            await close(self._peer)
+            raise
+        return self
+
+    async def _open(self) -> None:
         browser = self._browser
         handle = await browser.attach(AUDIOBRIDGE)
         shown = stream_display("audiobridge", browser.participant_id)
@@ -152,7 +171,6 @@ class Mixer:
         async with asyncio.timeout(CONNECTS_WITHIN_SECS):
             while not self._heard:
                 await asyncio.sleep(0.02)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -175,6 +193,80 @@ class Mixer:
             frame = await track.recv()
             samples = frame.to_ndarray().reshape(-1, 2 if frame.layout.name == "stereo" else 1)
             self._heard.append(samples[:, 0] / 32768)
+
+
+_BUNDLED = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+
+
+class Picture(VideoStreamTrack):
+    """A small black picture, four times a second."""
+
+    async def recv(self) -> VideoFrame:
+        pts, time_base = await self.next_timestamp()
+        await asyncio.sleep(0.25)
+        frame = VideoFrame.from_ndarray(np.zeros((48, 64, 3), dtype=np.uint8), format="rgb24")
+        frame.pts, frame.time_base = pts, time_base
+        return frame
+
+
+class Videos:
+    """The camera of a SignalingBrowser that has joined, and its subscriptions."""
+
+    def __init__(self, browser: SignalingBrowser) -> None:
+        self._browser = browser
+        self._peers: list[RTCPeerConnection] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for peer in self._peers:
+            await close(peer)
+
+    async def offer(self) -> tuple[int, dict[str, str]]:
+        """Offer a stream on a handle of its own: (feed, the server's answer), which need not be one of WebRTC."""
+        handle = await self._browser.attach(VIDEOROOM)
+        shown = stream_display("self", self._browser.participant_id, stream_id=self._browser.participant_id)
+        joined = await self._browser.request(handle, {"request": "join", "ptype": "publisher", "display": shown})
+        self._peers.append(peer := RTCPeerConnection(_BUNDLED))
+        peer.addTrack(Source(440, 0.1))
+        peer.addTrack(Picture())
+        await peer.setLocalDescription(await peer.createOffer())
+        jsep = {"type": "offer", "sdp": peer.localDescription.sdp}
+        answer = await self._browser.ask("message", handle_id=handle, body={"request": "configure"}, jsep=jsep)
+        return joined["id"], answer["jsep"]
+
+    async def publish(self) -> int:
+        """The feed of a stream that flows."""
+        feed, answer = await self.offer()
+        await self._peers[-1].setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        await self._connected()
+        return feed
+
+    async def ask_for(self, feed: int) -> tuple[int, dict[str, str]]:
+        """Subscribe on a handle of its own: (handle, the server's offer), which need not be one of WebRTC."""
+        handle = await self._browser.attach(VIDEOROOM)
+        answer = await self._browser.ask(
+            "message", handle_id=handle, body={"request": "join", "ptype": "subscriber", "feed": feed}
+        )
+        return handle, answer["jsep"]
+
+    async def subscribe(self, feed: int) -> None:
+        """See a stream."""
+        handle, offer = await self.ask_for(feed)
+        self._peers.append(peer := RTCPeerConnection(_BUNDLED))
+        await peer.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
+        await peer.setLocalDescription(await peer.createAnswer())
+        jsep = {"type": "answer", "sdp": peer.localDescription.sdp}
+        await self._browser.ask("message", handle_id=handle, body={"request": "start"}, jsep=jsep)
+        await self._connected()
+
+    async def _connected(self) -> None:
+        async with asyncio.timeout(CONNECTS_WITHIN_SECS):
+            while self._peers[-1].connectionState != "connected":
+                await asyncio.sleep(0.02)
 
 
 def level(samples: NDArray[np.float64], hertz: int) -> float:

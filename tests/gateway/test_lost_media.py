@@ -96,9 +96,9 @@ async def joined(far: Far, room: str, token: str, source: Source | None = None) 
 
 
 def left(far: Far, room: str) -> dict[str, str | None]:
-    """left_at by participant."""
-    (session,) = far.ask(f"/v2/room_sessions?filter[room_id]={room}")
-    people = far.ask(f"/v2/room_sessions/{session['id']}/participants")
+    """left_at by participant, in all sessions: who joins again late, on a busy machine, begins another one."""
+    sessions = far.ask(f"/v2/room_sessions?filter[room_id]={room}")
+    people = [one for session in sessions for one in far.ask(f"/v2/room_sessions/{session['id']}/participants")]
     return {one["id"]: one["left_at"] for one in people}
 
 

@@ -501,7 +501,7 @@ class TestEndings:
         talk = Conversation().join()
         handle = talk.publisher()
         effects = talk.hear(janus="hangup", sender=handle, reason="ICE failed")
-        assert effects[-1] == Close(CloseCode.MEDIA_LOST, "The media connection was lost.")
+        assert effects[-1] == Close(CloseCode.MEDIA_LOST, "The media connection was lost: ICE failed.")
 
     def test_other_hangups_are_passed_on(self) -> None:
         talk = Conversation().join()

@@ -245,3 +245,45 @@ def test_without_publishing_there_is_still_a_mixer_to_watch() -> None:
     talk = Conversation(permissions=Permissions(can_publish=False)).join()
     handle, body, jsep = mixer(talk)
     assert ExpectMedia(handle, UP_SECS) in talk.ask(handle, body, jsep=jsep)
+
+
+NO_PORT_ANSWER = {"code": 490, "reason": "Error setting ICE locally"}
+
+
+@pytest.mark.parametrize("hangup_first", [True, False])
+def test_a_stream_without_a_port_is_rejected_in_words_and_the_call_goes_on(hangup_first: bool) -> None:
+    talk = Conversation().join()
+    handle, _ = publish(talk)
+    hangup = talk.hear(janus="hangup", sender=handle, reason="Gathering error") if hangup_first else []
+    error = talk.hear(janus="error", transaction=talk.newest, error=NO_PORT_ANSWER)
+    hangup = hangup or talk.hear(janus="hangup", sender=handle, reason="Gathering error")
+    assert closes(hangup) is None and closes(error) is None
+    assert "no port is left" in rejection(error)
+    assert to_client(error)[-1]["plugindata"]["data"]["configured"] == "ok"
+    assert talk.dialect.media_due(handle) == []
+    assert to_janus(talk.ask(handle, {"request": "configure"}, jsep=OFFER))[0]["jsep"] == OFFER, "it may be tried again"
+
+
+def test_a_subscription_without_a_port_is_rejected_in_words_and_the_call_goes_on() -> None:
+    talk = Conversation().join()
+    handle = talk.subscriber()
+    talk.answer("ack")
+    effects = talk.hear(janus="hangup", sender=handle, reason="Gathering error")
+    assert "no port is left" in rejection(effects) and closes(effects) is None
+    assert [one["janus"] for one in to_janus(effects)] == ["detach"]
+    assert closes(talk.hear(janus="hangup", sender=handle, reason="Gathering error")) is None
+
+
+def test_a_mixer_or_a_data_channel_without_a_port_ends_the_connection_in_words() -> None:
+    for plugin in (AUDIOBRIDGE, TEXTROOM):
+        talk = Conversation().join()
+        if plugin == AUDIOBRIDGE:
+            talk.ask(talk.mixer(), {"request": "configure"}, jsep=OFFER)
+            effects = talk.answer("error", error=NO_PORT_ANSWER)
+        else:
+            handle = talk.attach(TEXTROOM)
+            talk.ask(handle, {"request": "setup", "room": ROOM.room_id})
+            effects = talk.hear(janus="hangup", sender=handle, reason="Gathering error")
+        told = to_client(effects)[-1]
+        assert told["status_code"] == 503 and "no port is left" in told["error_message"]
+        assert closes(effects) == CloseCode.UNAVAILABLE

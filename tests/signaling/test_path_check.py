@@ -77,7 +77,9 @@ def test_a_lost_path_ends_the_connection_unless_media_came_back() -> None:
     assert talk.dialect.quiet is None and talk.dialect.path_lost() == []
     hear(talk, mixer, False)
     assert talk.dialect.quiet == Quiet(2, False, (mixer,))
-    assert talk.dialect.path_lost() == [Close(CloseCode.MEDIA_LOST, "The media connection was lost.")]
+    assert talk.dialect.path_lost() == [
+        Close(CloseCode.MEDIA_LOST, "The media connection was lost: no packet arrives.")
+    ]
     assert talk.dialect.path_lost() == []
 
 
