@@ -39,7 +39,14 @@ CLEAN = [
     "frontend/public",
     "frontend/src",
     "frontend/test",
+    "portico/cli",
+    "portico/config",
+    "portico/listener",
+    "portico/runtime",
+    "portico/web",
+    "pyproject.toml",
     "script",
+    "tests/app",
 ]
 """Files and folders without retired words. A folder is added when its last one is gone."""
 
@@ -51,7 +58,8 @@ ALLOWED = [
 ]
 """What is no use of a retired word, and why."""
 
-SUFFIXES = {".css", ".html", ".js", ".md", ".mjs", ".py", ".sh", ".ts", ".tsx", ""}
+GENERATED = {"__pycache__", "assets"}
+SUFFIXES = {".toml", ".css", ".html", ".js", ".md", ".mjs", ".py", ".sh", ".ts", ".tsx", ""}
 
 
 def pattern(forms: str) -> re.Pattern[str]:
@@ -77,7 +85,7 @@ def _sources(name: str) -> Iterator[Path]:
     path = ROOT / name
     files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
     for file in files:
-        if file.suffix in SUFFIXES and "__pycache__" not in file.parts and file != ROOT / "docs/glossary.md":
+        if file.suffix in SUFFIXES and not GENERATED & set(file.parts) and file != ROOT / "docs/glossary.md":
             yield file
 
 

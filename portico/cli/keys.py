@@ -112,7 +112,7 @@ def rotate(
 
 
 _ROTATED = ("tokens", "links", "files")
-_SAID = {
+_ROTATED_SENTENCES = {
     ("tokens", False): "Client tokens are signed with a new key. Those made before are good until they expire.",
     ("tokens", True): "Client tokens made before are void. Calls go on; joining needs a new token.",
     ("files", False): "Download links are signed with a new key. Those made before are good until they expire.",
@@ -131,7 +131,7 @@ def _rotate_signing(kinds: tuple[str, ...], void: bool) -> None:
         for kind in kinds:
             signing_keys.rotate(tx, purposes[kind], now=at, void=void or kind == "links")
             audit.record(tx, account_id=None, key_id=None, operation=f"keys rotate {kind}", object_id=None, now=at)
-        return [_new_links(tx, at) if kind == "links" else _SAID[kind, void] for kind in kinds]
+        return [_new_links(tx, at) if kind == "links" else _ROTATED_SENTENCES[kind, void] for kind in kinds]
 
     print("\n".join(_change(replace)))
 

@@ -28,11 +28,11 @@ if TYPE_CHECKING:  # all of these are slow to import
 
 POLL_SECS = 0.2
 SEND_WITHIN_SECS = 10
-"""Longer than most rooms allow: whoever is at a breakpoint has a moment. Meanwhile no further event is shown."""
+"""Longer than most rooms permit, for a receiver that is stopped in a debugger. Meanwhile no further event is shown."""
 
 
 class Send(Protocol):
-    """POSTs the `data` of an event to where the command was told."""
+    """POSTs the `data` of an event to the URL of the command line."""
 
     async def __call__(self, data: str) -> "Outcome": ...
 
@@ -64,7 +64,7 @@ def listen(
 
     try:
         with_database(run)
-    except BrokenPipeError:  # `portico listen | head`: whoever read has seen enough
+    except BrokenPipeError:  # `portico listen | head`: the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -153,8 +153,8 @@ async def _show(event: "Row[Any]", send: Send | None) -> None:
         event_id=event.id, event_type=event.event_type, occurred_at=event.occurred_at, payload=event.payload
     )
     outcome = await send(data)
-    said = printable(outcome.error or str(outcome.status))
-    print(f"    -> {said} in {_milliseconds(outcome)} ms", flush=True)
+    result = printable(outcome.error or str(outcome.status))
+    print(f"    -> {result} in {_milliseconds(outcome)} ms", flush=True)
 
 
 @asynccontextmanager

@@ -48,7 +48,7 @@ app.add_typer(rooms, name="rooms")
 
 def main() -> None:
     """Entry point; every foreseeable failure is one sentence and exit status 2."""
-    os.umask(0o077)  # what we write holds keys; nobody else on this machine should read it
+    os.umask(0o077)  # our files hold keys, which no other user of this machine may read
     try:
         status = app(standalone_mode=False)
     except KeyboardInterrupt:
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def _sentence(error: Exception) -> str | None:
-    """What to tell the user of a failure that can be foreseen; None for a defect of ours."""
+    """The sentence to print for a foreseen failure; None for a defect of ours."""
     from sqlalchemy.exc import SQLAlchemyError  # here, because it is slow to import and seldom needed
 
     from portico.db.keyfile import KeyFileError
@@ -75,8 +75,8 @@ def _sentence(error: Exception) -> str | None:
         return f"The database does not answer as it should: {first}. Check PORTICO_DATABASE_URL."
     if isinstance(error, typer.Abort):
         return "Stopped."
-    told = getattr(error, "format_message", None)  # a command line that typer does not understand
-    return f"{told().rstrip('.') or 'A command is missing'}. See portico --help." if told is not None else None
+    message = getattr(error, "format_message", None)  # of a command line that typer does not understand
+    return f"{message().rstrip('.') or 'A command is missing'}. See portico --help." if message is not None else None
 
 
 @app.callback()
@@ -100,14 +100,14 @@ def serve(**options: object) -> None:
         from portico.app.serve import Welcome  # here, so that --help and mistakes answer fast
         from portico.app.serve import serve as serve_until_stopped
 
-        def welcome(said: Welcome) -> None:
-            _print_welcome(settings, said.new_api_key, said.meeting_link)
+        def print_start(info: Welcome) -> None:
+            _print_welcome(settings, info.new_api_key, info.meeting_link)
             gc.freeze()
             gc.enable()
 
         import uvloop
 
-        uvloop.run(serve_until_stopped(settings, listening, welcome))
+        uvloop.run(serve_until_stopped(settings, listening, print_start))
 
 
 add_setting_options(serve)

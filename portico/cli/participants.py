@@ -23,7 +23,7 @@ def erase(
 ) -> None:
     """Erase the personal data of a participant who has left: context, label, and what was recorded of them.
 
-    All compositions of the session go too, because they may show them. That somebody was there remains.
+    All compositions of the session are deleted too, because they may show them. The row stays, without these data.
     """
     from portico.core.errors import Invalid, NotFound
     from portico.services import audit, erasure, listing
@@ -33,8 +33,8 @@ def erase(
     def change(tx: "Transaction") -> None:
         erasure.erase(tx, None, participant_id, keep_recordings=keep_recordings, now=now)
         account_id = listing.account_of_participant(tx, participant_id)
-        told = {"operation": "participants erase", "object_id": participant_id}
-        audit.record(tx, account_id=account_id, key_id=None, now=now, **told)
+        change = {"operation": "participants erase", "object_id": participant_id}
+        audit.record(tx, account_id=account_id, key_id=None, now=now, **change)
 
     try:
         with_database(lambda db: db.write(change))

@@ -116,7 +116,7 @@ def replay(
 
 @webhooks.command("key")
 def show_key() -> None:
-    """Print the public key that receivers check with; a second line tells the one to come, if any."""
+    """Print the public key with which receivers verify webhooks; a second line has the next key, if there is one."""
     from portico.core.webhook import public_key
 
     keys, now = webhook_keys(load()), datetime.now(UTC)

@@ -157,7 +157,7 @@ class Settings(BaseSettings):
         (), description="Proxies whose X-Forwarded-For or Forwarded names the client: 127.0.0.1, 10.0.0.0/8."
     )
     metrics_public: bool = Field(
-        False, description="Whether /metrics answers everybody, not only this machine and holders of an API key."
+        False, description="Whether /metrics answers all clients, not only this machine and holders of an API key."
     )
     sockets_per_address: int = Field(
         200, ge=1, description="Connections of one address (IPv6: of its /64) without a token or key."

@@ -58,7 +58,7 @@ class Connection:
         self.transport = transport
         self.address = address
         self.network = network
-        """For whom it counts while it is a stranger's; None for a trusted proxy, before it says who is behind it."""
+        """The client that it counts for until it shows a token or key; None for a trusted proxy that has named none."""
         self.is_stranger = True
         self.is_sending = False
         """Whether an answer waits for its peer to read."""
@@ -121,7 +121,7 @@ class Connection:
         self._all.forget(self)
 
     def is_displaceable(self, ticks: int) -> bool:
-        """Whether it waits for its peer, and had its time to say what it came for."""
+        """Whether it waits for its peer, and is old enough to have sent its first request."""
         return self._deadline is not None and ticks - self._opened >= SPARED_SECS
 
     def check(self, ticks: int, answer_secs: int) -> None:
@@ -308,7 +308,7 @@ def _unacknowledged(descriptor: int) -> int:
 
 
 def connection_of(scope: MutableMapping[str, Any]) -> Connection | None:
-    """The connection that an ASGI scope came by; None where another server than ours made the scope."""
+    """The connection of an ASGI scope; None where another server than ours made the scope."""
     extensions = scope.get("extensions")
     found = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
     return found if isinstance(found, Connection) else None

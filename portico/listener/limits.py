@@ -38,7 +38,7 @@ CLOSE_SECS = 5
 TOKEN_SECS = 30
 """How long a WebSocket may stay without an accepted token; the SDK shows it in its first message."""
 SPARED_SECS = 2
-"""A connection is not dropped for a newer one before this age: enough to say what it came for."""
+"""A connection is not dropped for a newer one before this age: enough time to send its first request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """WebSocket (RFC 6455, version 13, no extensions) on one connection, as an ASGI application sees it.
 
 Own code, because no layer under uvicorn could be bounded: `websockets` and `wsproto` parse all that was read in one go
-and append an answer to every ping, whoever reads them. Here frames are parsed one at a time, as far as the socket's
+and append an answer to every ping, read or not. Here frames are parsed one at a time, as far as the socket's
 budgets reach and while its peer takes what we write; the event loop serves others after every message.
 """
 
@@ -168,7 +168,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._drain_in(0)
 
     def shutdown(self) -> None:
-        """The server stops: the peer is told to come back."""
+        """The server stops: close with the code with which the peer reconnects."""
         if self._state == _OPEN:
             self._end(frames.RESTARTS, "")
             self._write(frames.CLOSE, frames.close_payload(frames.RESTARTS, ""))
@@ -281,7 +281,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport.close()
 
     def _end(self, code: int, reason: str | None = None) -> None:
-        """The application hears that the socket is closed, once; without a close frame there is no reason."""
+        """Pass the disconnect to the application, once; without a close frame there is no reason."""
         if self._state in (_NEW, _OPEN):
             self._deliver(
                 {"type": "websocket.disconnect", "code": code} | ({} if reason is None else {"reason": reason})
@@ -379,7 +379,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport.write(frames.build(opcode, payload))
 
     def _write_pong(self) -> None:
-        """One answer for all pings that came since the last one (RFC 6455, section 5.5.3)."""
+        """One answer for all pings that arrived since the last one (RFC 6455, section 5.5.3)."""
         if self._pong is not None and self._state == _OPEN:
             pong, self._pong = self._pong, None
             self._write(frames.PONG, pong)

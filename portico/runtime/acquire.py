@@ -1,4 +1,4 @@
-"""Taking something that somebody has to give back: also when whoever wanted it is cancelled in the middle."""
+"""Acquire something that has to be released, also when the acquiring task is cancelled meanwhile."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def take(taking: Coroutine[Any, Any, T], give_back: Callable[[T], Awaitable[None]]) -> T:
-    """What `taking` returns. Cancelled meanwhile, we wait for it, and give back what nobody wants any more."""
+    """The result of `taking`. When this task is cancelled meanwhile, wait for the result, and give it back."""
     task = asyncio.create_task(taking)
     try:
         return await asyncio.shield(task)

@@ -113,7 +113,7 @@ def environment() -> dict[str, str]:
 
 
 def give(folder: Path) -> None:
-    """Make a folder belong to the children's user, where they have one; nobody else may enter it."""
+    """Make a folder belong to the children's user, where they have one; no other user may enter it."""
     owner = protect().owner
     if owner is not None:
         _change(folder, *owner, 0o700)
@@ -126,7 +126,7 @@ def take_back(folder: Path) -> None:
 
 
 def let_read(path: Path) -> None:
-    """Let the children's group read a folder or file of ours that nobody else may read."""
+    """Let the children's group read a folder or file of ours that no other user may read."""
     owner = protect().owner
     if owner is not None:
         _change(path, -1, owner[1], 0o750 if path.is_dir() else 0o640)

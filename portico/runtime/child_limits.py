@@ -1,4 +1,4 @@
-"""What a child that reads recordings may take of the machine: anybody may have made what is in them."""
+"""Limits of memory, CPU and files for a child that reads recordings, whose content any participant may have made."""
 
 import resource
 import shutil

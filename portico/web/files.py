@@ -1,4 +1,4 @@
-"""Serves finished files that are kept on this machine to whoever holds a signed link."""
+"""Serves finished files that are kept on this machine to holders of a signed link."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +21,7 @@ from portico.services.files import Kept, LinkKeys
 from portico.storage.store import Store
 
 CHUNK_BYTES = 256 * 1024
-"""Read at once, in a thread: a film does not hold up the calls that go on."""
+"""Bytes read at once, in a thread, so that a large file does not delay the calls."""
 
 # Players on pages of any origin may use it: who has the link has the right.
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}

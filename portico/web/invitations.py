@@ -1,4 +1,4 @@
-"""Meeting links: whoever holds one sees its room and gets join tokens for it, without an API key."""
+"""Meeting links: their holders see the room and get join tokens for it, without an API key."""
 
 import asyncio
 import codecs
@@ -25,7 +25,7 @@ from portico.services.meetings import GuestView
 from portico.services.tokens import ClientToken, TokenKeys
 
 BODY_MAX = 1024
-"""Bytes of a body with an invitation. Anybody may ask, so nobody gets to fill our memory."""
+"""Largest body of a request with an invitation, in bytes: such requests need no key, so their size is bounded."""
 BODY_SECS = 5
 UUID_LENGTH = 36
 ASKING_MAX = 10_000

@@ -25,15 +25,15 @@ def routes(assets: Path = ASSETS) -> list[Route]:
     """The pages out of `assets`, the folder that the frontend's build fills; it may be filled later."""
 
     def meeting(request: Request) -> Response:
-        # The same page for every room: only its script, with the invitation in the fragment, can tell whether
-        # there is such a room.
+        # The same page for every room: only its script has the invitation, which is in the fragment, and can ask
+        # for the room.
         html = _read(assets / "meet.html")
         if html is None:
             return _not_built()
         return _page(html, _call_policy(request.headers.get("host", "")), _PERMISSIONS)
 
     def console(request: Request) -> Response:
-        # Nothing in it is secret: what it shows it reads over REST, with the key that somebody types.
+        # Nothing in it is secret: its script reads over REST, with the API key that the user types.
         html = _read(assets / "console.html")
         return _not_built() if html is None else _page(html, _console_policy(), _NO_PERMISSIONS)
 

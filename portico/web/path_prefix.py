@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 class PathPrefix:
     """Removes the prefix, such as `/video`, from the paths of requests and sockets that have it.
 
-    Paths without it are left as they are: a proxy has removed it, or the request came directly.
+    Paths without it are left as they are: a proxy has removed it, or the request did not pass a proxy.
     """
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
