@@ -217,6 +217,7 @@ def _queue(tx: Transaction, at: Bench, room_ids: list[str], known: set[str], now
         tx.execute(schema.rooms.insert(), new)
     delivery: dict[str, Any] = {"account_id": at.account_id, "event_type": ParticipantJoined.event_type, "data": "{}"}
     delivery |= {"url": at.hanging_url, "failover_url": "", "origin": webhook_queue.origin_of(at.hanging_url)}
+    delivery["url_head"] = webhook_queue.url_head_of(at.hanging_url)
     delivery |= {"status": PENDING, "rounds": 0, "attempts": 0, "due_at": now, "first_at": now, "created_at": now}
     seen = set(known)
     rows = []

@@ -1,6 +1,7 @@
 """Migrations, on both databases: complete, repeatable, reversible, and safe when several processes begin at once."""
 
 import asyncio
+import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from multiprocessing.connection import Connection as Pipe
@@ -20,7 +21,7 @@ from portico.db import migrate, schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.migrate import upgrade
-from portico.services import tokens
+from portico.services import tokens, webhook_queue
 from tests.databases import PostgresCluster
 from tests.db.processes import others
 from tests.factories import NOW, a_participant, a_room, rows
@@ -119,6 +120,29 @@ def test_links_of_rooms_that_were_there_before_generations_stay_valid(empty_urls
         upgrade(database.engine)
         with database.engine.connect() as connection:
             assert tokens.redeem(connection, keys, room_id, link, now=NOW).token
+    finally:
+        database.engine.dispose()
+
+
+def test_deliveries_to_urls_of_any_length_that_wait_become_ready(empty_urls: list[str]) -> None:
+    """Former versions had the whole URL in the index of what is ready, where PostgreSQL refuses a long one."""
+    database = open_database(empty_urls[0])
+    letters = random.Random(1)
+    url = f"https://{''.join(chr(letters.randrange(0x20000, 0x2A000)) for _ in range(3000))}/"
+    deliveries = schema.webhook_deliveries
+    try:
+        upgrade(database.engine)
+        with database.engine.begin() as connection:
+            a_participant(connection, a_room(connection, webhook_event_url=url))
+            connection.execute(deliveries.update().values(stage="later", origin=url))
+        with database.engine.begin() as connection:
+            _downgrade(connection, "0011")
+        upgrade(database.engine)
+        with database.engine.begin() as connection:
+            ids = [row.id for row in connection.execute(deliveries.select())]
+            webhook_queue.make_ready(connection, ids, now=NOW)
+            assert {row.stage for row in connection.execute(deliveries.select())} == {"ready"}
+            assert {row.url for row in webhook_queue.claim(connection, ids, now=NOW)} == {url}
     finally:
         database.engine.dispose()
 

@@ -233,6 +233,7 @@ webhook_deliveries = Table(
     Column("event_type", String(64), nullable=False),
     Column("data", Text, nullable=False),  # what is sent as `data`, byte for byte the same in every attempt
     Column("url", Text, nullable=False),
+    Column("url_head", Text, nullable=False, server_default=text("''")),  # as much of url as an index entry may have
     Column("failover_url", Text, nullable=False),
     Column("timeout_secs", Integer),
     Column("origin", Text, nullable=False),  # scheme://host:port of url: who must not hold up the others
@@ -246,7 +247,7 @@ webhook_deliveries = Table(
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("finished_at", Instant),
-    _of_stage("ready", "account_id", "origin", "url", "due_at", "seq"),
+    _of_stage("ready", "account_id", "origin", "url_head", "due_at", "seq"),
     _of_stage("later", "due_at"),
     _of_stage("leased", "leased_until"),
     Index(

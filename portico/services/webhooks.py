@@ -103,6 +103,7 @@ def enqueue(
         "failover_url": to.webhook_event_failover_url,
         "timeout_secs": to.webhook_timeout_secs,
         "origin": webhook_queue.origin_of(to.webhook_event_url),
+        "url_head": webhook_queue.url_head_of(to.webhook_event_url),
         "status": PENDING,
         "rounds": 0,
         "attempts": 0,
@@ -212,6 +213,7 @@ def replay(tx: Transaction, account_id: str | None, delivery_id: str, *, now: da
             "failover_url": room.webhook_event_failover_url,
             "timeout_secs": room.webhook_timeout_secs,
             "origin": webhook_queue.origin_of(room.webhook_event_url),
+            "url_head": webhook_queue.url_head_of(room.webhook_event_url),
         }
     again = {"status": PENDING, "rounds": 0, "due_at": now, "first_at": now, "finished_at": None}
     # While a worker is sending it, the replay comes after that (conclude_round).
