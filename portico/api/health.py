@@ -62,6 +62,14 @@ def routes(
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", figures)]
 
 
+_OF_OTHERS = (
+    *FORWARDED_HEADERS,
+    *(b"via", b"x-real-ip", b"x-forwarded-host", b"x-forwarded-proto", b"cf-connecting-ip"),
+    b"origin",
+)
+"""Headers of proxies, and of pages of other origins. A proxy that sets none of them cannot be told from a program."""
+
+
 class Readiness:
     """The checks, made at most once in GOOD_FOR_SECS, however many ask."""
 
@@ -102,8 +110,10 @@ def _is_local(request: Request) -> bool:
     """Whether a program of this machine asks: not through a proxy, and under no name that a web page chose."""
     if request.client is None or not is_loopback(request.client.host):
         return False
+    if request.scope.get("http_version") == "1.0":
+        return False  # nginx by default; no program that collects figures
     names = {name for name, _ in request.scope["headers"]}
-    return names.isdisjoint((*FORWARDED_HEADERS, b"via", b"origin")) and _is_own_name(request.url.hostname or "")
+    return names.isdisjoint(_OF_OTHERS) and _is_own_name(request.url.hostname or "")
 
 
 def _is_own_name(host: str) -> bool:

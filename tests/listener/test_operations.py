@@ -1,6 +1,7 @@
 """/healthz, /readyz and /metrics for strangers, web pages and Prometheus."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from email.message import Message
@@ -66,6 +67,8 @@ def test_prometheus_on_this_machine_reads_the_figures(server: PorticoServer) -> 
         {"X_Forwarded_For": "203.0.113.9"},
         {"Forwarded": "for=203.0.113.9"},
         {"Via": "1.1 proxy"},
+        {"X_Real_IP": "203.0.113.9"},
+        {"X_Forwarded_Proto": "https"},
     ],
 )
 def test_figures_are_not_for_others(server: PorticoServer, headers: dict[str, str]) -> None:
@@ -73,6 +76,14 @@ def test_figures_are_not_for_others(server: PorticoServer, headers: dict[str, st
     assert status == 403 and b"portico_" not in body
     status, _, body = ask(server, "/metrics", **headers, Authorization=f"Bearer {server.api_key}")
     assert status == 200 and b"portico_" in body
+
+
+def test_figures_are_not_for_a_proxy_of_http_1_0(server: PorticoServer) -> None:
+    """What nginx does unless it is told otherwise: no header of its own, and the upstream's address as the host."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(f"GET /metrics HTTP/1.0\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.split(b"\r\n")[0].split()[1] == b"403" and b"portico_" not in answer
 
 
 def test_figures_may_be_made_public(tmp_path: Path, portico: type[PorticoServer]) -> None:
