@@ -3,11 +3,13 @@
 import os
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from portico.config.settings import Settings, SettingsError, unknown_variables
 from portico.janus.capacity import CALL_OF_TWO_PORTS, people
 from portico.janus.config import find_janus
+from portico.runtime import child
 
 _OF_OUR_JANUS = ("janus_bin", "media_interface", "media_address", "rtp_ports")
 _OF_THEIR_JANUS = ("janus_api_secret", "janus_admin_key")
@@ -28,6 +30,7 @@ def checked(settings: Settings) -> Settings:
     Resolving a name takes as long as the resolver of this machine tries.
     """
     _check_bucket_access(settings)
+    _check_data_dir(settings.data_dir)
     if settings.janus_url is not None:
         return settings
     find_janus(settings.janus_bin)
@@ -43,6 +46,24 @@ def checked(settings: Settings) -> Settings:
             )
     addresses = ",".join(_media_address(part) for part in _parts(settings.media_address))
     return settings.model_copy(update={"media_address": addresses or None})
+
+
+def _check_data_dir(data_dir: Path) -> None:
+    """Root that may not mount starts its children as root without capabilities: permissions bind them."""
+    protection = child.protect()
+    if os.geteuid() != 0 or protection.own_view or not protection.drop_capabilities:
+        return
+    path = data_dir.resolve()
+    groups = {os.getegid(), *os.getgroups()}
+    for folder in filter(Path.exists, (*reversed(path.parents), path)):
+        status = folder.stat()
+        bit = 0o100 if status.st_uid == 0 else 0o010 if status.st_gid in groups else 0o001
+        if not status.st_mode & bit:
+            raise SettingsError(
+                f"PORTICO_DATA_DIR: Janus cannot enter {folder}, which belongs to another user, because root may not "
+                f"mount here and starts it without privileges; choose another folder, run as the user with the number "
+                f"{status.st_uid}, or permit others to enter it (chmod o+x)"
+            )
 
 
 def warnings(settings: Settings) -> list[str]:

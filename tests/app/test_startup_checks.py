@@ -154,3 +154,19 @@ def test_a_range_of_ports_that_carries_no_call_is_refused(settings: Callable[...
     with pytest.raises(SettingsError, match="PORTICO_RTP_PORTS: a call of two with cameras needs 8 ports"):
         checked(settings(rtp_ports="30000-30006"))
     assert checked(settings(rtp_ports="30000-30007")).rtp_ports == (30000, 30007)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
+@pytest.mark.parametrize("mode", [0o700, 0o711])
+def test_a_data_dir_that_janus_cannot_enter_is_refused(tmp_path: Path, mode: int) -> None:
+    """As in a container without CAP_SYS_ADMIN, with a folder of another user."""
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(mode)
+    os.chown(home, 1000, 1000)
+    asks = "from portico.app.startup_checks import _check_data_dir as check; from pathlib import Path; import sys"
+    asks += "; check(Path(sys.argv[1]))"
+    command = ["setpriv", "--bounding-set", "-sys_admin", "--", sys.executable, "-c", asks, str(home / "data")]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=ANSWERS_WITHIN_SECS)
+    refusal = f"PORTICO_DATA_DIR: Janus cannot enter {home}, which belongs to another user"
+    assert (refusal in ended.stderr) == (mode == 0o700) == (ended.returncode != 0), ended.stderr
