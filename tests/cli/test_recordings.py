@@ -21,6 +21,8 @@ from tests.factories import NOW, row, rows
 from tests.mounts import pseudo_terminal
 from tests.recorded import a_recording, a_stream, link, over, somebody
 
+pytestmark = pytest.mark.slow
+
 NOBODYS = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
 __all__ = ["shell"]
 

@@ -25,6 +25,8 @@ from tests.mounts import pseudo_terminal
 from tests.receiver import Receiver, status
 from tests.servers import PorticoServer
 
+pytestmark = pytest.mark.slow
+
 NOBODYS = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
 WITHIN_SECS = 60.0
 URL = "http://127.0.0.1:1/hook"

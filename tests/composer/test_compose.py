@@ -44,7 +44,7 @@ from tests.converter.pictures import (
 )
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(600)  # on a busy machine, which gives films what is left
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # on a busy machine, which gives films what is left
 
 BEGINS_WITHIN_SECS = 150.0
 """Long, because nothing is promised: the composer comes last on a busy machine."""

@@ -18,7 +18,7 @@ from portico.core.layout import Placement, Source, plan
 from portico.runtime import child_limits
 from tests.converter.pictures import BLACK, GREEN, RED, Film, encode, ffmpeg, seems, together, video
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 T0 = 1_700_000_000_000
 HOUR_MS = 3_600_000

@@ -30,7 +30,7 @@ from tests.api.serving import Served, serving
 from tests.factories import a_participant, a_room, an_account
 from tests.recorded import a_recording
 
-EXAMPLES = 10
+EXAMPLES = settings().max_examples // 10  # fewer in script/test fast
 """Right requests for each operation, and as many wrong ones: what a test run can pay."""
 CHECKS = [
     not_a_server_error,

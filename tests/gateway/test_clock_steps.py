@@ -15,6 +15,8 @@ from tests.receiver import Receiver, status
 from tests.servers import PorticoServer
 from tests.waiting import until_in_thread as until
 
+pytestmark = pytest.mark.one_janus
+
 STEPS = (16, 60, 3600, -600)
 
 

@@ -20,6 +20,8 @@ from tests.gateway.browser import Refused
 from tests.gateway.conftest import Rooms
 from tests.servers import PorticoServer
 
+pytestmark = pytest.mark.one_janus
+
 ROOM, OTHER_ROOM = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0", "7d949cff-e29e-4439-9c81-2fab619422a1"
 
 

@@ -18,6 +18,8 @@ from tests.mounts import with_disk
 from tests.servers import PorticoServer
 from tests.waiting import until_in_thread as until
 
+pytestmark = pytest.mark.one_janus
+
 OUTAGE_SECS = 20.0
 """Longer than the lease of a gateway."""
 Outage = Callable[[], AbstractAsyncContextManager[None]]

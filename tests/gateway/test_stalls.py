@@ -17,6 +17,8 @@ from tests.gateway.outages import call
 from tests.servers import PorticoServer
 from tests.waiting import until_in_thread as until
 
+pytestmark = pytest.mark.one_janus
+
 ANSWERS_AGAIN_SECS = 10.0
 
 

@@ -358,6 +358,7 @@ async def test_events_of_a_room_that_happen_at_once_are_never_forgotten(database
     await asyncio.gather(*more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("waiting", ["in one room", "in many rooms"])
 async def test_choosing_looks_at_what_may_be_sent_and_not_at_what_waits(sqlite_url: str, waiting: str) -> None:
     """Counted in steps of SQLite's machine, which no load of this one changes."""

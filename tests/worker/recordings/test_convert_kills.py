@@ -6,11 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from portico.db.connect import open_database
 from portico.services import jobs, recordings
 from portico.worker.runner import LEASE
 from tests.waiting import WITHIN_SECS
 from tests.worker.studio import KIND, a_studio
+
+pytestmark = pytest.mark.slow
 
 CHILD = """
 import asyncio, os, signal, sys, threading
