@@ -35,7 +35,14 @@ async def pooled(
 
 
 async def test_the_schema_is_made(pooled: Database) -> None:
+    def empty(tx: Transaction) -> None:
+        tx.exec_driver_sql("DROP SCHEMA public CASCADE")
+        tx.exec_driver_sql("CREATE SCHEMA public")
+
+    await pooled.write(empty)
     await asyncio.to_thread(upgrade, pooled.engine)
+    room_id = await pooled.write(a_room)
+    assert (await pooled.read(partial(row, table=schema.rooms, row_id=room_id))).id == room_id
 
 
 async def test_many_transactions_share_few_connections(pooled: Database) -> None:

@@ -46,14 +46,23 @@ def test_everything_else_is_left_out(frame: object) -> None:
     assert parse(frame) == []
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-        lambda inner: (
-            st.lists(inner, max_size=4)
-            | st.dictionaries(st.sampled_from(["type", "event", "plugin", "data", "room", "id", "username"]), inner)
-        ),
-    )
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["type", "event", "plugin", "data", "room", "id", "username"]), inner)
+    ),
 )
-def test_nothing_that_is_json_makes_it_fail(frame: object) -> None:
-    assert isinstance(parse(frame), list)
+NAMED = st.fixed_dictionaries(
+    {"event": st.sampled_from(["join", "left", "kicked"])}, optional={"room": JSON, "id": JSON, "username": JSON}
+)
+
+
+@given(JSON | st.lists(st.builds(report, st.sampled_from([TEXTROOM, AUDIOBRIDGE]), NAMED | JSON), min_size=1))
+def test_whatever_is_json_is_an_event_of_the_right_types_or_left_out(frame: object) -> None:
+    for event in parse(frame):
+        match event:
+            case TextJoined(None | str(), int(), str()) | BridgeLeft(int(), int()):
+                pass
+            case _:
+                pytest.fail(f"{event} has wrong types")

@@ -86,7 +86,8 @@ class TestMuting:
         talk = joined()
         talk.mixer()
         on_air(talk)
-        assert all(isinstance(effect, ToJanus) for effect in talk.dialect.mute(True))
+        effects = talk.dialect.mute(True)
+        assert effects and all(isinstance(effect, ToJanus) for effect in effects)
 
     def test_the_answers_to_our_orders_are_not_the_browsers(self) -> None:
         talk = joined()
@@ -342,6 +343,8 @@ class TestKicking:
 def test_the_session_of_our_own_orders_is_the_browsers() -> None:
     talk = joined()
     talk.mixer()
-    for order in to_janus(talk.dialect.mute(True)) + to_janus(talk.dialect.kick()):
+    muting, kicking = to_janus(talk.dialect.mute(True)), to_janus(talk.dialect.kick())
+    assert muting and kicking
+    for order in muting + kicking:
         assert order["session_id"] == SESSION
         assert order["transaction"].startswith(OWN_PREFIX)
