@@ -19,18 +19,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SCRIPT = Path(__file__).parents[2] / "frontend" / "public" / "connect.js"
 HOSTED = "wss://video.telnyx.com/a-room/janus"
 
-# Opens a socket and tells how it went: what the server said, and what the page sees of the socket.
+# Opens a socket and returns the first message of the server, and members of the socket.
 OPEN = """
 ([url, protocols]) => new Promise((resolve) => {
   const socket = protocols === null ? new WebSocket(url) : new WebSocket(url, protocols);
   const seen = { url: socket.url, isSocket: socket instanceof WebSocket };
-  socket.onmessage = (event) => { resolve({ ...seen, said: event.data, protocol: socket.protocol }); socket.close(); };
-  socket.onerror = () => resolve({ ...seen, said: null });
+  socket.onmessage = (event) => { resolve({ ...seen, first: event.data, protocol: socket.protocol }); socket.close(); };
+  socket.onerror = () => resolve({ ...seen, first: null });
 })
 """
 
 
-async def _tell_path(connection: ServerConnection) -> None:
+async def _send_path(connection: ServerConnection) -> None:
     assert connection.request is not None
     await connection.send(connection.request.path)
     await connection.wait_closed()
@@ -80,9 +80,9 @@ def _port(server: Server) -> int:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def server() -> AsyncIterator[str]:
-    """A signaling server that tells each socket the path it asked for; yields its host and port."""
+    """A signaling server that sends each socket the path of its request; yields its host and port."""
     async with serve(
-        _tell_path, "127.0.0.1", 0, select_subprotocol=_first_offered, process_request=_serve_script
+        _send_path, "127.0.0.1", 0, select_subprotocol=_first_offered, process_request=_serve_script
     ) as server:
         yield f"127.0.0.1:{_port(server)}"
 
@@ -101,7 +101,7 @@ async def test_page_of_another_origin_reaches_the_server(page: Page, server: str
     assert seen == {
         "url": f"ws://{server}/a-room/janus",
         "isSocket": True,
-        "said": "/a-room/janus",
+        "first": "/a-room/janus",
         "protocol": "janus-protocol",
     }
 
@@ -110,7 +110,7 @@ async def test_path_in_front_of_the_script_is_kept(page: Page, server: str) -> N
     with _site(f'<script src="http://{server}/below/connect.js"></script>') as site:
         await page.goto(site)
         seen = await page.evaluate(OPEN, [HOSTED + "?a=b", "janus-protocol"])
-    assert seen["said"] == "/below/a-room/janus?a=b"
+    assert seen["first"] == "/below/a-room/janus?a=b"
 
 
 async def test_other_addresses_are_left_alone(page: Page, server: str) -> None:
@@ -118,7 +118,7 @@ async def test_other_addresses_are_left_alone(page: Page, server: str) -> None:
         await page.goto(site)
         seen = await page.evaluate(OPEN, [f"ws://{server}/elsewhere", None])
         other = await page.evaluate("new WebSocket('wss://video.telnyx.com.example/x').url")
-    assert (seen["said"], seen["protocol"]) == ("/elsewhere", "")
+    assert (seen["first"], seen["protocol"]) == ("/elsewhere", "")
     assert other == "wss://video.telnyx.com.example/x"
 
 
@@ -129,10 +129,10 @@ async def test_loaded_twice_it_wraps_once(page: Page, server: str) -> None:
         await page.goto(site)
         assert await page.evaluate("window.first === window.WebSocket")
         seen = await page.evaluate(OPEN, [HOSTED, "janus-protocol"])
-    assert seen["said"] == "/a-room/janus"
+    assert seen["first"] == "/a-room/janus"
 
 
-async def test_bundled_it_waits_to_be_told_the_server(page: Page, server: str) -> None:
+async def test_bundled_it_does_nothing_until_connect_is_called(page: Page, server: str) -> None:
     with _site(f"<script>{SCRIPT.read_text()}</script>") as site:
         await page.goto(site)
         assert await page.evaluate("new WebSocket('wss://video.telnyx.com/x/janus').url") == (
@@ -143,7 +143,7 @@ async def test_bundled_it_waits_to_be_told_the_server(page: Page, server: str) -
         secure = await page.evaluate(
             "Portico.connect('https://meet.example.com'), new WebSocket('wss://video.telnyx.com/x/janus').url"
         )
-    assert seen["said"] == "/a-room/janus"
+    assert seen["first"] == "/a-room/janus"
     assert secure == "wss://meet.example.com/x/janus"
 
 

@@ -142,7 +142,7 @@ async def test_a_composition_shows_its_progress_and_then_its_file(
     page = await visit(browser, server, server.api_key)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     session = page.locator(f'[data-testid=session][data-id="{session_id}"]')
     await expect(session.locator("h2")).to_have_text("Stand-up", timeout=SHOWN_WITHIN)
     await expect(session.get_by_test_id("recording")).to_have_count(2)

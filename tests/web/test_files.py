@@ -1,4 +1,4 @@
-"""Downloads of files that are kept on this machine: whole and in parts, for who holds a good link and nobody else."""
+"""Downloads of files that are kept on this machine, whole and in parts, with a valid link only."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass
 class Downloads:
-    """A recording whose file is kept, its link, and whoever follows it."""
+    """A recording with its file and its link, and a client that downloads it."""
 
     db: Database
     store: Store
@@ -106,7 +106,7 @@ async def test_the_whole_file_needs_nothing_but_its_link(downloads: Downloads) -
     assert answer.headers["cache-control"] == "private, no-cache"
 
 
-async def test_head_tells_the_same_without_the_file(downloads: Downloads) -> None:
+async def test_head_has_the_same_headers_and_no_body(downloads: Downloads) -> None:
     whole, head = await downloads.get(), await downloads.browser.head(downloads.link)
     assert (head.status_code, head.content) == (200, b"")
     assert dict(head.headers) == dict(whole.headers)
@@ -183,7 +183,7 @@ async def test_an_altered_link_is_refused(downloads: Downloads, was: str, altere
     assert answer.json()["errors"][0]["detail"] == "This link is not one of this server, or it was altered."
 
 
-async def test_without_a_signature_nobody_learns_what_exists(downloads: Downloads) -> None:
+async def test_without_a_signature_existing_and_missing_files_have_the_same_answer(downloads: Downloads) -> None:
     paths = [f"/files/{downloads.key}", "/files/recordings/nothing.ogg", "/files/", "/files/%2e%2e/%2e%2e/etc/passwd"]
     answers = [await downloads.get(path) for path in paths]
     assert {answer.status_code for answer in answers} == {403}
@@ -199,8 +199,8 @@ async def test_even_a_good_signature_leads_to_finished_files_only(downloads: Dow
     ).status_code == 404
 
 
-async def test_a_deleted_recording_is_gone_at_once(downloads: Downloads) -> None:
-    """Before its file is: that goes with a job."""
+async def test_the_link_of_a_deleted_recording_is_void_at_once(downloads: Downloads) -> None:
+    """The file itself is deleted later, by a job."""
     account = await downloads.db.write(an_account)
     delete = partial(recordings.delete, account_id=account, recording_id=downloads.recording_id, now=NOW)
     await downloads.db.write(delete)
@@ -267,7 +267,7 @@ async def served(app: Starlette) -> AsyncIterator[int]:
 
 
 async def replaced(downloads: Downloads, content: bytes) -> None:
-    """Another file in the place of the recording's."""
+    """Replace the recording's file by another one."""
     sha256 = hashlib.sha256(content).hexdigest()
     columns = recordings.RECORDINGS
     update = columns.update().values(size_bytes=len(content), sha256=sha256)
@@ -292,7 +292,7 @@ async def test_ffprobe_plays_the_link(downloads: Downloads, tmp_path: Path) -> N
 
 
 async def test_a_large_file_goes_out_whole_and_a_client_may_leave(downloads: Downloads) -> None:
-    content = hashlib.shake_128(b"film").digest(20_000_000)
+    content = hashlib.shake_128(b"video").digest(20_000_000)
     await replaced(downloads, content)
     async with served(downloads.app) as port, AsyncClient(base_url=f"http://127.0.0.1:{port}") as browser:
         async with browser.stream("GET", downloads.link.partition(":8080")[2]) as leaving:

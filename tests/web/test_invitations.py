@@ -1,4 +1,4 @@
-"""The door of the meeting page: who has the link gets tokens; anybody may knock, and nobody can hurt."""
+"""Requests of the meeting page, without an API key: a link gives tokens, other requests are refused and bounded."""
 
 import asyncio
 import base64
@@ -73,7 +73,7 @@ def test_a_token_shows_its_room(server: PorticoServer, link: tuple[str, str]) ->
     assert knock(server, other, json.dumps({"token": pair["token"]}).encode(), "room")[0] == 403
 
 
-def test_a_guest_knows_whether_the_room_records(server: PorticoServer) -> None:
+def test_the_room_says_whether_it_records(server: PorticoServer) -> None:
     for recording in (True, False):
         room = create(server, "/v2/rooms", {"enable_recording": recording})["id"]
         token = create(server, f"/v2/rooms/{room}/actions/generate_join_client_token", {})["token"]
@@ -90,7 +90,7 @@ NO_INVITATIONS = (
 
 
 @pytest.mark.parametrize("body", NO_INVITATIONS)
-def test_nothing_else_does(server: PorticoServer, link: tuple[str, str], body: bytes) -> None:
+def test_other_bodies_get_no_token(server: PorticoServer, link: tuple[str, str], body: bytes) -> None:
     for what in ("token", "room"):
         code, answer = knock(server, link[0], body, what)
         assert (code, answer["errors"][0]["code"]) == (404, "10005")
@@ -101,7 +101,7 @@ def test_a_link_is_good_for_one_room(server: PorticoServer, link: tuple[str, str
     assert knock(server, other, json.dumps({"invite": link[1]}).encode())[0] == 404
 
 
-def test_a_flood_is_cut_off(server: PorticoServer, link: tuple[str, str]) -> None:
+def test_a_body_that_is_too_large_is_not_read(server: PorticoServer, link: tuple[str, str]) -> None:
     flooded = f"/meet/{link[0]}/token"
     request = urllib.request.Request(server.base_url + flooded, data=bytes(20_000_000), method="POST")
     with pytest.raises((urllib.error.URLError, ConnectionError)) as cut:
@@ -153,7 +153,7 @@ def new_link(server: PorticoServer, room: str) -> tuple[str, str]:
     return room, invite
 
 
-async def test_a_new_link_makes_the_former_one_void_and_sends_nobody_out(server: PorticoServer) -> None:
+async def test_a_new_link_makes_the_former_one_void_and_removes_no_participant(server: PorticoServer) -> None:
     """Neither a new browser nor one with a grant gets tokens by the former link; a grant goes on with the new one."""
     rooms = Rooms(server)
     former = new_link(server, create(server, "/v2/rooms", {})["id"])

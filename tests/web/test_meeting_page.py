@@ -1,4 +1,4 @@
-"""The built meeting page in real Chromium against a real server: a call by link, and every way not to have one."""
+"""The built meeting page in Chromium against a running server: a call by link, and every join that fails."""
 
 import json
 import os
@@ -22,11 +22,11 @@ SEES_WITHIN = 20_000
 WATCH = """() => {
   const look = () => {
     const isLost = document.querySelector("[data-testid=status][data-state=lost]");
-    if (isLost && document.querySelector("[data-testid=countdown]")) document.documentElement.dataset.toldSo = "";
+    if (isLost && document.querySelector("[data-testid=countdown]")) document.documentElement.dataset.showedLoss = "";
   };
   new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
 }"""
-"""Marks the page once it has said that the call is lost and when it tries again: both soon pass."""
+"""Marks the page once it has shown that the call is lost and when it tries again, which it shows only shortly."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ async def visit(browser: Browser, address: str) -> Page:
 
 
 async def enter(browser: Browser, address: str, name: str) -> Page:
-    """Somebody who has pressed Join; whether they get in is not waited for."""
+    """The page after Join was pressed, without waiting for the result."""
     page = await visit(browser, address)
     await expect(page.get_by_test_id("camera")).to_have_attribute("data-on", "true", timeout=SEES_WITHIN)
     await page.get_by_test_id("name").fill(name)
@@ -64,7 +64,7 @@ async def enter(browser: Browser, address: str, name: str) -> Page:
 
 
 async def sees(page: Page, *names: str) -> None:
-    """Waits until exactly these people have a tile with a moving picture."""
+    """Wait until exactly these participants have a tile with moving video."""
     tiles = page.get_by_test_id("tile")
     await expect(tiles).to_have_count(len(names), timeout=JOINS_WITHIN)
     for name in names:
@@ -83,7 +83,7 @@ def post(server: PorticoServer, path: str, body: dict[str, object]) -> dict[str,
         return data
 
 
-async def test_two_people_meet_talk_and_part(browser: Browser, link: str) -> None:
+async def test_two_participants_meet_chat_and_leave(browser: Browser, link: str) -> None:
     anna, ben = await enter(browser, link, "Anna"), await enter(browser, link, "Ben")
     await sees(anna, "Anna", "Ben")
     await sees(ben, "Anna", "Ben")
@@ -112,7 +112,7 @@ async def test_two_people_meet_talk_and_part(browser: Browser, link: str) -> Non
     await anna.context.close()
 
 
-async def test_shared_screen_is_seen_beside_the_people(browser: Browser, link: str) -> None:
+async def test_a_shared_screen_is_shown_beside_the_participants(browser: Browser, link: str) -> None:
     anna, ben = await enter(browser, link, "Anna"), await enter(browser, link, "Ben")
     await sees(anna, "Anna", "Ben")
     await sees(ben, "Anna", "Ben")
@@ -174,6 +174,6 @@ async def test_call_comes_back_by_itself_after_the_media_server_died(
     await anna.evaluate(WATCH)
     [janus] = server.descendants("janus")
     os.kill(janus, signal.SIGKILL)
-    await expect(anna.locator("html[data-told-so]")).to_have_count(1, timeout=SEES_WITHIN)
+    await expect(anna.locator("html[data-showed-loss]")).to_have_count(1, timeout=SEES_WITHIN)
     await sees(anna, "Anna")
     await anna.context.close()

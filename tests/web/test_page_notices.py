@@ -1,4 +1,4 @@
-"""What the meeting page owes its guests: it says that it records, keeps the screen lit, and lets them follow links."""
+"""The meeting page shows that a call is recorded, keeps the screen on, and makes addresses in the chat links."""
 
 import re
 import urllib.request
@@ -82,7 +82,7 @@ async def test_guests_know_that_they_are_recorded_before_and_during_the_call(
         await page.context.close()
 
 
-async def test_whoever_was_not_told_in_the_lobby_is_asked_again(
+async def test_recording_that_was_enabled_after_the_lobby_opened_asks_for_a_second_join(
     browser: Browser, server: PorticoServer, room: str
 ) -> None:
     anna = await lobby(browser, server, room)

@@ -1,4 +1,4 @@
-"""The meeting page after a loss: it finds back by itself, waits for a seat, and stays away when it was sent away."""
+"""The meeting page after a lost call: it rejoins, waits for a seat, and does not rejoin after a kick or an end."""
 
 import base64
 import contextlib
@@ -41,7 +41,7 @@ def link(server: PorticoServer) -> str:
 
 
 def replace_token_key(server: PorticoServer) -> None:
-    """While the server is down: every token that it has given out is worth nothing, as after a long sleep."""
+    """Make every token of the stopped server invalid, as if all had expired."""
     secret = base64.b64encode(secrets.token_bytes(32)).decode()
     with contextlib.closing(sqlite3.connect(server.data_dir / "portico.db")) as db, db:
         assert db.execute("UPDATE signing_keys SET secret = ? WHERE purpose = 'token'", (secret,)).rowcount == 1
@@ -119,7 +119,7 @@ async def test_a_full_room_is_joined_as_soon_as_a_seat_is_free(browser: Browser,
 
 
 @pytest.mark.parametrize(("action", "state"), [("end", "ended"), ("kick", "removed")])
-async def test_whoever_was_sent_away_does_not_come_back(
+async def test_the_page_does_not_rejoin_after_a_kick_or_an_end(
     browser: Browser, server: PorticoServer, link: str, action: str, state: str
 ) -> None:
     room = link.rpartition("/meet/")[2].partition("#")[0]
@@ -138,7 +138,7 @@ async def test_whoever_was_sent_away_does_not_come_back(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a route of its own")
-async def test_when_media_are_lost_the_page_says_so_and_finds_back(
+async def test_when_media_are_lost_the_page_shows_it_and_rejoins(
     browser: Browser, loopback: str | None, link: str
 ) -> None:
     """The signaling works on: a firewall drops UDP."""
