@@ -31,3 +31,16 @@ def test_page_and_server_have_the_same_close_codes() -> None:
     source = (ROOT / "frontend/src/meeting/call/close_code.ts").read_text()
     page = {name: int(code) for name, code in re.findall(r"^  ([A-Z_]+): (\d+),$", source, re.MULTILINE)}
     assert page == {code.name: int(code) for code in CloseCode}
+
+
+def test_the_pages_read_no_close_reason() -> None:
+    """They decide by close_code.ts. One function of ending.ts reads the sentence of a refusal, to show it."""
+    sources = {
+        str(path.relative_to(ROOT / "frontend")): path.read_text()
+        for folder in ("src", "public")
+        for path in (ROOT / "frontend" / folder).rglob("*")
+        if path.suffix in (".ts", ".tsx", ".js")
+    }
+    assert [name for name, text in sources.items() if re.search(r"\.reason\b", text)] == []
+    readers = [name for name, text in sources.items() if re.search(r"refusal\??\.sentence", text)]
+    assert readers == ["src/meeting/call/ending.ts"]
