@@ -1,6 +1,7 @@
 """When an event that was not taken is tried again (contract section 6.4, and beyond it for a day)."""
 
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 FIRST_ROUNDS = (timedelta(0), timedelta(seconds=5), timedelta(seconds=25))
 """The contract's three rounds: the pause before each. They take place whatever the settings are."""
@@ -10,9 +11,6 @@ JITTER = 0.2
 """By which part a pause is shorter or longer at most, so that what failed together does not come back together."""
 LONGEST_WISH = timedelta(hours=1)
 """More than this of a receiver's Retry-After is not believed."""
-
-# RFC 9110 section 5.6.7: the form to use, and the two that old servers use.
-_DATE_FORMS = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
 
 
 def next_due(
@@ -63,9 +61,9 @@ def _pause(rounds_done: int) -> timedelta:
 
 
 def _http_date(text: str) -> datetime | None:
-    for form in _DATE_FORMS:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    return None
+    """The instant of a date in any form of RFC 9110 section 5.6.7, or of RFC 5322 with another time zone."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date  # the form of asctime() names no zone

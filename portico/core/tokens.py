@@ -30,6 +30,10 @@ class TokenRefused(Exception):
         self.expired = expired
 
 
+# joserfc was tried for signing and checking: 88 us of CPU to issue a token where this takes 53 (38 are the signature), 174
+# to check one where this takes 168 (119 are the signature); and a header with unknown members passes it.
+
+
 @dataclass(frozen=True, slots=True)
 class Permissions:
     """What a token allows beyond joining, and what it calls its holder. The defaults leave no trace in a token."""

@@ -147,6 +147,8 @@ def test_a_pause_is_bounded(
         ("Mon, 02 Feb 2026 22:01:30 GMT", 90),
         ("Monday, 02-Feb-26 22:01:30 GMT", 90),
         ("Mon Feb  2 22:01:30 2026", 90),
+        ("Mon, 02 Feb 2026 22:01:30 +0000", 90),
+        ("Tue, 03 Feb 2026 00:01:30 +0200", 90),
         ("Mon, 02 Feb 2026 22:00:00 GMT", 0),
         ("Mon, 02 Feb 2026 21:59:59 GMT", 0),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
@@ -174,10 +176,11 @@ def test_what_retry_after_may_say(value: str, wish: int) -> None:
         "²",
         "soon",
         "1, 2",
-        "Mon, 02 Feb 2026 22:01:30 +0000",
         "Mon, 30 Feb 2026 22:01:30 GMT",
         "Mon, 02 Feb 2026 22:01:60 GMT",
         "Mon, 02 Feb 2026",
+        "Mon, 02 Feb 99999 22:01:30 GMT",
+        "Mon, 02 Feb 2026 22:01:30 +9999999999999",
         "2026-02-02T22:01:30Z",
         "\0",
     ],
@@ -186,7 +189,7 @@ def test_what_retry_after_may_not_say(value: str | None) -> None:
     assert parse_retry_after(value, now=START) is None
 
 
-@given(st.text() | st.text("0123456789") | st.from_regex(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"))
+@given(st.text() | st.text("0123456789") | st.from_regex(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d (GMT|[-+]\d{4,20})"))
 def test_garbage_never_raises(value: str) -> None:
     wish = parse_retry_after(value, now=START)
     assert wish is None or NEVER <= wish <= LONGEST_WISH
