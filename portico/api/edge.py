@@ -2,7 +2,6 @@
 
 import re
 import time
-from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers
@@ -14,6 +13,7 @@ from portico.api import errors, health
 from portico.api.rate_limit import RateLimit
 from portico.core.errors import PorticoError
 from portico.core.rate import Allowance
+from portico.runtime.ids import new_id
 
 log = structlog.get_logger()
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -128,7 +128,7 @@ def _path_as_sent(scope: Scope) -> str:
 
 
 def _request_id(given: str | None) -> str:
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else str(uuid4())
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else new_id()
 
 
 def _preflight(headers: Headers) -> Response:

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from uuid import uuid4
 
 import structlog
 
@@ -19,6 +18,7 @@ from portico.core import timeline
 from portico.core.timeline import Timeline
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
+from portico.runtime.ids import new_id
 from portico.services import recordings
 from portico.signaling.effects import PublishedStream
 
@@ -96,7 +96,7 @@ class Recorder:
         take = self._takes.get(stream.handle)
         if take is None:
             epoch_ms = self._clock().timestamp() * 1000 - self._monotonic() * 1000
-            take = _Take(stream.handle, stream.key, f"{self._place}_{uuid4()}", epoch_ms)
+            take = _Take(stream.handle, stream.key, f"{self._place}_{new_id()}", epoch_ms)
             self._takes[stream.handle] = take
             self._urgent.set()
         now_ms = self._now_ms(take)

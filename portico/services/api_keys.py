@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Row, bindparam, or_, select
 
@@ -16,6 +15,7 @@ from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.schema import Instant
 from portico.db.statements import insert_if_absent
+from portico.runtime.ids import new_id
 
 DEFAULT_ACCOUNT = "default"
 KEYS = schema.api_keys
@@ -58,7 +58,7 @@ def create(
 def admit(tx: Transaction, key: str, account_name: str, now: datetime) -> None:
     """Accept this very key for the account. A key that is known already stays as it is."""
     account_id = account_named(tx, account_name, now)
-    insert_if_absent(tx, KEYS, id=str(uuid4()), account_id=account_id, sha256=digest(key), created_at=now)
+    insert_if_absent(tx, KEYS, id=new_id(), account_id=account_id, sha256=digest(key), created_at=now)
 
 
 def admit_setting(tx: Transaction, key: str, now: datetime) -> bool:
@@ -135,7 +135,7 @@ def any_exist(tx: Transaction) -> bool:
 
 def account_named(tx: Transaction, name: str, now: datetime) -> str:
     """The id of this account, which is made when it does not exist."""
-    insert_if_absent(tx, ACCOUNTS, id=str(uuid4()), name=name, created_at=now)
+    insert_if_absent(tx, ACCOUNTS, id=new_id(), name=name, created_at=now)
     return str(tx.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.name == name)).scalar_one())
 
 
@@ -152,7 +152,7 @@ def digest(key: str) -> str:
 
 def _insert_new(tx: Transaction, account_id: str, now: datetime, name: str | None, scopes: Sequence[str] | None) -> str:
     key = f"portico_{secrets.token_urlsafe(32)}"
-    row = {"id": str(uuid4()), "account_id": account_id, "sha256": digest(key), "created_at": now}
+    row = {"id": new_id(), "account_id": account_id, "sha256": digest(key), "created_at": now}
     told = {"name": name, "scopes": None if scopes is None else list(scopes)}
     tx.execute(KEYS.insert().values(**row, **told))
     return key

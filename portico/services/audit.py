@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Row, select, true
 
@@ -12,6 +11,7 @@ from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import Prepared
+from portico.runtime.ids import new_id
 from portico.services.listing import Listed, matching, page_of
 
 AUDIT = schema.audit_events
@@ -32,7 +32,7 @@ def record(
 ) -> None:
     """Note a change. Without `key_id` it was made on the command line; `detail` is at most DETAIL_MAX characters."""
     row = {
-        "id": str(uuid4()),
+        "id": new_id(),
         "account_id": account_id,
         "key_id": key_id,
         "operation": operation,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Row, or_, select
 
@@ -19,6 +18,7 @@ from portico.core.model import Composition, Region
 from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.runtime.ids import new_id
 from portico.services import events, jobs, recordings
 from portico.services.listing import Listed, matching, page_of
 from portico.services.webhooks import Destination
@@ -109,7 +109,7 @@ def create(
     )
     assert session is not None, "without a session the wish was refused"
     _expect_sources(tx, session.id, wish)
-    composition_id = str(uuid4())
+    composition_id = new_id()
     tx.execute(
         COMPOSITIONS.insert().values(
             id=composition_id,

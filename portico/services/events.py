@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from uuid import uuid4
 
 from portico.core.events import Event
 from portico.core.webhook import event_json
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.runtime.ids import new_id
 from portico.services import webhooks
 from portico.services.webhooks import Destination
 
@@ -28,7 +28,7 @@ def record(
     `now` unless it is found out later; its delivery is due now.
     """
     occurred_at = occurred_at or now
-    event_id, payload = str(uuid4()), asdict(event)
+    event_id, payload = new_id(), asdict(event)
     row = {
         "id": event_id,
         "account_id": account_id,

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Row, false, or_, select
 
@@ -15,6 +14,7 @@ from portico.core.errors import JoinRefused, NotFound
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.outage import kept_apart
+from portico.runtime.ids import new_id
 from portico.services import participants, sessions
 
 GATEWAYS = schema.gateways
@@ -33,7 +33,7 @@ class Look:
 
 def register(tx: Transaction, now: datetime, node_id: str | None = None) -> str:
     """The id of a gateway that starts now. `node_id` names the DATA_DIR that its process has locked."""
-    gateway_id = str(uuid4())
+    gateway_id = new_id()
     tx.execute(GATEWAYS.insert().values(id=gateway_id, node_id=node_id, started_at=now, seen_at=now, dead=False))
     return gateway_id
 

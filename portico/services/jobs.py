@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, literal, or_, select
 
@@ -11,6 +10,7 @@ from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import insert_if_absent, insert_those_absent
 from portico.db.wakeup import announce
+from portico.runtime.ids import new_id
 
 JOBS = schema.jobs
 LANES = schema.job_lanes
@@ -46,14 +46,14 @@ def enqueue(
     Of a kind whose jobs have lanes, `claim_in_turn` takes a job of each lane in turn.
     """
     job = {"kind": kind, "subject": subject, "lane": lane, "due_at": due_at or now, "attempts": 0, "created_at": now}
-    insert_if_absent(tx, JOBS, id=str(uuid4()), **job)
+    insert_if_absent(tx, JOBS, id=new_id(), **job)
     announce(tx, "jobs")
 
 
 def enqueue_all(tx: Transaction, kind: str, subjects: Iterable[str], *, now: datetime) -> None:
     """`enqueue` for each of many subjects."""
     queued = {"kind": kind, "due_at": now, "attempts": 0, "created_at": now}
-    insert_those_absent(tx, JOBS, [{"id": str(uuid4()), "subject": subject, **queued} for subject in subjects])
+    insert_those_absent(tx, JOBS, [{"id": new_id(), "subject": subject, **queued} for subject in subjects])
     announce(tx, "jobs")
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from uuid import uuid4
 
 from sqlalchemy import select
 
@@ -11,6 +10,7 @@ from portico.core.model import RoomSettings
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import insert_if_absent
+from portico.runtime.ids import new_id
 from portico.services import api_keys, room_counts, rooms, sessions, tokens
 from portico.services.tokens import TokenKeys
 
@@ -71,7 +71,7 @@ def guest_view(tx: Transaction, room_id: str) -> GuestView:
 def first_room(tx: Transaction, now: datetime) -> str:
     """The id of the default account's meeting room, which is made when there is none (any more)."""
     account_id = api_keys.account_named(tx, api_keys.DEFAULT_ACCOUNT, now)
-    room_id = str(uuid4())
+    room_id = new_id()
     made = insert_if_absent(
         tx,
         schema.rooms,

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Row, select
 
@@ -15,6 +14,7 @@ from portico.core.model import Recording
 from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.runtime.ids import new_id
 from portico.services import events, jobs
 from portico.services.listing import Listed, matching, page_of
 
@@ -70,7 +70,7 @@ def begin(tx: Transaction, participant_id: str, stream_key: str, dump: str, *, n
         "created_at": now,
         "updated_at": now,
     }
-    tx.execute(RECORDINGS.insert(), [{"id": str(uuid4()), "type": kind, **expected} for kind in (AUDIO, VIDEO)])
+    tx.execute(RECORDINGS.insert(), [{"id": new_id(), "type": kind, **expected} for kind in (AUDIO, VIDEO)])
     return True
 
 

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Row, func, select
 
@@ -12,6 +11,7 @@ from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.outage import kept_apart
 from portico.db.wakeup import announce
+from portico.runtime.ids import new_id
 from portico.services import events, recordings
 
 SESSIONS = schema.room_sessions
@@ -43,7 +43,7 @@ def open_or_continue(tx: Transaction, room: Row[Any], now: datetime) -> tuple[st
         if session.empty_at is not None:
             tx.execute(SESSIONS.update().where(SESSIONS.c.id == session.id).values(empty_at=None))
         return str(session.id), session.recording
-    session_id = str(uuid4())
+    session_id = new_id()
     tx.execute(
         SESSIONS.insert().values(
             id=session_id,

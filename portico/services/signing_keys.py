@@ -3,13 +3,13 @@
 import base64
 import secrets
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from sqlalchemy import select
 
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import insert_if_absent
+from portico.runtime.ids import new_id
 
 KEYS = schema.signing_keys
 TOKENS, LINKS, FILES = "token", "invite", "file"
@@ -56,4 +56,4 @@ def rotate(tx: Transaction, purpose: str, *, now: datetime, void: bool) -> None:
 def _insert(tx: Transaction, purpose: str, created_at: datetime) -> None:
     """Unless there is one that is not retired, also one that another transaction is just committing."""
     secret = base64.b64encode(secrets.token_bytes(32)).decode()
-    insert_if_absent(tx, KEYS, id=str(uuid4()), purpose=purpose, secret=secret, created_at=created_at)
+    insert_if_absent(tx, KEYS, id=new_id(), purpose=purpose, secret=secret, created_at=created_at)

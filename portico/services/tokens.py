@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import Row, bindparam, select
@@ -19,6 +18,7 @@ from portico.core.tokens import EVERYTHING, Claims, Permissions
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import Prepared, insert_if_absent
+from portico.runtime.ids import new_id
 from portico.services import signing_keys
 
 TOKEN_TTL_SECS = 600
@@ -92,9 +92,9 @@ def generate(
     issue = partial(
         tokens.issue, key=keys.current, account_id=account_id, room_id=room_id, now=now, permissions=permissions
     )
-    jti = tokens.related(jti, str(uuid4())) if jti is not None else str(uuid4())
+    jti = tokens.related(jti, new_id()) if jti is not None else new_id()
     return ClientToken(
-        *issue("access", jti=tokens.related(jti, str(uuid4())), ttl_secs=token_ttl_secs),
+        *issue("access", jti=tokens.related(jti, new_id()), ttl_secs=token_ttl_secs),
         *issue("refresh", jti=jti, ttl_secs=refresh_token_ttl_secs),
     )
 
@@ -121,7 +121,7 @@ def refresh(
             keys.current,
             account_id=claims.account_id,
             room_id=room_id,
-            jti=tokens.related(claims.jti, str(uuid4())),
+            jti=tokens.related(claims.jti, new_id()),
             now=now,
             ttl_secs=token_ttl_secs,
             permissions=claims.permissions,
@@ -182,7 +182,7 @@ def invite(keys: TokenKeys, room_id: str, generation: int = 0) -> str:
 
 def grant(keys: TokenKeys, room_id: str, jti: str | None = None) -> str:
     """What a browser keeps of a meeting link: a jti, whose relatives all its tokens for the room are, and a proof."""
-    jti = jti or str(uuid4())
+    jti = jti or new_id()
     return f"{jti}.{_digest(keys, f'grant:{room_id}:{jti}')}"
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import uuid4
 
 from sqlalchemy import bindparam, case, func, select
 
@@ -14,6 +13,7 @@ from portico.db.engine import Transaction
 from portico.db.schema import Instant
 from portico.db.statements import insert_if_absent
 from portico.db.wakeup import announce
+from portico.runtime.ids import new_id
 from portico.services import webhook_queue
 from portico.services.webhook_queue import LATER, LEASED
 
@@ -94,7 +94,7 @@ def enqueue(
     if not to.webhook_event_url:
         return
     delivery = {
-        "id": str(uuid4()),
+        "id": new_id(),
         "account_id": account_id,
         "room_id": room_id,
         "event_type": event_type,
