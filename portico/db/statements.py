@@ -37,18 +37,23 @@ class _Spelled:
     def __init__(self, statement: ClauseElement, names: list[str], dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect, column_keys=names)
         self._text = str(compiled)
-        self._converters: list[tuple[str, Callable[[Any], Any] | None]] = [
-            (name, parameter.type.dialect_impl(dialect).bind_processor(dialect))
+        converters: dict[str, Callable[[Any], Any] | None] = {
+            name: parameter.type.dialect_impl(dialect).bind_processor(dialect)
             for parameter, name in compiled.bind_names.items()
-        ]
-        self._order: list[str] | None = compiled.positiontup
+        }
+        self._is_positional = compiled.positional
+        order = compiled.positiontup if compiled.positional else list(converters)
+        self._converters = [(name, converters[name]) for name in order]
 
     def run(self, tx: Transaction, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        given = {name: convert(values[name]) if convert else values[name] for name, convert in self._converters}
-        asked = given if self._order is None else [given[name] for name in self._order]
+        given: Any
+        if self._is_positional:
+            given = [convert(values[name]) if convert else values[name] for name, convert in self._converters]
+        else:
+            given = {name: convert(values[name]) if convert else values[name] for name, convert in self._converters}
         driver: Any = tx.connection.driver_connection
         try:
-            cursor = driver.execute(self._text, asked)
+            cursor = driver.execute(self._text, given)
             return cursor.fetchall() if cursor.description else []
         except tx.dialect.loaded_dbapi.Error as error:
             raise DBAPIError.instance(self._text, None, error, tx.dialect.loaded_dbapi.Error) from error

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Row, Select, bindparam, literal_column, select
 from sqlalchemy.exc import IntegrityError
@@ -19,12 +18,14 @@ from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import Prepared
+from portico.runtime.ids import new_id
 from portico.services import listing, room_counts, sessions
 from portico.services.listing import Listed
 
 ROOMS = schema.rooms
 SESSIONS = schema.room_sessions
 _INSERT = Prepared(ROOMS.insert())
+_SETTINGS = tuple(field.name for field in fields(RoomSettings))
 _NOT_ROOM_MEMBERS = {"account_id", "deleted_at", "link_generation"}
 # Spelled as in the partial unique index: SQLite uses that index only for the very same expression.
 _ACTIVE_SESSION = (SESSIONS.c.room_id == ROOMS.c.id) & literal_column("room_sessions.active")
@@ -32,7 +33,12 @@ _ACTIVE_SESSION = (SESSIONS.c.room_id == ROOMS.c.id) & literal_column("room_sess
 
 def create(tx: Transaction, account_id: str, settings: RoomSettings, *, now: datetime) -> Room:
     """A new room. Raises Invalid when another room of the account has its name."""
-    room = {"id": str(uuid4()), "created_at": now, "updated_at": now, **asdict(settings)}
+    room = {
+        "id": new_id(),
+        "created_at": now,
+        "updated_at": now,
+        **{name: getattr(settings, name) for name in _SETTINGS},
+    }
     with _name_may_be_taken():
         _INSERT.run(tx, {"account_id": account_id, **room})
     room_counts.add(tx, account_id, room["id"], 1)
