@@ -20,9 +20,10 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from portico.api import render
+from portico.api.answers import JSONResponse
 from portico.api.app import add_api
 from portico.api.call import Call
 from portico.api.openapi import operation

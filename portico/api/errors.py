@@ -6,8 +6,9 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from portico.api.answers import JSONResponse
 from portico.core.errors import (
     Busy,
     Fault,

@@ -2,8 +2,9 @@
 
 from functools import partial
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from portico.api.answers import JSONResponse
 from portico.api.call import Call
 from portico.api.openapi import operation
 from portico.api.routing import Router

@@ -1,8 +1,9 @@
 """The key with which receivers check webhooks, an operation of ours: the hosted service shows it in its portal."""
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from portico.api import render
+from portico.api.answers import JSONResponse
 from portico.api.call import Call
 from portico.api.openapi import operation
 from portico.api.routing import Router

@@ -2,9 +2,10 @@
 
 from functools import partial
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from portico.api import lists, queries, recording_schemas, render
+from portico.api.answers import JSONResponse
 from portico.api.call import Call
 from portico.api.openapi import operation
 from portico.api.routing import Router

@@ -2,9 +2,10 @@
 
 from functools import partial
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from portico.api import lists, queries, render
+from portico.api.answers import JSONResponse
 from portico.api.call import Call
 from portico.api.openapi import operation
 from portico.api.queries import ListQuery

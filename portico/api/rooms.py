@@ -3,9 +3,10 @@
 from functools import partial
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from portico.api import bodies, lists, queries, render
+from portico.api.answers import JSONResponse
 from portico.api.call import Call
 from portico.api.openapi import operation
 from portico.api.routing import Router

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from functools import partial
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from portico.api import lists, queries, render
+from portico.api.answers import JSONResponse
 from portico.api.call import Call
 from portico.api.openapi import operation
 from portico.api.routing import Router

@@ -1,0 +1,15 @@
+"""Answers of the API as JSON."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+
+class JSONResponse(Response):
+    """As Starlette's, with msgspec as encoder: the standard library's takes ten times as long."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return msgspec.json.encode(content)
