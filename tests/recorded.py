@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
-from portico.core.objects import recording_key
+from portico.core.object_keys import recording_key
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import participants, recordings, sessions

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from portico.config.settings import Settings
-from portico.core import objects
+from portico.core import object_keys
 from portico.core.errors import Busy
 from portico.db.engine import Database
 from portico.janus.mjr_folder import dumps_in
@@ -41,7 +41,7 @@ class Storage:
         It may take as long as the store needs for credentials: 2 s at most.
         """
         try:
-            return self.store.link(key, filename, objects.content_type(key), now=self.clock())
+            return self.store.link(key, filename, object_keys.content_type(key), now=self.clock())
         except StorageTrouble as trouble:
             raise Busy("The store of files does not answer; try again in a moment.") from trouble
 

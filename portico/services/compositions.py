@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, or_, select
 
-from portico.core import composition_request, objects
+from portico.core import composition_request, object_keys
 from portico.core.composition_request import EVERYTHING, CompositionRequest
 from portico.core.errors import Fault, Invalid, NotFound
 from portico.core.events import CompositionCompleted, CompositionFailed, megabytes, whole_seconds
@@ -158,7 +158,7 @@ def delete(tx: Transaction, account_id: str, composition_id: str, *, now: dateti
         # an attempt, and nobody may be at it just now.
         jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now, lane=account_id)
         # Its film may be on its way into the store at this very moment; nobody can say when it stops being so.
-        key = objects.composition_key(composition_id)
+        key = object_keys.composition_key(composition_id)
         jobs.enqueue(tx, jobs.DELETE_OBJECT, key, now=now, due_at=now + ON_ITS_WAY)
         recordings.hurry_compositions(tx, composition.session_id)  # an identical one may have waited for it
 

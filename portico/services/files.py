@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from portico.core import links, objects
+from portico.core import links, object_keys
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import signing_keys
@@ -33,8 +33,8 @@ class LinkKeys:
 def kept(tx: Transaction, object_key: str) -> Kept | None:
     """The recording's or composition's file with this key; None when there is none (any more)."""
     for table, row_id in (
-        (schema.room_recordings, objects.recording_of(object_key)),
-        (schema.room_compositions, objects.composition_of(object_key)),
+        (schema.room_recordings, object_keys.recording_of(object_key)),
+        (schema.room_compositions, object_keys.composition_of(object_key)),
     ):
         if row_id is not None:
             columns = select(table.c.size_bytes, table.c.sha256)

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from portico.core import links, objects
+from portico.core import links, object_keys
 from portico.core.errors import Forbidden, NotFound
 from portico.core.ranges import NotSatisfiable, asked_range
 from portico.db.engine import Database
@@ -70,7 +70,7 @@ def routes(db: Database, store: Store, keys: LinkKeys, clock: Callable[[], datet
 
 def _headers(kept: Kept, key: str, filename: str) -> dict[str, str]:
     return _COMMON | {
-        "Content-Type": objects.content_type(key),
+        "Content-Type": object_keys.content_type(key),
         "Content-Disposition": links.content_disposition(filename),
         "ETag": f'"{kept.sha256}"',
     }

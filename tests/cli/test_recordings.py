@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from portico.core.objects import composition_key
+from portico.core.object_keys import composition_key
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import compositions

@@ -9,7 +9,7 @@ import pytest
 from portico.core.errors import Invalid, NotFound
 from portico.core.filters import Condition
 from portico.core.model import Composition, Region
-from portico.core.objects import composition_key
+from portico.core.object_keys import composition_key
 from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Database, Transaction

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from portico.composer.commands import Preset
 from portico.composer.compose import Composed
-from portico.core import objects
+from portico.core import object_keys
 from portico.core.errors import NotFound
 from portico.core.model import file_name_of
 from portico.db.engine import Database, Transaction
@@ -82,7 +82,7 @@ class Compose:
             return
         try:
             made = await self._make(work)
-            key = objects.composition_key(job.subject)
+            key = object_keys.composition_key(job.subject)
             film = Film(made.size_bytes, made.sha256, key, *during)
             await self._keep(job.subject, film, self._folder / job.subject / "film.mp4")
         except _Unwanted:
@@ -167,7 +167,7 @@ class Compose:
                 await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
                 await self._expect_room()
                 await self._store.fetch(shared.film.object_key, path)
-            key = objects.composition_key(composition_id)
+            key = object_keys.composition_key(composition_id)
             await self._keep(composition_id, replace(shared.film, object_key=key), path)
         except FileNotFoundError as error:
             raise NotYet("The identical composition was deleted.", SHARE_AGAIN) from error
@@ -176,10 +176,10 @@ class Compose:
     async def _keep(self, composition_id: str, film: Film, path: Path) -> None:
         now, key = self._clock(), film.object_key
         name = file_name_of("composition", film.started_at, None, composition_id, key)
-        await self._store.put(path, key, objects.content_type(key), film.sha256, filename=name)
+        await self._store.put(path, key, object_keys.content_type(key), film.sha256, filename=name)
 
         # Before the row is written: a store may have to ask for credentials, and all who write would wait.
-        link = await asyncio.to_thread(self._store.link, key, name, objects.content_type(key), now=now)
+        link = await asyncio.to_thread(self._store.link, key, name, object_keys.content_type(key), now=now)
         complete = partial(
             compositions.complete, composition_id=composition_id, film=film, link=lambda *_: link, now=now
         )

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from sqlalchemy import Row, select
 
-from portico.core import objects
+from portico.core import object_keys
 from portico.core.model import Recording
 from portico.db.engine import Database, Transaction
 from portico.services import files, recordings
@@ -145,7 +145,7 @@ class FinishRecording:
         result = await converter_process.finish(
             dump, folder, not_before_ms=shown_from, salvage=salvage, data_dir=self._data_dir
         )
-        made = Made(result, objects.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:]))
+        made = Made(result, object_keys.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:]))
         await asyncio.to_thread(_write_made, folder, made)
         return made
 
@@ -212,7 +212,7 @@ class FinishRecording:
         if key is None:
             return ""
         name = _file_name(recording, key, finished.started_at)
-        return self._store.link(key, name, objects.content_type(key), now=now)
+        return self._store.link(key, name, object_keys.content_type(key), now=now)
 
     async def _is_kept(self, key: str) -> bool:
         return await self._db.read(partial(files.is_kept, object_key=key))

@@ -15,7 +15,7 @@ from sqlalchemy import Row
 from structlog.testing import capture_logs
 
 from portico.core.errors import NotFound
-from portico.core.objects import recording_key
+from portico.core.object_keys import recording_key
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import compositions, jobs, recordings, sessions

@@ -2,17 +2,17 @@
 
 import pytest
 
-from portico.core import objects
+from portico.core import object_keys
 
 SESSION = "7b61621f-62e0-4aad-ab11-9fd19e272e73"
 ROW = "1ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
 
 
 def test_a_key_tells_whose_file_it_is() -> None:
-    recording, film = objects.recording_key(SESSION, ROW, "ogg"), objects.composition_key(ROW)
+    recording, film = object_keys.recording_key(SESSION, ROW, "ogg"), object_keys.composition_key(ROW)
     assert (recording, film) == (f"recordings/{SESSION}/{ROW}.ogg", f"compositions/{ROW}.mp4")
-    assert (objects.recording_of(recording), objects.composition_of(recording)) == (ROW, None)
-    assert (objects.recording_of(film), objects.composition_of(film)) == (None, ROW)
+    assert (object_keys.recording_of(recording), object_keys.composition_of(recording)) == (ROW, None)
+    assert (object_keys.recording_of(film), object_keys.composition_of(film)) == (None, ROW)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_key_tells_whose_file_it_is() -> None:
     ],
 )
 def test_nothing_else_is_a_key(key: str) -> None:
-    assert objects.recording_of(key) is None and objects.composition_of(key) is None
+    assert object_keys.recording_of(key) is None and object_keys.composition_of(key) is None
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_nothing_else_is_a_key(key: str) -> None:
     [("a.ogg", "audio/ogg"), ("a.webm", "video/webm"), ("a.mp4", "video/mp4"), ("a.html", "application/octet-stream")],
 )
 def test_the_ending_tells_the_media_type(key: str, kind: str) -> None:
-    assert objects.content_type(key) == kind
+    assert object_keys.content_type(key) == kind
