@@ -19,7 +19,7 @@ import msgspec
 
 from benchmarks.machine import machine
 from portico.composer.commands import AudioFile, FilmPlan, Preset, VideoFile
-from portico.core.layout import Source, plan
+from portico.core.layout import VideoSource, plan
 from tests.converter.pictures import Film, encode, ffmpeg, together, tone
 
 GOAL, GOAL_RATIO = 0.75, 1.1
@@ -56,7 +56,7 @@ def recordings(folder: Path, secs: int) -> FilmPlan:
         together(folder / f"{number}.webm", *[piece] * pieces)
         tone(folder / f"{number}.ogg", 300 + 100 * number, secs)
     end = T0 + secs * 1000
-    placements = plan((), [Source(str(n), T0, end, ((T0, end),)) for n in range(4)], WIDTH, HEIGHT, T0, end)
+    placements = plan((), [VideoSource(str(n), T0, end, ((T0, end),)) for n in range(4)], WIDTH, HEIGHT, T0, end)
     videos = tuple(VideoFile(str(n), str(folder / f"{n}.webm"), T0) for n in range(4))
     audios = tuple(AudioFile(f"a{n}", str(folder / f"{n}.ogg"), T0, end) for n in range(4))
     return FilmPlan(WIDTH, HEIGHT, T0, secs * 1000, placements, videos, audios)

@@ -7,9 +7,9 @@ from typing import NoReturn
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from portico.core.casting import Member
+from portico.core.casting import BodyMember
 from portico.core.model import RoomSettings
-from portico.core.tokens import EVERYTHING
+from portico.core.tokens import ALL_PERMISSIONS
 from portico.services.tokens import (
     REFRESH_TOKEN_TTL_MAX_SECS,
     REFRESH_TOKEN_TTL_SECS,
@@ -23,7 +23,7 @@ _DIGITS_MAX = 40
 _DEFAULT = RoomSettings()
 
 ROOM = (
-    Member(
+    BodyMember(
         "unique_name",
         "string",
         "A name that no other room of the account has. An empty string means no name.",
@@ -31,7 +31,7 @@ ROOM = (
         longest=255,
         example="Stand-up",
     ),
-    Member(
+    BodyMember(
         "max_participants",
         "integer",
         "How many people may be in the room at once; further ones are refused.",
@@ -40,14 +40,14 @@ ROOM = (
         maximum=50,
         example=10,
     ),
-    Member(
+    BodyMember(
         "enable_recording",
         "boolean",
         "Whether sessions that begin from now on are recorded.",
         _DEFAULT.enable_recording,
         example=False,
     ),
-    Member(
+    BodyMember(
         "webhook_event_url",
         "url",
         "Where the room's events are delivered: http or https, without user name and password.",
@@ -55,7 +55,7 @@ ROOM = (
         longest=2000,
         example="https://example.com/events",
     ),
-    Member(
+    BodyMember(
         "webhook_event_failover_url",
         "url",
         "Where an event goes when its delivery to the first URL fails.",
@@ -63,7 +63,7 @@ ROOM = (
         longest=2000,
         example="https://failover.example.com/events",
     ),
-    Member(
+    BodyMember(
         "webhook_timeout_secs",
         "integer",
         "Seconds that a receiver has to answer; null and 0 mean two.",
@@ -74,7 +74,7 @@ ROOM = (
     ),
 )
 
-_TOKEN_TTL = Member(
+_TOKEN_TTL = BodyMember(
     "token_ttl_secs",
     "integer",
     "Seconds until the client token expires.",
@@ -85,7 +85,7 @@ _TOKEN_TTL = Member(
 )
 GENERATE = (
     _TOKEN_TTL,
-    Member(
+    BodyMember(
         "refresh_token_ttl_secs",
         "integer",
         "Seconds until the refresh token expires.",
@@ -96,38 +96,40 @@ GENERATE = (
     ),
 )
 PERMISSIONS = (
-    Member(
+    BodyMember(
         "participant",
         "string",
         "What to call the holder of the token; the participant that joins with it shows it as label.",
-        EVERYTHING.participant,
+        ALL_PERMISSIONS.participant,
         longest=255,
         example="user-4711",
     ),
-    Member("can_publish", "boolean", "Whether the holder may be seen and heard.", EVERYTHING.can_publish, example=True),
-    Member(
+    BodyMember(
+        "can_publish", "boolean", "Whether the holder may be seen and heard.", ALL_PERMISSIONS.can_publish, example=True
+    ),
+    BodyMember(
         "can_subscribe",
         "boolean",
         "Whether the holder may see and hear others.",
-        EVERYTHING.can_subscribe,
+        ALL_PERMISSIONS.can_subscribe,
         example=True,
     ),
-    Member(
+    BodyMember(
         "can_send_messages",
         "boolean",
         "Whether the holder takes part in the room's messages; without it none are received either.",
-        EVERYTHING.can_send_messages,
+        ALL_PERMISSIONS.can_send_messages,
         example=True,
     ),
 )
-REVOKE = Member(
+REVOKE = BodyMember(
     "revoke",
     "boolean",
     "Whether the tokens of whoever is kicked admit nobody any more, refreshed ones included.",
     default=False,
     example=False,
 )
-KEEP_RECORDINGS = Member(
+KEEP_RECORDINGS = BodyMember(
     "keep_recordings",
     "boolean",
     "Whether the participant's recordings and the session's compositions stay.",
@@ -136,7 +138,7 @@ KEEP_RECORDINGS = Member(
 )
 REFRESH = (
     _TOKEN_TTL,
-    Member(
+    BodyMember(
         "refresh_token",
         "string",
         "The refresh token that generate_join_client_token gave. It may be used again until it expires.",

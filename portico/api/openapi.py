@@ -11,7 +11,7 @@ from portico import __version__
 from portico.api import schema_parts, schemas
 from portico.api.schema_parts import Schema
 from portico.core import paging
-from portico.core.casting import Member
+from portico.core.casting import BodyMember
 from portico.core.filters import Attribute
 from portico.core.scopes import SCOPES
 
@@ -101,10 +101,10 @@ def operation(
     status: int,
     answer: str | None = None,
     *,
-    body: Sequence[Member] | None = None,
+    body: Sequence[BodyMember] | None = None,
     body_schema: Schema | None = None,
     body_filters: Sequence[Attribute] | None = None,
-    targets: Sequence[Member] | None = None,
+    targets: Sequence[BodyMember] | None = None,
     filters: Sequence[Attribute] | None = None,
     flags: Sequence[str] = (),
     scopes: Sequence[str] | None,

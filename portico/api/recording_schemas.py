@@ -18,7 +18,7 @@ from portico.api.schema_parts import (
     uuid,
 )
 from portico.core import composition_request
-from portico.core.casting import Member
+from portico.core.casting import BodyMember
 
 
 def _file(seconds: int) -> Schema:
@@ -74,7 +74,7 @@ _LAYOUT = {
 }
 
 
-def _region_member(member: Member) -> Schema:
+def _region_member(member: BodyMember) -> Schema:
     schema = member_schema(member)
     del schema["default"]
     return schema if member.name in ("max_columns", "max_rows") else schema | {"type": "integer"}

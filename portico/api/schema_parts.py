@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from portico.core.casting import Member
+from portico.core.casting import BodyMember
 
 Schema = dict[str, Any]
 TYPES = {"string": "string", "url": "string", "integer": "integer", "boolean": "boolean"}
 
 
-def body(members: Sequence[Member]) -> Schema:
+def body(members: Sequence[BodyMember]) -> Schema:
     """What a request may hold; null is the default everywhere."""
     schema: Schema = {"type": "object", "properties": {member.name: member_schema(member) for member in members}}
     if required := [member.name for member in members if member.required]:
@@ -17,7 +17,7 @@ def body(members: Sequence[Member]) -> Schema:
     return schema
 
 
-def member_schema(member: Member) -> Schema:
+def member_schema(member: BodyMember) -> Schema:
     kind: str | list[str] = TYPES[member.kind] if member.required else [TYPES[member.kind], "null"]
     schema: Schema = {"type": kind, "description": member.description, "examples": [member.example]}
     if not member.required:

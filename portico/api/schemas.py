@@ -22,13 +22,13 @@ from portico.api.schema_parts import (
     string,
     uuid,
 )
-from portico.core.casting import Member
+from portico.core.casting import BodyMember
 from portico.core.filters import Attribute
 from portico.core.model import VIDEO_CODECS
 from portico.core.targets import IDS_MAX
 
 
-def acting(members: Sequence[Member]) -> Schema:
+def acting(members: Sequence[BodyMember]) -> Schema:
     """A body that says which participants are meant, and these members."""
     ids = {"type": "array", "items": {"type": "string", "format": "uuid"}, "maxItems": IDS_MAX}
     whom: Schema = {
@@ -73,7 +73,7 @@ def filtering(attributes: Sequence[Attribute]) -> Schema:
 _NEVER_NULL = ("max_participants", "enable_recording", "webhook_event_failover_url")
 
 
-def _setting(member: Member) -> Schema:
+def _setting(member: BodyMember) -> Schema:
     schema = member_schema(member)
     del schema["default"]
     if member.name in _NEVER_NULL:

@@ -184,13 +184,13 @@ def _signing_key() -> "Ed25519PrivateKey":
 
 
 def _check_url(url: str | None) -> None:
-    from portico.core.casting import URL_LENGTH_MAX, Member, cast
+    from portico.core.casting import URL_LENGTH_MAX, BodyMember, cast
     from portico.core.errors import Invalid
 
     if url is None:
         return
     try:
-        cast([Member("The URL", "url", "", longest=URL_LENGTH_MAX, required=True)], {"The URL": url})
+        cast([BodyMember("The URL", "url", "", longest=URL_LENGTH_MAX, required=True)], {"The URL": url})
     except Invalid as wrong:
         raise Refused(str(wrong)) from None
 

@@ -10,22 +10,24 @@ from urllib.parse import urlsplit
 from portico.core.errors import Fault, Invalid
 
 Value = str | int | bool | None
-Kind = Literal["string", "integer", "boolean", "url"]
+MemberKind = Literal["string", "integer", "boolean", "url"]
 URL_LENGTH_MAX = 2000
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,30}")
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""The pattern of a UUID (RFC 9562) in lower case."""
+_UUID = re.compile(UUID, re.IGNORECASE)
 _NOT_IN_URL = re.compile(r"[\s\x00-\x20\x7f-\x9f\\]")
 _NOT_IN_HOST = re.compile(r"[^\w.\-]")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class BodyMember:
     """What may stand in a body under one name. `minimum` and `maximum` bound integers, `longest` counts characters."""
 
     name: str
-    kind: Kind
+    kind: MemberKind
     description: str
     default: Value = None
     minimum: int | None = None
@@ -40,7 +42,7 @@ class _Wrong(Exception):
         self.code, self.title, self.detail = code, title, detail
 
 
-def cast(members: Sequence[Member], body: object) -> dict[str, Value]:
+def cast(members: Sequence[BodyMember], body: object) -> dict[str, Value]:
     """The members that the body names, cast; null means the default, unknown names mean nothing.
 
     Raises Invalid with one Fault for each wrong member, in the order of `members`.
@@ -61,7 +63,7 @@ def cast(members: Sequence[Member], body: object) -> dict[str, Value]:
     return values
 
 
-def with_defaults(members: Sequence[Member], body: object) -> dict[str, Value]:
+def with_defaults(members: Sequence[BodyMember], body: object) -> dict[str, Value]:
     """Like `cast`, and absent members have their defaults."""
     return {member.name: member.default for member in members} | cast(members, body)
 
@@ -81,7 +83,7 @@ def is_storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _value(member: Member, given: object) -> Value:
+def _value(member: BodyMember, given: object) -> Value:
     # Ecto, which the hosted API uses, takes an empty string for no value.
     if given is None or (given == "" and member.kind in ("string", "url")):
         if member.required:
@@ -98,7 +100,7 @@ def _value(member: Member, given: object) -> Value:
             return _url(member, given)
 
 
-def _integer(member: Member, given: object) -> int:
+def _integer(member: BodyMember, given: object) -> int:
     if isinstance(given, str) and _INTEGER.fullmatch(given):
         given = int(given)
     if isinstance(given, bool) or not isinstance(given, int):
@@ -111,14 +113,14 @@ def _integer(member: Member, given: object) -> int:
     return given
 
 
-def _boolean(member: Member, given: object) -> bool:
+def _boolean(member: BodyMember, given: object) -> bool:
     truth = given if isinstance(given, bool) else parse_truth(given) if isinstance(given, str) else None
     if truth is None:
         raise _Wrong("10026", "Invalid parameter type", f"{member.name} should be true or false.")
     return truth
 
 
-def _string(member: Member, given: object) -> str:
+def _string(member: BodyMember, given: object) -> str:
     if not isinstance(given, str):
         raise _Wrong("10026", "Invalid parameter type", f"{member.name} should be a string.")
     if not is_storable(given):
@@ -129,7 +131,7 @@ def _string(member: Member, given: object) -> str:
     return given
 
 
-def _url(member: Member, given: object) -> str:
+def _url(member: BodyMember, given: object) -> str:
     if not isinstance(given, str):
         raise _Wrong("10026", "Invalid parameter type", f"{member.name} should be a string.")
     complaint = _complaint_about_url(given)

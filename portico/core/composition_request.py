@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from portico.core.casting import Member, Value, cast, is_storable, parse_uuid
+from portico.core.casting import BodyMember, Value, cast, is_storable, parse_uuid
 from portico.core.errors import Fault, Invalid
 
 SIDE_MIN, SIDE_MAX, AREA_MAX = 16, 1280, 1280 * 720
@@ -14,20 +14,20 @@ REGIONS_MAX = 16
 """Unless a setting says otherwise. The hosted service takes two."""
 REGION_NAME_MAX = 64
 SOURCES_MAX = 250
-EVERYTHING = "*"
+EVERY_SOURCE = "*"
 FORMAT = "mp4"
 RESOLUTION = "1280x720"
 _RESOLUTION = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
 
-SESSION = Member(
+SESSION = BodyMember(
     "session_id",
     "string",
     "The session whose recordings are composed.",
     required=True,
     example="7b61621f-62e0-4aad-ab11-9fd19e272e73",
 )
-FORMAT_MEMBER = Member("format", "string", "The kind of file; there is only one.", FORMAT, example=FORMAT)
-RESOLUTION_MEMBER = Member(
+FORMAT_MEMBER = BodyMember("format", "string", "The kind of file; there is only one.", FORMAT, example=FORMAT)
+RESOLUTION_MEMBER = BodyMember(
     "resolution",
     "string",
     f"Width and height of the picture: each from {SIDE_MIN} to {SIDE_MAX}, together at most {AREA_MAX:,} pixels.",
@@ -35,21 +35,21 @@ RESOLUTION_MEMBER = Member(
     example=RESOLUTION,
 )
 PLAIN = (
-    Member(
+    BodyMember(
         "show_placeholders",
         "boolean",
         "Whether a tile with the participant's name stands where a camera is switched off.",
         False,
         example=False,
     ),
-    Member(
+    BodyMember(
         "webhook_event_url",
         "url",
         "Where the event of its completion is delivered: http or https, without user name and password.",
         longest=2000,
         example="https://example.com/events",
     ),
-    Member(
+    BodyMember(
         "webhook_event_failover_url",
         "url",
         "Where the event goes when its delivery to the first URL fails.",
@@ -57,7 +57,7 @@ PLAIN = (
         longest=2000,
         example="https://failover.example.com/events",
     ),
-    Member(
+    BodyMember(
         "webhook_timeout_secs",
         "integer",
         "Seconds that a receiver has to answer; null and 0 mean two.",
@@ -67,9 +67,11 @@ PLAIN = (
     ),
 )
 REGION = (
-    Member("x_pos", "integer", "Pixels between the picture's left edge and the region's.", 0, minimum=0, example=0),
-    Member("y_pos", "integer", "Pixels between the picture's upper edge and the region's.", 0, minimum=0, example=0),
-    Member(
+    BodyMember("x_pos", "integer", "Pixels between the picture's left edge and the region's.", 0, minimum=0, example=0),
+    BodyMember(
+        "y_pos", "integer", "Pixels between the picture's upper edge and the region's.", 0, minimum=0, example=0
+    ),
+    BodyMember(
         "z_pos",
         "integer",
         "Regions with a higher number lie on top; of equal ones the later.",
@@ -78,10 +80,10 @@ REGION = (
         maximum=99,
         example=0,
     ),
-    Member("width", "integer", "Pixels; by default as far as the picture goes.", minimum=SIDE_MIN, example=480),
-    Member("height", "integer", "Pixels; by default as far as the picture goes.", minimum=SIDE_MIN, example=360),
-    Member("max_columns", "integer", "Of the grid; by default any.", minimum=1, maximum=1000, example=3),
-    Member("max_rows", "integer", "Of the grid; by default any.", minimum=1, maximum=1000, example=3),
+    BodyMember("width", "integer", "Pixels; by default as far as the picture goes.", minimum=SIDE_MIN, example=480),
+    BodyMember("height", "integer", "Pixels; by default as far as the picture goes.", minimum=SIDE_MIN, example=360),
+    BodyMember("max_columns", "integer", "Of the grid; by default any.", minimum=1, maximum=1000, example=3),
+    BodyMember("max_rows", "integer", "Of the grid; by default any.", minimum=1, maximum=1000, example=3),
 )
 
 
@@ -137,7 +139,7 @@ def size(resolution: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _cast(member: Member, body: Mapping[Any, Any], faults: list[Fault], at: str = "") -> Value:
+def _cast(member: BodyMember, body: Mapping[Any, Any], faults: list[Fault], at: str = "") -> Value:
     """The member's value or its default, which it also gets when it is wrong."""
     try:
         return cast((member,), body).get(member.name, member.default)
@@ -168,7 +170,7 @@ def _layout(
 ) -> dict[str, dict[str, Any]]:
     pointer = "/video_layout"
     if given is None:
-        given = {"main": {"video_sources": [EVERYTHING]}}
+        given = {"main": {"video_sources": [EVERY_SOURCE]}}
     if not isinstance(given, Mapping):
         faults.append(_wrong_type("video_layout should be an object of regions by name.", pointer))
     elif not 1 <= len(given) <= regions_max:
@@ -206,40 +208,40 @@ def _region(
 
 def _sources(given: object, at: str, videos: Container[str] | None, faults: list[Fault]) -> list[str]:
     """Each once, or only the one that means all. Whether they exist is not asked when the session does not."""
-    if given == EVERYTHING:
-        return [EVERYTHING]
+    if given == EVERY_SOURCE:
+        return [EVERY_SOURCE]
     if given in (None, "", []):
-        detail = f'video_sources is required: ids of video recordings, or "{EVERYTHING}" for all of the session.'
+        detail = f'video_sources is required: ids of video recordings, or "{EVERY_SOURCE}" for all of the session.'
         faults.append(Fault("10004", "Missing required parameter", detail, pointer=at))
         return []
     if not isinstance(given, list):
-        faults.append(_wrong_type(f'video_sources should be a list of ids, or "{EVERYTHING}".', at))
+        faults.append(_wrong_type(f'video_sources should be a list of ids, or "{EVERY_SOURCE}".', at))
         return []
     if len(given) > SOURCES_MAX:
         faults.append(_out_of_range(f"video_sources should have at most {SOURCES_MAX} ids.", at))
         return []
     sources = {}
     for index, each in enumerate(given):
-        source = each if each == EVERYTHING else parse_uuid(each) if isinstance(each, str) else None
+        source = each if each == EVERY_SOURCE else parse_uuid(each) if isinstance(each, str) else None
         if not isinstance(each, str):
             faults.append(_wrong_type("A video source should be a string.", f"{at}/{index}"))
-        elif source is None or (source != EVERYTHING and videos is not None and source not in videos):
+        elif source is None or (source != EVERY_SOURCE and videos is not None and source not in videos):
             detail = "There is no video recording with this id in the session."
             faults.append(_missing(detail, f"{at}/{index}"))
         else:
             sources[source] = True
-    return [EVERYTHING] if EVERYTHING in sources else list(sources)
+    return [EVERY_SOURCE] if EVERY_SOURCE in sources else list(sources)
 
 
 def _audio(body: Mapping[Any, Any], sound_by_default: bool, faults: list[Fault]) -> list[str] | None:
     """All or nothing: the hosted service knows no other sources of sound."""
-    given = body.get("audio_sources", EVERYTHING if sound_by_default else None)
+    given = body.get("audio_sources", EVERY_SOURCE if sound_by_default else None)
     if given is None or given == []:
         return None
-    if given not in (EVERYTHING, [EVERYTHING]):
-        detail = f'audio_sources should be ["{EVERYTHING}"] for all sound of the session, or null for none.'
+    if given not in (EVERY_SOURCE, [EVERY_SOURCE]):
+        detail = f'audio_sources should be ["{EVERY_SOURCE}"] for all sound of the session, or null for none.'
         faults.append(Fault("10032", "Invalid enumerated value", detail, pointer="/audio_sources"))
-    return [EVERYTHING]
+    return [EVERY_SOURCE]
 
 
 def _missing(detail: str, pointer: str) -> Fault:

@@ -9,7 +9,7 @@ from typing import Literal
 from portico.core.casting import is_storable, parse_truth, parse_uuid
 from portico.core.errors import Fault
 
-Kind = Literal["date", "text", "uuid", "boolean", "choice", "texts", "part", "at_least"]
+FilterKind = Literal["date", "text", "uuid", "boolean", "choice", "texts", "part", "at_least"]
 """`choice` is one of a few words, `texts` any of several separated by commas, `part` a text contained in something,
 `at_least` a whole number that something reaches."""
 Comparison = Literal["eq", "ge", "le", "in", "contains"]
@@ -34,7 +34,7 @@ class Attribute:
 
     name: str
     column: str
-    kind: Kind
+    kind: FilterKind
     description: str
     choices: tuple[str, ...] = ()
     shows_operator: bool = False

@@ -17,7 +17,7 @@ SCREEN_GAP_MS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class VideoSource:
     """A video recording. Instants are Unix milliseconds; intervals are half-open."""
 
     recording_id: str
@@ -65,7 +65,7 @@ Cell = tuple[int, int, int, int]
 
 def plan(
     regions: Sequence[Region],
-    sources: Sequence[Source],
+    sources: Sequence[VideoSource],
     width: int,
     height: int,
     started_ms: int,
@@ -99,7 +99,7 @@ def _is_default(regions: Sequence[Region], everywhere: Region) -> bool:
 
 
 def _around_screens(
-    everywhere: Region, sources: Sequence[Source], started_ms: int, ended_ms: int, placeholders: bool
+    everywhere: Region, sources: Sequence[VideoSource], started_ms: int, ended_ms: int, placeholders: bool
 ) -> tuple[Placement, ...]:
     """The default layout of a session with shared screens: while one is shown it is large, with people beside it."""
     screens = [source for source in sources if source.screen]
@@ -109,7 +109,7 @@ def _around_screens(
     large = replace(everywhere, width=everywhere.width - side)
     beside = replace(everywhere, x_pos=large.width, width=side)
 
-    def placed(of: Sequence[Source], cells_for: Callable[[int], tuple[Cell, ...]]) -> list[Placement]:
+    def placed(of: Sequence[VideoSource], cells_for: Callable[[int], tuple[Cell, ...]]) -> list[Placement]:
         stays = _stays(_wanted(everywhere, of), placeholders and of is people)
         most = _most_at_once(stays)
         seats = _assigned(stays, len(cells_for(most))) if most else []
@@ -127,7 +127,7 @@ def _around_screens(
     return tuple(sorted(found, key=lambda one: (one.z, one.from_ms, one.y, one.x)))
 
 
-def _shared(screens: Sequence[Source], started_ms: int, ended_ms: int) -> list[tuple[int, int]]:
+def _shared(screens: Sequence[VideoSource], started_ms: int, ended_ms: int) -> list[tuple[int, int]]:
     """When a screen is shown, from the composition's beginning; short gaps count as shown."""
     joined: list[tuple[int, int]] = []
     for begin, end in sorted(interval for screen in screens for interval in _shown(screen)):
@@ -189,7 +189,7 @@ def cells(region: Region, rows: int, columns: int) -> tuple[Cell, ...]:
     )
 
 
-def _seated(region: Region, sources: Sequence[Source], placeholders: bool) -> list[tuple[_Stay, Cell, int]]:
+def _seated(region: Region, sources: Sequence[VideoSource], placeholders: bool) -> list[tuple[_Stay, Cell, int]]:
     """Who sits in which cell of the region, and since when; some sit later than they came, or never."""
     stays = _stays(_wanted(region, sources), placeholders)
     most = _most_at_once(stays)
@@ -199,7 +199,7 @@ def _seated(region: Region, sources: Sequence[Source], placeholders: bool) -> li
     return [(stay, places[number], from_ms) for stay, number, from_ms in _assigned(stays, len(places))]
 
 
-def _wanted(region: Region, sources: Sequence[Source]) -> list[Source]:
+def _wanted(region: Region, sources: Sequence[VideoSource]) -> list[VideoSource]:
     """The region's sources, first served first: by their start, then in the order that names them."""
     if EVERY_VIDEO in region.video_sources:
         chosen = sorted(sources, key=lambda source: source.recording_id)
@@ -209,7 +209,7 @@ def _wanted(region: Region, sources: Sequence[Source]) -> list[Source]:
     return sorted(chosen, key=lambda source: source.started_ms)
 
 
-def _stays(sources: Sequence[Source], placeholders: bool) -> list[_Stay]:
+def _stays(sources: Sequence[VideoSource], placeholders: bool) -> list[_Stay]:
     stays = []
     for rank, source in enumerate(sources):
         pictures = _shown(source)
@@ -220,7 +220,7 @@ def _stays(sources: Sequence[Source], placeholders: bool) -> list[_Stay]:
     return stays
 
 
-def _shown(source: Source) -> list[tuple[int, int]]:
+def _shown(source: VideoSource) -> list[tuple[int, int]]:
     """When the source is shown: in order, within its own time, without overlaps and touching intervals made one."""
     merged: list[tuple[int, int]] = []
     for from_ms, until_ms in sorted(source.shown):

@@ -2,11 +2,12 @@
 
 import re
 
+from portico.core.casting import UUID
+
 CONTENT_TYPES = {"ogg": "audio/ogg", "webm": "video/webm", "mp4": "video/mp4"}
 """Opus comes in Ogg, VP8 and VP9 in WebM, H.264 in MP4."""
-_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_RECORDING = re.compile(rf"recordings/{_UUID}/({_UUID})\.({'|'.join(CONTENT_TYPES)})")
-_COMPOSITION = re.compile(rf"compositions/({_UUID})\.(mp4)")
+_RECORDING = re.compile(rf"recordings/{UUID}/({UUID})\.({'|'.join(CONTENT_TYPES)})")
+_COMPOSITION = re.compile(rf"compositions/({UUID})\.(mp4)")
 
 
 def recording_key(session_id: str, recording_id: str, extension: str) -> str:

@@ -9,7 +9,7 @@ LATER_ROUNDS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20,
 """The pauses before the rounds beyond the contract's; the last one repeats."""
 JITTER = 0.2
 """By which part a pause is shorter or longer at most, so that what failed together does not come back together."""
-LONGEST_WISH = timedelta(hours=1)
+RETRY_AFTER_MAX = timedelta(hours=1)
 """More than this of a receiver's Retry-After is not believed."""
 
 
@@ -26,12 +26,12 @@ def next_due(
 
     `jitter` is a random number from -1 to 1. The rounds go on until `retry_for` after `first_at`; the last one falls
     on that instant, or is the contract's third if that comes later. A receiver's `retry_after` lengthens a pause and
-    never shortens it; it counts for LONGEST_WISH at most and not beyond the end, for a try before the wished time is
+    never shortens it; it counts for RETRY_AFTER_MAX at most and not beyond the end, for a try before the wished time is
     better than none. With a `retry_for` of zero all is as the original does it: three rounds, wishes not heard.
     """
     assert rounds_done >= 1 and -1 <= jitter <= 1
     usual = now + _pause(rounds_done) * (1 + JITTER * jitter)
-    wished = now + min(retry_after or timedelta(0), LONGEST_WISH)
+    wished = now + min(retry_after or timedelta(0), RETRY_AFTER_MAX)
     end = first_at + retry_for
     if rounds_done < len(FIRST_ROUNDS):
         return max(usual, min(wished, end))
@@ -41,18 +41,18 @@ def next_due(
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> timedelta | None:
-    """What a Retry-After header asks for (RFC 9110 section 10.2.3), from nothing to LONGEST_WISH.
+    """What a Retry-After header asks for (RFC 9110 section 10.2.3), from nothing to RETRY_AFTER_MAX.
 
     It holds seconds or a date; anything else, or no header, is None.
     """
     text = (value or "").strip(" \t")
     if text.isascii() and text.isdigit():
         # Twelve digits say enough; Python refuses to read thousands of them.
-        return min(timedelta(seconds=int(text.lstrip("0")[:12] or "0")), LONGEST_WISH)
+        return min(timedelta(seconds=int(text.lstrip("0")[:12] or "0")), RETRY_AFTER_MAX)
     date = _http_date(text)
     if date is None:
         return None
-    return min(max(date - now, timedelta(0)), LONGEST_WISH)
+    return min(max(date - now, timedelta(0)), RETRY_AFTER_MAX)
 
 
 def _pause(rounds_done: int) -> timedelta:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from portico.core import casting
-from portico.core.casting import Member, Value, parse_uuid
+from portico.core.casting import BodyMember, Value, parse_uuid
 from portico.core.errors import Fault, Invalid
 
 IDS_MAX = 1000
@@ -23,7 +23,7 @@ class Targets:
         return (self.listed is None or participant_id in self.listed) and participant_id not in self.excluded
 
 
-def parse(body: object, members: Sequence[Member] = ()) -> tuple[Targets, dict[str, Value]]:
+def parse(body: object, members: Sequence[BodyMember] = ()) -> tuple[Targets, dict[str, Value]]:
     """The members `participants` and `exclude` of a body, and others as casting knows them.
 
     Raises Invalid with every wrong one.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 Interval = tuple[int, int | None]
-Timeline = tuple[Interval, ...]
+Intervals = tuple[Interval, ...]
 
 SHORTEST_GAP_MS = 40
 """A shorter interruption is none: it is less than a frame of a film."""
@@ -11,7 +11,7 @@ INTERVALS_MAX = 1000
 """A browser that switches more often is taken to show what it has from then on."""
 
 
-def switched(timeline: Timeline, on: bool, at_ms: int) -> Timeline:
+def switched(timeline: Intervals, on: bool, at_ms: int) -> Intervals:
     """The timeline after the track was enabled or disabled at this instant; the same one if it was so already."""
     last = timeline[-1] if timeline else None
     if not on:
@@ -27,6 +27,6 @@ def switched(timeline: Timeline, on: bool, at_ms: int) -> Timeline:
     return (*timeline, (at_ms, None))
 
 
-def plain(timeline: Timeline) -> Sequence[Sequence[int | None]]:
+def plain(timeline: Intervals) -> Sequence[Sequence[int | None]]:
     """As JSON has it."""
     return [list(interval) for interval in timeline]

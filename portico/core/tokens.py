@@ -11,7 +11,7 @@ from typing import Any, Literal
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-Kind = Literal["access", "refresh"]
+TokenKind = Literal["access", "refresh"]
 TOKEN_LENGTH_MAX = 4096
 """Characters; ours have 700 to 2,800. A longer text is refused before anything looks at it."""
 _ISSUER = "telnyx_access_token"
@@ -44,7 +44,7 @@ class Permissions:
     can_send_messages: bool = True
 
 
-EVERYTHING = Permissions()
+ALL_PERMISSIONS = Permissions()
 FAMILY_LENGTH = 18
 
 
@@ -56,7 +56,7 @@ class Claims:
     account_id: str
     jti: str
     expires_at: datetime
-    permissions: Permissions = EVERYTHING
+    permissions: Permissions = ALL_PERMISSIONS
 
     @property
     def family(self) -> str:
@@ -70,7 +70,7 @@ def related(jti: str, random: str) -> str:
 
 
 def issue(
-    kind: Kind,
+    kind: TokenKind,
     key: Ed25519PrivateKey,
     *,
     account_id: str,
@@ -78,7 +78,7 @@ def issue(
     jti: str,
     now: datetime,
     ttl_secs: int,
-    permissions: Permissions = EVERYTHING,
+    permissions: Permissions = ALL_PERMISSIONS,
 ) -> tuple[str, datetime]:
     """A signed token and the instant at which it expires, in whole seconds."""
     issued = int(now.timestamp())
@@ -100,9 +100,9 @@ def issue(
         "sub": "null",
         "typ": kind,
     }
-    if permissions != EVERYTHING:
+    if permissions != ALL_PERMISSIONS:
         said = asdict(permissions).items()
-        claims[_OURS] = {name: value for name, value in said if value != getattr(EVERYTHING, name)}
+        claims[_OURS] = {name: value for name, value in said if value != getattr(ALL_PERMISSIONS, name)}
     signed = f"{_header()}.{_base64url(_json(claims))}"
     token = f"{signed}.{_base64url(key.sign(signed.encode()))}"
     return token, datetime.fromtimestamp(issued + ttl_secs, UTC)
@@ -110,7 +110,7 @@ def issue(
 
 def verify(
     token: str,
-    kind: Kind,
+    kind: TokenKind,
     keys: Sequence[Ed25519PublicKey],
     *,
     room_id: str,

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 TIMESTAMP = "telnyx-timestamp"
 SIGNATURE = "telnyx-signature-ed25519"
+DEFAULT_TIMEOUT_SECS = 2
+"""How long an attempt may take for a room whose webhook_timeout_secs is null or 0 (contract section 6.4)."""
 TOLERANCE = timedelta(seconds=300)
 """How far a receiver lets the timestamp be from its own clock: hence every attempt is signed anew."""
 

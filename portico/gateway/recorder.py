@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from portico.core import timeline
-from portico.core.timeline import Timeline
+from portico.core.timeline import Intervals
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
 from portico.runtime.ids import new_id
@@ -33,10 +33,10 @@ Record = Callable[[int, str | None], Awaitable[None]]
 
 @dataclass(slots=True)
 class _Track:
-    shown: Timeline = ()
+    shown: Intervals = ()
     came: bool = False
     started: bool = False  # and the row says so
-    written: Timeline = ()
+    written: Intervals = ()
 
     @property
     def starts(self) -> bool:

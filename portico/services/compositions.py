@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, or_, select
 
 from portico.core import composition_request, object_keys
-from portico.core.composition_request import EVERYTHING, CompositionRequest
+from portico.core.composition_request import EVERY_SOURCE, CompositionRequest
 from portico.core.errors import Fault, Invalid, NotFound
 from portico.core.events import CompositionCompleted, CompositionFailed, megabytes, whole_seconds
 from portico.core.filters import Condition
@@ -336,7 +336,7 @@ def _sources(tx: Transaction, session_id: str, regions: Sequence[Region], *, sou
     named = {source for region in regions for source in region.video_sources}
     wanted = [RECORDINGS.c.type == recordings.AUDIO] if sound else []
     video = RECORDINGS.c.type == recordings.VIDEO
-    wanted.append(video if EVERYTHING in named else video & RECORDINGS.c.id.in_(named))
+    wanted.append(video if EVERY_SOURCE in named else video & RECORDINGS.c.id.in_(named))
     rows = tx.execute(
         select(
             *(RECORDINGS.c[name] for name in (*_SOURCE_MEMBERS, "shown")),

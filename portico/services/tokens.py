@@ -14,7 +14,7 @@ from sqlalchemy import Row, bindparam, select
 
 from portico.core import tokens
 from portico.core.errors import Forbidden, NotFound
-from portico.core.tokens import EVERYTHING, Claims, Permissions
+from portico.core.tokens import ALL_PERMISSIONS, Claims, Permissions
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import Prepared, insert_if_absent
@@ -83,7 +83,7 @@ def generate(
     now: datetime,
     token_ttl_secs: int = TOKEN_TTL_SECS,
     refresh_token_ttl_secs: int = REFRESH_TOKEN_TTL_SECS,
-    permissions: Permissions = EVERYTHING,
+    permissions: Permissions = ALL_PERMISSIONS,
     jti: str | None = None,
 ) -> ClientToken:
     """A pair of tokens for a room of this account, relatives of `jti` if one is given; NotFound without the room."""

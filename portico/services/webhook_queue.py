@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, case, exists, func, literal_column, or_, select
 
+from portico.core.webhook import DEFAULT_TIMEOUT_SECS
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.schema import Instant
@@ -23,8 +24,6 @@ DELIVERIES = schema.webhook_deliveries
 READY, HELD, LATER, LEASED = "ready", "held", "later", "leased"
 LEASE = timedelta(seconds=10)
 """Added to the time that two attempts may take; after it another worker may claim the delivery."""
-TIMEOUT_SECS = 2
-"""How long an attempt may take when the room does not say (contract section 6.4)."""
 CLAIM_MAX = 200
 OVERDUE_MAX = 500
 """Deliveries that one transaction makes ready."""
@@ -125,7 +124,7 @@ def claim(tx: Transaction, ids: Sequence[str], *, now: datetime) -> list[Row[Any
     claimed = list(tx.execute(ordered))
     by_lease: dict[timedelta, list[str]] = {}
     for delivery in claimed:
-        attempts = timedelta(seconds=2 * (delivery.timeout_secs or TIMEOUT_SECS))
+        attempts = timedelta(seconds=2 * (delivery.timeout_secs or DEFAULT_TIMEOUT_SECS))
         by_lease.setdefault(attempts + LEASE, []).append(delivery.id)
     for lease, leased in by_lease.items():
         values = {"stage": LEASED, "leased_until": now + lease}

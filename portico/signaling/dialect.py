@@ -8,7 +8,7 @@ its connection and tells the application.
 from enum import Enum, auto
 from typing import Any
 
-from portico.core.tokens import EVERYTHING, Permissions
+from portico.core.tokens import ALL_PERMISSIONS, Permissions
 from portico.signaling import liveness, policy, send_only, translate
 from portico.signaling.control import PLUGINS, TEXTROOM, MediaRoom
 from portico.signaling.effects import (
@@ -78,7 +78,7 @@ class Dialect:
         self._turns = Turns(self._wire)
         self._subscribing: Subscribing | None = None  # with the room
         self._publishing: Publishing | None = None  # with the room
-        self._permissions = EVERYTHING
+        self._permissions = ALL_PERMISSIONS
         self._kicked = False
         self._silences = 0  # how often the last medium that arrived has stopped
 
@@ -105,7 +105,7 @@ class Dialect:
             return [CheckToken(token)]
         return self._take(message)
 
-    def token_accepted(self, token: str, room: MediaRoom, permissions: Permissions = EVERYTHING) -> list[Effect]:
+    def token_accepted(self, token: str, room: MediaRoom, permissions: Permissions = ALL_PERMISSIONS) -> list[Effect]:
         """The token that CheckToken asked about admits to the room with these numbers, and allows this much."""
         self._token, self._room, self._permissions = token, room, permissions
         self._publishing = self._publishing or Publishing(self._wire, room, self._kinds)

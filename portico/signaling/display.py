@@ -12,12 +12,14 @@ from typing import Any
 
 import msgspec
 
+from portico.core.casting import UUID
+
 DISPLAY_LENGTH_MAX = 32_768
 """Characters of base64. The application's context is most of it."""
 CONTEXT_BYTES_MAX = 4096
 """In UTF-8. Everybody in the room is sent it, and every list of participants shows it."""
 STREAM_KEY_LENGTH_MAX = 256
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID = re.compile(UUID)
 
 
 class MalformedDisplay(Exception):

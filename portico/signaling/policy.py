@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from portico.core.tokens import EVERYTHING, Permissions
+from portico.core.tokens import ALL_PERMISSIONS, Permissions
 from portico.signaling import display
 from portico.signaling.control import AUDIOBRIDGE, TEXTROOM, VIDEOROOM, MediaRoom
 from portico.signaling.display import ListenerDisplay, ParticipantDisplay, StreamDisplay
@@ -71,7 +71,7 @@ class Sender:
     room: MediaRoom
     volume: int
     """Per cent at which its sound goes into the mix."""
-    permissions: Permissions = EVERYTHING
+    permissions: Permissions = ALL_PERMISSIONS
     silenced: bool = False
     """Muted by the API."""
 

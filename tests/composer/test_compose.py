@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from portico.composer import commands
 from portico.composer.commands import AudioFile, FilmPlan, VideoFile
 from portico.composer.compose import Composed, CompositionError, compose
-from portico.core.layout import Placement, Source, plan
+from portico.core.layout import Placement, VideoSource, plan
 from portico.core.model import Region
 from tests.converter.pictures import (
     BLACK,
@@ -71,7 +71,7 @@ class Stage:
 
     def __init__(self, tape: Path, folder: Path) -> None:
         self.tape, self.folder = tape, folder
-        self.sources: list[Source] = []
+        self.sources: list[VideoSource] = []
         self.videos: list[VideoFile] = []
         self.audios: list[AudioFile] = []
         self.heard: list[float] = []
@@ -83,7 +83,7 @@ class Stage:
         begin, end = ms(from_secs), ms(until_secs)
         recording_id = f"{len(self.videos):02}-{name}"
         intervals = tuple((ms(a), ms(b)) for a, b in shown) or ((begin, end),)
-        self.sources.append(Source(recording_id, begin, end, intervals))
+        self.sources.append(VideoSource(recording_id, begin, end, intervals))
         self.videos.append(VideoFile(recording_id, str(self.tape / (file or f"{name}.webm")), begin, name))
         return recording_id
 

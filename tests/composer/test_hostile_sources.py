@@ -14,7 +14,7 @@ from portico.composer import ffmpeg as running
 from portico.composer.commands import FilmPlan, VideoFile
 from portico.composer.compose import compose
 from portico.composer.source_facts import SourceFacts
-from portico.core.layout import Placement, Source, plan
+from portico.core.layout import Placement, VideoSource, plan
 from portico.runtime import child_limits
 from tests.converter.pictures import BLACK, GREEN, RED, Film, encode, ffmpeg, seems, together, video
 
@@ -34,7 +34,7 @@ def huge(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def grid_of(paths: list[Path], secs: float, size: tuple[int, int] = (640, 360)) -> FilmPlan:
     """All of them at once, from beginning to end."""
     end = T0 + round(secs * 1000)
-    sources = [Source(f"{number:02}", T0, end, ((T0, end),)) for number in range(len(paths))]
+    sources = [VideoSource(f"{number:02}", T0, end, ((T0, end),)) for number in range(len(paths))]
     videos = tuple(VideoFile(f"{number:02}", str(path), T0) for number, path in enumerate(paths))
     return FilmPlan(*size, T0, end - T0, plan((), sources, *size, T0, end), videos, (), False, "fast")
 
@@ -123,7 +123,7 @@ def test_a_camera_that_blinks_is_not_decoded_from_its_beginning_again_and_again(
     """One keyframe, many beginnings: made small once, with keyframes, and every picture still in its place."""
     counter = encode(tmp_path / "counter.webm", COUNTER.format(secs=30))
     blinks = tuple((T0 + at, T0 + at + 1_000) for at in range(14_000, 30_000, 2_000))
-    sources = [Source("counter", T0, T0 + 30_000, blinks)]
+    sources = [VideoSource("counter", T0, T0 + 30_000, blinks)]
     placements = plan((), sources, 320, 128, T0, T0 + 30_000)
     videos = (VideoFile("counter", str(counter), T0),)
     of = FilmPlan(320, 128, T0, 30_000, placements, videos, (), False, "fast")
@@ -177,7 +177,7 @@ def test_cameras_that_blink_all_the_time_make_no_more_segments_than_its_length_h
 
 def test_no_more_than_a_hundred_recordings_are_decoded_at_once() -> None:
     end = T0 + 1000
-    sources = [Source(f"{number:03}", T0, end, ((T0, end),)) for number in range(150)]
+    sources = [VideoSource(f"{number:03}", T0, end, ((T0, end),)) for number in range(150)]
     videos = tuple(VideoFile(f"{number:03}", "camera.webm", T0) for number in range(150))
     of = FilmPlan(1280, 720, T0, 1000, plan((), sources, 1280, 720, T0, end), videos)
     assert [len(commands.seen(of, segment)) for segment in commands.segments(of)] == [100]

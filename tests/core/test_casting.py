@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.api import bodies
-from portico.core.casting import Member, Value, cast, is_storable, parse_uuid, with_defaults
+from portico.core.casting import BodyMember, Value, cast, is_storable, parse_uuid, with_defaults
 from portico.core.errors import Invalid
 from portico.core.model import RoomSettings
 
-SIZE = Member("size", "integer", "", default=3, minimum=2, maximum=50)
-ON = Member("on", "boolean", "", default=False)
-NAME = Member("name", "string", "", default=None, longest=5)
-URL = Member("url", "url", "", default="")
-TOKEN = Member("token", "string", "", required=True)
+SIZE = BodyMember("size", "integer", "", default=3, minimum=2, maximum=50)
+ON = BodyMember("on", "boolean", "", default=False)
+NAME = BodyMember("name", "string", "", default=None, longest=5)
+URL = BodyMember("url", "url", "", default="")
+TOKEN = BodyMember("token", "string", "", required=True)
 
 
-def refused(member: Member, given: object) -> list[tuple[str, str | None]]:
+def refused(member: BodyMember, given: object) -> list[tuple[str, str | None]]:
     with pytest.raises(Invalid) as caught:
         cast([member], {member.name: given})
     return [(fault.code, fault.pointer) for fault in caught.value.faults]
@@ -48,7 +48,7 @@ def refused(member: Member, given: object) -> list[tuple[str, str | None]]:
         (TOKEN, "x", "x"),
     ],
 )
-def test_accepted(member: Member, given: object, expected: Value) -> None:
+def test_accepted(member: BodyMember, given: object, expected: Value) -> None:
     value = cast([member], {member.name: given})[member.name]
     assert (value, type(value)) == (expected, type(expected))
 
@@ -84,7 +84,7 @@ def test_accepted(member: Member, given: object, expected: Value) -> None:
         (TOKEN, "", "10004"),
     ],
 )
-def test_refused(member: Member, given: object, code: str) -> None:
+def test_refused(member: BodyMember, given: object, code: str) -> None:
     assert refused(member, given) == [(code, f"/{member.name}")]
 
 

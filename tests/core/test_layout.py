@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portico.core.layout import Placement, Source, cells, grid, plan
+from portico.core.layout import Placement, VideoSource, cells, grid, plan
 from portico.core.model import Region
 
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads((Path(__file__).parent / "data/layout_vectors.json").read_text())
@@ -35,26 +35,26 @@ def region(
     return Region(name, x, y, z, width, height, columns, rows, sources)
 
 
-def source(name: str, *shown: tuple[float, float], whole: tuple[float, float] | None = None) -> Source:
+def source(name: str, *shown: tuple[float, float], whole: tuple[float, float] | None = None) -> VideoSource:
     """A source that is shown in the given seconds, and lasts for all of them if `whole` says nothing else."""
     begin, end = whole or (shown[0][0], shown[-1][1])
-    return Source(name, _ms(begin), _ms(end), tuple((_ms(a), _ms(b)) for a, b in shown))
+    return VideoSource(name, _ms(begin), _ms(end), tuple((_ms(a), _ms(b)) for a, b in shown))
 
 
-def film(regions: list[Region], *sources: Source, placeholders: bool = False) -> tuple[Placement, ...]:
+def film(regions: list[Region], *sources: VideoSource, placeholders: bool = False) -> tuple[Placement, ...]:
     started_ms = min(each.started_ms for each in sources)
     ended_ms = max(each.ended_ms for each in sources)
     return plan(regions, sources, *FULL, started_ms, ended_ms, placeholders)
 
 
-def seats(regions: list[Region], *sources: Source, placeholders: bool = False) -> list[Seat]:
+def seats(regions: list[Region], *sources: VideoSource, placeholders: bool = False) -> list[Seat]:
     return [
         (each.recording_id, each.from_ms / 1000, each.until_ms / 1000, each.x, each.y, each.width, each.height)
         for each in film(regions, *sources, placeholders=placeholders)
     ]
 
 
-def at_once(count: int) -> list[Source]:
+def at_once(count: int) -> list[VideoSource]:
     return [source(f"s{number:02}", (0, 60)) for number in range(count)]
 
 
@@ -221,13 +221,15 @@ def test_a_camera_that_is_on_again_goes_before_those_who_came_later() -> None:
 
 
 def test_a_camera_that_is_never_on_is_not_counted() -> None:
-    never = Source("B", T0, _ms(60), ())
+    never = VideoSource("B", T0, _ms(60), ())
     assert seats([region()], source("A", (0, 60)), never) == [("A", 0, 60, 0, 0, 1280, 720)]
     assert seats([region()], never) == []
 
 
 def test_with_placeholders_whoever_is_there_keeps_a_cell_and_shows_a_name_when_off() -> None:
-    made = film([region()], source("A", (10, 20), whole=(0, 30)), Source("B", _ms(5), _ms(30), ()), placeholders=True)
+    made = film(
+        [region()], source("A", (10, 20), whole=(0, 30)), VideoSource("B", _ms(5), _ms(30), ()), placeholders=True
+    )
     assert [(each.recording_id, each.from_ms, each.until_ms, each.x, each.placeholder) for each in made] == [
         ("A", 0, 10_000, 0, True),
         ("B", 5_000, 30_000, 640, True),
@@ -237,7 +239,7 @@ def test_with_placeholders_whoever_is_there_keeps_a_cell_and_shows_a_name_when_o
 
 
 def test_what_is_shown_outside_of_a_recording_does_not_count_and_pieces_that_touch_are_one() -> None:
-    ragged = Source(
+    ragged = VideoSource(
         "A", _ms(10), _ms(20), ((_ms(13), _ms(15)), (_ms(0), _ms(13)), (_ms(14), _ms(14)), (_ms(19), _ms(90)))
     )
     assert [seat[:3] for seat in seats([region()], ragged)] == [("A", 0, 5), ("A", 9, 10)]
@@ -252,7 +254,7 @@ def test_the_film_may_begin_before_the_pictures_and_end_before_them() -> None:
 def test_whoever_switches_a_camera_a_thousand_times_keeps_nobody_waiting() -> None:
     seconds = [(at * 1000, at * 1000 + 500) for at in range(1000)]
     regions = [Region(f"{number}", 0, 0, number, 1280, 720, None, None, ("*",)) for number in range(16)]
-    restless = Source("a", 0, 1_000_000, tuple(seconds))
+    restless = VideoSource("a", 0, 1_000_000, tuple(seconds))
     begun = time.process_time()
     assert len(plan(regions, [restless], 1280, 720, 0, 1_000_000)) == 16_000
     assert time.process_time() - begun < 4, "what should grow with the number of intervals grows with its square"
@@ -267,19 +269,19 @@ BOUND = st.none() | st.integers(1, 4)
 
 
 @st.composite
-def sessions(draw: st.DrawFn) -> list[Source]:
+def sessions(draw: st.DrawFn) -> list[VideoSource]:
     people = []
     for number in range(draw(st.integers(1, 7))):
         begin, end = draw(SPAN)
         shown = draw(st.lists(SPAN, max_size=4))
-        people.append(Source(f"s{number}", T0 + begin, T0 + end, tuple((T0 + a, T0 + b) for a, b in shown)))
+        people.append(VideoSource(f"s{number}", T0 + begin, T0 + end, tuple((T0 + a, T0 + b) for a, b in shown)))
     return people
 
 
 @settings(max_examples=300, deadline=None)
 @given(sessions(), BOUND, BOUND, st.booleans())
 def test_at_every_instant_as_many_are_seen_as_cells_allow(
-    people: list[Source], rows: int | None, columns: int | None, placeholders: bool
+    people: list[VideoSource], rows: int | None, columns: int | None, placeholders: bool
 ) -> None:
     made = plan([region(rows=rows, columns=columns)], people, *FULL, T0, T0 + 40, placeholders)
     wanting = {now: _wanting(people, T0 + now, placeholders) for now in range(40)}
@@ -296,7 +298,7 @@ def test_at_every_instant_as_many_are_seen_as_cells_allow(
 
 @settings(max_examples=100, deadline=None)
 @given(sessions(), st.booleans())
-def test_nobody_changes_cells_while_seen(people: list[Source], placeholders: bool) -> None:
+def test_nobody_changes_cells_while_seen(people: list[VideoSource], placeholders: bool) -> None:
     made = plan([region(columns=2, rows=2)], people, *FULL, T0, T0 + 40, placeholders)
     for one in made:
         for other in made:
@@ -311,7 +313,7 @@ def test_a_grid_holds_everybody_or_as_many_as_its_bounds_allow(n: int, rows: int
     assert made_rows * made_columns >= min(n, (rows or n) * (columns or n))
 
 
-def _wanting(people: list[Source], now: int, placeholders: bool) -> dict[str, Source]:
+def _wanting(people: list[VideoSource], now: int, placeholders: bool) -> dict[str, VideoSource]:
     return {
         each.recording_id: each
         for each in people
@@ -319,17 +321,17 @@ def _wanting(people: list[Source], now: int, placeholders: bool) -> dict[str, So
     }
 
 
-def _is_shown(source: Source, now: int) -> bool:
+def _is_shown(source: VideoSource, now: int) -> bool:
     return any(a <= now < b for a, b in source.shown)
 
 
-def _screen(recording_id: str, *shown: tuple[int, int], until: int = 40) -> Source:
-    return Source(recording_id, _ms(0), _ms(until), tuple((_ms(a), _ms(b)) for a, b in shown), screen=True)
+def _screen(recording_id: str, *shown: tuple[int, int], until: int = 40) -> VideoSource:
+    return VideoSource(recording_id, _ms(0), _ms(until), tuple((_ms(a), _ms(b)) for a, b in shown), screen=True)
 
 
 @given(st.integers(1, 60))
 def test_beside_a_screen_everybody_has_a_cell_of_their_own(count: int) -> None:
-    people = [Source(f"p{number:02}", _ms(0), _ms(40), ((_ms(0), _ms(40)),)) for number in range(count)]
+    people = [VideoSource(f"p{number:02}", _ms(0), _ms(40), ((_ms(0), _ms(40)),)) for number in range(count)]
     made = plan([], [*people, _screen("s", (10, 20))], *FULL, _ms(0), _ms(40))
     during = [each for each in made if each.from_ms == 10_000]
     assert {each.recording_id for each in during} == {"s", *(each.recording_id for each in people)}
@@ -343,7 +345,7 @@ def test_beside_a_screen_everybody_has_a_cell_of_their_own(count: int) -> None:
 
 
 def test_a_screen_that_is_away_for_a_moment_keeps_its_cell() -> None:
-    person = Source("a", _ms(0), _ms(40), ((_ms(0), _ms(40)),))
+    person = VideoSource("a", _ms(0), _ms(40), ((_ms(0), _ms(40)),))
     made = plan([], [person, _screen("s", (10, 14), (15, 20), (30, 35))], *FULL, _ms(0), _ms(40))
     assert [(each.recording_id, each.from_ms // 1000, each.until_ms // 1000, each.width) for each in made] == [
         ("a", 0, 10, 1280),
@@ -358,7 +360,7 @@ def test_a_screen_that_is_away_for_a_moment_keeps_its_cell() -> None:
 
 
 def test_two_screens_at_once_share_the_large_cell() -> None:
-    person = Source("a", _ms(0), _ms(40), ((_ms(0), _ms(40)),))
+    person = VideoSource("a", _ms(0), _ms(40), ((_ms(0), _ms(40)),))
     made = plan([], [person, _screen("s", (10, 20)), _screen("t", (15, 20))], *FULL, _ms(0), _ms(40))
     assert {(each.recording_id, each.x, each.width) for each in made if each.recording_id != "a"} == {
         ("s", 0, 533),

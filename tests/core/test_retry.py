@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico.core.retry import FIRST_ROUNDS, JITTER, LATER_ROUNDS, LONGEST_WISH, next_due, parse_retry_after
+from portico.core.retry import FIRST_ROUNDS, JITTER, LATER_ROUNDS, RETRY_AFTER_MAX, next_due, parse_retry_after
 
 START = datetime(2026, 2, 2, 22, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -126,7 +126,7 @@ def test_a_pause_is_bounded(
     if due is None:
         assert done >= 3 and age >= retry_for
         return
-    assert now < due <= now + LONGEST_WISH * (1 + JITTER)
+    assert now < due <= now + RETRY_AFTER_MAX * (1 + JITTER)
     assert done < 3 or due <= START + retry_for
 
 
@@ -192,4 +192,4 @@ def test_what_retry_after_may_not_say(value: str | None) -> None:
 @given(st.text() | st.text("0123456789") | st.from_regex(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d (GMT|[-+]\d{4,20})"))
 def test_garbage_never_raises(value: str) -> None:
     wish = parse_retry_after(value, now=START)
-    assert wish is None or NEVER <= wish <= LONGEST_WISH
+    assert wish is None or NEVER <= wish <= RETRY_AFTER_MAX

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.core import targets
-from portico.core.casting import Member
+from portico.core.casting import BodyMember
 from portico.core.errors import Invalid
 from portico.core.targets import IDS_MAX, Targets
 
@@ -51,12 +51,12 @@ def test_everybody_or_a_list_but_for_an_exclusion(body: object, meant: set[str])
 )
 def test_every_wrong_member_is_named(body: object, wrong: list[tuple[str, str | None]]) -> None:
     with pytest.raises(Invalid) as refused:
-        targets.parse(body, [Member("revoke", "boolean", "", default=False)])
+        targets.parse(body, [BodyMember("revoke", "boolean", "", default=False)])
     assert [(fault.code, fault.pointer) for fault in refused.value.faults] == wrong
 
 
 def test_other_members_are_cast_beside_them() -> None:
-    members = [Member("revoke", "boolean", "", default=False)]
+    members = [BodyMember("revoke", "boolean", "", default=False)]
     assert targets.parse({"participants": "all"}, members) == (Targets(None), {"revoke": False})
     assert targets.parse({"participants": "all", "revoke": "1"}, members) == (Targets(None), {"revoke": True})
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico.core.timeline import INTERVALS_MAX, SHORTEST_GAP_MS, Timeline, plain, switched
+from portico.core.timeline import INTERVALS_MAX, SHORTEST_GAP_MS, Intervals, plain, switched
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ from portico.core.timeline import INTERVALS_MAX, SHORTEST_GAP_MS, Timeline, plai
         (((1000, None),), False, 500, ((1000, 1000),)),  # the clock was set back
     ],
 )
-def test_switching(before: Timeline, on: bool, at: int, after: Timeline) -> None:
+def test_switching(before: Intervals, on: bool, at: int, after: Intervals) -> None:
     assert switched(before, on, at) == after
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 10_000)), max_size=60))
 def test_intervals_stay_in_order_and_apart_and_tell_the_last_state(switches: list[tuple[bool, int]]) -> None:
-    timeline: Timeline = ()
+    timeline: Intervals = ()
     now = 1_000_000
     for on, later in switches:
         now += later
@@ -44,7 +44,7 @@ def test_intervals_stay_in_order_and_apart_and_tell_the_last_state(switches: lis
 
 
 def test_wild_switching_is_bounded_and_loses_no_picture() -> None:
-    timeline: Timeline = ()
+    timeline: Intervals = ()
     for number in range(4 * INTERVALS_MAX):
         timeline = switched(timeline, number % 2 == 0, number * 1000)
     assert len(timeline) == INTERVALS_MAX

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from portico.core import tokens
-from portico.core.tokens import EVERYTHING, TOKEN_LENGTH_MAX, Claims, Kind, Permissions, TokenRefused
+from portico.core.tokens import ALL_PERMISSIONS, TOKEN_LENGTH_MAX, Claims, Permissions, TokenKind, TokenRefused
 
 ROOM = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
 OTHER_ROOM = "1ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
@@ -32,7 +32,7 @@ def test_the_header_is_the_one_of_the_hosted_service_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize("kind", ["access", "refresh"])
-def test_every_claim(kind: Kind) -> None:
+def test_every_claim(kind: TokenKind) -> None:
     token, expires_at = _issue(kind, ttl_secs=600)
     issued = int(NOW.timestamp())
     assert json.loads(_decoded(token.split(".")[1])) == {
@@ -136,7 +136,7 @@ def test_another_rooms_token_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("issued", "asked"), [("refresh", "access"), ("access", "refresh")])
-def test_the_kinds_do_not_stand_in_for_one_another(issued: Kind, asked: Kind) -> None:
+def test_the_kinds_do_not_stand_in_for_one_another(issued: TokenKind, asked: TokenKind) -> None:
     _refuses(_issue(issued)[0], kind=asked)
 
 
@@ -267,7 +267,7 @@ def test_a_token_that_allows_everything_says_nothing_that_the_hosted_service_doe
 
 @pytest.mark.parametrize("participant", [None, "viewer-1", "", "Änna 😀", "x" * 255, "😀" * 255, "\x01" * 255])
 @pytest.mark.parametrize("kind", ["access", "refresh"])
-def test_permissions_come_back_as_they_were_given(kind: Kind, participant: str | None) -> None:
+def test_permissions_come_back_as_they_were_given(kind: TokenKind, participant: str | None) -> None:
     for allowed in itertools.product([True, False], repeat=3):
         permissions = Permissions(participant, *allowed)
         token, _ = _issue(kind, permissions=permissions)
@@ -345,7 +345,7 @@ def test_any_edit_of_a_good_token_is_refused_and_nothing_worse(data: st.DataObje
     ttl=st.integers(10, 86400),
     kind=st.sampled_from(["access", "refresh"]),
 )
-def test_what_we_issue_we_accept_until_it_expires(now: datetime, ttl: int, kind: Kind) -> None:
+def test_what_we_issue_we_accept_until_it_expires(now: datetime, ttl: int, kind: TokenKind) -> None:
     token, expires_at = _issue(kind, now=now, ttl_secs=ttl)
     assert timedelta(0) <= now + timedelta(seconds=ttl) - expires_at < timedelta(seconds=1)
     assert expires_at.microsecond == 0
@@ -353,7 +353,7 @@ def test_what_we_issue_we_accept_until_it_expires(now: datetime, ttl: int, kind:
         assert tokens.verify(token, kind, [_key()], room_id=ROOM, now=instant).expires_at == expires_at
 
 
-def _refuses(token: str, *, kind: Kind = "access", now: datetime = NOW) -> None:
+def _refuses(token: str, *, kind: TokenKind = "access", now: datetime = NOW) -> None:
     """Exactly TokenRefused: any other exception fails the test, and would be a 500 for a stranger's text."""
     with pytest.raises(TokenRefused) as refusal:
         tokens.verify(token, kind, [_key()], room_id=ROOM, now=now)
@@ -371,12 +371,12 @@ def _key(seed: int = 1) -> Ed25519PublicKey:
 
 
 def _issue(
-    kind: Kind,
+    kind: TokenKind,
     *,
     room_id: str = ROOM,
     now: datetime = NOW,
     ttl_secs: int = 600,
-    permissions: Permissions = EVERYTHING,
+    permissions: Permissions = ALL_PERMISSIONS,
 ) -> tuple[str, datetime]:
     return tokens.issue(
         kind,

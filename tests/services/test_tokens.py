@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from portico.core import tokens as core_tokens
 from portico.core.errors import Forbidden, NotFound, TokenRevoked
-from portico.core.tokens import Claims, Kind, Permissions
+from portico.core.tokens import Claims, Permissions, TokenKind
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import participants, rooms, tokens
@@ -412,7 +412,7 @@ def _start(tx: Transaction) -> tuple[TokenKeys, str, str]:
     return tokens.load_keys(tx, NOW), an_account(tx), a_room(tx)
 
 
-def _claims(keys: TokenKeys, room_id: str, text: str, kind: Kind = "access") -> Claims:
+def _claims(keys: TokenKeys, room_id: str, text: str, kind: TokenKind = "access") -> Claims:
     return core_tokens.verify(text, kind, keys.accepted, room_id=room_id, now=NOW, leeway=timedelta(days=2))
 
 

@@ -14,11 +14,12 @@ from sqlalchemy import Row
 
 from portico.core.errors import NotFound
 from portico.core.events import SessionStarted
+from portico.core.webhook import DEFAULT_TIMEOUT_SECS
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import clock, events, rooms, sessions, webhook_queue, webhooks
-from portico.services.webhook_queue import LEASE, TIMEOUT_SECS, Load
+from portico.services.webhook_queue import LEASE, Load
 from portico.services.webhooks import ATTEMPTS, DELIVERED, DELIVERIES, FAILED, PENDING
 from tests.factories import NOW, a_participant, a_room, an_account, fact_names, row, rows
 
@@ -171,7 +172,7 @@ async def test_what_is_claimed_is_leased_for_two_attempts_and_some(database: Dat
     def check(tx: Transaction) -> None:
         default, long = a_delivery(tx), a_delivery(tx, webhook_timeout_secs=30)
         assert claim(tx) == [default, long]
-        usual = LEASE + 2 * TIMEOUT_SECS * SECOND
+        usual = LEASE + 2 * DEFAULT_TIMEOUT_SECS * SECOND
         assert one(tx, default).leased_until == NOW + usual
         assert one(tx, long).leased_until == NOW + LEASE + 60 * SECOND
         assert claim(tx) == claim(tx, now=NOW + usual - SECOND / 1000) == []

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from portico.core.tokens import EVERYTHING, Permissions
+from portico.core.tokens import ALL_PERMISSIONS, Permissions
 from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
 from portico.signaling.effects import Admit, CheckToken, Close, Effect, ScheduleDue, ToClient, ToJanus
@@ -54,7 +54,7 @@ class Conversation:
     refuse_token: tuple[int, str] | None = None
     refuse_join: tuple[int, str] | None = None
     room: MediaRoom = ROOM
-    permissions: Permissions = EVERYTHING
+    permissions: Permissions = ALL_PERMISSIONS
     max_participants: int = 50
     admitted: list[Admit] = field(default_factory=list)
     later: dict[int, float] = field(default_factory=dict)  # seconds, by handle

@@ -65,15 +65,15 @@ def _name(source: Source) -> str:
     return display_name(source.label, source.context)
 
 
-def _shown(video: Source) -> layout.Source:
+def _shown(video: Source) -> layout.VideoSource:
     started, ended = _ms(video.started_at), _ms(video.ended_at)
     shown = tuple((max(begin, started), min(ended, ended if end is None else end)) for begin, end in video.shown)
-    return layout.Source(video.id, started, ended, shown, screen=video.stream_key == SCREEN)
+    return layout.VideoSource(video.id, started, ended, shown, screen=video.stream_key == SCREEN)
 
 
 def _while_present(
-    work: Work, videos: Sequence[Source], shown: Sequence[layout.Source], started_ms: int, ended_ms: int
-) -> list[layout.Source]:
+    work: Work, videos: Sequence[Source], shown: Sequence[layout.VideoSource], started_ms: int, ended_ms: int
+) -> list[layout.VideoSource]:
     """The cameras from when their people join to when they leave: a tile stands where there is no picture (yet)."""
     present = {person.participant_id: _present(person, started_ms, ended_ms) for person in work.people}
     result = list(shown)
@@ -91,14 +91,16 @@ def _while_present(
     return result
 
 
-def _without_camera(work: Work, videos: Sequence[Source], started_ms: int, ended_ms: int) -> dict[str, layout.Source]:
+def _without_camera(
+    work: Work, videos: Sequence[Source], started_ms: int, ended_ms: int
+) -> dict[str, layout.VideoSource]:
     """By an id of its own a source without a picture for everybody who never had a camera on."""
     cameras = {video.participant_id for video in videos if video.stream_key != SCREEN}
     found = {}
     for person in work.people:
         joined, left = _present(person, started_ms, ended_ms)
         if person.participant_id not in cameras and joined < left:
-            found[_nobody(person)] = layout.Source(_nobody(person), joined, left, ())
+            found[_nobody(person)] = layout.VideoSource(_nobody(person), joined, left, ())
     return found
 
 

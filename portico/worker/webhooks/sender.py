@@ -22,14 +22,13 @@ from yarl import URL
 
 from portico.core import retry, webhook
 from portico.core.addresses import is_internal, is_metadata
+from portico.core.webhook import DEFAULT_TIMEOUT_SECS
 from portico.worker.webhooks import target
 from portico.worker.webhooks.failures import sentence
 from portico.worker.webhooks.resolver import ThreadPerName
 
 log = structlog.get_logger()
 
-DEFAULT_TIMEOUT_SECS = 2
-"""For a room whose webhook_timeout_secs is null or 0 (contract section 6.4)."""
 BODY_BYTES = 2_000
 """How much of an answer's body is read and kept; the rest is never asked for."""
 _BODY_SECS = 1.0
