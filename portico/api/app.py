@@ -74,7 +74,7 @@ def add_api(
     app.state.api = Context(
         db, keys, webhook_keys, clock, key_ring, link, base_url, composition_regions_max, composition_audio
     )
-    app.router.redirect_slashes = False  # a path with a slash too many is unknown, not elsewhere
+    app.router.redirect_slashes = False  # a path with a slash at its end is unknown
     # Starlette's signature wants handlers of any Exception; each is only called with the class it is registered for.
     app.add_exception_handler(PorticoError, errors.on_portico_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, errors.on_http_error)  # type: ignore[arg-type]
@@ -85,7 +85,7 @@ def add_api(
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI document, a copy of its own for each caller, who may change it."""
+    """The OpenAPI document, a new copy at each call, which may be changed."""
     return deepcopy(_document())
 
 
@@ -102,7 +102,7 @@ def _page() -> str:
 
 @cache
 def _document_bytes() -> bytes:
-    """The document as it is sent: writing it as JSON takes milliseconds, and anybody may ask for it."""
+    """The document as JSON, made once: that takes milliseconds, and its requests need no key."""
     return bytes(JSONResponse(_document()).body)
 
 

@@ -1,4 +1,4 @@
-"""The audit log over HTTP, an operation of ours: the hosted service shows nothing of the kind."""
+"""The list of the audit log, an operation of ours: the hosted service has none."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ router = Router("Audit log")
     operation("ListAuditEvents", "List changes", 200, "AuditEvents", filters=queries.AUDIT_EVENTS, scopes=[READ]),
 )
 async def list_events(call: Call) -> Response:
-    """What was changed in your account and with which key, newest first. Each entry is written together with its
+    """Changes in your account and the keys that made them, newest first. Each entry is written together with its
     change. Client tokens are no entries: making one changes nothing."""
     query = queries.read_list(call.request, queries.AUDIT_EVENTS)
     fetch = partial(audit.list_events, account_id=call.account_id, page=query.page, conditions=query.conditions)

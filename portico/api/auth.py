@@ -1,4 +1,4 @@
-"""API keys of requests: the Authorization header, a memory of one second, last uses, and a limit for wrong keys."""
+"""API keys of requests: looked up, remembered for a second, their last use noted, wrong ones limited."""
 
 import asyncio
 import re
@@ -24,9 +24,9 @@ REMEMBERED_SECS = 1.0
 """How long a revoked key may still be accepted."""
 REMEMBERED_KEYS = 10_000
 USE_NOTED_EVERY = timedelta(minutes=1)
-"""How old the last use of a key may be in its row."""
+"""The last use of a key is written at most this often."""
 WRONG_KEYS = Limit(20, 60)
-"""Wrong keys of one address: so many a minute are answered with 401, further ones with 429."""
+"""Wrong keys of one address: 20 a minute are answered with 401, further ones with 429."""
 ADDRESSES_MAX = 10_000
 
 
@@ -39,7 +39,7 @@ def bearer_key(authorization: str | None) -> str | None:
 
 @dataclass(slots=True)
 class _Known:
-    """A key that was valid when it was looked up, until when that counts, and when its use was last noted."""
+    """A key that was valid when it was looked up, until when it is remembered, and when its use was last noted."""
 
     key: ApiKey
     until: float
@@ -47,11 +47,11 @@ class _Known:
 
 
 class KeyRing:
-    """Knows which key a request carries. Unknown keys are looked up every time, so a new key works at once.
+    """Finds the API key of a request. Unknown keys are looked up every time, so a new key works at once.
 
-    Whoever tries wrong keys from an address is told to wait (TooManyRequests). That never concerns a key that was
-    valid before, nor one of the form that `portico keys create` makes, which nobody guesses: only keys that were
-    chosen by hand are not even looked up while their address has to wait.
+    An address that sends many wrong keys gets TooManyRequests. A key that was valid before is never refused so, nor is
+    one of the form that `portico keys create` makes, which cannot be guessed. Only keys of other forms, which were
+    chosen by hand, are not looked up while their address has to wait.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class KeyRing:
         is_guessable = known is None and not api_keys.is_generated(key)
         if is_guessable and (wait := self._wait_secs(address)):
             raise TooManyRequests(wait)
-        asked = self._monotonic()  # the answer is as old as the question: it may be revoked while that is on its way
+        asked = self._monotonic()  # the key may be revoked while the answer is on its way
         found = await self._db.read(partial(api_keys.find, key=key, now=self._clock()))
         if found is None:
             self._known.pop(digest, None)
@@ -112,13 +112,13 @@ class KeyRing:
         return self._wrong.wait_secs(network(address), int(self._monotonic() * 1e9))
 
     def _note_use(self, key: ApiKey, noted: float) -> float:
-        """Have the use written, unless it was within USE_NOTED_EVERY; no request waits for it. When it was noted."""
+        """Start writing the use of the key, unless it was written within USE_NOTED_EVERY. Returns when it was noted."""
         now, at = self._monotonic(), self._clock()
         every = USE_NOTED_EVERY.total_seconds()
         if now - noted < every:
             return noted
         if key.last_used_at is not None and timedelta(0) <= at - key.last_used_at < USE_NOTED_EVERY:
-            return now - (at - key.last_used_at).total_seconds()  # another process wrote it
+            return now - (at - key.last_used_at).total_seconds()  # another process has written it
         task = asyncio.create_task(self._write_use(key.id, at))
         self._noting.add(task)
         task.add_done_callback(self._noting.discard)

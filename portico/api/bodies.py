@@ -1,4 +1,4 @@
-"""Request bodies: read with a limit and a deadline, parsed as JSON whatever they hold, and what may stand in them."""
+"""Request bodies: read with a limit and a deadline, parsed as JSON; and the members of each body."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ ROOM = (
     BodyMember(
         "max_participants",
         "integer",
-        "How many people may be in the room at once; further ones are refused.",
+        "How many participants may be in the room at once; further ones are refused.",
         _DEFAULT.max_participants,
         minimum=2,
         maximum=50,
@@ -99,7 +99,7 @@ PERMISSIONS = (
     BodyMember(
         "participant",
         "string",
-        "What to call the holder of the token; the participant that joins with it shows it as label.",
+        "A name for the holder of the token; the participant that joins with it has it as label.",
         ALL_PERMISSIONS.participant,
         longest=255,
         example="user-4711",
@@ -125,7 +125,7 @@ PERMISSIONS = (
 REVOKE = BodyMember(
     "revoke",
     "boolean",
-    "Whether the tokens of whoever is kicked admit nobody any more, refreshed ones included.",
+    "Whether the tokens of the kicked participants are void from now on, refreshed ones included.",
     default=False,
     example=False,
 )
@@ -149,7 +149,7 @@ REFRESH = (
 
 
 def parse(raw: bytes) -> object:
-    """The JSON value of a body; no bytes mean an empty object. ValueError with a sentence for what is not JSON."""
+    """The JSON value of a body; an empty body is an empty object. ValueError with a sentence for what is not JSON."""
     if not raw:
         return {}
     try:
@@ -200,5 +200,5 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _integer(digits: str) -> int:
-    # Python refuses to convert thousands of digits; nothing of ours is near so large, so the length alone decides.
+    # Python refuses to convert thousands of digits; a value of this many is out of range for every member.
     return int(digits[:_DIGITS_MAX])

@@ -1,4 +1,4 @@
-"""Endpoints that make and refresh the tokens with which browsers join a room."""
+"""Endpoints that issue and refresh the tokens with which browsers join a room."""
 
 from functools import partial
 from typing import Any
@@ -30,7 +30,8 @@ router = Router("Rooms Client Tokens")
     ),
 )
 async def generate(call: Call) -> Response:
-    """Give the client token to a browser: it admits to this room until it expires. A running call outlives it."""
+    """Give the client token to a browser: with it the browser may join this room until it expires. A running call goes
+    on after that."""
     members: dict[str, Any] = casting.with_defaults((*bodies.GENERATE, *bodies.PERMISSIONS), call.body)
     allowed = Permissions(**{member.name: members.pop(member.name) for member in bodies.PERMISSIONS})
     make = partial(

@@ -27,7 +27,7 @@ _FOR_PAGES_OF_ANY_ORIGIN = [
 ]
 _PREFLIGHT_AGE_SECS = "86400"
 _INVITATION = re.compile(r"/meet/[^/]+/token")
-"""Where the holder of a meeting link asks for tokens: as much work as the API's own, for anybody who knocks."""
+"""The path that makes tokens for the holders of meeting links: limited like the API, because it needs no key."""
 
 
 class Edge:
@@ -65,7 +65,7 @@ class Edge:
                 refusal = await self._count(scope, exchange, authorization)
             await (refusal or self.app)(scope, receive, exchange.send)
         except ClientDisconnect:
-            exchange.status = 499  # as proxies log a caller who hung up; nobody is left to answer
+            exchange.status = 499  # as proxies log a caller that has disconnected; no answer can be sent
         except Exception:
             log.exception("unexpected error", method=scope["method"])
             if exchange.status:
@@ -73,7 +73,7 @@ class Edge:
             await errors.unexpected(Request(scope))(scope, receive, exchange.send)
 
     async def _count(self, scope: Scope, exchange: "_Exchange", authorization: str | None) -> Response | None:
-        """The answer to whoever asks too often, or to whom the database has no time to know."""
+        """Count the request. Returns the answer that refuses it, if it is too many or the database is away."""
         try:
             allowance = await self._rate_limit.admit(authorization, _address(scope))
         except PorticoError as error:
@@ -83,7 +83,7 @@ class Edge:
 
 
 class _Exchange:
-    """One request and its answer, whose headers get completed."""
+    """One request and its answer: adds the headers that every answer has, and writes the line of the log."""
 
     def __init__(self, send: Send, request_id: str, allowance: Allowance | None, is_for_pages: bool) -> None:
         self._send = send
@@ -96,9 +96,9 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            said = {name.lower() for name, _ in message["headers"]}
+            present = {name.lower() for name, _ in message["headers"]}
             shared = _FOR_PAGES_OF_ANY_ORIGIN if self._is_for_pages else []
-            ours = [header for header in shared if header[0] not in said]
+            ours = [header for header in shared if header[0] not in present]
             ours.append((b"x-request-id", self._request_id.encode("latin-1")))
             message["headers"] = [*message["headers"], *ours, *self._rate_headers()]
         await self._send(message)
@@ -118,12 +118,12 @@ class _Exchange:
 
 
 def _address(scope: Scope) -> str:
-    """The client's address: the other end of the connection, or what a trusted proxy says is behind it."""
+    """The client's address: the peer of the connection, or the address that a trusted proxy names."""
     return scope["client"][0] if scope.get("client") else ""
 
 
 def _path_as_sent(scope: Scope) -> str:
-    """Still percent-encoded, so that nobody writes control characters to the operator's terminal."""
+    """The path, still percent-encoded: no control character of a caller gets to the operator's terminal."""
     return str(scope["raw_path"].decode("ascii", "backslashreplace"))
 
 
@@ -133,12 +133,12 @@ def _request_id(given: str | None) -> str:
 
 def _preflight(headers: Headers) -> Response:
     """Any origin may call with any header: the key is in the request, never in a cookie."""
-    wanted = headers.get("access-control-request-headers", "")
+    requested = headers.get("access-control-request-headers", "")
     return Response(
         status_code=204,
         headers={
             "access-control-allow-methods": _METHODS,
-            "access-control-allow-headers": wanted if _HEADER_NAMES.fullmatch(wanted) else _ALLOWED_HEADERS,
+            "access-control-allow-headers": requested if _HEADER_NAMES.fullmatch(requested) else _ALLOWED_HEADERS,
             "access-control-max-age": _PREFLIGHT_AGE_SECS,
         },
     )

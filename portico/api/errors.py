@@ -1,4 +1,4 @@
-"""The error body, the one table from what went wrong to status and code, and the handlers that answer with it."""
+"""The body of errors, the table from exceptions to status and code, and the handlers that answer with them."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -67,44 +67,44 @@ def is_list_or_action(method: str, path: str) -> bool:
 
 
 def unexpected(request: Request) -> Response:
-    """What a caller hears of a fault of ours: nothing but the request id, under which the log has the rest."""
+    """The answer to a fault of ours: only the request id, under which the log has the traceback."""
     detail = f"An unexpected error occurred. The server's log tells more about request {request.state.request_id}."
     return answer(request, 500, [Fault("10007", "Unexpected error", detail)])
 
 
 def too_many_requests(request: Request, wait_secs: int) -> Response:
-    """What whoever is over the limit hears; the official SDKs wait as long as Retry-After says and try again."""
+    """The answer to a request over the limit; the official SDKs wait for Retry-After and try again."""
     return _wait(request, TooManyRequests(wait_secs, "The limit of requests is reached"))
 
 
 async def on_portico_error(request: Request, error: PorticoError) -> Response:
-    """Every refusal that a caller should hear; others are faults of ours."""
-    said = str(error)
+    """The answer to a refusal. Raises errors that only the gateway may raise: they are faults of ours here."""
+    detail = str(error)
     match error:
         case Unauthenticated():
-            fault = Fault("10009", "Authentication failed", said)
+            fault = Fault("10009", "Authentication failed", detail)
             return answer(request, 401, [fault], {"WWW-Authenticate": "Bearer"})
         case Forbidden(expired=True):
-            return answer(request, 403, [Fault("20006", "Expired access token", said)])
+            return answer(request, 403, [Fault("20006", "Expired access token", detail)])
         case Forbidden():
-            return answer(request, 403, [Fault("10010", "Authorization failed", said)])
+            return answer(request, 403, [Fault("10010", "Authorization failed", detail)])
         case NotFound():
-            return answer(request, 404, [Fault("10005", "Resource not found", said)])
+            return answer(request, 404, [Fault("10005", "Resource not found", detail)])
         case Invalid():
             return answer(request, 422, error.faults)
         case SessionOver():
-            return answer(request, 422, [Fault("10027", "Unprocessable Entity", said)])
+            return answer(request, 422, [Fault("10027", "Unprocessable Entity", detail)])
         case TooManyRequests():
             return _wait(request, error)
         case Busy():
-            fault = Fault("10007", "Service unavailable", said)
+            fault = Fault("10007", "Service unavailable", detail)
             return answer(request, 503, [fault], {"Retry-After": str(RETRY_AFTER_SECS)})
         case _:
             raise error
 
 
 async def on_http_error(request: Request, error: HTTPException) -> Response:
-    """What the framework refuses: unknown paths and methods, bodies that are not JSON or too large."""
+    """The answer to an HTTPException: unknown paths and methods, bodies that are not JSON or too large."""
     status = error.status_code
     if status < 400:
         return Response(status_code=status, headers=error.headers)
@@ -127,12 +127,12 @@ def _wait(request: Request, refused: TooManyRequests) -> Response:
 def _entry(fault: Fault) -> dict[str, Any]:
     entry: dict[str, Any] = {"code": fault.code, "title": fault.title, "detail": fault.detail}
     if fault.pointer is not None:
-        entry["source"] = {"pointer": _sayable(fault.pointer)}
+        entry["source"] = {"pointer": _encodable(fault.pointer)}
     elif fault.parameter is not None:
-        entry["source"] = {"parameter": _sayable(fault.parameter)}
+        entry["source"] = {"parameter": _encodable(fault.parameter)}
     return entry | {"meta": {"url": CATALOGUE + fault.code}}
 
 
-def _sayable(name: str) -> str:
-    """What a caller called something may hold lone surrogates, as JSON allows; UTF-8 cannot."""
+def _encodable(name: str) -> str:
+    """`name` without lone surrogates: JSON of a caller may hold them, UTF-8 cannot."""
     return name.encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""What operators and their machines ask: alive, ready, and figures for Prometheus."""
+"""Whether the process is alive, whether it is ready, and figures for Prometheus."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ FindKey = Callable[[str | None, str], Awaitable[object | None]]
 """The API key of an Authorization header, shown by a client of this address."""
 CHECK_SECS = 3.0
 GOOD_FOR_SECS = 1.0
-"""How long an answer of the checks counts: whoever asks more often causes no more work."""
+"""How long the results of the checks are kept: more frequent requests cause no more work."""
 PATHS = frozenset(("/healthz", "/readyz", "/metrics"))
 """Not for pages of other origins."""
 _SENTENCES = {
@@ -31,7 +31,7 @@ _SENTENCES = {
     "storage": "The storage does not answer.",
     "descriptors": "No file descriptors are left for more connections.",
 }
-"""What strangers are told; the log has the reasons."""
+"""What /readyz says in public of a check that fails; the log has the reasons."""
 _UNKNOWN = "It does not answer."
 
 
@@ -40,7 +40,7 @@ def routes(
 ) -> list[Route]:
     """GET /healthz, /readyz and /metrics. A check returns None when all is well, else a sentence for the log.
 
-    /metrics answers this machine, whoever has an API key, and with `are_metrics_public` everybody.
+    /metrics answers programs of this machine, callers with an API key, and with `are_metrics_public` every caller.
     """
     readiness = Readiness(checks)
 
@@ -71,7 +71,7 @@ _OF_OTHERS = (
 
 
 class Readiness:
-    """The checks, made at most once in GOOD_FOR_SECS, however many ask."""
+    """The checks, run at most once in GOOD_FOR_SECS for all requests."""
 
     def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> None:
         self._checks = checks
@@ -81,7 +81,7 @@ class Readiness:
         self._logged: dict[str, str] = {}
 
     async def failures(self) -> dict[str, str]:
-        """The names of the checks that fail, with what each says."""
+        """The names of the checks that fail, each with its reason."""
         answer = self._answer
         if answer is None or (answer.done() and self._clock() - self._asked_at >= GOOD_FOR_SECS):
             self._asked_at = self._clock()
@@ -117,7 +117,7 @@ def _is_local(request: Request) -> bool:
 
 
 def _is_own_name(host: str) -> bool:
-    """A name that resolves to this machine by anybody's choice would make us another site's own origin."""
+    """Whether `host` is localhost or an address. A web page may use any other name that resolves to this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Answers of lists and of what embeds lists: read and written off the event loop, bounded, given up with the caller."""
+"""Answers of lists and of what embeds lists: made off the event loop, bounded, cancelled when the caller leaves."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 ANSWER_BYTES_MAX = 10_000_000
 WATCH_AFTER_SECS = 0.05
-"""A request that takes longer is watched for the caller's leaving; most are answered before that."""
+"""A request that takes longer is cancelled when its caller disconnects; most are answered before."""
 
 
 async def list_answer(
@@ -36,7 +36,7 @@ async def list_answer(
         content = encode({"data": [show(item) for item in listed.items], "meta": meta})
         return _json(content, {"Total-Pages": str(meta["total_pages"])})
 
-    return await _while_wanted(call.request, call.context.db.read_list(call.account_id, fetch, write))
+    return await _unless_disconnected(call.request, call.context.db.read_list(call.account_id, fetch, write))
 
 
 async def item_answer(
@@ -49,11 +49,11 @@ async def item_answer(
     def write(found: T) -> Response:
         return _json(encode({"data": show(found)}))
 
-    return await _while_wanted(call.request, call.context.db.read_list(call.account_id, fetch, write))
+    return await _unless_disconnected(call.request, call.context.db.read_list(call.account_id, fetch, write))
 
 
 def encode(value: dict[str, Any]) -> bytes:
-    """JSON, in many small steps: in one, the encoder would keep all other threads waiting. Invalid when too large."""
+    """JSON, encoded in small steps: one large step would block all other threads. Invalid when it is too large."""
     pieces = []
     size = 0
     for piece in _pieces(value):
@@ -88,25 +88,25 @@ def _json(content: bytes, headers: dict[str, str] | None = None) -> Response:
     return Response(content, media_type="application/json", headers=headers)
 
 
-async def _while_wanted(request: Request, answering: "asyncio.Future[T] | Any") -> T:
-    """The answer; cancelled, and ClientDisconnect, when the caller is gone before."""
+async def _unless_disconnected(request: Request, answering: "asyncio.Future[T] | Any") -> T:
+    """The answer. Raises ClientDisconnect, and cancels it, when the caller disconnects first."""
     task: asyncio.Task[T] = asyncio.ensure_future(answering)
-    leaving: asyncio.Task[None] | None = None
+    disconnected: asyncio.Task[None] | None = None
     try:
         await asyncio.wait([task], timeout=WATCH_AFTER_SECS)
         if not task.done():
-            leaving = asyncio.create_task(_left(request))
-            await asyncio.wait([task, leaving], return_when=asyncio.FIRST_COMPLETED)
+            disconnected = asyncio.create_task(_disconnected(request))
+            await asyncio.wait([task, disconnected], return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             raise ClientDisconnect
         return task.result()
     finally:
-        for each in (task, leaving):
+        for each in (task, disconnected):
             if each is not None:
                 each.cancel()
 
 
-async def _left(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     """Return when the caller has closed the connection; the body of the request, if any, is skipped."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -19,8 +19,8 @@ router = Router("Rooms")
     operation("GenerateMeetingLink", "Make a new meeting link", 201, "MeetingLink", scopes=[ROOMS]),
 )
 async def generate(call: Call) -> Response:
-    """Whoever has the link can join the room in a browser, without an API key. The room's link before becomes void.
-    Those in the call stay, and tokens that were made with the link before are good until they expire."""
+    """The link lets a browser join the room without an API key. The former link of the room becomes void; participants
+    stay in the call, and tokens that were made with the former link are valid until they expire."""
     make = partial(
         meetings.new_link,
         keys=call.context.keys,

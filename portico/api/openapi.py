@@ -36,12 +36,12 @@ _RATE_HEADERS = {
 _RETRY_AFTER = {
     "Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}}
 }
-_TOLD_TO_WAIT = (429, 503)
+_WITH_RETRY_AFTER = (429, 503)
 _TAGS = {
-    "Rooms": "A room is a place with settings; people meet in its sessions.",
+    "Rooms": "A room has settings and a name; participants meet in its sessions.",
     "Rooms Client Tokens": "A client token lets one browser join one room.",
-    "Room Sessions": "A session lasts from the first join until everybody has left.",
-    "Room Participants": "A participant is one join of one person.",
+    "Room Sessions": "A session lasts from the first join until all participants have left.",
+    "Room Participants": "A participant is one join of a room.",
     "Room Recordings": "A recording is one audio or video track of one participant.",
     "Room Compositions": "A composition is one video of a session's recordings.",
     "Webhooks": "Every event is delivered to its room's URL, signed, at least once.",
@@ -64,7 +64,7 @@ _KEY = "An API key of your account. One with scopes may only do what they allow:
     f"`{scope}`: {allowed}" for scope, allowed in SCOPES.items()
 )
 _INTRODUCTION = (
-    "Create rooms, hand out client tokens, and see who met when. "
+    "Create rooms, issue client tokens, and read sessions, participants and recordings. "
     "Authenticate with `Authorization: Bearer KEY`. Identifiers are UUIDs; instants are UTC. "
     "Lists come in pages: `page[number]` counts from 1, `page[size]` is at most 250; several filters must all match. "
     "A date in a filter is a calendar day in UTC; a full ISO 8601 date-time is compared exactly. "
@@ -200,12 +200,12 @@ def _success(answer: str | None, *, is_list: bool) -> dict[str, Any]:
 
 def _error(code: int) -> dict[str, Any]:
     content = _json({"$ref": "#/components/schemas/Errors"})
-    headers = _headers(_RETRY_AFTER if code in _TOLD_TO_WAIT else {})
+    headers = _headers(_RETRY_AFTER if code in _WITH_RETRY_AFTER else {})
     return {"description": _ERRORS[code], "headers": headers, "content": content}
 
 
 def _headers(own: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
-    """Those that an answer has of its own, beside those that every answer has."""
+    """The headers that every answer has, and those of this answer."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in _RATE_HEADERS} | dict(own)
 
 

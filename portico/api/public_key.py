@@ -1,4 +1,4 @@
-"""The key with which receivers check webhooks, an operation of ours: the hosted service shows it in its portal."""
+"""The key that receivers verify webhooks with, an operation of ours: the hosted service shows it in its portal."""
 
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ router = Router("Webhooks")
 
 @router.get("/public_key", operation("GetPublicKey", "Retrieve the public key", 200, "PublicKey", scopes=()))
 async def retrieve(call: Call) -> Response:
-    """What signs webhooks now, and what will from when on: let receivers accept both as soon as `next` is there."""
+    """The key that signs webhooks now and, during a rotation, the next one: receivers should accept both."""
     now, keys = call.now(), call.context.webhook_keys
     coming = keys.next(now)
     announced = coming and {"public": public_key(coming.private), "active_from": render.instant(coming.active_from)}

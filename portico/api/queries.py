@@ -1,4 +1,4 @@
-"""Query strings of lists: which filters each list knows, and reading page, filters and flags all at once."""
+"""Query strings of lists: the filters of each list, and the reading of page, filters and flags."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,14 +46,19 @@ PARTICIPANTS = (
 )
 
 RECORDINGS = (
-    Attribute("date_ended_at", "ended_at", "date", "When the last media came; what goes on never matches."),
+    Attribute("date_ended_at", "ended_at", "date", "When the last media came; a recording that goes on never matches."),
     Attribute("date_started_at", "started_at", "date", "When the first media came."),
     Attribute("room_id", "room_id", "uuid", "The recording's room."),
-    Attribute("participant_id", "participant_id", "uuid", "Who is recorded."),
+    Attribute("participant_id", "participant_id", "uuid", "The recorded participant."),
     Attribute("session_id", "session_id", "uuid", "The recording's session."),
     Attribute("status", "status", "text", "`processing` or `completed`."),
     Attribute("type", "type", "text", "`audio` or `video`."),
-    Attribute("duration_secs", "duration_secs", "at_least", "At least so many seconds long; what goes on never is."),
+    Attribute(
+        "duration_secs",
+        "duration_secs",
+        "at_least",
+        "At least so many seconds long; a recording that goes on never matches.",
+    ),
 )
 COMPOSITIONS = (
     _created("composition"),
@@ -93,13 +98,13 @@ DELIVERIES = (
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What a list request asks for."""
+    """The query of a request for a list."""
 
     page: Page
     conditions: tuple[Condition, ...]
     flags: frozenset[str]
     names_page: bool
-    """Whether the request says which page; it has one in any case."""
+    """Whether the request names a page; `page` is the first one if not."""
 
 
 def read_list(request: Request, attributes: Sequence[Attribute], flags: Sequence[str] = ()) -> ListQuery:
@@ -115,9 +120,9 @@ def read_list(request: Request, attributes: Sequence[Attribute], flags: Sequence
 
 
 def expect_known(request: Request) -> None:
-    """Before many things are deleted, what looks like a filter or a page has to be one; read_list knows the filters.
+    """Check, before many recordings are deleted, that no parameter is misspelt; read_list checks the filters.
 
-    Raises Invalid with every parameter in brackets that means nothing: a misspelt one would delete more than was meant.
+    Raises Invalid with every parameter in brackets that is neither a filter nor a page.
     """
     names = [name for name, _ in request.query_params.multi_items() if "[" in name or "]" in name]
     unknown = [name for name in names if name not in paging.PARAMETERS and "filter" not in name.lower()]

@@ -1,4 +1,4 @@
-"""Limits of the request rate: one bucket for each account, and one for each address of those who have no key."""
+"""The limit of the request rate: a bucket for each account, and one for each address without a valid key."""
 
 import time
 from collections import OrderedDict
@@ -9,12 +9,12 @@ from portico.core.addresses import network
 from portico.core.rate import Allowance, Limit
 
 BUCKETS_MAX = 10_000
-"""Accounts, and likewise addresses, whose requests are remembered at once; those longest silent are forgotten."""
+"""Accounts, and likewise addresses, that are remembered; the one whose last request is oldest is forgotten."""
 AccountOf = Callable[[str | None, str], Awaitable[str | None]]
 
 
 class RateLimit:
-    """What each caller of this process may still do. Without a limit everybody may do everything."""
+    """Counts the requests of each caller of this process. Without a limit every request is admitted."""
 
     def __init__(
         self, limit: Limit | None, account_of: AccountOf, clock: Callable[[], int] = time.monotonic_ns
@@ -22,7 +22,7 @@ class RateLimit:
         self._limit = limit
         self._account_of = account_of
         self._clock = clock
-        # Apart, so that whoever has many addresses cannot make us forget what accounts have used up.
+        # Apart, so that requests from many addresses do not make us forget what accounts have used up.
         self._accounts: OrderedDict[str, int] = OrderedDict()
         self._addresses: OrderedDict[str, int] = OrderedDict()
 
@@ -36,7 +36,7 @@ class RateLimit:
         return self._take(self._limit, self._accounts, account_id, 1)
 
     def look(self, address: str) -> Allowance:
-        """What an address may do, without counting anything."""
+        """The allowance of an address, without counting a request."""
         if self._limit is None:
             return rate.UNLIMITED
         return self._take(self._limit, self._addresses, network(address), 0)

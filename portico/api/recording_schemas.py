@@ -22,7 +22,7 @@ from portico.core.casting import BodyMember
 
 
 def _file(seconds: int) -> Schema:
-    """What is told of a finished file."""
+    """The members of a finished file; `seconds` is the example of its duration."""
     return {
         "size_mb": {"type": ["number", "null"], "description": "Millions of bytes.", "examples": [5.6]},
         "duration_secs": integer("Whole seconds.", seconds) | {"type": ["integer", "null"]},
@@ -39,7 +39,7 @@ RECORDING = object_of(
         "id": uuid("Identifies the recording.", RECORDING_ID),
         "room_id": uuid("The recording's room.", ROOM_ID),
         "session_id": uuid("The recording's session.", SESSION_ID),
-        "participant_id": uuid("Who is recorded.", PARTICIPANT_ID),
+        "participant_id": uuid("The recorded participant.", PARTICIPANT_ID),
         "status": string("`completed` once its file is there.", "completed", enum=["processing", "completed"]),
         "type": string("Every track has a recording of its own.", "video", enum=["audio", "video"]),
         "codec": string("What the file holds; null until it is there.", "vp8", nullable=True),
@@ -96,7 +96,11 @@ COMPOSITION = object_of(
             nullable=True,
             enum=["enqueued", "processing", "completed", None],
         ),
-        "progress": {"type": "number", "description": "How much of it is made, 0 to 1.", "examples": [1.0]},
+        "progress": {
+            "type": "number",
+            "description": "How much of the composition is made, 0 to 1.",
+            "examples": [1.0],
+        },
         "failure": string("Why it failed, as a sentence; null unless it did.", None, nullable=True),
         "format": constant("mp4") | {"description": "The kind of file."},
         "resolution": string("Width and height of the picture.", "1280x720"),
@@ -111,7 +115,7 @@ COMPOSITION = object_of(
         "started_at": instant("The beginning of the first recording in it.", nullable=True),
         "ended_at": instant("The end of the last recording in it.", nullable=True),
         "completed_at": instant("When the file was there.", nullable=True),
-        "created_at": instant("When it was asked for."),
+        "created_at": instant("When it was requested."),
         "updated_at": instant("When it last changed."),
         "webhook_event_url": string("Where its event goes.", "https://example.com/events", nullable=True),
         "webhook_event_failover_url": string("Where it goes when that fails.", ""),

@@ -89,7 +89,7 @@ def _navigation(groups: dict[str, list[tuple[str, str, dict[str, Any]]]]) -> str
 
 
 def _needed(operation: dict[str, Any]) -> str:
-    """That no key is needed, or the scopes any of which lets a key call the operation."""
+    """A note that no key is needed, or of the scopes any of which lets a key call the operation."""
     security = operation.get("security")
     if security is None:
         return ""

@@ -25,7 +25,7 @@ def instant(value: datetime | None) -> str | None:
 
 
 def room(row: Room) -> dict[str, Any]:
-    """`sessions` is there only when they were asked for."""
+    """With `sessions` only when they were requested."""
     members: dict[str, Any] = {
         "id": row.id,
         "unique_name": row.unique_name,
@@ -46,7 +46,7 @@ def room(row: Room) -> dict[str, Any]:
 
 
 def session(row: Session) -> dict[str, Any]:
-    """`participants` is there only when they were asked for."""
+    """With `participants` only when they were requested."""
     members: dict[str, Any] = {
         "id": row.id,
         "room_id": row.room_id,
@@ -62,7 +62,7 @@ def session(row: Session) -> dict[str, Any]:
 
 
 def participant(row: Participant) -> dict[str, Any]:
-    """`label` is there only when the token that it joined with has one."""
+    """With `label` only when the token of the join has one."""
     members = {
         "id": row.id,
         "session_id": row.session_id,
@@ -82,12 +82,12 @@ Link = Callable[[str, str], str]
 
 
 async def with_links(show: Callable[[T, Link], dict[str, Any]], rows: Sequence[T], link: Link) -> list[dict[str, Any]]:
-    """What `show` makes of each, in a thread: a store may ask for credentials before it signs, and calls would wait."""
+    """Apply `show` to each row in a thread: a store may have to fetch credentials before it signs a link."""
     return await asyncio.to_thread(lambda: [show(row, link) for row in rows])
 
 
 def recording(row: Recording, link: Link) -> dict[str, Any]:
-    """With a fresh link, once there is a file."""
+    """With a download link that is good for an hour, once there is a file."""
     return {
         "id": row.id,
         "room_id": row.room_id,
@@ -153,9 +153,9 @@ def client_token(token: ClientToken) -> dict[str, Any]:
 
 
 def webhook_delivery(logged: Logged) -> dict[str, Any]:
-    """As the hosted service's resource of that name; room_id, attempt_count and what comes after it are ours.
+    """As the hosted service's resource of that name; room_id, attempt_count and the members after it are ours.
 
-    While it is tried, `status` is null, for the same reason as that of a failed composition.
+    `status` is null until the delivery ends: in strict mode the official SDK refuses a word that it does not know.
     """
     row = logged.delivery
     return {
@@ -175,7 +175,7 @@ def webhook_delivery(logged: Logged) -> dict[str, Any]:
 
 
 def audit_event(row: Row[Any]) -> dict[str, Any]:
-    """One change, and with which key."""
+    """One entry of the audit log."""
     return {
         "id": row.id,
         "key_id": row.key_id,

@@ -27,8 +27,8 @@ router = Router("Room Compositions")
     ),
 )
 async def create(call: Call) -> Response:
-    """It is made once the session is over and its recordings are completed; ask at any time.
-    `progress` tells how far it is, its webhook and `status` when it is there."""
+    """It is made once the session is over and its recordings are completed; it can be requested at any time.
+    `progress` and `status` show how far it is; a webhook is sent when it is completed or has failed."""
     composition = await call.change(
         partial(
             compositions.create,
@@ -81,7 +81,7 @@ async def retrieve(call: Call) -> Response:
     operation("DeleteRoomComposition", "Delete a composition", 204, scopes=[RECORDINGS]),
 )
 async def delete(call: Call) -> Response:
-    """The composition and its file go for good. One that is being made is stopped, and no webhook tells of it."""
+    """Delete the composition and its file. One that is being made is stopped, and no webhook is sent for it."""
     forget = partial(compositions.delete, account_id=call.account_id, composition_id=call.object_id)
     await call.change(partial(forget, now=call.now()))
     return Response(status_code=204)

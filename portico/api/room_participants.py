@@ -59,10 +59,10 @@ async def retrieve(call: Call) -> Response:
 )
 async def erase(call: Call) -> Response:
     """Once the participant has left: context and label are null from then on, in the log of webhooks too. The
-    participant's recordings go, and all compositions of the session. That somebody was there remains."""
+    participant's recordings are deleted, and all compositions of the session. The participant itself remains."""
     keep = casting.with_defaults([bodies.KEEP_RECORDINGS], call.body)["keep_recordings"] is True
     erase_it = partial(erasure.erase, account_id=call.account_id, participant_id=call.object_id)
-    told = "recordings kept" if keep else "recordings deleted"
+    detail = "recordings kept" if keep else "recordings deleted"
     changing = partial(erase_it, keep_recordings=keep, now=call.now())
-    await call.change(changing, lambda _: told)
+    await call.change(changing, lambda _: detail)
     return JSONResponse({"data": {"result": "ok"}})

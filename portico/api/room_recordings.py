@@ -55,7 +55,7 @@ async def retrieve(call: Call) -> Response:
     operation("DeleteRoomRecording", "Delete a recording", 204, scopes=[RECORDINGS]),
 )
 async def delete(call: Call) -> Response:
-    """The recording and its file go for good. One that is going on is not kept, and its completion is not told."""
+    """Delete the recording and its file. One that is going on is not kept, and has no webhook of its completion."""
     forget = partial(recordings.delete, account_id=call.account_id, recording_id=call.object_id, now=call.now())
     await call.change(forget)
     return Response(status_code=204)
@@ -75,7 +75,7 @@ async def delete(call: Call) -> Response:
 async def delete_many(call: Call) -> Response:
     """Every completed recording that matches all filters; without filters all of your account. With a page, those
     that the list shows on this page. What is not completed stays and is not counted.
-    Filters that nobody knows are refused: a misspelt one would delete more than was meant."""
+    Unknown filters are refused: a misspelt one would delete more than was meant."""
     queries.expect_known(call.request)
     query = queries.read_list(call.request, queries.RECORDINGS)
     delete_them = _delete_page if query.names_page else _delete_all

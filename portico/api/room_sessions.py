@@ -70,7 +70,7 @@ async def retrieve(call: Call) -> Response:
     ),
 )
 async def list_participants(call: Call) -> Response:
-    """Participants of one session, latest join first. Whoever comes back is a new participant."""
+    """Participants of one session, latest join first. Each join is a new participant."""
     query = queries.read_list(call.request, queries.PARTICIPANTS_OF_SESSION)
     fetch = partial(
         listing.list_participants,
@@ -90,7 +90,7 @@ _DONE = {"data": {"result": "ok"}}
     operation("EndSession", "End a session", 200, "ActionResult", body=(), scopes=[MODERATE]),
 )
 async def end(call: Call) -> Response:
-    """Everybody in it is disconnected. Whoever joins the room afterwards begins its next session."""
+    """All its participants are disconnected. The next join of the room begins its next session."""
     casting.cast((), call.body)
     act = partial(moderation.end, account_id=call.account_id, session_id=call.object_id, now=call.now())
     await call.change(act)
@@ -110,10 +110,10 @@ async def end(call: Call) -> Response:
 )
 async def kick(call: Call) -> Response:
     """Disconnect participants. They may join again with a valid token, unless it is revoked here."""
-    whom, members = targets.parse(call.body, [bodies.REVOKE])
+    chosen, members = targets.parse(call.body, [bodies.REVOKE])
     revoke = members["revoke"] is True
-    kicking = partial(moderation.kick, account_id=call.account_id, session_id=call.object_id, targets=whom)
-    await call.change(partial(kicking, revoke=revoke, now=call.now()), _named(whom, revoke))
+    kicking = partial(moderation.kick, account_id=call.account_id, session_id=call.object_id, targets=chosen)
+    await call.change(partial(kicking, revoke=revoke, now=call.now()), _named(chosen, revoke))
     return JSONResponse(_DONE)
 
 
@@ -122,7 +122,7 @@ async def kick(call: Call) -> Response:
     operation("MuteParticipantInSession", "Mute participants", 200, "ActionResult", targets=(), scopes=[MODERATE]),
 )
 async def mute(call: Call) -> Response:
-    """Nobody hears them, whatever they publish, until they are unmuted or leave."""
+    """Their audio is not played to others, whatever they publish, until they are unmuted or leave."""
     return await _set_muted(call, muted=True)
 
 
@@ -131,19 +131,19 @@ async def mute(call: Call) -> Response:
     operation("UnmuteParticipantInSession", "Unmute participants", 200, "ActionResult", targets=(), scopes=[MODERATE]),
 )
 async def unmute(call: Call) -> Response:
-    """They are heard again."""
+    """Their audio is played to others again."""
     return await _set_muted(call, muted=False)
 
 
 async def _set_muted(call: Call, *, muted: bool) -> Response:
-    whom, _ = targets.parse(call.body)
-    act = partial(moderation.set_muted, account_id=call.account_id, session_id=call.object_id, targets=whom)
-    await call.change(partial(act, muted=muted, now=call.now()), _named(whom))
+    chosen, _ = targets.parse(call.body)
+    act = partial(moderation.set_muted, account_id=call.account_id, session_id=call.object_id, targets=chosen)
+    await call.change(partial(act, muted=muted, now=call.now()), _named(chosen))
     return JSONResponse(_DONE)
 
 
-def _named(whom: Targets, revoke: bool = False) -> Callable[[object], str]:
-    """For the audit log: who was meant, and whether their tokens were revoked."""
-    named = "all" if whom.listed is None else ", ".join(sorted(whom.listed))
-    but = f" but {', '.join(sorted(whom.excluded))}" if whom.excluded else ""
+def _named(chosen: Targets, revoke: bool = False) -> Callable[[object], str]:
+    """For the audit log: the participants of the action, and whether their tokens were revoked."""
+    named = "all" if chosen.listed is None else ", ".join(sorted(chosen.listed))
+    but = f" but {', '.join(sorted(chosen.excluded))}" if chosen.excluded else ""
     return lambda _: f"participants: {named}{but}{'; tokens revoked' if revoke else ''}"

@@ -21,7 +21,7 @@ _FLAGS = ("include_sessions", "include_participants")
 
 @router.post("/rooms", operation("CreateRoom", "Create a room", 201, "Room", body=bodies.ROOM, scopes=[ROOMS]))
 async def create(call: Call) -> Response:
-    """Every member is optional. Nobody is in a new room, and no session is active."""
+    """Every member is optional. A new room has no active session."""
     members: dict[str, Any] = casting.with_defaults(bodies.ROOM, call.body)
     settings = RoomSettings(**members)
     room = await call.change(partial(rooms.create, account_id=call.account_id, settings=settings, now=call.now()))
@@ -63,8 +63,8 @@ async def retrieve(call: Call) -> Response:
     "/rooms/{room_id}", operation("UpdateRoom", "Change a room", 200, "Room", body=bodies.ROOM, scopes=[ROOMS])
 )
 async def update(call: Call) -> Response:
-    """Absent members stay as they are; null sets the default. A lower limit sends nobody out of a running call,
-    recording changes with the next session, webhook settings with the next delivery."""
+    """Absent members stay as they are; null sets the default. A lower limit removes no participant of a running
+    session, recording changes with the next session, webhook settings with the next delivery."""
     changes = casting.cast(bodies.ROOM, call.body)
     change = partial(rooms.update, account_id=call.account_id, room_id=call.object_id, changes=changes, now=call.now())
     room = await call.change(change)
@@ -73,7 +73,7 @@ async def update(call: Call) -> Response:
 
 @router.delete("/rooms/{room_id}", operation("DeleteRoom", "Delete a room", 204, scopes=[ROOMS]))
 async def delete(call: Call) -> Response:
-    """Everybody leaves, the session ends, tokens of the room admit nobody any more and its name is free.
+    """Its session ends with all its participants, its tokens become void, and its name may be used again.
     Sessions and participants stay readable by their own operations."""
     delete_it = partial(rooms.delete, account_id=call.account_id, room_id=call.object_id, now=call.now())
     await call.change(delete_it)

@@ -1,7 +1,7 @@
 """From a request to its endpoint: the operation's key, path and body are checked first, in this order.
 
-A layer of its own before Starlette's router: the routers and middleware that it goes around cost more than most
-operations do.
+A layer of its own before Starlette's router, whose exception handling and matching would take a tenth of the time of
+most operations.
 """
 
 from collections import defaultdict

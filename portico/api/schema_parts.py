@@ -1,4 +1,4 @@
-"""What JSON Schemas of the API are put together from: texts, instants, identifiers, and members that are cast."""
+"""Parts of the JSON Schemas of the API: texts, instants, identifiers, and members of bodies."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ TYPES = {"string": "string", "url": "string", "integer": "integer", "boolean": "
 
 
 def body(members: Sequence[BodyMember]) -> Schema:
-    """What a request may hold; null is the default everywhere."""
+    """The schema of a request body; null stands for the default of every member that is not required."""
     schema: Schema = {"type": "object", "properties": {member.name: member_schema(member) for member in members}}
     if required := [member.name for member in members if member.required]:
         schema["required"] = required

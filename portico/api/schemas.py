@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of everything that the API answers, and of bodies from the members that are cast."""
+"""JSON Schemas (2020-12) of all answers of the API, and of bodies from their members."""
 
 from collections.abc import Sequence
 
@@ -29,26 +29,26 @@ from portico.core.targets import IDS_MAX
 
 
 def acting(members: Sequence[BodyMember]) -> Schema:
-    """A body that says which participants are meant, and these members."""
+    """The schema of a body with the participants of an action, and these members."""
     ids = {"type": "array", "items": {"type": "string", "format": "uuid"}, "maxItems": IDS_MAX}
-    whom: Schema = {
+    chosen: Schema = {
         "participants": {
             "anyOf": [{"type": "string", "const": "all"}, ids],
-            "description": "Everybody, or those with these ids; ids of people who are not there mean nobody.",
+            "description": "`all`, or ids of participants; ids of participants who are not in the session are ignored.",
             "examples": ["all"],
         },
         "exclude": {
             "anyOf": [ids, {"type": "null"}],
-            "description": "Whom to leave alone.",
+            "description": "Ids of participants whom the action leaves out.",
             "examples": [[PARTICIPANT_ID]],
         },
     }
     schema = body(members)
-    return {**schema, "properties": whom | schema["properties"], "required": ["participants"]}
+    return {**schema, "properties": chosen | schema["properties"], "required": ["participants"]}
 
 
 def filtering(attributes: Sequence[Attribute]) -> Schema:
-    """A body that says by these attributes which resources are meant; null asks for nothing."""
+    """The schema of a body that chooses resources by these attributes; null chooses all."""
     properties: Schema = {}
     for attribute in attributes:
         schema: Schema = {"type": ["string", "null"], "description": attribute.description}
@@ -124,7 +124,7 @@ PARTICIPANT = object_of(
         "joined_at": instant("When the participant was admitted."),
         "updated_at": instant("When the participant last changed."),
         "left_at": instant("When the participant left; null while present.", nullable=True),
-        "label": string("What the token calls its holder; only where it says so.", "user-4711"),
+        "label": string("The name that the token gives to its holder; only where it has one.", "user-4711"),
         "record_type": constant("room_participant"),
     },
     optional=["label"],
@@ -132,7 +132,7 @@ PARTICIPANT = object_of(
 
 META = object_of(
     {
-        "total_pages": integer("Pages that hold anything.", 3, minimum=0),
+        "total_pages": integer("Pages that hold any result.", 3, minimum=0),
         "total_results": integer("Results on all pages together.", 55, minimum=0),
         "page_number": integer("This page, counted from 1.", 1, minimum=1),
         "page_size": integer("How many results a page has at most.", 20, minimum=1, maximum=250),
@@ -172,7 +172,7 @@ WEBHOOK = object_of(
         "occurred_at": instant("When it happened."),
         "payload": {
             "type": "object",
-            "description": "What there is to tell about it.",
+            "description": "The members of the event.",
             "examples": [
                 {"session_id": SESSION_ID, "room_id": ROOM_ID, "participant_id": PARTICIPANT_ID, "context": "Alice"}
             ],
@@ -191,7 +191,7 @@ WEBHOOK_RESPONSE = object_of(
 WEBHOOK_ATTEMPT = object_of(
     {
         "number": integer("Counts all requests of the delivery, from 1; `meta.attempt` in the webhook.", 1),
-        "status": string("What came of it.", "delivered", enum=["delivered", "failed"]),
+        "status": string("Whether the receiver accepted it.", "delivered", enum=["delivered", "failed"]),
         "started_at": instant("When the request began."),
         "finished_at": instant("When its answer was there, or it was given up."),
         "latency_ms": {"type": "number", "description": "Milliseconds between the two.", "examples": [12.4]},

@@ -54,8 +54,8 @@ async def retrieve(call: Call) -> Response:
     operation("ReplayWebhookDelivery", "Deliver a webhook once more", 202, "WebhookDelivery", scopes=[ROOMS]),
 )
 async def replay(call: Call) -> Response:
-    """Whatever became of it, the event is sent again, from the first round on, to the URLs that its room has now.
-    It is the same event with the same id; a receiver that knows it already may ignore it."""
+    """The event is sent again, whether it was delivered or not, from the first round on, to the URLs that its room has
+    now. It has the same id; a receiver that has seen it may ignore it."""
     again = partial(webhooks.replay, account_id=call.account_id, delivery_id=call.object_id, now=call.now())
     await call.change(again)
     read = partial(webhook_log.retrieve_delivery, account_id=call.account_id, delivery_id=call.object_id)
@@ -75,7 +75,7 @@ async def replay(call: Call) -> Response:
 )
 async def replay_many(call: Call) -> Response:
     """Every delivery that matches all members of the body, oldest first. Without `status` those that failed.
-    Members that nobody knows are refused: a misspelt one would replay more than was meant."""
+    Unknown members are refused: a misspelt one would replay more than was meant."""
     conditions, now = _conditions(call.body), call.now()
     replayed, after = 0, 0
     while True:

@@ -1,4 +1,4 @@
-"""Which addresses belong to the inside, where a stranger's webhook URL must not lead, and which belong together."""
+"""Which IP addresses are internal, so that no webhook may be sent there, and which belong to one network."""
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -72,7 +72,7 @@ _6TO4 = IPv6Network("2002::/16")
 def is_metadata(address: str | IPv4Address | IPv6Address) -> bool:
     """Whether the address is link-local or where a cloud's machines ask for their credentials, in whatever form.
 
-    No webhook ever belongs there. False for text that is not an address.
+    Webhooks are never sent there. False for text that is not an address.
     """
     if isinstance(address, str):
         try:
@@ -96,9 +96,9 @@ def _embedded(address: IPv6Address) -> Iterator[IPv4Address]:
 def is_internal(address: str | IPv4Address | IPv6Address) -> bool:
     """Whether a machine on the internet would not be reached under this address.
 
-    Text that is not an address in the usual form counts as internal: who asks is about to connect, and something
-    else might understand it. A zone (`fe80::1%eth0`) changes nothing. What cannot be known here: an operator's own
-    NAT64 prefix, and which public addresses are this machine's.
+    Text that is not an address in the usual form counts as internal: the caller is about to connect, and another
+    program might read it as an address. A zone (`fe80::1%eth0`) changes nothing. What cannot be known here: an
+    operator's own NAT64 prefix, and which public addresses are this machine's.
     """
     if isinstance(address, str):
         try:
@@ -113,7 +113,10 @@ def is_internal(address: str | IPv4Address | IPv6Address) -> bool:
 
 
 def network(address: str) -> str:
-    """Whom an address belongs to: of IPv6 a customer has 64 bits of addresses, which count as one."""
+    """The network that an address is counted for: the address itself, or the first 64 bits of an IPv6 address in hex.
+
+    A customer usually has 64 bits of IPv6 addresses, which therefore count as one.
+    """
     if ":" not in address:
         return address
     try:

@@ -13,7 +13,7 @@ class Budget:
         self._at = now
 
     def spend(self, units: float, now: float) -> float:
-        """Take units, also when they are not there; the seconds to wait before the next are zero while some are left.
+        """Take units, even more than are left. Returns the seconds to wait before the next call; 0 while some are left.
 
         The work is done already when it is counted, so the bucket goes below zero and the next unit waits for it.
         """

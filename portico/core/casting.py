@@ -1,4 +1,4 @@
-"""Turns the members of a JSON body into values, as leniently as the hosted API, and names every wrong one."""
+"""Converts the members of a JSON body to their types as leniently as the hosted API, and names every wrong one."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclass(frozen=True, slots=True)
 class BodyMember:
-    """What may stand in a body under one name. `minimum` and `maximum` bound integers, `longest` counts characters."""
+    """A member of a JSON body. `minimum` and `maximum` bound integers, `longest` is a number of characters."""
 
     name: str
     kind: MemberKind
@@ -43,7 +43,7 @@ class _Wrong(Exception):
 
 
 def cast(members: Sequence[BodyMember], body: object) -> dict[str, Value]:
-    """The members that the body names, cast; null means the default, unknown names mean nothing.
+    """The members that the body has, converted; null becomes the default, unknown members are ignored.
 
     Raises Invalid with one Fault for each wrong member, in the order of `members`.
     """
@@ -64,12 +64,12 @@ def cast(members: Sequence[BodyMember], body: object) -> dict[str, Value]:
 
 
 def with_defaults(members: Sequence[BodyMember], body: object) -> dict[str, Value]:
-    """Like `cast`, and absent members have their defaults."""
+    """Like `cast`, with the defaults of absent members."""
     return {member.name: member.default for member in members} | cast(members, body)
 
 
 def parse_uuid(text: str) -> str | None:
-    """The lower-case form of a UUID, or None when it is none."""
+    """The lower-case form of a UUID; None of any other text."""
     return text.lower() if _UUID.fullmatch(text) else None
 
 
@@ -84,7 +84,7 @@ def is_storable(text: str) -> bool:
 
 
 def _value(member: BodyMember, given: object) -> Value:
-    # Ecto, which the hosted API uses, takes an empty string for no value.
+    # Ecto, which the hosted API uses, reads an empty string as no value.
     if given is None or (given == "" and member.kind in ("string", "url")):
         if member.required:
             raise _Wrong("10004", "Missing required parameter", f"{member.name} is required.")
@@ -134,13 +134,13 @@ def _string(member: BodyMember, given: object) -> str:
 def _url(member: BodyMember, given: object) -> str:
     if not isinstance(given, str):
         raise _Wrong("10026", "Invalid parameter type", f"{member.name} should be a string.")
-    complaint = _complaint_about_url(given)
-    if complaint:
-        raise _Wrong("10003", "Invalid URL", f"{member.name} {complaint}")
+    fault = _fault_of_url(given)
+    if fault:
+        raise _Wrong("10003", "Invalid URL", f"{member.name} {fault}")
     return given
 
 
-def _complaint_about_url(url: str) -> str | None:
+def _fault_of_url(url: str) -> str | None:
     if len(url) > URL_LENGTH_MAX:
         return f"should have at most {URL_LENGTH_MAX} characters."
     if len(url.encode(errors="surrogatepass")) > URL_LENGTH_MAX:

@@ -1,4 +1,4 @@
-"""Which address a connection is counted for: its peer's, or what trusted proxies say in front of it."""
+"""Which address a connection is counted for: its peer's, or the client's that a trusted proxy names in a header."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 Network = IPv4Network | IPv6Network
 FORWARDED_HEADERS = (b"x-forwarded-for", b"forwarded")
 _HOPS_MAX = 32
-"""Addresses in a chain of proxies that are looked at; the nearest count."""
+"""Addresses that are read of a chain of proxies, from its end."""
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
@@ -47,8 +47,8 @@ def client_of(peer: str, headers: Iterable[tuple[bytes, bytes]], proxies: Sequen
     """The address of the client that is connected by `peer`: `peer` itself unless it is a trusted proxy.
 
     A proxy appends the address that it sees to X-Forwarded-For or Forwarded (RFC 7239), so the last address that is
-    no trusted proxy is the client; what stands before it, the client may have made up. A proxy sets one of the two
-    headers and passes the other on as the client sent it: where they disagree, none is believed.
+    no trusted proxy is the client; the client may have invented what stands before it. A proxy sets one of the two
+    headers and passes the other on as the client sent it: where they disagree, neither counts.
     """
     if not is_trusted(peer, proxies):
         return peer
@@ -66,14 +66,14 @@ def _last_untrusted(peer: str, hops: list[str], proxies: Sequence[Network]) -> s
         try:
             address = str(ip_address(hop))
         except ValueError:
-            return address  # unknown, hidden or malformed: the nearest address that was named counts
+            return address  # unknown, hidden or malformed: the address after it counts
         if not is_trusted(address, proxies):
             return address
     return address
 
 
 def _hop(header: bytes, part: str) -> str:
-    """The bare address in one element of the header; a port and brackets are left away."""
+    """The bare address in one element of the header; without port and brackets."""
     text = part.strip()
     if header == b"forwarded":
         pairs = (pair.strip().partition("=") for pair in text.split(";"))

@@ -1,4 +1,4 @@
-"""The body that asks for a composition: read leniently, checked whole, every fault named (contract section 8.1)."""
+"""The body of a request for a composition: converted leniently, with every fault named (contract section 8.1)."""
 
 import re
 from collections.abc import Container, Mapping
@@ -11,7 +11,7 @@ from portico.core.errors import Fault, Invalid
 SIDE_MIN, SIDE_MAX, AREA_MAX = 16, 1280, 1280 * 720
 """Pixels of a picture's sides and of the whole; a region's sides are no shorter either."""
 REGIONS_MAX = 16
-"""Unless a setting says otherwise. The hosted service takes two."""
+"""The default of the setting; the hosted service accepts two regions."""
 REGION_NAME_MAX = 64
 SOURCES_MAX = 250
 EVERY_SOURCE = "*"
@@ -89,7 +89,7 @@ REGION = (
 
 @dataclass(frozen=True, slots=True)
 class CompositionRequest:
-    """What is asked for, with all defaults; each region of `video_layout` has every member."""
+    """The requested composition, with defaults for absent members; each region of `video_layout` has every member."""
 
     session_id: str
     format: str
@@ -103,7 +103,7 @@ class CompositionRequest:
 
 
 def session_id(body: object) -> str | None:
-    """The session that the body names, if what it names can be one."""
+    """The session id in the body; None if it has none that is a UUID."""
     given = body.get(SESSION.name) if isinstance(body, Mapping) else None
     return parse_uuid(given) if isinstance(given, str) else None
 
@@ -111,7 +111,7 @@ def session_id(body: object) -> str | None:
 def parse(
     body: object, *, videos: Container[str] | None, regions_max: int, sound_by_default: bool
 ) -> CompositionRequest:
-    """The whole body, or Invalid with one Fault for each wrong member.
+    """The request in the body. Raises Invalid with one Fault for each wrong member.
 
     `videos` are the ids of the session's video recordings, None when there is no such session.
     """
@@ -140,7 +140,7 @@ def size(resolution: str) -> tuple[int, int]:
 
 
 def _cast(member: BodyMember, body: Mapping[Any, Any], faults: list[Fault], at: str = "") -> Value:
-    """The member's value or its default, which it also gets when it is wrong."""
+    """The member's value; its default when it is absent, or wrong and noted in `faults`."""
     try:
         return cast((member,), body).get(member.name, member.default)
     except Invalid as wrong:
@@ -207,7 +207,7 @@ def _region(
 
 
 def _sources(given: object, at: str, videos: Container[str] | None, faults: list[Fault]) -> list[str]:
-    """Each once, or only the one that means all. Whether they exist is not asked when the session does not."""
+    """The ids without repetition, or only EVERY_SOURCE. Ids are not looked up when `videos` is None."""
     if given == EVERY_SOURCE:
         return [EVERY_SOURCE]
     if given in (None, "", []):
@@ -234,7 +234,7 @@ def _sources(given: object, at: str, videos: Container[str] | None, faults: list
 
 
 def _audio(body: Mapping[Any, Any], sound_by_default: bool, faults: list[Fault]) -> list[str] | None:
-    """All or nothing: the hosted service knows no other sources of sound."""
+    """[EVERY_SOURCE] or None: the hosted service has no other sources of sound."""
     given = body.get("audio_sources", EVERY_SOURCE if sound_by_default else None)
     if given is None or given == []:
         return None

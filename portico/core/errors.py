@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a reason the caller should hear.
+"""Everything that can go wrong for a reason that the caller is given.
 
 PorticoError
 ├── Unauthenticated      no valid API key
@@ -15,7 +15,7 @@ PorticoError
     ├── IdentityTaken    the participant id was used before
     ├── GatewayLost      the gateway was declared dead while the participant joined
     ├── RoomElsewhere    participants of the room are on another server
-    └── TokenRevoked     its holder was sent away for good
+    └── TokenRevoked     its holder was kicked with `revoke`
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Unauthenticated(PorticoError):
 
 
 class Forbidden(PorticoError):
-    """The caller is known but may not do this. `expired` tells an outlived token from a wrong one."""
+    """The caller is known but may not do this. `expired` is True for a token that is valid but for its expiry."""
 
     def __init__(self, message: str, *, expired: bool = False) -> None:
         super().__init__(message)
@@ -71,11 +71,11 @@ class SessionOver(PorticoError):
 
 
 class Busy(PorticoError):
-    """Too much work is waiting; trying again later is right."""
+    """Too much work is waiting; the caller should try again later."""
 
 
 class DatabaseUnavailable(Busy):
-    """The database does not do what it is asked to; nothing was written. Who catches it need not log it."""
+    """The database fails or does not answer; nothing was written. db/outage.py has logged it already."""
 
 
 class TooManyRequests(PorticoError):
@@ -95,7 +95,7 @@ class RoomGone(JoinRefused):
 
 
 class RoomFull(JoinRefused):
-    """The room already holds max_participants people."""
+    """The room already has max_participants participants."""
 
 
 class GatewayLost(JoinRefused):
@@ -103,7 +103,7 @@ class GatewayLost(JoinRefused):
 
 
 class RoomElsewhere(JoinRefused):
-    """Participants of the room are connected to another server; until servers share rooms, nobody else may be here."""
+    """Participants of the room are connected to another server, and a room cannot be on two servers yet."""
 
 
 class IdentityTaken(JoinRefused):
@@ -111,4 +111,4 @@ class IdentityTaken(JoinRefused):
 
 
 class TokenRevoked(JoinRefused):
-    """The holder of the token was kicked for good."""
+    """The holder of the token was kicked with `revoke`."""

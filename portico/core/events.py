@@ -1,4 +1,4 @@
-"""The facts that developers hear of, as they go into webhooks (contract section 6.1)."""
+"""The events that webhooks deliver, each with the members of its payload (contract section 6.1)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +37,7 @@ class ParticipantJoined:
 
 @dataclass(frozen=True, slots=True)
 class ParticipantLeft:
-    """A participant is gone. duration_secs counts whole seconds from joining."""
+    """A participant has left. duration_secs counts whole seconds from joining."""
 
     event_type = "video.room.participant.left"
     session_id: str
@@ -78,7 +78,7 @@ class RecordingCompleted:
 
 @dataclass(frozen=True, slots=True)
 class CompositionCompleted:
-    """A composition's film is ready. download_url is good for an hour."""
+    """A composition's file is ready. download_url is good for an hour."""
 
     event_type = "video.room.composition.completed"
     composition_id: str

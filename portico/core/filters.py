@@ -10,8 +10,8 @@ from portico.core.casting import is_storable, parse_truth, parse_uuid
 from portico.core.errors import Fault
 
 FilterKind = Literal["date", "text", "uuid", "boolean", "choice", "texts", "part", "at_least"]
-"""`choice` is one of a few words, `texts` any of several separated by commas, `part` a text contained in something,
-`at_least` a whole number that something reaches."""
+"""`choice` is one of a few words, `texts` any of several separated by commas, `part` a text contained in the column,
+`at_least` a whole number that the column reaches."""
 Comparison = Literal["eq", "ge", "le", "in", "contains"]
 
 _PARAMETER = re.compile(r"filter\[([a-z_]+)\](?:\[([a-z_]+)\])?")
@@ -30,7 +30,7 @@ _COMPARISONS: dict[str, Comparison] = {"eq": "eq", "gte": "ge", "lte": "le"}
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """Something that a list can be filtered by, and the column it stands for."""
+    """An attribute that a list can be filtered by, and the column that it is read from."""
 
     name: str
     column: str
@@ -38,23 +38,23 @@ class Attribute:
     description: str
     choices: tuple[str, ...] = ()
     shows_operator: bool = False
-    """Whether it is documented with its operator, as the hosted API does here and there."""
+    """Whether the document names it with its operator, as the hosted API does for some attributes."""
 
     @property
     def operators(self) -> list[str]:
-        """Those that may stand in brackets behind the name."""
+        """The operators that may stand in brackets behind the name."""
         special = {"date": list(_COMPARISONS), "part": ["contains"], "at_least": ["gte"]}
         return special.get(self.kind, ["eq"])
 
     @property
     def default_operator(self) -> str:
-        """What it is without brackets. A text contained somewhere has to be asked for in so many words."""
+        """The operator of a filter without one. `contains` is never a default, so that no search is made by mistake."""
         return "gte" if self.kind == "at_least" else "eq"
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a column must satisfy; null satisfies nothing."""
+    """What the value of a column must satisfy; null satisfies no condition."""
 
     column: str
     comparison: Comparison
@@ -74,7 +74,7 @@ def parse(
 ) -> tuple[tuple[Condition, ...], list[Fault]]:
     """All conditions of a query, to be joined by AND, and every wrong filter.
 
-    Whatever looks like a filter and is none of `attributes` is wrong: ignoring a misspelt filter widens the result.
+    A parameter that looks like a filter and names none of `attributes` is wrong: to ignore it would widen the result.
     """
     known = {attribute.name: attribute for attribute in attributes}
     conditions: list[Condition] = []
@@ -95,7 +95,7 @@ def parse(
 def parse_members(
     body: Mapping[str, object], attributes: Sequence[Attribute]
 ) -> tuple[tuple[Condition, ...], list[Fault]]:
-    """The same of a body: `{"attribute": "value", "other": {"gte": "value"}}`; null asks for nothing."""
+    """Conditions in a body `{"attribute": "value", "other": {"gte": "value"}}`, and the wrong ones; null is ignored."""
     known = {attribute.name: attribute for attribute in attributes}
     conditions: list[Condition] = []
     faults = []
@@ -112,7 +112,7 @@ def parse_members(
 
 
 def parse_flags(parameters: Iterable[tuple[str, str]], names: Sequence[str]) -> tuple[frozenset[str], list[Fault]]:
-    """Which of the include flags are on; of a repeated flag the last one counts."""
+    """The names of the include flags that are true; of a repeated flag the last one counts."""
     given = dict(parameters)
     asked = {name: parse_truth(given[name]) for name in names if name in given}
     faults = [
@@ -139,7 +139,7 @@ def _of_member(name: str, operator: str | None, value: object, known: Mapping[st
 
 
 def _conditions(label: str, attribute: Attribute, operator: str, text: str) -> list[Condition]:
-    """`label` is how the caller calls the attribute."""
+    """`label` names the attribute in messages, as the caller wrote it."""
     if operator not in attribute.operators:
         raise _Wrong(f"{label} knows only the operators {', '.join(attribute.operators)}.")
     match attribute.kind:

@@ -1,4 +1,4 @@
-"""Where every recording stands in a composition's picture, and when: grids, cells, and who has which cell."""
+"""Which cell of a composition's picture every video recording has, and when."""
 
 import heapq
 from bisect import bisect_right
@@ -11,9 +11,9 @@ from portico.core.model import Region
 
 EVERY_VIDEO = "*"
 SIDE_SHARE = 6
-"""Beside a shared screen people have one part in so many of the picture's width."""
+"""Beside a shared screen, cameras have this fraction (1/6) of the picture's width."""
 SCREEN_GAP_MS = 2000
-"""A screen that is away for no longer keeps its large cell."""
+"""A shared screen that is not shown for at most this long keeps its large cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class VideoSource:
     shown: tuple[tuple[int, int], ...]
     """When the camera was really on; what lies outside of started_ms to ended_ms does not count."""
     screen: bool = False
-    """Whether it is a shared screen and no camera."""
+    """Whether it is a shared screen instead of a camera."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One recording in one cell, from `from_ms` up to but not including `until_ms` after the film's beginning.
+    """One recording in one cell, from `from_ms` up to but not including `until_ms` after the composition's beginning.
 
     The cell is in pixels; the picture is fitted into it, centred, on black. Cells of one z never overlap, and of two
     that do, the higher z covers the lower. A placeholder shows a name instead of the picture.
@@ -50,7 +50,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class _Stay:
-    """A time for which a source wants a cell, and when its picture is seen in it. `rank` says who is served first."""
+    """An interval in which a source needs a cell, and when its picture is shown. The lowest `rank` is served first."""
 
     rank: int
     recording_id: str
@@ -72,18 +72,18 @@ def plan(
     ended_ms: int,
     placeholders: bool = False,
 ) -> tuple[Placement, ...]:
-    """Everything that the picture shows between the two instants, lowest z first.
+    """The placements of all sources between the two instants (Unix milliseconds), lowest z first.
 
     The member order of the layout is the order of `regions`; without any, one region of every video fills the picture.
     A source takes part only while it is shown, or from its start to its end with `placeholders`.
     """
     everywhere = Region("grid", 0, 0, 0, width, height, None, None, (EVERY_VIDEO,))
     if _is_default(regions, everywhere) and any(source.screen and _shown(source) for source in sources):
-        return _around_screens(everywhere, sources, started_ms, ended_ms, placeholders)
+        return _with_screens(everywhere, sources, started_ms, ended_ms, placeholders)
     placements: list[Placement] = []
     # A stable sort: of two regions with one z_pos, the later member is on top.
     for z, region in enumerate(sorted(regions or (everywhere,), key=lambda region: region.z_pos)):
-        for stay, cell, from_ms in _seated(region, sources, placeholders):
+        for stay, cell, from_ms in _in_cells(region, sources, placeholders):
             whole = Placement(stay.recording_id, from_ms, stay.until_ms, *cell, z)
             placements += _pieces(whole, stay.pictures, started_ms, ended_ms)
     return tuple(sorted(placements, key=lambda one: (one.z, one.from_ms, one.y, one.x)))
@@ -98,19 +98,19 @@ def _is_default(regions: Sequence[Region], everywhere: Region) -> bool:
     return len(regions) == 1 and shows_all and replace(first, video_sources=(EVERY_VIDEO,)) == everywhere
 
 
-def _around_screens(
+def _with_screens(
     everywhere: Region, sources: Sequence[VideoSource], started_ms: int, ended_ms: int, placeholders: bool
 ) -> tuple[Placement, ...]:
-    """The default layout of a session with shared screens: while one is shown it is large, with people beside it."""
+    """The default layout of a session with shared screens: while one is shown it is large, cameras are beside it."""
     screens = [source for source in sources if source.screen]
-    people = [source for source in sources if not source.screen]
+    cameras = [source for source in sources if not source.screen]
     shared = _shared(screens, started_ms, ended_ms)
     side = everywhere.width // SIDE_SHARE
     large = replace(everywhere, width=everywhere.width - side)
     beside = replace(everywhere, x_pos=large.width, width=side)
 
     def placed(of: Sequence[VideoSource], cells_for: Callable[[int], tuple[Cell, ...]]) -> list[Placement]:
-        stays = _stays(_wanted(everywhere, of), placeholders and of is people)
+        stays = _stays(_wanted(everywhere, of), placeholders and of is cameras)
         most = _most_at_once(stays)
         seats = _assigned(stays, len(cells_for(most))) if most else []
         wholes = [
@@ -118,8 +118,8 @@ def _around_screens(
         ]
         return [piece for stay, whole in wholes for piece in _pieces(whole, stay.pictures, started_ms, ended_ms)]
 
-    usual = placed(people, lambda n: cells(everywhere, *grid(n, None, None)))
-    aside = placed(people, lambda n: _column(beside, n))
+    usual = placed(cameras, lambda n: cells(everywhere, *grid(n, None, None)))
+    aside = placed(cameras, lambda n: _column(beside, n))
     great = placed(screens, lambda n: cells(large, *grid(n, None, None)))
     ends = [0, *(instant for interval in shared for instant in interval), ended_ms - started_ms]
     alone = list(zip(ends[::2], ends[1::2], strict=True))
@@ -154,7 +154,7 @@ def _rows(region: Region, columns: int) -> int:
 
 
 def _within(placements: Sequence[Placement], intervals: Sequence[tuple[int, int]]) -> list[Placement]:
-    """What of the placements lies in intervals, which are in order and apart."""
+    """The parts of the placements within the intervals, which are in order and do not touch."""
     ends = [end for _, end in intervals]
     pieces = []
     for placement in placements:
@@ -189,18 +189,18 @@ def cells(region: Region, rows: int, columns: int) -> tuple[Cell, ...]:
     )
 
 
-def _seated(region: Region, sources: Sequence[VideoSource], placeholders: bool) -> list[tuple[_Stay, Cell, int]]:
-    """Who sits in which cell of the region, and since when; some sit later than they came, or never."""
+def _in_cells(region: Region, sources: Sequence[VideoSource], placeholders: bool) -> list[tuple[_Stay, Cell, int]]:
+    """Each stay that gets a cell of the region, its cell, and from when: late where no cell was free."""
     stays = _stays(_wanted(region, sources), placeholders)
     most = _most_at_once(stays)
     if most == 0:
         return []
-    places = cells(region, *grid(most, region.max_rows, region.max_columns))
-    return [(stay, places[number], from_ms) for stay, number, from_ms in _assigned(stays, len(places))]
+    available = cells(region, *grid(most, region.max_rows, region.max_columns))
+    return [(stay, available[index], from_ms) for stay, index, from_ms in _assigned(stays, len(available))]
 
 
 def _wanted(region: Region, sources: Sequence[VideoSource]) -> list[VideoSource]:
-    """The region's sources, first served first: by their start, then in the order that names them."""
+    """The region's sources in the order in which they get cells: by start, then as the region lists them."""
     if EVERY_VIDEO in region.video_sources:
         chosen = sorted(sources, key=lambda source: source.recording_id)
     else:
@@ -235,7 +235,7 @@ def _shown(source: VideoSource) -> list[tuple[int, int]]:
 
 
 def _most_at_once(stays: Sequence[_Stay]) -> int:
-    # Ends sort before starts of the same instant: whoever leaves makes room for who comes.
+    # Ends sort before starts of the same instant: a cell that becomes free is free for a stay that begins then.
     steps = sorted([(stay.from_ms, 1) for stay in stays] + [(stay.until_ms, -1) for stay in stays])
     most = here = 0
     for _, step in steps:
@@ -244,33 +244,33 @@ def _most_at_once(stays: Sequence[_Stay]) -> int:
     return most
 
 
-def _assigned(stays: Sequence[_Stay], places: int) -> list[tuple[_Stay, int, int]]:
-    """Each stay that gets a place, its number, and from when: the lowest free one, the longest-standing source first.
+def _assigned(stays: Sequence[_Stay], cell_count: int) -> list[tuple[_Stay, int, int]]:
+    """Each stay that gets a cell, the index of its cell, and from when: the lowest free index, the lowest rank first.
 
-    Nobody gives way to somebody else. A source that is shown again has kept its rank, but not its place.
+    A stay keeps its cell to its end. A source that is shown again has its rank, but not always the same cell.
     """
-    free = list(range(places))
-    seated: list[tuple[int, int]] = []  # until when, which place
+    free = list(range(cell_count))
+    used: list[tuple[int, int]] = []  # until when, index
     waiting: list[tuple[int, int, _Stay]] = []
     coming = sorted(stays, key=lambda stay: (stay.from_ms, stay.rank), reverse=True)
     result, tie = [], count()
     for now in sorted({stay.from_ms for stay in stays} | {stay.until_ms for stay in stays}):
-        while seated and seated[0][0] <= now:
-            heapq.heappush(free, heapq.heappop(seated)[1])
+        while used and used[0][0] <= now:
+            heapq.heappush(free, heapq.heappop(used)[1])
         while coming and coming[-1].from_ms <= now:
             stay = coming.pop()
             heapq.heappush(waiting, (stay.rank, next(tie), stay))
         while free and waiting:
             stay = heapq.heappop(waiting)[2]
             if stay.until_ms > now:
-                place = heapq.heappop(free)
-                heapq.heappush(seated, (stay.until_ms, place))
-                result.append((stay, place, now))
+                index = heapq.heappop(free)
+                heapq.heappush(used, (stay.until_ms, index))
+                result.append((stay, index, now))
     return result
 
 
 def _pieces(whole: Placement, shown: Sequence[tuple[int, int]], started_ms: int, ended_ms: int) -> list[Placement]:
-    """The placement, cut to the film and counted from its beginning, in turns of picture and placeholder."""
+    """The placement within the composition, from its beginning on, split where picture and placeholder alternate."""
     begin, end = max(whole.from_ms, started_ms), min(whole.until_ms, ended_ms)
     pictures = [(max(a, begin), min(b, end)) for a, b in shown if max(a, begin) < min(b, end)]
     pieces, at = [], begin

@@ -1,4 +1,4 @@
-"""Download links of our own: which object, until when and under which name, signed so that nobody makes one up."""
+"""Download links of this server: object key, expiry and file name, signed with HMAC-SHA256."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ _ATTR_CHARS = "!#$&+-.^_`|~"
 
 
 class LinkRefused(Exception):
-    """Why a link does not lead to its file; str() is a sentence for whoever follows it."""
+    """A link is not valid; str() is a sentence that says why."""
 
 
 def sign(secret: bytes, base_url: str, key: str, filename: str, *, now: datetime) -> str:
@@ -26,7 +26,7 @@ def sign(secret: bytes, base_url: str, key: str, filename: str, *, now: datetime
 
 
 def verify(secret: bytes, key: str, query: Mapping[str, str], *, now: datetime) -> str:
-    """The file name of a link to `key` that we signed and that is still good; else LinkRefused."""
+    """The file name in a link to `key` that was signed with `secret` and has not expired; else LinkRefused."""
     expires, filename = query.get("expires", ""), query.get("filename", "")
     expected = _signature(secret, key, expires, filename)
     if not hmac.compare_digest(expected.encode(), _bytes(query.get("signature", ""))):
@@ -37,7 +37,7 @@ def verify(secret: bytes, key: str, query: Mapping[str, str], *, now: datetime) 
 
 
 def verify_any(accepted: Sequence[bytes], key: str, query: Mapping[str, str], *, now: datetime) -> str:
-    """The same, where any of several secrets may have signed the link. The first is told of in the refusal."""
+    """Like verify(), for a link signed with any of the secrets. LinkRefused has the reason for the first secret."""
     for secret in accepted[1:]:
         try:
             return verify(secret, key, query, now=now)
@@ -47,7 +47,7 @@ def verify_any(accepted: Sequence[bytes], key: str, query: Mapping[str, str], *,
 
 
 def content_disposition(filename: str) -> str:
-    """The header that has a file saved under this name (RFC 6266), in ASCII for old clients and in full."""
+    """The Content-Disposition header that saves a file under this name (RFC 6266), for old clients also in ASCII."""
     plain = "".join(each if each.isascii() and each.isprintable() and each not in '"\\%' else "_" for each in filename)
     disposition = f'attachment; filename="{plain}"'
     if plain != filename:
@@ -57,8 +57,8 @@ def content_disposition(filename: str) -> str:
 
 def _signature(secret: bytes, key: str, expires: str, filename: str) -> str:
     # As JSON, so that no two different links are the same text.
-    said = json.dumps([key, expires, filename]).encode()
-    return base64.urlsafe_b64encode(hmac.digest(secret, said, hashlib.sha256)).rstrip(b"=").decode()
+    signed = json.dumps([key, expires, filename]).encode()
+    return base64.urlsafe_b64encode(hmac.digest(secret, signed, hashlib.sha256)).rstrip(b"=").decode()
 
 
 def _bytes(text: str) -> bytes:

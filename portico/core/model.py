@@ -1,4 +1,4 @@
-"""Rooms and what becomes of them, as the rest of the program reads it: frozen, with the API's member names."""
+"""Rows as the rest of the program reads them: immutable, with the member names of the API."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ VIDEO_CODECS = ("h264", "vp8")
 
 @dataclass(frozen=True, slots=True)
 class RoomSettings:
-    """What a developer chooses for a room; the defaults are those of the API."""
+    """The settings of a room, with the API's defaults."""
 
     unique_name: str | None = None
     max_participants: int = 10
@@ -21,7 +21,7 @@ class RoomSettings:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """One join of one person."""
+    """One join of a room."""
 
     id: str
     session_id: str
@@ -30,7 +30,7 @@ class Participant:
     updated_at: datetime
     left_at: datetime | None
     label: str | None = None
-    """What the token that it joined with calls its holder, if anything."""
+    """The name that the token of the join gives to its holder, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A rectangle of a composition's picture, in pixels, and whose videos it shows. Rows and columns of None: any."""
+    """A rectangle of a composition's picture, in pixels, and the videos in it. None: as many rows or columns as fit."""
 
     name: str
     x_pos: int
@@ -101,13 +101,13 @@ class Recording:
 
     @property
     def file_name(self) -> str:
-        """What a person who downloads it gets; the ending is that of the object."""
+        """The name under which a browser saves the file; the extension is that of the object."""
         return file_name_of("recording", self.started_at, self.type, self.id, self.object_key or "")
 
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """One film of one session, or the wish for it. `video_layout` has all members of each region, as ordered."""
+    """A composition of one session, requested or made. `video_layout` has all members of each region, as requested."""
 
     id: str
     account_id: str
@@ -135,12 +135,12 @@ class Composition:
 
     @property
     def file_name(self) -> str:
-        """What a person who downloads it gets; the ending is that of the object."""
+        """The name under which a browser saves the file; the extension is that of the object."""
         return file_name_of("composition", self.started_at or self.created_at, None, self.id, self.object_key or "")
 
 
 def file_name_of(noun: str, when: datetime, kind: str | None, row_id: str, object_key: str) -> str:
-    """noun-20260202T222527Z-kind-1ccc7b54.ogg: says what it is, sorts by time, and differs from all others."""
+    """noun-20260202T222527Z-kind-1ccc7b54.ogg: readable, sorted by time, unique by the beginning of the row's id."""
     parts = [noun, when.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"), kind, row_id[:8]]
     _, dot, ending = object_key.rpartition(".")
     return "-".join(part for part in parts if part) + dot + (ending if dot else "")

@@ -1,14 +1,14 @@
 """The name that a participant is shown with: one rule for the page, the console and compositions.
 
-frontend/src/shared/names.ts is the same rule; tests/core/data/names.json is what both must say.
+frontend/src/shared/names.ts is the same rule; tests of both read tests/core/data/names.json.
 """
 
 import json
 
 NAME_MEMBERS = ("username", "name", "displayName", "display_name")
-"""Members of a context that is a JSON object, by precedence."""
+"""Members of a context that is a JSON object; the first that holds a name counts."""
 NAME_LENGTH_MAX = 60
-"""Code points."""
+"""In code points."""
 NAMELESS = "Guest"
 _SPACE = " \t\n\r\v\f\u00a0\u2028\u2029\ufeff"
 

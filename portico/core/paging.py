@@ -1,4 +1,4 @@
-"""Pages of lists: page[number] and page[size] in, offset and meta out (contract section 1.5)."""
+"""Pages of lists: reads page[number] and page[size], makes offset and meta (contract section 1.5)."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a list is asked for; numbers count from 1."""
+    """A page of a list; `number` counts from 1."""
 
     number: int = 1
     size: int = SIZE_DEFAULT
@@ -25,12 +25,12 @@ class Page:
         return (self.number - 1) * self.size
 
     def total_pages(self, total_results: int) -> int:
-        """Pages that hold anything: 0 for an empty list."""
+        """How many pages the results fill: 0 for none."""
         return -(-total_results // self.size)
 
 
 def parse(parameters: Iterable[tuple[str, str]]) -> tuple[Page, list[Fault]]:
-    """The page that a query asks for and everything wrong with it; of a repeated parameter the last one counts."""
+    """The page in a query, and every wrong parameter; of a repeated parameter the last one counts."""
     given = dict(parameters)
     faults = []
     number, size = 1, SIZE_DEFAULT

@@ -1,4 +1,4 @@
-"""Which bytes of a file a request asks for (RFC 9110 section 14)."""
+"""Which bytes of a file the Range header of a request names (RFC 9110 section 14)."""
 
 import re
 
@@ -11,9 +11,9 @@ class NotSatisfiable(Exception):
 
 
 def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The first byte and the one after the last of the part that is asked for, or None for the whole file.
+    """The first byte of the requested part and the byte after its last, or None for the whole file.
 
-    A header that is not understood asks for nothing, as does one that wants several parts: both may be ignored
+    A header of another form is ignored, as is one with several parts: the RFC allows both
     (sections 14.1.1 and 14.2), and no player sends them.
     """
     match = _ONE_RANGE.fullmatch(header or "")

@@ -1,4 +1,4 @@
-"""How many requests somebody may make: a bucket that refills steadily, kept as the instant when it is full again."""
+"""Limits of requests: a bucket that refills steadily, kept as the instant when it is full again."""
 
 import re
 from collections import OrderedDict
@@ -12,14 +12,14 @@ _FORM = re.compile(r"([1-9][0-9]{0,6})/([smh])")
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many requests within so many seconds: all at once, or spread out."""
+    """At most `requests` within `per_secs` seconds, all at once or spread out."""
 
     requests: int
     per_secs: int
 
     @property
     def interval_ns(self) -> int:
-        """How long it takes until one more request is there."""
+        """How long it takes until one more request is allowed."""
         return self.per_secs * SECOND_NS // self.requests
 
     @property
@@ -30,17 +30,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What somebody may do after a request. With `wait_secs` above zero this one must wait so long instead."""
+    """How many requests remain after this one. With `wait_secs` above zero this one is refused for so long."""
 
     limit: int
     remaining: int
     reset_secs: int
-    """Seconds until all of them are there again; at least one, since clients divide by it."""
+    """Seconds until the bucket is full again; at least one, since clients divide by it."""
     wait_secs: int = 0
 
 
 UNLIMITED = Allowance(limit=2**31 - 1, remaining=2**31 - 1, reset_secs=1)
-"""What is told where there is no limit: numbers that fit into 32 bits and make no client wait."""
+"""The allowance where no limit is set: numbers that fit into 32 bits and make no client wait."""
 
 
 def parse(text: str) -> Limit:
@@ -55,7 +55,7 @@ def take(limit: Limit, full_at: int, now: int, requests: int = 1) -> tuple[int, 
     """When the bucket is full again after this, and what is left in it.
 
     Instants are nanoseconds of a clock that never goes back. A bucket that is full at an instant in the past is full.
-    What is refused takes nothing: whoever asks too early may go on as soon as somebody who asked nothing could.
+    A refused request takes nothing from the bucket.
     """
     missing = max(full_at - now, 0)
     wanted = missing + requests * limit.interval_ns
@@ -65,7 +65,7 @@ def take(limit: Limit, full_at: int, now: int, requests: int = 1) -> tuple[int, 
 
 
 class Buckets:
-    """One bucket each for many callers, of whom at most `kept` are remembered: those longest silent are forgotten."""
+    """A bucket for each of many callers. At most `kept` are remembered, those used last."""
 
     def __init__(self, limit: Limit, kept: int) -> None:
         self.limit = limit

@@ -1,4 +1,4 @@
-"""A sample of each event with all its members, for integrators who have no call at hand."""
+"""A sample of each event with all its members, to test a receiver without a call."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -24,7 +24,7 @@ _VALUES: dict[str, Any] = {
 
 
 def sample(event_type: str, new_id: Callable[[], str]) -> Event:
-    """One of EVENT_TYPES; its room, session and so on have fresh ids, which lead nowhere."""
+    """A sample event of one of EVENT_TYPES; its ids are new and belong to nothing."""
     kind = _KINDS[event_type]
     members: dict[str, Any] = {
         field.name: new_id() if field.name.endswith("_id") else _VALUES[field.name] for field in fields(kind)

@@ -1,4 +1,4 @@
-"""Whom an action on a session means: everybody or a list, but for an exclusion (contract section 3.13)."""
+"""The participants of an action on a session: all or a list, without the excluded (contract section 3.13)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ IDS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """`listed` is None for everybody."""
+    """The participants in `listed` (all if it is None) that are not in `excluded`."""
 
     listed: frozenset[str] | None
     excluded: frozenset[str] = frozenset()
@@ -24,9 +24,9 @@ class Targets:
 
 
 def parse(body: object, members: Sequence[BodyMember] = ()) -> tuple[Targets, dict[str, Value]]:
-    """The members `participants` and `exclude` of a body, and others as casting knows them.
+    """The targets in the members `participants` and `exclude` of a body, and the values of its other `members`.
 
-    Raises Invalid with every wrong one.
+    Raises Invalid with every wrong member.
     """
     if not isinstance(body, Mapping):
         raise Invalid(Fault("10027", "Unprocessable Entity", "The request body should be a JSON object."))
@@ -63,8 +63,8 @@ def _ids(name: str, given: object, faults: list[Fault]) -> frozenset[str]:
         faults.append(Fault("10033", "Value outside of range", detail, pointer=f"/{name}"))
         return frozenset()
     ids = [parse_uuid(each) if isinstance(each, str) else None for each in given]
-    for place, found in enumerate(ids):
+    for index, found in enumerate(ids):
         if found is None:
             detail = "The id of a participant should be a UUID."
-            faults.append(Fault("10006", "Invalid ID", detail, pointer=f"/{name}/{place}"))
+            faults.append(Fault("10006", "Invalid ID", detail, pointer=f"/{name}/{index}"))
     return frozenset(each for each in ids if each is not None)

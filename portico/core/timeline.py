@@ -1,4 +1,4 @@
-"""When a track showed something: intervals of Unix milliseconds, the last one open while it goes on."""
+"""When a track was enabled: intervals of Unix milliseconds, the last one open while the track is enabled."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ Interval = tuple[int, int | None]
 Intervals = tuple[Interval, ...]
 
 SHORTEST_GAP_MS = 40
-"""A shorter interruption is none: it is less than a frame of a film."""
+"""A shorter interruption is ignored: it is less than a frame of a composition."""
 INTERVALS_MAX = 1000
-"""A browser that switches more often is taken to show what it has from then on."""
+"""After so many intervals the last one stays open, however often the browser switches the track."""
 
 
 def switched(timeline: Intervals, on: bool, at_ms: int) -> Intervals:
@@ -28,5 +28,5 @@ def switched(timeline: Intervals, on: bool, at_ms: int) -> Intervals:
 
 
 def plain(timeline: Intervals) -> Sequence[Sequence[int | None]]:
-    """As JSON has it."""
+    """The intervals as lists, for JSON."""
     return [list(interval) for interval in timeline]

@@ -1,4 +1,4 @@
-"""Client tokens: what a JWT of ours says, how one is made, and how one is checked (contract section 4)."""
+"""Client tokens: the claims of a JWT of ours, how one is issued, and how one is verified (contract section 4)."""
 
 import base64
 import json
@@ -13,17 +13,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 TokenKind = Literal["access", "refresh"]
 TOKEN_LENGTH_MAX = 4096
-"""Characters; ours have 700 to 2,800. A longer text is refused before anything looks at it."""
+"""Characters; ours have 700 to 2,800. A longer text is refused before it is parsed."""
 _ISSUER = "telnyx_access_token"
 _OURS = "portico"
-"""The claim with what the hosted service's tokens do not know; absent where a token says nothing special."""
+"""The claim with the permissions, which tokens of the hosted service do not have; absent where all are defaults."""
 _HEADER = {"alg": "Ed25519", "typ": "JWT"}
 _ALGORITHMS = {"Ed25519", "EdDSA"}
-"""RFC 9864's name for the algorithm, and the one that RFC 8037 had for it before. No other is ever looked at."""
+"""RFC 9864's name of the algorithm, and the older one of RFC 8037. Any other is refused."""
 
 
 class TokenRefused(Exception):
-    """Why a token does not admit. `expired` when that is the only thing wrong with it."""
+    """A token is not valid; str() says why. `expired` is True when that is the only fault."""
 
     def __init__(self, message: str, *, expired: bool = False) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class TokenRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What a token allows beyond joining, and what it calls its holder. The defaults leave no trace in a token."""
+    """What a token allows beyond joining, and the name of its holder. Defaults are not written into a token."""
 
     participant: str | None = None
     can_publish: bool = True
@@ -50,7 +50,7 @@ FAMILY_LENGTH = 18
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid token grants, to whom and until when."""
+    """The claims of a valid token."""
 
     room_id: str
     account_id: str
@@ -60,12 +60,12 @@ class Claims:
 
     @property
     def family(self) -> str:
-        """What the tokens of one holder share: an access token, its refresh token, and those made with that."""
+        """The beginning of the jti, which an access token, its refresh token and all tokens refreshed from it share."""
         return self.jti[:FAMILY_LENGTH]
 
 
 def related(jti: str, random: str) -> str:
-    """Of two UUIDs the one that has its family from the first; still a UUID of version 4."""
+    """The UUID `random` with the family of `jti`; still a UUID of version 4."""
     return jti[:FAMILY_LENGTH] + random[FAMILY_LENGTH:]
 
 
@@ -101,8 +101,8 @@ def issue(
         "typ": kind,
     }
     if permissions != ALL_PERMISSIONS:
-        said = asdict(permissions).items()
-        claims[_OURS] = {name: value for name, value in said if value != getattr(ALL_PERMISSIONS, name)}
+        chosen = asdict(permissions).items()
+        claims[_OURS] = {name: value for name, value in chosen if value != getattr(ALL_PERMISSIONS, name)}
     signed = f"{_header()}.{_base64url(_json(claims))}"
     token = f"{signed}.{_base64url(key.sign(signed.encode()))}"
     return token, datetime.fromtimestamp(issued + ttl_secs, UTC)

@@ -1,4 +1,4 @@
-"""What a webhook says and how it is signed and checked (contract sections 6.1 and 6.3)."""
+"""The body of a webhook, and how it is signed and verified (contract sections 6.1 and 6.3)."""
 
 import base64
 import binascii
@@ -14,11 +14,11 @@ SIGNATURE = "telnyx-signature-ed25519"
 DEFAULT_TIMEOUT_SECS = 2
 """How long an attempt may take for a room whose webhook_timeout_secs is null or 0 (contract section 6.4)."""
 TOLERANCE = timedelta(seconds=300)
-"""How far a receiver lets the timestamp be from its own clock: hence every attempt is signed anew."""
+"""How far the timestamp may be from the receiver's clock; therefore every attempt is signed anew."""
 
 
 class SignatureRefused(Exception):
-    """Why a received webhook is not believed."""
+    """A received webhook is not valid; str() says why."""
 
 
 def event_json(*, event_id: str, event_type: str, occurred_at: datetime, payload: Mapping[str, object]) -> str:
@@ -57,7 +57,7 @@ def headers(key: Ed25519PrivateKey, body: bytes, *, now: datetime) -> dict[str, 
 
 
 def public_key(key: Ed25519PrivateKey) -> str:
-    """What receivers are given to check with, in the form that the official SDKs take."""
+    """The public key for receivers, as the official SDKs take it: 32 bytes in base64."""
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 

@@ -23,12 +23,12 @@ from portico.storage.store import Store
 CHUNK_BYTES = 256 * 1024
 """Bytes read at once, in a thread, so that a large file does not delay the calls."""
 
-# Players on pages of any origin may use it: who has the link has the right.
+# Players on pages of any origin may use it: the link alone gives the right.
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 _COMMON = _ANY_ORIGIN | {
     "Accept-Ranges": "bytes",
     "Access-Control-Expose-Headers": "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag",
-    # A copy is asked about before each use, as what was deleted must be gone at once.
+    # Caches ask before each use: a file that was deleted must not be shown from a copy.
     "Cache-Control": "private, no-cache",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -106,7 +106,7 @@ def _answer(request: Request, file: BinaryIO, kept: Kept, headers: dict[str, str
 # opens the file (so that a deleted one is a broken 200 instead of a 404), takes the size from the file instead of the
 # row (so that a truncated one looks whole), has no 304, and answers 400 to units of ranges that a server may ignore.
 class _Part(StreamingResponse):
-    """Bytes `start` to `end` of an open file. It stays readable to its end when it is deleted meanwhile."""
+    """Sends bytes `start` to `end` of an open file, which stays readable when it is deleted meanwhile."""
 
     def __init__(self, file: BinaryIO, start: int, end: int, status: int, headers: dict[str, str]) -> None:
         super().__init__(_chunks(file, start, end), status, headers)

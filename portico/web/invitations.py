@@ -29,7 +29,7 @@ BODY_MAX = 1024
 BODY_SECS = 5
 UUID_LENGTH = 36
 ASKING_MAX = 10_000
-"""Pairs of room and address whose requests are remembered; those longest silent are forgotten."""
+"""Pairs of room and address whose requests are counted; the one whose last request is oldest is forgotten."""
 _NOT_VALID = "This meeting link is not valid."
 _TOO_OFTEN = "Meetings were asked for too often from this address"
 
@@ -56,7 +56,7 @@ def routes(
     given, wrong = Buckets(limit, ASKING_MAX), Buckets(limit, ASKING_MAX)
 
     async def look(request: Request) -> Response:
-        """What the lobby shows of the room, for an invitation (404 if wrong) or an access token (403 if wrong)."""
+        """What the lobby shows of the room, for an invitation (404 if it is wrong) or access token (403 if wrong)."""
         room_id = request.path_params["room_id"]
         with _counting_wrong(wrong, _source(request), monotonic):
             proof = await _body(request, BODY_MAX + TOKEN_LENGTH_MAX)
@@ -64,7 +64,7 @@ def routes(
         return JSONResponse({"data": asdict(view)})
 
     async def redeem(request: Request) -> Response:
-        """Tokens and what the lobby shows of the room; 404 for a wrong link and for a room that is gone.
+        """Tokens, and the members of the room that the lobby shows; 404 for a wrong link and for a deleted room.
 
         The browser gets a grant as a cookie. Shown again, it makes all its tokens for this room one family: who was
         removed with `revoke` gets 403.
