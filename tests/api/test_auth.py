@@ -165,7 +165,7 @@ async def asked(world: World, key: str, address: str) -> httpx.Response:
         return await client.get("/v2/rooms", headers={"Authorization": f"Bearer {key}"})
 
 
-async def test_who_tries_wrong_keys_has_to_wait_and_nobody_else(sqlite_world: World) -> None:
+async def test_an_address_with_wrong_keys_has_to_wait_and_no_other(sqlite_world: World) -> None:
     world, here, neighbour, elsewhere = sqlite_world, "2001:db8::1", "2001:db8::2", "192.0.2.1"
     await world.db.write(partial(api_keys.admit, key="chosen-by-hand", account_name="one", now=NOW))
     await world.db.write(partial(api_keys.admit, key="guessed-at-last", account_name="one", now=NOW))

@@ -159,7 +159,7 @@ def test_after_a_body_over_the_limit_the_connection_still_works(served: Served) 
     assert all(answer.headers["x-request-id"] for answer in answers)
 
 
-def test_whoever_asks_before_sending_too_much_is_spared_it(served: Served) -> None:
+def test_a_client_that_expects_100_continue_sends_no_body_that_is_too_large(served: Served) -> None:
     head = request_of(served, "POST /v2/rooms HTTP/1.1", "Content-Length: 5000000", "Expect: 100-continue")
     assert exchange(served, head).startswith(b"HTTP/1.1 413 ")
     fits = request_of(served, "POST /v2/rooms HTTP/1.1", "Content-Length: 2", "Expect: 100-continue")

@@ -47,7 +47,7 @@ async def test_pages_of_other_origins_may_read_our_headers(sqlite_world: World) 
         assert header in exposed
 
 
-async def test_a_fault_of_ours_is_logged_and_not_told(sqlite_world: World) -> None:
+async def test_a_fault_of_ours_is_logged_and_not_shown(sqlite_world: World) -> None:
     await sqlite_world.db.write(lambda tx: tx.execute(text("ALTER TABLE room_counts RENAME TO elsewhere")))
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
         answer = await sqlite_world.k1.get("/v2/rooms", headers={"x-request-id": "find-me"})

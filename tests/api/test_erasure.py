@@ -36,7 +36,7 @@ async def test_recordings_stay_where_that_is_asked_for(world: World) -> None:
     assert (await world.k1.get(f"/v2/room_recordings/{recording}")).status_code == 200
 
 
-async def test_it_needs_the_scope_of_what_is_kept_of_people(world: World) -> None:
+async def test_it_needs_the_scope_of_recordings(world: World) -> None:
     def make(tx: Transaction) -> str:
         return api_keys.create(tx, "one", world.clock(), scopes=("read", "moderate"))
 

@@ -58,7 +58,7 @@ async def test_of_links_made_at_once_one_is_valid(world: World) -> None:
     assert sorted([await redeemed(world, room["id"], each) for each in links]) == [201, 404, 404, 404, 404]
 
 
-async def test_nobody_makes_links_of_rooms_that_are_not_theirs_or_gone(world: World) -> None:
+async def test_no_link_is_made_of_a_foreign_or_deleted_room(world: World) -> None:
     room, gone = await world.room(), await world.room()
     assert (await world.k1.delete(f"/v2/rooms/{gone['id']}")).status_code == 204
     assert (await world.nobody.post(action(room["id"]))).status_code == 401

@@ -83,7 +83,7 @@ def test_bodies_are_described_with_limits_and_defaults() -> None:
     assert set(properties) == set(theirs)
 
 
-def test_every_answer_of_every_operation_tells_of_the_rate_limit() -> None:
+def test_every_answer_of_every_operation_documents_the_rate_limit() -> None:
     names = {f"x-ratelimit-{name}" for name in ("limit", "remaining", "reset")}
     assert set(document()["components"]["headers"]) == names
     for operation in operations().values():
@@ -107,7 +107,7 @@ async def test_the_document_is_served(sqlite_world: World) -> None:
     assert answer.json()["openapi"] == "3.1.0"
 
 
-async def test_whoever_changes_the_document_changes_a_copy(sqlite_world: World) -> None:
+async def test_a_caller_that_changes_the_document_changes_a_copy(sqlite_world: World) -> None:
     """What is served stays as it is, for instance when an example is taken from the document and filled in."""
     changed = document()
     changed["paths"]["/v2/rooms"]["post"]["requestBody"]["content"]["application/json"]["schema"].clear()

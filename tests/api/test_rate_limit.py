@@ -40,27 +40,27 @@ async def from_address(world: World, address: str) -> AsyncIterator[httpx.AsyncC
         yield client
 
 
-def told(answer: httpx.Response) -> tuple[int, int, int]:
+def allowance_in(answer: httpx.Response) -> tuple[int, int, int]:
     limit, remaining, reset = (int(answer.headers[f"x-ratelimit-{name}"]) for name in ("limit", "remaining", "reset"))
     return limit, remaining, reset
 
 
-async def test_without_a_limit_the_headers_tell_of_more_than_anybody_needs(sqlite_world: World) -> None:
+async def test_without_a_limit_the_headers_show_more_than_any_client_needs(sqlite_world: World) -> None:
     for _ in range(3):
-        assert told(await sqlite_world.k1.get("/v2/rooms")) == (2147483647, 2147483647, 1)
+        assert allowance_in(await sqlite_world.k1.get("/v2/rooms")) == (2147483647, 2147483647, 1)
 
 
-async def test_an_account_has_its_own_limit_and_is_told_how_much_is_left(limited: World) -> None:
+async def test_an_account_has_its_own_limit_and_sees_how_much_is_left(limited: World) -> None:
     began = time.monotonic()
     answers = [await limited.k1.get("/v2/rooms") for _ in range(3)]
     refused = await limited.k1.get("/v2/rooms")
     came_back = time.monotonic() - began  # at most: it began with the first of them
-    assert [told(answer)[:2] for answer in answers] == [(3, 2), (3, 1), (3, 0)]
-    resets = [told(answer)[2] for answer in answers]
+    assert [allowance_in(answer)[:2] for answer in answers] == [(3, 2), (3, 1), (3, 0)]
+    resets = [allowance_in(answer)[2] for answer in answers]
     assert resets[0] == 1200 and resets == sorted(resets) and 3600 - came_back <= resets[2] <= 3600
     error = refused.json()["errors"][0]
     assert (refused.status_code, error["code"], error["title"]) == (429, "10011", "Too many requests")
-    assert told(refused)[:2] == (3, 0)
+    assert allowance_in(refused)[:2] == (3, 0)
     assert 1200 - came_back <= int(refused.headers["retry-after"]) <= 1200
     assert f"wait {refused.headers['retry-after']} s" in error["detail"]
     assert refused.headers["x-request-id"]
@@ -75,9 +75,9 @@ async def test_what_is_refused_was_not_done(limited: World) -> None:
 
 
 async def test_every_kind_of_answer_counts_and_carries_the_headers(limited: World) -> None:
-    assert told(await limited.k1.get("/v2/nope"))[1] == 2
-    assert told(await limited.k1.put("/v2/rooms"))[1] == 1
-    assert told(await limited.k1.post("/v2/rooms", content=b"{"))[1] == 0
+    assert allowance_in(await limited.k1.get("/v2/nope"))[1] == 2
+    assert allowance_in(await limited.k1.put("/v2/rooms"))[1] == 1
+    assert allowance_in(await limited.k1.post("/v2/rooms", content=b"{"))[1] == 0
     assert (await limited.k1.get("/v2")).status_code == 429
 
 
@@ -85,8 +85,8 @@ async def test_callers_without_a_key_share_their_address(limited: World) -> None
     path = "/v2/rooms/x/actions/refresh_client_token"
     assert (await limited.nobody.post(path, json={"refresh_token": "x"})).status_code == 404
     bad = {"Authorization": "Bearer nobody knows it"}
-    assert told(await limited.nobody.get("/v2/rooms", headers=bad))[1] == 1
-    assert told(await limited.nobody.post(path, headers=bad))[1] == 0
+    assert allowance_in(await limited.nobody.get("/v2/rooms", headers=bad))[1] == 1
+    assert allowance_in(await limited.nobody.post(path, headers=bad))[1] == 0
     assert (await limited.nobody.post(path)).status_code == 429
     assert (await limited.k1.get("/v2/rooms")).status_code == 200
     async with from_address(limited, "192.0.2.7") as elsewhere:
@@ -110,9 +110,9 @@ async def test_holders_of_meeting_links_share_the_limit_of_their_address(limited
     room = await limited.room()
     path, invite = f"/meet/{room['id']}/token", tokens.invite(limited.keys, room["id"])
     good = await limited.nobody.post(path, json={"invite": invite})
-    assert (good.status_code, told(good)[:2]) == (201, (3, 2))
-    assert told(await limited.nobody.post(path, json={"invite": "guessed"}))[1] == 1
-    assert told(await limited.nobody.get("/v2/rooms"))[1] == 0
+    assert (good.status_code, allowance_in(good)[:2]) == (201, (3, 2))
+    assert allowance_in(await limited.nobody.post(path, json={"invite": "guessed"}))[1] == 1
+    assert allowance_in(await limited.nobody.get("/v2/rooms"))[1] == 0
     refused = await limited.nobody.post(path, json={"invite": invite})
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (429, "10011")
     assert int(refused.headers["retry-after"]) > 1100
@@ -124,16 +124,16 @@ async def test_preflights_are_never_limited_and_count_nothing(limited: World) ->
     asks = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
     for _ in range(5):
         answer = await limited.nobody.options("/v2/rooms", headers=asks)
-        assert (answer.status_code, told(answer)[1]) == (204, 3)
+        assert (answer.status_code, allowance_in(answer)[1]) == (204, 3)
     for _ in range(5):
         assert (await limited.nobody.options("/v2/rooms")).status_code == 405
 
 
-async def test_a_database_that_has_no_time_is_said_to_be_busy(limited: World) -> None:
+async def test_a_database_that_has_no_time_is_answered_as_busy(limited: World) -> None:
     await limited.db.close()
     answer = await limited.k1.get("/v2/rooms")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert told(answer)[:2] == (3, 3)
+    assert allowance_in(answer)[:2] == (3, 3)
 
 
 class Seconds:

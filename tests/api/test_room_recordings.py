@@ -81,7 +81,7 @@ async def test_one_that_goes_on_has_no_file_yet(world: World) -> None:
     assert [shown[member] for member in missing] == [None] * len(missing)
 
 
-async def test_nobody_sees_what_has_not_begun(world: World) -> None:
+async def test_a_recording_that_has_not_begun_is_not_shown(world: World) -> None:
     person, now = await someone(world), world.clock()
     await world.db.write(lambda tx: recordings.begin(tx, person.participant_id, "self", "dump", now=now))
     found = await world.db.read(lambda tx: rows(tx, schema.room_recordings, dump="dump"))
@@ -104,7 +104,7 @@ async def test_what_could_not_be_saved_has_no_link(world: World) -> None:
     assert (shown["status"], shown["size_mb"], shown["download_url"]) == ("completed", 0.0, None)
 
 
-async def test_a_store_that_signs_nothing_delays_nobody_else(
+async def test_a_store_that_signs_nothing_delays_no_other_request(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody answers where this machine has its credentials for the bucket from."""

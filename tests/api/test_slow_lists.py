@@ -53,7 +53,7 @@ def ask_for_a_list(served: Served) -> socket.socket:
     return asking
 
 
-def test_abandoned_lists_of_one_account_hold_up_nobody(served: Served, postgres_url: str) -> None:
+def test_abandoned_lists_of_one_account_hold_up_no_other(served: Served, postgres_url: str) -> None:
     room = served.run(served.world.room())
     other_key = served.world.k2.headers["authorization"]
     with slow_participants(postgres_url) as watching, ExitStack() as stack:

@@ -71,7 +71,7 @@ async def test_a_delivery_that_was_not_tried_yet(sqlite_world: World) -> None:
     assert delivery["record_type"] == "webhook_delivery"
 
 
-async def test_attempts_are_told_newest_first(sqlite_world: World) -> None:
+async def test_attempts_are_listed_newest_first(sqlite_world: World) -> None:
     _, delivery_id = await joined(sqlite_world)
     for number, status_code in enumerate((None, 302, 200), start=1):
         await tried(sqlite_world, delivery_id, number, status_code)

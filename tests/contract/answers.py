@@ -49,11 +49,11 @@ class _Client(httpx.Client):
 def checking_client(**options: Any) -> httpx.Client:
     """An HTTP client whose answers are checked; for the official SDK, or by itself."""
 
-    def heard(response: httpx.Response) -> None:
+    def check_response(response: httpx.Response) -> None:
         request = response.request
         check(request.method, request.url.path, response.status_code, response.headers, response.read())
 
-    return _Client(event_hooks={"response": [heard]}, timeout=ANSWERS_WITHIN_SECS, **options)
+    return _Client(event_hooks={"response": [check_response]}, timeout=ANSWERS_WITHIN_SECS, **options)
 
 
 class Checked:
@@ -68,7 +68,7 @@ class Checked:
         start: Message = {}
         body = bytearray()
 
-        async def overhear(message: Message) -> None:
+        async def send_and_check(message: Message) -> None:
             if message["type"] == "http.response.start":
                 start.update(message)
             elif message["type"] == "http.response.body":
@@ -77,7 +77,7 @@ class Checked:
                     self._check(scope, start, bytes(body))
             await send(message)
 
-        await self.app(scope, receive, overhear)
+        await self.app(scope, receive, send_and_check)
 
     def _check(self, scope: Scope, start: Message, body: bytes) -> None:
         self.answers += 1

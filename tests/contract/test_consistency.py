@@ -155,7 +155,7 @@ async def calls(servers: list[PorticoServer], hook: str, count: int) -> int:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-async def test_a_webhook_never_precedes_what_it_tells_of(
+async def test_a_webhook_never_precedes_its_event(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, portico: type[PorticoServer]
 ) -> None:
     settings: dict[str, str] = {}

@@ -59,7 +59,7 @@ def act(request: pytest.FixtureRequest, server: PorticoServer) -> Iterator[Act]:
         yield act
 
 
-async def test_actions_reach_the_people_in_a_session(server: PorticoServer, act: Act) -> None:
+async def test_actions_reach_the_participants_of_a_session(server: PorticoServer, act: Act) -> None:
     with checking_client(
         base_url=f"{server.base_url}/v2", headers={"Authorization": f"Bearer {server.api_key}"}
     ) as rest:

@@ -89,7 +89,7 @@ def test_sound(given_sound: object, expected: list[str] | None) -> None:
     assert read(audio_sources=given_sound).audio_sources == expected
 
 
-def test_whether_there_is_sound_when_nothing_is_said() -> None:
+def test_whether_there_is_sound_by_default() -> None:
     body = {"session_id": SESSION}
     silent = parse(body, videos=VIDEOS, regions_max=2, sound_by_default=False)
     assert silent.audio_sources is None

@@ -41,7 +41,7 @@ def source(name: str, *shown: tuple[float, float], whole: tuple[float, float] | 
     return VideoSource(name, _ms(begin), _ms(end), tuple((_ms(a), _ms(b)) for a, b in shown))
 
 
-def film(regions: list[Region], *sources: VideoSource, placeholders: bool = False) -> tuple[Placement, ...]:
+def placements(regions: list[Region], *sources: VideoSource, placeholders: bool = False) -> tuple[Placement, ...]:
     started_ms = min(each.started_ms for each in sources)
     ended_ms = max(each.ended_ms for each in sources)
     return plan(regions, sources, *FULL, started_ms, ended_ms, placeholders)
@@ -50,7 +50,7 @@ def film(regions: list[Region], *sources: VideoSource, placeholders: bool = Fals
 def seats(regions: list[Region], *sources: VideoSource, placeholders: bool = False) -> list[Seat]:
     return [
         (each.recording_id, each.from_ms / 1000, each.until_ms / 1000, each.x, each.y, each.width, each.height)
-        for each in film(regions, *sources, placeholders=placeholders)
+        for each in placements(regions, *sources, placeholders=placeholders)
     ]
 
 
@@ -94,21 +94,21 @@ def test_the_vectors_were_found() -> None:
     ],
 )
 def test_a_full_picture_is_divided_by_how_many_there_are(count: int, expected: list[tuple[int, int, int, int]]) -> None:
-    assert [_cell(each) for each in film([region()], *at_once(count))] == expected
+    assert [_cell(each) for each in placements([region()], *at_once(count))] == expected
 
 
 def test_seven_make_three_rows_of_240_and_ten_make_cells_of_320_by_240() -> None:
-    assert {(each.y, each.height) for each in film([region()], *at_once(7))} == {(0, 240), (240, 240), (480, 240)}
-    assert {(each.width, each.height) for each in film([region()], *at_once(10))} == {(320, 240)}
+    assert {(each.y, each.height) for each in placements([region()], *at_once(7))} == {(0, 240), (240, 240), (480, 240)}
+    assert {(each.width, each.height) for each in placements([region()], *at_once(10))} == {(320, 240)}
 
 
 def test_without_regions_one_of_every_video_fills_the_picture() -> None:
-    assert film([], *at_once(3)) == film([region()], *at_once(3))
+    assert placements([], *at_once(3)) == placements([region()], *at_once(3))
 
 
 def test_a_region_inside_the_picture_has_its_own_grid() -> None:
     inner = region(100, 100, 480, 360, rows=3, columns=3)
-    assert [_cell(each) for each in film([inner], *at_once(3))] == [
+    assert [_cell(each) for each in placements([inner], *at_once(3))] == [
         (100, 100, 240, 180),
         (340, 100, 240, 180),
         (100, 280, 240, 180),
@@ -117,14 +117,16 @@ def test_a_region_inside_the_picture_has_its_own_grid() -> None:
 
 def test_a_strip_of_one_column_stacks_its_cells() -> None:
     strip = region(960, 0, 320, 720, columns=1)
-    assert [_cell(each) for each in film([strip], *at_once(4))] == [(960, y, 320, 180) for y in (0, 180, 360, 540)]
+    assert [_cell(each) for each in placements([strip], *at_once(4))] == [
+        (960, y, 320, 180) for y in (0, 180, 360, 540)
+    ]
 
 
 def test_a_picture_in_the_picture_is_on_top() -> None:
     pip = region(936, 516, 320, 180, name="pip", z=1, sources=("b",))
     main = region(sources=("a",))
     for order in ([main, pip], [pip, main]):
-        below, above = film(order, source("a", (0, 9)), source("b", (0, 9)))
+        below, above = placements(order, source("a", (0, 9)), source("b", (0, 9)))
         assert (below.recording_id, _cell(below)) == ("a", (0, 0, 1280, 720))
         assert (above.recording_id, _cell(above)) == ("b", (936, 516, 320, 180))
         assert above.z > below.z
@@ -132,22 +134,22 @@ def test_a_picture_in_the_picture_is_on_top() -> None:
 
 def test_of_two_regions_with_one_z_the_later_member_is_on_top() -> None:
     one, two = region(name="one", sources=("a",)), region(name="two", sources=("b",))
-    people = source("a", (0, 9)), source("b", (0, 9))
-    assert [each.recording_id for each in film([one, two], *people)] == ["a", "b"]
-    assert [each.recording_id for each in film([two, one], *people)] == ["b", "a"]
-    assert len({each.z for each in film([one, two], *people)}) == 2
+    sources = source("a", (0, 9)), source("b", (0, 9))
+    assert [each.recording_id for each in placements([one, two], *sources)] == ["a", "b"]
+    assert [each.recording_id for each in placements([two, one], *sources)] == ["b", "a"]
+    assert len({each.z for each in placements([one, two], *sources)}) == 2
 
 
 def test_two_halves_stand_side_by_side() -> None:
     left = region(0, 0, 640, 720, name="left", sources=("a",))
     right = region(640, 0, 640, 720, name="right", sources=("b",))
-    assert [_cell(each) for each in film([left, right], source("a", (0, 9)), source("b", (0, 9)))] == [
+    assert [_cell(each) for each in placements([left, right], source("a", (0, 9)), source("b", (0, 9)))] == [
         (0, 0, 640, 720),
         (640, 0, 640, 720),
     ]
 
 
-def test_a_late_joiner_does_not_move_whoever_is_there() -> None:
+def test_a_late_joiner_moves_no_participant() -> None:
     assert seats([region()], source("A", (0, 60)), source("B", (20, 40))) == [
         ("A", 0, 60, 0, 0, 640, 720),
         ("B", 20, 40, 640, 0, 640, 720),
@@ -161,7 +163,7 @@ def test_a_cell_is_used_again() -> None:
     ]
 
 
-def test_whoever_comes_when_another_leaves_takes_that_cell() -> None:
+def test_a_joiner_takes_the_cell_of_one_who_leaves_then() -> None:
     assert seats([region()], source("A", (0, 10)), source("B", (10, 20))) == [
         ("A", 0, 10, 0, 0, 1280, 720),
         ("B", 10, 20, 0, 0, 1280, 720),
@@ -179,20 +181,23 @@ def test_who_finds_no_cell_waits_for_one() -> None:
 
 def test_the_longest_standing_of_those_who_wait_is_next_and_who_leaves_meanwhile_is_never_seen() -> None:
     single = region(rows=1, columns=1)
-    people = [source("A", (0, 10)), source("B", (3, 30)), source("C", (2, 30)), source("D", (1, 9))]
-    assert [seat[:3] for seat in seats([single], *people)] == [("A", 0, 10), ("C", 10, 30)]
+    sources = [source("A", (0, 10)), source("B", (3, 30)), source("C", (2, 30)), source("D", (1, 9))]
+    assert [seat[:3] for seat in seats([single], *sources)] == [("A", 0, 10), ("C", 10, 30)]
 
 
 def test_ties_are_decided_by_id_for_all_and_by_order_for_some() -> None:
-    people = [source("b", (0, 9)), source("a", (0, 9)), source("c", (0, 9))]
-    assert [seat[0] for seat in seats([region(columns=1)], *people)] == ["a", "b", "c"]
-    assert [seat[0] for seat in seats([region(columns=1, sources=("c", "a", "c", "unknown"))], *people)] == ["c", "a"]
-    assert [seat[0] for seat in seats([region(columns=1, sources=("c", "*"))], *people)] == ["a", "b", "c"]
+    sources = [source("b", (0, 9)), source("a", (0, 9)), source("c", (0, 9))]
+    assert [seat[0] for seat in seats([region(columns=1)], *sources)] == ["a", "b", "c"]
+    assert [seat[0] for seat in seats([region(columns=1, sources=("c", "a", "c", "unknown"))], *sources)] == ["c", "a"]
+    assert [seat[0] for seat in seats([region(columns=1, sources=("c", "*"))], *sources)] == ["a", "b", "c"]
 
 
 def test_a_source_may_sit_in_both_regions() -> None:
     left, right = region(0, 0, 640, 720, name="left"), region(640, 0, 640, 720, name="right", sources=("a",))
-    assert [(each.recording_id, each.x) for each in film([left, right], source("a", (0, 9)))] == [("a", 0), ("a", 640)]
+    assert [(each.recording_id, each.x) for each in placements([left, right], source("a", (0, 9)))] == [
+        ("a", 0),
+        ("a", 640),
+    ]
 
 
 def test_a_camera_that_is_off_takes_no_cell() -> None:
@@ -203,10 +208,10 @@ def test_a_camera_that_is_off_takes_no_cell() -> None:
     ]
 
 
-def test_a_camera_that_is_on_again_takes_the_lowest_free_cell_and_drives_nobody_away() -> None:
+def test_a_camera_that_is_on_again_takes_the_lowest_free_cell() -> None:
     narrow = region(rows=1, columns=2)
-    people = [source("A", (0, 10), (20, 60)), source("B", (1, 40)), source("C", (5, 60))]
-    assert [(*seat[:3], seat[3]) for seat in seats([narrow], *people)] == [
+    sources = [source("A", (0, 10), (20, 60)), source("B", (1, 40)), source("C", (5, 60))]
+    assert [(*seat[:3], seat[3]) for seat in seats([narrow], *sources)] == [
         ("A", 0, 10, 0),
         ("B", 1, 40, 640),
         ("C", 10, 60, 0),
@@ -214,10 +219,10 @@ def test_a_camera_that_is_on_again_takes_the_lowest_free_cell_and_drives_nobody_
     ]
 
 
-def test_a_camera_that_is_on_again_goes_before_those_who_came_later() -> None:
+def test_a_camera_that_is_on_again_goes_before_those_that_joined_later() -> None:
     single = region(rows=1, columns=1)
-    people = [source("A", (0, 5), (12, 60)), source("B", (1, 20)), source("C", (2, 60))]
-    assert [seat[:3] for seat in seats([single], *people)] == [("A", 0, 5), ("B", 5, 20), ("A", 20, 60)]
+    sources = [source("A", (0, 5), (12, 60)), source("B", (1, 20)), source("C", (2, 60))]
+    assert [seat[:3] for seat in seats([single], *sources)] == [("A", 0, 5), ("B", 5, 20), ("A", 20, 60)]
 
 
 def test_a_camera_that_is_never_on_is_not_counted() -> None:
@@ -226,8 +231,8 @@ def test_a_camera_that_is_never_on_is_not_counted() -> None:
     assert seats([region()], never) == []
 
 
-def test_with_placeholders_whoever_is_there_keeps_a_cell_and_shows_a_name_when_off() -> None:
-    made = film(
+def test_with_placeholders_a_participant_keeps_a_cell_and_shows_a_name_when_off() -> None:
+    made = placements(
         [region()], source("A", (10, 20), whole=(0, 30)), VideoSource("B", _ms(5), _ms(30), ()), placeholders=True
     )
     assert [(each.recording_id, each.from_ms, each.until_ms, each.x, each.placeholder) for each in made] == [
@@ -245,13 +250,13 @@ def test_what_is_shown_outside_of_a_recording_does_not_count_and_pieces_that_tou
     assert [seat[:3] for seat in seats([region()], ragged)] == [("A", 0, 5), ("A", 9, 10)]
 
 
-def test_the_film_may_begin_before_the_pictures_and_end_before_them() -> None:
+def test_the_composition_may_begin_before_the_pictures_and_end_before_them() -> None:
     made = plan([region()], [source("A", (10, 60))], *FULL, _ms(4), _ms(50), False)
     assert [(each.from_ms, each.until_ms) for each in made] == [(6_000, 46_000)]
     assert plan([region()], [source("A", (10, 60))], *FULL, _ms(0), _ms(10), False) == ()
 
 
-def test_whoever_switches_a_camera_a_thousand_times_keeps_nobody_waiting() -> None:
+def test_a_camera_that_is_switched_a_thousand_times_takes_no_time() -> None:
     seconds = [(at * 1000, at * 1000 + 500) for at in range(1000)]
     regions = [Region(f"{number}", 0, 0, number, 1280, 720, None, None, ("*",)) for number in range(16)]
     restless = VideoSource("a", 0, 1_000_000, tuple(seconds))
@@ -260,7 +265,7 @@ def test_whoever_switches_a_camera_a_thousand_times_keeps_nobody_waiting() -> No
     assert time.process_time() - begun < 4, "what should grow with the number of intervals grows with its square"
 
 
-def test_nobody_at_all_is_an_empty_picture() -> None:
+def test_no_source_is_an_empty_picture() -> None:
     assert plan([region()], [], *FULL, T0, _ms(5), True) == ()
 
 
@@ -270,21 +275,21 @@ BOUND = st.none() | st.integers(1, 4)
 
 @st.composite
 def sessions(draw: st.DrawFn) -> list[VideoSource]:
-    people = []
+    sources = []
     for number in range(draw(st.integers(1, 7))):
         begin, end = draw(SPAN)
         shown = draw(st.lists(SPAN, max_size=4))
-        people.append(VideoSource(f"s{number}", T0 + begin, T0 + end, tuple((T0 + a, T0 + b) for a, b in shown)))
-    return people
+        sources.append(VideoSource(f"s{number}", T0 + begin, T0 + end, tuple((T0 + a, T0 + b) for a, b in shown)))
+    return sources
 
 
 @settings(max_examples=300, deadline=None)
 @given(sessions(), BOUND, BOUND, st.booleans())
 def test_at_every_instant_as_many_are_seen_as_cells_allow(
-    people: list[VideoSource], rows: int | None, columns: int | None, placeholders: bool
+    sources: list[VideoSource], rows: int | None, columns: int | None, placeholders: bool
 ) -> None:
-    made = plan([region(rows=rows, columns=columns)], people, *FULL, T0, T0 + 40, placeholders)
-    wanting = {now: _wanting(people, T0 + now, placeholders) for now in range(40)}
+    made = plan([region(rows=rows, columns=columns)], sources, *FULL, T0, T0 + 40, placeholders)
+    wanting = {now: _wanting(sources, T0 + now, placeholders) for now in range(40)}
     most = max(len(here) for here in wanting.values())
     places = 0 if most == 0 else grid(most, rows, columns)[0] * grid(most, rows, columns)[1]
     for now, here in wanting.items():
@@ -298,8 +303,8 @@ def test_at_every_instant_as_many_are_seen_as_cells_allow(
 
 @settings(max_examples=100, deadline=None)
 @given(sessions(), st.booleans())
-def test_nobody_changes_cells_while_seen(people: list[VideoSource], placeholders: bool) -> None:
-    made = plan([region(columns=2, rows=2)], people, *FULL, T0, T0 + 40, placeholders)
+def test_no_source_changes_cells_while_shown(sources: list[VideoSource], placeholders: bool) -> None:
+    made = plan([region(columns=2, rows=2)], sources, *FULL, T0, T0 + 40, placeholders)
     for one in made:
         for other in made:
             if one.recording_id == other.recording_id and one.until_ms == other.from_ms:
@@ -307,16 +312,16 @@ def test_nobody_changes_cells_while_seen(people: list[VideoSource], placeholders
 
 
 @given(st.integers(1, 200), st.none() | st.integers(1, 1000), st.none() | st.integers(1, 1000))
-def test_a_grid_holds_everybody_or_as_many_as_its_bounds_allow(n: int, rows: int | None, columns: int | None) -> None:
+def test_a_grid_holds_all_or_as_many_as_its_bounds_allow(n: int, rows: int | None, columns: int | None) -> None:
     made_rows, made_columns = grid(n, rows, columns)
     assert 1 <= made_rows <= (rows or n) and 1 <= made_columns <= (columns or n)
     assert made_rows * made_columns >= min(n, (rows or n) * (columns or n))
 
 
-def _wanting(people: list[VideoSource], now: int, placeholders: bool) -> dict[str, VideoSource]:
+def _wanting(sources: list[VideoSource], now: int, placeholders: bool) -> dict[str, VideoSource]:
     return {
         each.recording_id: each
-        for each in people
+        for each in sources
         if each.started_ms <= now < each.ended_ms and (placeholders or _is_shown(each, now))
     }
 
@@ -330,11 +335,11 @@ def _screen(recording_id: str, *shown: tuple[int, int], until: int = 40) -> Vide
 
 
 @given(st.integers(1, 60))
-def test_beside_a_screen_everybody_has_a_cell_of_their_own(count: int) -> None:
-    people = [VideoSource(f"p{number:02}", _ms(0), _ms(40), ((_ms(0), _ms(40)),)) for number in range(count)]
-    made = plan([], [*people, _screen("s", (10, 20))], *FULL, _ms(0), _ms(40))
+def test_beside_a_screen_every_camera_has_a_cell_of_its_own(count: int) -> None:
+    sources = [VideoSource(f"p{number:02}", _ms(0), _ms(40), ((_ms(0), _ms(40)),)) for number in range(count)]
+    made = plan([], [*sources, _screen("s", (10, 20))], *FULL, _ms(0), _ms(40))
     during = [each for each in made if each.from_ms == 10_000]
-    assert {each.recording_id for each in during} == {"s", *(each.recording_id for each in people)}
+    assert {each.recording_id for each in during} == {"s", *(each.recording_id for each in sources)}
     cells = [(each.x, each.y, each.width, each.height) for each in during]
     for number, (x, y, width, height) in enumerate(cells):
         assert x + width <= FULL[0] and y + height <= FULL[1] and width > 0 and height > 0

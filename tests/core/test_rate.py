@@ -73,7 +73,7 @@ def test_no_more_than_the_limit_and_what_flowed_in(limit: Limit, pauses: list[in
 
 
 @given(limits, st.lists(st.integers(0, SECOND_NS), min_size=1, max_size=100))
-def test_whoever_waits_as_long_as_told_is_admitted(limit: Limit, pauses: list[int]) -> None:
+def test_a_caller_that_waits_for_wait_secs_is_admitted(limit: Limit, pauses: list[int]) -> None:
     now = full_at = 0
     for pause in pauses:
         now += pause

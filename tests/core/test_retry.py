@@ -1,4 +1,4 @@
-"""Retries: the contract's three rounds to the second, a day of growing pauses, and what receivers wish."""
+"""Retries: the contract's three rounds to the second, a day of growing pauses, and what receivers requested."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -71,15 +71,17 @@ def test_the_last_round_falls_on_the_end(retry_for: timedelta, begins: tuple[flo
 
 
 def due_after(
-    rounds_done: int, wish: timedelta | None, *, retry_for: timedelta = DAY, at: timedelta = NEVER
+    rounds_done: int, requested: timedelta | None, *, retry_for: timedelta = DAY, at: timedelta = NEVER
 ) -> timedelta | None:
     now = START + at
-    due = next_due(rounds_done=rounds_done, first_at=START, now=now, jitter=0, retry_for=retry_for, retry_after=wish)
+    due = next_due(
+        rounds_done=rounds_done, first_at=START, now=now, jitter=0, retry_for=retry_for, retry_after=requested
+    )
     return None if due is None else due - now
 
 
 @pytest.mark.parametrize(
-    ("rounds_done", "wish", "pause"),
+    ("rounds_done", "requested", "pause"),
     [
         (1, None, 5),
         (1, 0, 5),
@@ -93,17 +95,19 @@ def due_after(
         (30, 10**9, 3600),
     ],
 )
-def test_a_wish_lengthens_a_pause(rounds_done: int, wish: int | None, pause: int) -> None:
-    assert due_after(rounds_done, None if wish is None else timedelta(seconds=wish)) == timedelta(seconds=pause)
+def test_retry_after_lengthens_a_pause(rounds_done: int, requested: int | None, pause: int) -> None:
+    assert due_after(rounds_done, None if requested is None else timedelta(seconds=requested)) == timedelta(
+        seconds=pause
+    )
 
 
-def test_a_wish_does_not_reach_beyond_the_end() -> None:
-    wish = timedelta(minutes=50)
-    assert due_after(5, wish, retry_for=timedelta(minutes=30), at=timedelta(minutes=10)) == timedelta(minutes=20)
-    assert due_after(1, wish, retry_for=timedelta(minutes=30)) == timedelta(minutes=30)
+def test_retry_after_does_not_reach_beyond_the_end() -> None:
+    requested = timedelta(minutes=50)
+    assert due_after(5, requested, retry_for=timedelta(minutes=30), at=timedelta(minutes=10)) == timedelta(minutes=20)
+    assert due_after(1, requested, retry_for=timedelta(minutes=30)) == timedelta(minutes=30)
 
 
-def test_the_original_does_not_hear_wishes() -> None:
+def test_the_hosted_service_ignores_retry_after() -> None:
     assert due_after(1, timedelta(minutes=5), retry_for=NEVER) == timedelta(seconds=5)
     assert due_after(2, timedelta(minutes=5), retry_for=NEVER, at=timedelta(seconds=5)) == timedelta(seconds=25)
     assert due_after(3, timedelta(minutes=5), retry_for=NEVER, at=timedelta(seconds=30)) is None
@@ -117,12 +121,12 @@ def test_rounds_end_and_are_never_less_than_three(retry_for: timedelta, jitter: 
     assert all(begin <= retry_for for begin in begins[3:])
 
 
-@given(done=st.integers(1, 60), jitter=jitters, retry_for=spans, age=spans, wish=st.none() | spans)
+@given(done=st.integers(1, 60), jitter=jitters, retry_for=spans, age=spans, requested=st.none() | spans)
 def test_a_pause_is_bounded(
-    done: int, jitter: float, retry_for: timedelta, age: timedelta, wish: timedelta | None
+    done: int, jitter: float, retry_for: timedelta, age: timedelta, requested: timedelta | None
 ) -> None:
     now = START + age
-    due = next_due(rounds_done=done, first_at=START, now=now, jitter=jitter, retry_for=retry_for, retry_after=wish)
+    due = next_due(rounds_done=done, first_at=START, now=now, jitter=jitter, retry_for=retry_for, retry_after=requested)
     if due is None:
         assert done >= 3 and age >= retry_for
         return
@@ -131,7 +135,7 @@ def test_a_pause_is_bounded(
 
 
 @pytest.mark.parametrize(
-    ("value", "wish"),
+    ("value", "requested"),
     [
         ("0", 0),
         ("1", 1),
@@ -155,9 +159,9 @@ def test_a_pause_is_bounded(
         ("Fri, 31 Dec 9999 23:59:59 GMT", 3600),
     ],
 )
-def test_what_retry_after_may_say(value: str, wish: int) -> None:
-    assert parse_retry_after(value, now=START) == timedelta(seconds=wish)
-    assert parse_retry_after(value, now=START.astimezone(timezone(timedelta(hours=5)))) == timedelta(seconds=wish)
+def test_what_retry_after_may_say(value: str, requested: int) -> None:
+    assert parse_retry_after(value, now=START) == timedelta(seconds=requested)
+    assert parse_retry_after(value, now=START.astimezone(timezone(timedelta(hours=5)))) == timedelta(seconds=requested)
 
 
 @pytest.mark.parametrize(
@@ -191,5 +195,5 @@ def test_what_retry_after_may_not_say(value: str | None) -> None:
 
 @given(st.text() | st.text("0123456789") | st.from_regex(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d (GMT|[-+]\d{4,20})"))
 def test_garbage_never_raises(value: str) -> None:
-    wish = parse_retry_after(value, now=START)
-    assert wish is None or NEVER <= wish <= RETRY_AFTER_MAX
+    requested = parse_retry_after(value, now=START)
+    assert requested is None or NEVER <= requested <= RETRY_AFTER_MAX

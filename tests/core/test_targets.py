@@ -28,7 +28,7 @@ ANNA, BEN, CLARA = (str(uuid4()) for _ in range(3))
         ({"participants": "all", "because": "unknown members mean nothing"}, {ANNA, BEN, CLARA}),
     ],
 )
-def test_everybody_or_a_list_but_for_an_exclusion(body: object, meant: set[str]) -> None:
+def test_all_or_a_list_without_the_excluded(body: object, meant: set[str]) -> None:
     whom, _ = targets.parse(body)
     assert {each for each in (ANNA, BEN, CLARA) if whom.include(each)} == meant
 

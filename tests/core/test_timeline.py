@@ -28,7 +28,7 @@ def test_switching(before: Intervals, on: bool, at: int, after: Intervals) -> No
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 10_000)), max_size=60))
-def test_intervals_stay_in_order_and_apart_and_tell_the_last_state(switches: list[tuple[bool, int]]) -> None:
+def test_intervals_stay_in_order_and_apart_and_end_with_the_last_state(switches: list[tuple[bool, int]]) -> None:
     timeline: Intervals = ()
     now = 1_000_000
     for on, later in switches:

@@ -66,7 +66,7 @@ def test_no_part_is_padded() -> None:
     assert "=" not in _token()
 
 
-def test_a_good_token_tells_what_it_grants() -> None:
+def test_a_good_token_has_the_claims_that_it_was_issued_with() -> None:
     claims = tokens.verify(_token(), "access", [_key()], room_id=ROOM, now=NOW)
     assert (claims.room_id, claims.account_id, claims.jti) == (ROOM, ACCOUNT, JTI)
     assert claims.expires_at == datetime(2026, 2, 2, 22, 35, 27, tzinfo=UTC)
@@ -85,7 +85,7 @@ def test_another_installations_key_is_refused(alg: str) -> None:
     _refuses(_forged(header={"alg": alg, "typ": "JWT"}, seed=2))
 
 
-def test_no_keys_admit_nobody() -> None:
+def test_without_keys_every_token_is_refused() -> None:
     with pytest.raises(TokenRefused):
         tokens.verify(_token(), "access", [], room_id=ROOM, now=NOW)
 
