@@ -40,13 +40,13 @@ class Call:
 
     @property
     def caller(self) -> Caller:
-        """Who calls an operation that needs a key."""
+        """The caller of an operation that needs a key."""
         assert self.authenticated is not None
         return self.authenticated
 
     @property
     def account_id(self) -> str:
-        """The account whose rooms the call is about."""
+        """The account of the key."""
         return self.caller.account_id
 
     def now(self) -> datetime:

@@ -41,11 +41,11 @@ class RateLimit:
             return rate.UNLIMITED
         return self._take(self._limit, self._addresses, network(address), 0)
 
-    def _take(self, limit: Limit, buckets: OrderedDict[str, int], who: str, requests: int) -> Allowance:
-        full_at, allowance = rate.take(limit, buckets.get(who, 0), self._clock(), requests)
+    def _take(self, limit: Limit, buckets: OrderedDict[str, int], caller: str, requests: int) -> Allowance:
+        full_at, allowance = rate.take(limit, buckets.get(caller, 0), self._clock(), requests)
         if requests:
-            buckets[who] = full_at
-            buckets.move_to_end(who)
+            buckets[caller] = full_at
+            buckets.move_to_end(caller)
             if len(buckets) > BUCKETS_MAX:
                 buckets.popitem(last=False)
         return allowance

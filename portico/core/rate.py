@@ -72,23 +72,23 @@ class Buckets:
         self._kept = kept
         self._full_at: OrderedDict[str, int] = OrderedDict()
 
-    def take(self, who: str, now: int, requests: int = 1) -> Allowance:
+    def take(self, caller: str, now: int, requests: int = 1) -> Allowance:
         """Count requests of a caller, unless they are too many: then `wait_secs` is above zero."""
-        full_at, allowance = take(self.limit, self._full_at.get(who, 0), now, requests)
-        self._full_at[who] = full_at
-        self._full_at.move_to_end(who)
+        full_at, allowance = take(self.limit, self._full_at.get(caller, 0), now, requests)
+        self._full_at[caller] = full_at
+        self._full_at.move_to_end(caller)
         if len(self._full_at) > self._kept:
             self._full_at.popitem(last=False)
         return allowance
 
-    def give_back(self, who: str) -> None:
+    def give_back(self, caller: str) -> None:
         """Take back one request that was counted: it came to nothing."""
-        if who in self._full_at:
-            self._full_at[who] -= self.limit.interval_ns
+        if caller in self._full_at:
+            self._full_at[caller] -= self.limit.interval_ns
 
-    def wait_secs(self, who: str, now: int) -> int:
+    def wait_secs(self, caller: str, now: int) -> int:
         """How long a caller has to wait before one more request; counts nothing."""
-        return take(self.limit, self._full_at.get(who, 0), now)[1].wait_secs
+        return take(self.limit, self._full_at.get(caller, 0), now)[1].wait_secs
 
 
 def _allowance(limit: Limit, missing: int, wait_ns: int = 0) -> Allowance:

@@ -66,8 +66,8 @@ def routes(
     async def redeem(request: Request) -> Response:
         """Tokens, and the members of the room that the lobby shows; 404 for a wrong link and for a deleted room.
 
-        The browser gets a grant as a cookie. Shown again, it makes all its tokens for this room one family: who was
-        removed with `revoke` gets 403.
+        The browser gets a grant as a cookie. Shown again, it makes all its tokens for this room one family: a
+        participant that was kicked with `revoke` gets 403.
         """
         room_id, shown = request.path_params["room_id"], request.cookies.get(GRANT)
         if tokens.granted(keys, room_id, shown) is None:
@@ -105,21 +105,21 @@ def routes(
 
 
 @contextlib.contextmanager
-def _counting(buckets: Buckets, who: str, now: Callable[[], int]) -> Iterator[None]:
+def _counting(buckets: Buckets, caller: str, now: Callable[[], int]) -> Iterator[None]:
     """Count the request before it is tried, for many may be tried at the same time. One that fails does not count."""
-    if wait := buckets.take(who, now()).wait_secs:
+    if wait := buckets.take(caller, now()).wait_secs:
         raise TooManyRequests(wait, _TOO_OFTEN)
     try:
         yield
     except BaseException:
-        buckets.give_back(who)
+        buckets.give_back(caller)
         raise
 
 
 @contextlib.contextmanager
-def _counting_wrong(buckets: Buckets, who: str, now: Callable[[], int]) -> Iterator[None]:
+def _counting_wrong(buckets: Buckets, caller: str, now: Callable[[], int]) -> Iterator[None]:
     """The same for requests that may be wrong: only those that are Forbidden or NotFound count."""
-    if wait := buckets.take(who, now()).wait_secs:
+    if wait := buckets.take(caller, now()).wait_secs:
         raise TooManyRequests(wait, _TOO_OFTEN)
     is_wrong = False
     try:
@@ -129,7 +129,7 @@ def _counting_wrong(buckets: Buckets, who: str, now: Callable[[], int]) -> Itera
         raise
     finally:
         if not is_wrong:
-            buckets.give_back(who)
+            buckets.give_back(caller)
 
 
 def _source(request: Request) -> str:

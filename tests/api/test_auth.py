@@ -49,7 +49,7 @@ async def test_keys_with_blanks_and_other_scripts_work(world: World) -> None:
     for key in ("My API Key", "sch\u00fcssel"):
         await world.db.write(partial(api_keys.admit, key=key, account_name="one", now=datetime.now(UTC)))
         headers = [(b"Authorization", f"bearer {key}".encode("latin-1"))]
-        assert (await world.nobody.get("/v2/rooms", headers=headers)).status_code == 200
+        assert (await world.anonymous.get("/v2/rooms", headers=headers)).status_code == 200
 
 
 async def test_a_rotated_key_ends_by_the_programs_clock(world: World) -> None:
@@ -137,7 +137,7 @@ async def test_a_key_may_do_what_its_scope_allows_and_nothing_else(sqlite_world:
     headers = {"Authorization": f"Bearer {await sqlite_world.db.write(make)}"}
     for method, path, any_of in OPERATIONS:
         url = re.sub(r"\{\w+\}", str(uuid4()), path)
-        answer = await sqlite_world.nobody.request(method, url, headers=headers)
+        answer = await sqlite_world.anonymous.request(method, url, headers=headers)
         if any_of is None:
             continue
         if not any_of or scope in any_of:
@@ -182,7 +182,7 @@ async def test_an_address_with_wrong_keys_has_to_wait_and_no_other(sqlite_world:
         assert (await asked(world, key, address)).status_code == 200, (key, address)
     generated = f"portico_{'x' * 43}"
     assert (await asked(world, generated, here)).status_code == 429, "wrong, so it has to wait as well"
-    assert (await world.nobody.get("/v2/rooms")).status_code == 401, "no key is no guess"
+    assert (await world.anonymous.get("/v2/rooms")).status_code == 401, "no key is no guess"
 
 
 async def test_who_waited_may_try_again(database: Database) -> None:

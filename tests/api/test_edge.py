@@ -14,13 +14,13 @@ from tests.api.world import World
 
 @pytest.mark.parametrize("given", ["a", "x" * 128, "0aA-._~!"])
 async def test_sane_request_ids_are_echoed(sqlite_world: World, given: str) -> None:
-    answer = await sqlite_world.nobody.get("/v2/rooms", headers={"x-request-id": given})
+    answer = await sqlite_world.anonymous.get("/v2/rooms", headers={"x-request-id": given})
     assert answer.headers["x-request-id"] == given
 
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "a b", "a\tb", "\xe4"])
 async def test_other_request_ids_are_replaced(sqlite_world: World, given: str) -> None:
-    answer = await sqlite_world.nobody.get("/v2/rooms", headers=[(b"x-request-id", given.encode("latin-1"))])
+    answer = await sqlite_world.anonymous.get("/v2/rooms", headers=[(b"x-request-id", given.encode("latin-1"))])
     assert len(answer.headers["x-request-id"]) == 36
 
 
@@ -32,7 +32,7 @@ async def test_preflights_are_answered_everywhere_without_a_key(sqlite_world: Wo
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": wanted,
     }
-    answer = await sqlite_world.nobody.options(path, headers=headers)
+    answer = await sqlite_world.anonymous.options(path, headers=headers)
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["access-control-allow-headers"] == wanted
@@ -63,8 +63,8 @@ async def test_a_fault_of_ours_is_logged_and_not_shown(sqlite_world: World) -> N
 async def test_one_log_line_for_each_request(sqlite_world: World) -> None:
     with capture_logs() as logs:
         await sqlite_world.k1.get("/v2/rooms?filter[nope]=1")
-        await sqlite_world.nobody.get("/docs")
-        await sqlite_world.nobody.get("/v2/%1b%0a")
+        await sqlite_world.anonymous.get("/docs")
+        await sqlite_world.anonymous.get("/v2/%1b%0a")
     assert [(entry["method"], entry["path"], entry["status"]) for entry in logs] == [
         ("GET", "/v2/rooms", 422),
         ("GET", "/v2/%1b%0a", 404),
@@ -81,7 +81,7 @@ async def test_a_fault_after_the_answer_began_cuts_it_off(sqlite_world: World) -
 
     sqlite_world.app.add_route("/v2/broken", broken)
     with capture_logs(), pytest.raises(RuntimeError, match="broken"):
-        await sqlite_world.nobody.get("/v2/broken")
+        await sqlite_world.anonymous.get("/v2/broken")
 
 
 async def test_every_answer_has_an_id_whatever_went_wrong(sqlite_world: World) -> None:
@@ -106,5 +106,5 @@ async def test_every_answer_has_an_id_whatever_went_wrong(sqlite_world: World) -
 
 
 async def test_ids_of_requests_are_never_given_twice(sqlite_world: World) -> None:
-    answers = [await sqlite_world.nobody.get("/v2/rooms") for _ in range(20)]
+    answers = [await sqlite_world.anonymous.get("/v2/rooms") for _ in range(20)]
     assert len({answer.headers["x-request-id"] for answer in answers}) == 20

@@ -43,5 +43,5 @@ async def test_it_needs_the_scope_of_recordings(world: World) -> None:
     person = await someone(world)
     await world.leave(person.participant_id)
     headers = {"Authorization": f"Bearer {await world.db.write(make)}"}
-    refused = await world.nobody.post(f"{PATH}/{person.participant_id}/actions/erase", headers=headers)
+    refused = await world.anonymous.post(f"{PATH}/{person.participant_id}/actions/erase", headers=headers)
     assert refused.status_code == 403 and "recordings" in refused.json()["errors"][0]["detail"]

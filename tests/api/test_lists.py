@@ -118,7 +118,7 @@ async def test_strangers_see_nothing(world: World) -> None:
     for path in paths:
         assert (await world.k1.get(path)).status_code == 200
         assert (await world.k2.get(path)).status_code == 404
-        assert (await world.nobody.get(path)).status_code == 401
+        assert (await world.anonymous.get(path)).status_code == 401
     for path in ("/v2/rooms", "/v2/room_sessions", "/v2/room_participants"):
         assert (await world.k2.get(path)).json()["data"] == []
     unknown = uuid4()

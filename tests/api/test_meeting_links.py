@@ -29,8 +29,8 @@ async def new_link(world: World, room_id: str) -> str:
 
 async def redeemed(world: World, room_id: str, invitation: str) -> int:
     """The status with which the server answers whoever shows this invitation."""
-    answer = await world.nobody.post(f"/meet/{room_id}/token", json={"invite": invitation})
-    shown = await world.nobody.post(f"/meet/{room_id}/room", json={"invite": invitation})
+    answer = await world.anonymous.post(f"/meet/{room_id}/token", json={"invite": invitation})
+    shown = await world.anonymous.post(f"/meet/{room_id}/room", json={"invite": invitation})
     assert (answer.status_code, shown.status_code) in ((201, 200), (404, 404))
     return answer.status_code
 
@@ -61,7 +61,7 @@ async def test_of_links_made_at_once_one_is_valid(world: World) -> None:
 async def test_no_link_is_made_of_a_foreign_or_deleted_room(world: World) -> None:
     room, gone = await world.room(), await world.room()
     assert (await world.k1.delete(f"/v2/rooms/{gone['id']}")).status_code == 204
-    assert (await world.nobody.post(action(room["id"]))).status_code == 401
+    assert (await world.anonymous.post(action(room["id"]))).status_code == 401
     assert (await world.k2.post(action(room["id"]))).status_code == 404
     for unknown in (gone["id"], str(uuid4()), "x"):
         assert (await world.k1.post(action(unknown))).status_code == 404

@@ -102,7 +102,7 @@ def test_only_refreshing_needs_no_key() -> None:
 
 
 async def test_the_document_is_served(sqlite_world: World) -> None:
-    answer = await sqlite_world.nobody.get("/openapi.json")
+    answer = await sqlite_world.anonymous.get("/openapi.json")
     assert answer.json() == json.loads(json.dumps(document()))
     assert answer.json()["openapi"] == "3.1.0"
 
@@ -112,7 +112,7 @@ async def test_a_caller_that_changes_the_document_changes_a_copy(sqlite_world: W
     changed = document()
     changed["paths"]["/v2/rooms"]["post"]["requestBody"]["content"]["application/json"]["schema"].clear()
     changed["components"]["schemas"].clear()
-    assert (await sqlite_world.nobody.get("/openapi.json")).json() == json.loads(json.dumps(document()))
+    assert (await sqlite_world.anonymous.get("/openapi.json")).json() == json.loads(json.dumps(document()))
     assert document()["components"]["schemas"]
     test_bodies_are_described_with_limits_and_defaults()
 
@@ -137,7 +137,7 @@ class Reader(HTMLParser):
 
 
 async def test_the_page_shows_everything_and_loads_nothing(sqlite_world: World) -> None:
-    answer = await sqlite_world.nobody.get("/docs")
+    answer = await sqlite_world.anonymous.get("/docs")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     reader = Reader()

@@ -83,11 +83,11 @@ async def test_every_kind_of_answer_counts_and_carries_the_headers(limited: Worl
 
 async def test_callers_without_a_key_share_their_address(limited: World) -> None:
     path = "/v2/rooms/x/actions/refresh_client_token"
-    assert (await limited.nobody.post(path, json={"refresh_token": "x"})).status_code == 404
+    assert (await limited.anonymous.post(path, json={"refresh_token": "x"})).status_code == 404
     bad = {"Authorization": "Bearer nobody knows it"}
-    assert allowance_in(await limited.nobody.get("/v2/rooms", headers=bad))[1] == 1
-    assert allowance_in(await limited.nobody.post(path, headers=bad))[1] == 0
-    assert (await limited.nobody.post(path)).status_code == 429
+    assert allowance_in(await limited.anonymous.get("/v2/rooms", headers=bad))[1] == 1
+    assert allowance_in(await limited.anonymous.post(path, headers=bad))[1] == 0
+    assert (await limited.anonymous.post(path)).status_code == 429
     assert (await limited.k1.get("/v2/rooms")).status_code == 200
     async with from_address(limited, "192.0.2.7") as elsewhere:
         assert (await elsewhere.get("/v2/rooms")).status_code == 401
@@ -100,7 +100,7 @@ async def test_other_paths_are_never_limited(limited: World, path: str) -> None:
     limited.app.routes.extend(
         health.routes({}, CollectorRegistry(), find_key=limited.app.state.api.key_ring.find, are_metrics_public=True)
     )
-    answers = [await limited.nobody.get(path) for _ in range(5)]
+    answers = [await limited.anonymous.get(path) for _ in range(5)]
     assert {answer.status_code for answer in answers} <= {200, 404}
     assert not any("x-ratelimit-limit" in answer.headers for answer in answers)
 
@@ -109,11 +109,11 @@ async def test_holders_of_meeting_links_share_the_limit_of_their_address(limited
     limited.app.routes.extend(invitations.routes(limited.db, limited.keys, limited.clock, THREE))
     room = await limited.room()
     path, invite = f"/meet/{room['id']}/token", tokens.invite(limited.keys, room["id"])
-    good = await limited.nobody.post(path, json={"invite": invite})
+    good = await limited.anonymous.post(path, json={"invite": invite})
     assert (good.status_code, allowance_in(good)[:2]) == (201, (3, 2))
-    assert allowance_in(await limited.nobody.post(path, json={"invite": "guessed"}))[1] == 1
-    assert allowance_in(await limited.nobody.get("/v2/rooms"))[1] == 0
-    refused = await limited.nobody.post(path, json={"invite": invite})
+    assert allowance_in(await limited.anonymous.post(path, json={"invite": "guessed"}))[1] == 1
+    assert allowance_in(await limited.anonymous.get("/v2/rooms"))[1] == 0
+    refused = await limited.anonymous.post(path, json={"invite": invite})
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (429, "10011")
     assert int(refused.headers["retry-after"]) > 1100
     async with from_address(limited, "192.0.2.7") as elsewhere:
@@ -123,10 +123,10 @@ async def test_holders_of_meeting_links_share_the_limit_of_their_address(limited
 async def test_preflights_are_never_limited_and_count_nothing(limited: World) -> None:
     asks = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
     for _ in range(5):
-        answer = await limited.nobody.options("/v2/rooms", headers=asks)
+        answer = await limited.anonymous.options("/v2/rooms", headers=asks)
         assert (answer.status_code, allowance_in(answer)[1]) == (204, 3)
     for _ in range(5):
-        assert (await limited.nobody.options("/v2/rooms")).status_code == 405
+        assert (await limited.anonymous.options("/v2/rooms")).status_code == 405
 
 
 async def test_a_database_that_has_no_time_is_answered_as_busy(limited: World) -> None:

@@ -279,5 +279,5 @@ async def test_strangers_see_nothing(world: World) -> None:
     for path in (f"{PATH}/x", f"{PATH}/{uuid4()}"):
         assert (await world.k1.get(path)).status_code == 404
         assert (await world.k1.delete(path)).status_code == 404
-    assert (await world.nobody.get(PATH)).status_code == 401
-    assert (await world.nobody.post(PATH, json={})).status_code == 401
+    assert (await world.anonymous.get(PATH)).status_code == 401
+    assert (await world.anonymous.post(PATH, json={})).status_code == 401

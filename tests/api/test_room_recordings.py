@@ -236,7 +236,7 @@ async def test_strangers_see_nothing(world: World) -> None:
         assert (await call(f"{PATH}/{recording_id}")).status_code == 404
         assert (await call(f"{PATH}/x")).status_code == 404
         assert (await call(f"{PATH}/{uuid4()}")).status_code == 404
-    for call in (world.nobody.get, world.nobody.delete):
+    for call in (world.anonymous.get, world.anonymous.delete):
         assert (await call(PATH)).status_code == 401
         assert (await call(f"{PATH}/{recording_id}")).status_code == 401
     assert await ids(world) == [recording_id]

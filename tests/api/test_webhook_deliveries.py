@@ -152,9 +152,9 @@ async def test_accounts_do_not_see_each_other(sqlite_world: World) -> None:
         assert (await sqlite_world.k1.get(f"{DELIVERIES}/{unknown}")).status_code == 404
         assert (await sqlite_world.k1.post(f"{DELIVERIES}/{unknown}/actions/replay")).status_code == 404
     for path in (DELIVERIES, f"{DELIVERIES}/{delivery_id}", "/v2/public_key"):
-        assert (await sqlite_world.nobody.get(path)).status_code == 401
+        assert (await sqlite_world.anonymous.get(path)).status_code == 401
     for path in (replay, f"{DELIVERIES}/actions/replay"):
-        assert (await sqlite_world.nobody.post(path)).status_code == 401
+        assert (await sqlite_world.anonymous.post(path)).status_code == 401
 
 
 async def test_one_is_replayed_to_where_the_room_points_now(world: World) -> None:

@@ -47,7 +47,7 @@ class World:
     webhook_keys: WebhookKeys
     k1: httpx.AsyncClient
     k2: httpx.AsyncClient
-    nobody: httpx.AsyncClient
+    anonymous: httpx.AsyncClient
     key: str
 
     async def room(self, **settings: Any) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class World:
         return room
 
     async def join(self, room_id: str, context: str | None = None) -> Joined:
-        """Somebody joins, as the gateway writes it."""
+        """A participant joins, as the gateway writes it."""
         participant_id, now = str(uuid4()), self.clock()
 
         def write(tx: Transaction) -> Joined:
@@ -68,7 +68,7 @@ class World:
         return await self.db.write(write)
 
     async def leave(self, participant_id: str) -> None:
-        """Somebody leaves, as the gateway writes it."""
+        """A participant leaves, as the gateway writes it."""
         now = self.clock()
         await self.db.write(lambda tx: participants.leave(tx, participant_id, "left", now=now))
 
@@ -101,5 +101,5 @@ async def world_on(db: Database, **settings: Any) -> AsyncIterator[World]:
             client = httpx.AsyncClient(transport=transport, base_url="http://portico", headers=headers)
             return await stack.enter_async_context(client)
 
-        k1, k2, nobody = await caller(key), await caller(other_key), await caller(None)
-        yield World(db, app, clock, keys, webhook_keys, k1, k2, nobody, key)
+        k1, k2, anonymous = await caller(key), await caller(other_key), await caller(None)
+        yield World(db, app, clock, keys, webhook_keys, k1, k2, anonymous, key)

@@ -135,7 +135,7 @@ async def test_12_bodies_that_are_no_objects_are_refused(world: World) -> None:
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic x", "Bearer unknown", "x"])
 async def test_13_callers_without_a_valid_key_are_refused(world: World, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
-    answer = await world.nobody.get("/v2/rooms", headers=headers)
+    answer = await world.anonymous.get("/v2/rooms", headers=headers)
     assert error(answer) == (401, "10009", None)
     assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -279,7 +279,7 @@ async def generated(world: World, **members: int) -> tuple[str, dict[str, str]]:
 
 async def test_25_refreshing_needs_no_key(world: World) -> None:
     path, made = await generated(world)
-    for caller in (world.nobody, world.k1, world.k2):
+    for caller in (world.anonymous, world.k1, world.k2):
         answer = await caller.post(path, json={"refresh_token": made["refresh_token"], "token_ttl_secs": 60})
         assert answer.status_code == 201
         assert set(answer.json()["data"]) == {"token", "token_expires_at"}
@@ -301,9 +301,9 @@ async def test_26_refresh_tokens_that_are_not_good_are_refused(world: World) -> 
     tampered = good[:-8] + ("AAAAAAAA" if not good.endswith("AAAAAAAA") else "BBBBBBBB")
     refused = [made["token"], other_room["refresh_token"], tampered, unsigned(good, "none"), symmetric, "garbage"]
     for token in refused:
-        assert error(await world.nobody.post(path, json={"refresh_token": token})) == (403, "10010", None)
+        assert error(await world.anonymous.post(path, json={"refresh_token": token})) == (403, "10010", None)
     world.clock.advance(seconds=61)
-    assert error(await world.nobody.post(path, json={"refresh_token": good})) == (403, "20006", None)
+    assert error(await world.anonymous.post(path, json={"refresh_token": good})) == (403, "20006", None)
 
 
 def _hmac_key() -> OctKey:
@@ -313,7 +313,7 @@ def _hmac_key() -> OctKey:
 async def test_26_tokens_of_a_deleted_room_are_refused(world: World) -> None:
     path, made = await generated(world)
     await world.k1.delete(path.removesuffix("/actions/refresh_client_token"))
-    answer = await world.nobody.post(path, json={"refresh_token": made["refresh_token"]})
+    answer = await world.anonymous.post(path, json={"refresh_token": made["refresh_token"]})
     assert error(answer) == (403, "10010", None)
     assert answer.json()["code"] == "10010"
 
@@ -321,12 +321,12 @@ async def test_26_tokens_of_a_deleted_room_are_refused(world: World) -> None:
 @pytest.mark.parametrize("body", [{}, {"refresh_token": None}, {"refresh_token": ""}])
 async def test_27_refreshing_needs_a_refresh_token(world: World, body: dict[str, Any]) -> None:
     path, _ = await generated(world)
-    assert error(await world.nobody.post(path, json=body)) == (422, "10004", "/refresh_token")
+    assert error(await world.anonymous.post(path, json=body)) == (422, "10004", "/refresh_token")
 
 
 async def test_28_a_refresh_token_is_not_used_up(world: World) -> None:
     path, made = await generated(world)
-    answers = [await world.nobody.post(path, json={"refresh_token": made["refresh_token"]}) for _ in range(2)]
+    answers = [await world.anonymous.post(path, json={"refresh_token": made["refresh_token"]}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 201]
     identities = {claims(answer.json()["data"]["token"])[1]["jti"] for answer in answers}
     assert len(identities) == 2
