@@ -1,7 +1,7 @@
 """From a request to its endpoint: the operation's key, path and body are checked first, in this order.
 
-A layer of its own before Starlette's router, whose exception handling and matching would take a tenth of the time of
-most operations.
+It stands before Starlette's router, which searches the routes one by one: that would take 3 us of CPU more for the
+first route and 25 more for the last. And its answer 405 would name the methods of one route, not all of the path.
 """
 
 from collections import defaultdict

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from portico.core.objects import content_type, recording_key
+from portico.core.object_keys import content_type, recording_key
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
