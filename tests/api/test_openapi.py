@@ -105,6 +105,7 @@ async def test_the_document_is_served(sqlite_world: World) -> None:
     answer = await sqlite_world.anonymous.get("/openapi.json")
     assert answer.json() == json.loads(json.dumps(document()))
     assert answer.json()["openapi"] == "3.1.0"
+    assert (await sqlite_world.anonymous.head("/openapi.json")).status_code == 200
 
 
 async def test_a_caller_that_changes_the_document_changes_a_copy(sqlite_world: World) -> None:
