@@ -105,12 +105,16 @@ PERMISSIONS = (
         example="user-4711",
     ),
     BodyMember(
-        "can_publish", "boolean", "Whether the holder may be seen and heard.", ALL_PERMISSIONS.can_publish, example=True
+        "can_publish",
+        "boolean",
+        "Whether the holder may publish audio and video.",
+        ALL_PERMISSIONS.can_publish,
+        example=True,
     ),
     BodyMember(
         "can_subscribe",
         "boolean",
-        "Whether the holder may see and hear others.",
+        "Whether the holder receives the audio and video of others.",
         ALL_PERMISSIONS.can_subscribe,
         example=True,
     ),

@@ -68,7 +68,7 @@ def is_list_or_action(method: str, path: str) -> bool:
 
 def unexpected(request: Request) -> Response:
     """The answer to a fault of ours: only the request id, under which the log has the traceback."""
-    detail = f"An unexpected error occurred. The server's log tells more about request {request.state.request_id}."
+    detail = f"An unexpected error occurred. The server's log has more about request {request.state.request_id}."
     return answer(request, 500, [Fault("10007", "Unexpected error", detail)])
 
 

@@ -74,14 +74,14 @@ def _pieces(value: Any) -> Iterator[str]:
         yield "]"
     elif isinstance(value, dict) and any(isinstance(each, dict | list) for each in value.values()):
         for number, (name, each) in enumerate(value.items()):
-            yield f"{',' if number else '{'}{_dumps(name)}:"
+            yield f"{',' if number else '{'}{_json_text(name)}:"
             yield from _pieces(each)
         yield "}"
     else:
-        yield _dumps(value)
+        yield _json_text(value)
 
 
-_dumps = partial(json.dumps, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_json_text = partial(json.dumps, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _json(content: bytes, headers: dict[str, str] | None = None) -> Response:

@@ -46,8 +46,10 @@ PARTICIPANTS = (
 )
 
 RECORDINGS = (
-    Attribute("date_ended_at", "ended_at", "date", "When the last media came; a recording that goes on never matches."),
-    Attribute("date_started_at", "started_at", "date", "When the first media came."),
+    Attribute(
+        "date_ended_at", "ended_at", "date", "When the last media arrived; a recording that goes on never matches."
+    ),
+    Attribute("date_started_at", "started_at", "date", "When the first media arrived."),
     Attribute("room_id", "room_id", "uuid", "The recording's room."),
     Attribute("participant_id", "participant_id", "uuid", "The recorded participant."),
     Attribute("session_id", "session_id", "uuid", "The recording's session."),

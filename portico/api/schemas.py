@@ -39,7 +39,7 @@ def acting(members: Sequence[BodyMember]) -> Schema:
         },
         "exclude": {
             "anyOf": [ids, {"type": "null"}],
-            "description": "Ids of participants whom the action leaves out.",
+            "description": "Ids of participants that the action leaves out.",
             "examples": [[PARTICIPANT_ID]],
         },
     }
@@ -201,7 +201,7 @@ WEBHOOK_ATTEMPT = object_of(
                 "response": {
                     **WEBHOOK_RESPONSE,
                     "type": ["object", "null"],
-                    "description": "Null when no status came.",
+                    "description": "Null when there was no status.",
                     "examples": [{"status": 204, "headers": [["server", "nginx"]], "body": ""}],
                 },
             }
@@ -210,7 +210,7 @@ WEBHOOK_ATTEMPT = object_of(
         "errors": {
             "type": "array",
             "items": {"type": "integer"},
-            "description": "Empty when delivered; else the status of the answer, or 0 when none came.",
+            "description": "Empty when delivered; else the status of the answer, or 0 when there was none.",
             "examples": [[]],
         },
         "error": string("Why it failed, as a sentence.", None, nullable=True),

@@ -81,7 +81,7 @@ class DatabaseUnavailable(Busy):
 class TooManyRequests(PorticoError):
     """The caller has tried too often, and has to wait for `wait_secs`."""
 
-    def __init__(self, wait_secs: int, message: str = "Too many wrong API keys came from this address") -> None:
+    def __init__(self, wait_secs: int, message: str = "Too many wrong API keys were sent from this address") -> None:
         super().__init__(f"{message}: wait {wait_secs} s, then try again.")
         self.wait_secs = wait_secs
 

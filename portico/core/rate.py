@@ -82,7 +82,7 @@ class Buckets:
         return allowance
 
     def give_back(self, caller: str) -> None:
-        """Take back one request that was counted: it came to nothing."""
+        """Take back one request that was counted and then failed."""
         if caller in self._full_at:
             self._full_at[caller] -= self.limit.interval_ns
 
