@@ -49,6 +49,7 @@ CLEAN = [
     "pyproject.toml",
     "script",
     "tests/app",
+    "tests/core",
 ]
 """Files and folders without retired words. A folder is added when its last one is gone."""
 

@@ -67,7 +67,7 @@ _OF_OTHERS = (
     *(b"via", b"x-real-ip", b"x-forwarded-host", b"x-forwarded-proto", b"cf-connecting-ip"),
     b"origin",
 )
-"""Headers of proxies, and of pages of other origins. A proxy that sets none of them cannot be told from a program."""
+"""Headers of proxies and of pages of other origins. A proxy that sets none of them looks like a local program."""
 
 
 class Readiness:

@@ -44,34 +44,35 @@ async def test_what_changes_is_noted_and_what_does_not_is_not(world: World) -> N
     person = await someone(world)
     video, other = await recorded(world, person), await recorded(world, person)
     session, room = f"/v2/room_sessions/{person.session_id}", f"/v2/rooms/{person.room_id}"
-    everybody = {"participants": "all", "exclude": [str(uuid4())]}
-    film = (await world.k1.post("/v2/room_compositions", json={"session_id": person.session_id})).json()["data"]["id"]
+    all_but_one = {"participants": "all", "exclude": [str(uuid4())]}
+    created = await world.k1.post("/v2/room_compositions", json={"session_id": person.session_id})
+    composition_id = created.json()["data"]["id"]
     await world.k1.patch(room, json={"max_participants": 5})
     await world.k1.patch(room, json={"max_participants": 500})  # refused
     await world.k1.post(f"{room}/actions/generate_join_client_token")
     for action in ("mute", "unmute", "kick", "end", "end"):  # the second end is refused
-        await world.k1.post(f"{session}/actions/{action}", json={**everybody, "revoke": True})
-    await world.k1.delete(f"/v2/room_compositions/{film}")
+        await world.k1.post(f"{session}/actions/{action}", json={**all_but_one, "revoke": True})
+    await world.k1.delete(f"/v2/room_compositions/{composition_id}")
     await world.k1.delete(f"/v2/room_recordings/{video}")
     await world.k1.delete("/v2/room_recordings")
     await world.k1.post("/v2/webhook_deliveries/actions/replay")
     await world.k1.delete(room)
     noted = [(each["operation"], each["object_id"]) for each in (await entries(world, "?page[size]=50"))[1:]]
     assert noted == [
-        ("CreateRoomComposition", film),
+        ("CreateRoomComposition", composition_id),
         ("UpdateRoom", person.room_id),
         ("MuteParticipantInSession", person.session_id),
         ("UnmuteParticipantInSession", person.session_id),
         ("KickParticipantInSession", person.session_id),
         ("EndSession", person.session_id),
-        ("DeleteRoomComposition", film),
+        ("DeleteRoomComposition", composition_id),
         ("DeleteRoomRecording", video),
         ("DeleteRoomRecordings", None),
         ("ReplayWebhookDeliveries", None),
         ("DeleteRoom", person.room_id),
     ]
     (kick,) = await entries(world, "?filter[operation]=KickParticipantInSession")
-    assert kick["detail"] == f"participants: all but {everybody['exclude'][0]}; tokens revoked"
+    assert kick["detail"] == f"participants: all but {all_but_one['exclude'][0]}; tokens revoked"
     (deleted,) = await entries(world, "?filter[operation]=DeleteRoomRecordings")
     assert deleted["detail"] == "deleted: 1" and other
     assert await entries(world, f"?filter[object_id]={person.room_id}&filter[key_id]={uuid4()}") == []

@@ -73,7 +73,7 @@ async def test_an_answer_that_was_long_on_its_way_is_remembered_no_longer(databa
     ring = KeyRing(database, lambda: NOW)
     asking = asyncio.create_task(ring.account_of(f"Bearer {key}"))
     await asyncio.sleep(0)
-    time.sleep(REMEMBERED_SECS)  # the question is out, and we are kept from hearing the answer
+    time.sleep(REMEMBERED_SECS)  # the request has been sent, and its answer is late
     assert await asking is not None
     await database.write(lambda tx: tx.execute(schema.api_keys.update().values(revoked_at=NOW)))
     assert await ring.account_of(f"Bearer {key}") is None
@@ -176,7 +176,7 @@ async def test_an_address_with_wrong_keys_has_to_wait_and_no_other(sqlite_world:
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (429, "10011"), "the same network"
     assert 1 <= int(refused.headers["retry-after"]) <= 60 // WRONG_KEYS.requests + 1
     assert (await asked(world, "guessed-at-last", here)).status_code == 429, (
-        "a right guess is not told from a wrong one"
+        "a right guess is answered like a wrong one"
     )
     for key, address in ((world.key, here), ("chosen-by-hand", here), ("guessed-at-last", elsewhere)):
         assert (await asked(world, key, address)).status_code == 200, (key, address)
@@ -223,7 +223,7 @@ async def test_the_last_use_of_a_key_is_written_once_a_minute(database: Database
 
 
 async def test_no_request_waits_until_its_key_is_noted(sqlite_url: str) -> None:
-    """The database is locked for writing by somebody else; reads are answered all the same."""
+    """The database is locked for writing by another connection; reads are answered all the same."""
     database = open_database(sqlite_url)
     try:
         async with world_on(database) as world:

@@ -19,7 +19,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "sentence"),
     [
         (b"{", "should be JSON"),
         (b" ", "should be JSON"),
@@ -33,8 +33,8 @@ JSON = {"Content-Type": "application/json"}
         (b'{"a":' * 200_000, "nested too deeply"),
     ],
 )
-def test_what_is_not_json(body: bytes, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_is_not_json(body: bytes, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
         bodies.parse(body)
 
 
@@ -173,7 +173,7 @@ def test_a_client_that_expects_100_continue_sends_no_body_that_is_too_large(serv
 @pytest.mark.parametrize(
     ("query", "status"),
     [
-        ("filter[unique_name]=\xff\xe4", 400),  # uvicorn's parser wants them encoded, and says so before we hear of it
+        ("filter[unique_name]=\xff\xe4", 400),  # uvicorn's parser refuses bytes that are not encoded
         ("filter[unique_name]=%ff%e4%", 200),
         ("filter[unique_name]=%zz", 200),
         ("filter[unique_name]=%00", 422),

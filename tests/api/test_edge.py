@@ -1,4 +1,4 @@
-"""What every request gets, whatever it asks: ids, CORS, and an answer to faults of ours that tells nothing."""
+"""What every answer has: a request id, CORS headers, and for faults of ours no details."""
 
 from collections.abc import AsyncIterator
 

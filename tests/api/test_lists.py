@@ -48,10 +48,10 @@ async def test_participants_by_every_filter(world: World) -> None:
     other = await world.join((await world.room())["id"], context)
     today = world.clock.now.date()
     of_session = f"/v2/room_sessions/{gone.session_id}/participants"
-    everybody = "/v2/room_participants"
+    all_participants = "/v2/room_participants"
     assert await ids(world, of_session) == [present.participant_id, gone.participant_id]
-    assert await ids(world, everybody) == [other.participant_id, present.participant_id, gone.participant_id]
-    assert await ids(world, f"{everybody}?filter[session_id]={gone.session_id}&page[number]=2&page[size]=1") == [
+    assert await ids(world, all_participants) == [other.participant_id, present.participant_id, gone.participant_id]
+    assert await ids(world, f"{all_participants}?filter[session_id]={gone.session_id}&page[number]=2&page[size]=1") == [
         gone.participant_id
     ]
     assert await ids(world, f"{of_session}?filter[date_left_at]={today}") == [gone.participant_id]
@@ -59,7 +59,7 @@ async def test_participants_by_every_filter(world: World) -> None:
         present.participant_id,
         gone.participant_id,
     ]
-    assert await ids(world, f"{everybody}?filter[date_updated_at][gte]={today}") == [
+    assert await ids(world, f"{all_participants}?filter[date_updated_at][gte]={today}") == [
         other.participant_id,
         gone.participant_id,
     ]

@@ -28,7 +28,7 @@ async def new_link(world: World, room_id: str) -> str:
 
 
 async def redeemed(world: World, room_id: str, invitation: str) -> int:
-    """The status with which the server answers whoever shows this invitation."""
+    """The status of the answer to a request with this invitation."""
     answer = await world.anonymous.post(f"/meet/{room_id}/token", json={"invite": invitation})
     shown = await world.anonymous.post(f"/meet/{room_id}/room", json={"invite": invitation})
     assert (answer.status_code, shown.status_code) in ((201, 200), (404, 404))

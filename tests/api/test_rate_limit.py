@@ -1,4 +1,4 @@
-"""The rate limit: its headers on every answer, whom it counts together, what it leaves alone, what it remembers."""
+"""The rate limit: its headers, which requests are counted together, which are not counted, what is remembered."""
 
 import time
 from collections.abc import AsyncIterator
@@ -54,14 +54,14 @@ async def test_an_account_has_its_own_limit_and_sees_how_much_is_left(limited: W
     began = time.monotonic()
     answers = [await limited.k1.get("/v2/rooms") for _ in range(3)]
     refused = await limited.k1.get("/v2/rooms")
-    came_back = time.monotonic() - began  # at most: it began with the first of them
+    refilled = time.monotonic() - began  # at most: it began with the first of them
     assert [allowance_in(answer)[:2] for answer in answers] == [(3, 2), (3, 1), (3, 0)]
     resets = [allowance_in(answer)[2] for answer in answers]
-    assert resets[0] == 1200 and resets == sorted(resets) and 3600 - came_back <= resets[2] <= 3600
+    assert resets[0] == 1200 and resets == sorted(resets) and 3600 - refilled <= resets[2] <= 3600
     error = refused.json()["errors"][0]
     assert (refused.status_code, error["code"], error["title"]) == (429, "10011", "Too many requests")
     assert allowance_in(refused)[:2] == (3, 0)
-    assert 1200 - came_back <= int(refused.headers["retry-after"]) <= 1200
+    assert 1200 - refilled <= int(refused.headers["retry-after"]) <= 1200
     assert f"wait {refused.headers['retry-after']} s" in error["detail"]
     assert refused.headers["x-request-id"]
     assert (await limited.k2.get("/v2/rooms")).status_code == 200
@@ -84,7 +84,7 @@ async def test_every_kind_of_answer_counts_and_carries_the_headers(limited: Worl
 async def test_callers_without_a_key_share_their_address(limited: World) -> None:
     path = "/v2/rooms/x/actions/refresh_client_token"
     assert (await limited.anonymous.post(path, json={"refresh_token": "x"})).status_code == 404
-    bad = {"Authorization": "Bearer nobody knows it"}
+    bad = {"Authorization": "Bearer unknown"}
     assert allowance_in(await limited.anonymous.get("/v2/rooms", headers=bad))[1] == 1
     assert allowance_in(await limited.anonymous.post(path, headers=bad))[1] == 0
     assert (await limited.anonymous.post(path)).status_code == 429
@@ -171,7 +171,7 @@ async def test_memory_is_bounded_and_addresses_displace_no_account(monkeypatch: 
         assert (await limit.admit(None, f"192.0.2.{number}")).wait_secs == 0
     assert (await limit.admit("a", "")).wait_secs > 0
     assert [limit.look(f"192.0.2.{number}").remaining for number in range(9)] == [1] * 6 + [0] * 3
-    await limit.admit(None, "192.0.2.6")  # refused, and heard of last
+    await limit.admit(None, "192.0.2.6")  # refused, and the last request
     await limit.admit(None, "192.0.2.99")
     assert [limit.look(f"192.0.2.{number}").remaining for number in (6, 7, 8, 99)] == [0, 1, 0, 0]
 

@@ -27,13 +27,13 @@ async def asked(world: World, session_id: str, **members: Any) -> dict[str, Any]
 
 
 async def made(world: World, composition_id: str) -> None:
-    """A worker makes the film; the session is over."""
+    """A worker makes the composition; the session is over."""
     now = world.clock()
 
     def work(tx: Transaction) -> None:
         assert compositions.begin(tx, composition_id, now=now) is not None
-        film = Film(2_600_000, "0" * 64, f"compositions/{composition_id}.mp4", now, now)
-        assert compositions.complete(tx, composition_id, film, link, now=now)
+        made = Film(2_600_000, "0" * 64, f"compositions/{composition_id}.mp4", now, now)
+        assert compositions.complete(tx, composition_id, made, link, now=now)
 
     await world.db.write(work)
 

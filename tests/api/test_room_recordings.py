@@ -107,7 +107,7 @@ async def test_what_could_not_be_saved_has_no_link(world: World) -> None:
 async def test_a_store_that_signs_nothing_delays_no_other_request(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody answers where this machine has its credentials for the bucket from."""
+    """The service that gives this machine credentials for the bucket does not answer."""
     recording_id = await recorded(world, await someone(world), seconds=5)
     with credentials_from_nobody(tmp_path, monkeypatch):
         store = open_store("s3://bucket", tmp_path, secret=b"", base_url="", s3=S3Access(region="eu-central-1"))

@@ -1,4 +1,4 @@
-"""Lists that take long hold up nobody else, have a limit, and end with their caller."""
+"""Lists that take long delay no other request, have a limit, and end with their caller."""
 
 import socket
 import time
@@ -44,7 +44,7 @@ def waiting_lists(connection: "psycopg.Connection[tuple[int]]") -> int:
 
 
 def ask_for_a_list(served: Served) -> socket.socket:
-    """A request whose answer nobody reads."""
+    """A request whose answer is not read."""
     parts = urlsplit(served.base_url)
     asking = socket.create_connection((str(parts.hostname), parts.port or 80))
     asking.sendall(

@@ -19,7 +19,7 @@ DELIVERIES = "/v2/webhook_deliveries"
 
 
 async def joined(world: World, **settings: Any) -> list[str]:
-    """Somebody joins a new room with a webhook: the deliveries of session.started and participant.joined."""
+    """A participant joins a new room with a webhook: the deliveries of session.started and participant.joined."""
     room = await world.room(webhook_event_url=URL, webhook_event_failover_url=f"{URL}/2", **settings)
     await world.join(room["id"], "Zo\u00eb")
     found = await world.db.read(lambda tx: rows(tx, webhooks.DELIVERIES, room_id=room["id"]))

@@ -57,7 +57,7 @@ def checking_client(**options: Any) -> httpx.Client:
 
 
 class Checked:
-    """An application whose answers are checked on their way to whoever asked; `faults` says what was wrong."""
+    """An application whose answers are checked on their way to the client; `faults` says what was wrong."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

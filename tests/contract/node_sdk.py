@@ -1,4 +1,4 @@
-"""The official Node SDK as a process of its own, that Python tells what to call."""
+"""The official Node SDK as a process of its own, whose calls are given by Python."""
 
 import fcntl
 import hashlib
@@ -52,8 +52,8 @@ class NodeSdk:
 
     def __call__(self, call: str, *arguments: Any, each: bool = False, key: str | None = None) -> Any:
         """What the promise gave, `undefined` as None; with `each` all items of all pages. Raises ApiError."""
-        told = {"call": call, "arguments": arguments, "each": each, "key": key or self.key}
-        self.to.write(json.dumps(told) + "\n")
+        request = {"call": call, "arguments": arguments, "each": each, "key": key or self.key}
+        self.to.write(json.dumps(request) + "\n")
         self.to.flush()
         line = self.answers.readline()
         assert line, "the Node process has ended; its last words are on stderr"

@@ -307,7 +307,7 @@ async def test_26_refresh_tokens_that_are_not_good_are_refused(world: World) -> 
 
 
 def _hmac_key() -> OctKey:
-    return OctKey.import_key("a secret of somebody else" * 4)
+    return OctKey.import_key("a secret of another server" * 4)
 
 
 async def test_26_tokens_of_a_deleted_room_are_refused(world: World) -> None:

@@ -110,7 +110,7 @@ async def test_30_a_kick_of_all_but_one(rooms: Rooms, k1: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("action", ["kick", "mute", "unmute"])
-async def test_30_whom_is_said_in_one_of_two_ways(rooms: Rooms, k1: httpx.Client, action: str) -> None:
+async def test_30_targets_have_one_of_two_forms(rooms: Rooms, k1: httpx.Client, action: str) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna:
         await anna.join()
@@ -162,9 +162,9 @@ async def test_32_after_the_end_everything_says_so(rooms: Rooms, k1: httpx.Clien
             assert data_of(k1, f"/v2/rooms/{room}")["active_session_id"] is None
             received = await receiver.wait_for(6, within=20)
             people = {anna.participant_id, ben.participant_id}
-    told = [request.json["data"] for request in received]
-    left = [each["payload"] for each in told if each["event_type"] == "video.room.participant.left"]
-    (ended,) = [each["payload"] for each in told if each["event_type"] == "video.room.session.ended"]
+    events = [request.json["data"] for request in received]
+    left = [each["payload"] for each in events if each["event_type"] == "video.room.participant.left"]
+    (ended,) = [each["payload"] for each in events if each["event_type"] == "video.room.session.ended"]
     assert {each["participant_id"] for each in left} == people
     assert {each["left_reason"] for each in left} == {"session_ended"}
     assert (ended["session_id"], ended["ended_reason"]) == (session_id, "Ended from API")

@@ -47,8 +47,8 @@ async def listed(world: World, query: str) -> list[Shown]:
 
 async def test_33_a_call_of_two_leaves_four_recordings(world: World) -> None:
     room_id, session_id = await recorded_call(world)
-    told = [name for name, _ in await world.db.read(lambda tx: facts(tx, room_id)) if name.startswith("recording")]
-    assert (told.count("recording.started"), told.count("recording.completed")) == (4, 4)
+    names = [name for name, _ in await world.db.read(lambda tx: facts(tx, room_id)) if name.startswith("recording")]
+    assert (names.count("recording.started"), names.count("recording.completed")) == (4, 4)
     of_session = f"filter[session_id]={session_id}"
     assert len(await listed(world, of_session)) == 4
     sound = await listed(world, f"{of_session}&filter[type]=audio")

@@ -16,7 +16,7 @@ PATIENT = {"webhook_timeout_secs": 30}
 
 
 async def an_event(rooms: Rooms, **settings: Any) -> None:
-    """Somebody joins a room with these settings and leaves: three events follow, of which the first matters here."""
+    """A participant joins a room with these settings and leaves. Of the events that follow the first matters here."""
     async with rooms.browser(rooms.create(**settings)) as anna:
         await anna.join()
 
@@ -37,8 +37,8 @@ async def test_42_failover_and_rounds_carry_the_same_event(tmp_path: Path, porti
                     first = of_first_event(await one.wait_for(len(one.requests) + 1, within=20))
                 second = of_first_event(await two.wait_for(1, within=20))
             attempts = sorted([*first, *second], key=lambda each: each.json["meta"]["attempt"])
-            told = [(each.json["meta"]["attempt"], each.json["meta"]["delivered_to"]) for each in attempts]
-            assert told == [(1, one.url), (2, two.url), (3, one.url)]
+            sent = [(each.json["meta"]["attempt"], each.json["meta"]["delivered_to"]) for each in attempts]
+            assert sent == [(1, one.url), (2, two.url), (3, one.url)]
             assert len({each.body.partition(b',"meta":')[0] for each in attempts}) == 1
             key = server.get("/v2/public_key")["data"]["public"]
             client = Telnyx(api_key="unused", public_key=key)

@@ -32,7 +32,7 @@ PATIENT = {"webhook_timeout_secs": 30}
 
 
 def api_process(url: str, pipe: "Connection[Any, Any]") -> None:
-    """A process that serves the REST API: says its port, and ends when nobody listens any more."""
+    """A process that serves the REST API: says its port, and ends when its pipe is closed."""
     asyncio.run(_serve(url, pipe))
 
 

@@ -91,7 +91,7 @@ def test_client_tokens(sdk: NodeSdk) -> None:
     wrong = {"refresh_token": made["token"]}
     name = refused(sdk, "rooms.actions.refreshClientToken", room_id, wrong)
     assert name == ("PermissionDeniedError", 403, "10010")
-    assert sdk("rooms.actions.refreshClientToken", room_id, asked, key="nobody knows it")["data"]["token"]
+    assert sdk("rooms.actions.refreshClientToken", room_id, asked, key="unknown")["data"]["token"]
 
 
 def test_sessions_and_participants(sdk: NodeSdk, served: Served) -> None:
@@ -131,7 +131,7 @@ def test_session_actions(sdk: NodeSdk, served: Served) -> None:
 
 
 def recorded_in(served: Served, room_id: str) -> tuple[Joined, list[str]]:
-    """Somebody in this room, and the ids of three finished recordings of them, newest first."""
+    """A participant of this room, and the ids of three finished recordings of them, newest first."""
     world = served.world
     person = served.run(world.join(room_id))
 

@@ -115,7 +115,7 @@ def test_sessions_and_participants(sdk: Telnyx, served: Served) -> None:
 
 
 def recordings_of(served: Served, room_id: str) -> tuple[Joined, list[str]]:
-    """Somebody in this room, and the ids of three finished recordings of them, newest first."""
+    """A participant of this room, and the ids of three finished recordings of them, newest first."""
     world = served.world
     person = served.run(world.join(room_id))
 

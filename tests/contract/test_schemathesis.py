@@ -93,7 +93,7 @@ def session(served: Served) -> Iterator[Session]:
 
 
 def make_real(served: Served) -> Real:
-    """A room with a session that goes on, somebody in it, their recording, a composition, a webhook, and a token."""
+    """A room with a session that goes on, a participant in it, a recording, a composition, a webhook, and a token."""
     world = served.world
 
     def make(tx: Transaction) -> Real:
@@ -101,8 +101,8 @@ def make_real(served: Served) -> Real:
         account_id = an_account(tx, "one")
         room_id = a_room(tx, account="one", now=now, webhook_event_url="http://127.0.0.1:1/")
         person = a_participant(tx, room_id, now=now)
-        wish = {"session_id": person.session_id}
-        film = compositions.create(tx, account_id, wish, regions_max=9, sound_by_default=True, now=now)
+        body = {"session_id": person.session_id}
+        composition = compositions.create(tx, account_id, body, regions_max=9, sound_by_default=True, now=now)
         delivery = tx.execute(
             schema.webhook_deliveries.select().where(schema.webhook_deliveries.c.room_id == room_id)
         ).first()
@@ -113,7 +113,7 @@ def make_real(served: Served) -> Real:
             "session_id": person.session_id,
             "participant_id": person.participant_id,
             "recording_id": a_recording(tx, person.participant_id, now=now),
-            "composition_id": film.id,
+            "composition_id": composition.id,
             "webhook_delivery_id": delivery.id,
         }
         assert token.refresh_token is not None

@@ -30,7 +30,7 @@ def test_a_wider_budget_counts_from_now_on() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.floats(0, 3)), max_size=50))
 def test_no_more_is_spent_than_burst_and_rate_allow(steps: list[tuple[int, float]]) -> None:
-    """By a peer that waits as long as it is told to."""
+    """By a peer that waits as long as spend() returns."""
     budget, now, spent = Budget(per_sec=10, burst=20, now=0), 0.0, 0
     for units, pause in steps:
         now += pause

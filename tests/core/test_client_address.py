@@ -1,4 +1,4 @@
-"""Whom a connection is counted for."""
+"""The address that a connection is counted for."""
 
 import pytest
 

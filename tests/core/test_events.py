@@ -1,4 +1,4 @@
-"""The facts that developers hear of, member by member (contract section 6.1)."""
+"""The events of webhooks, member by member (contract section 6.1)."""
 
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta

@@ -32,5 +32,5 @@ def test_the_pages_have_the_same_rule(tmp_path: Path) -> None:
         "console.log(JSON.stringify(cases.map((each) => displayName(each.label, each.context))));"
     )
     command = [node, "--input-type=module", "-e", program]
-    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-    assert json.loads(said) == [case["name"] for case in CASES]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert json.loads(printed) == [case["name"] for case in CASES]

@@ -9,10 +9,10 @@ ROW = "1ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
 
 
 def test_a_key_has_the_id_of_its_recording_or_composition() -> None:
-    recording, film = object_keys.recording_key(SESSION, ROW, "ogg"), object_keys.composition_key(ROW)
-    assert (recording, film) == (f"recordings/{SESSION}/{ROW}.ogg", f"compositions/{ROW}.mp4")
+    recording, composition = object_keys.recording_key(SESSION, ROW, "ogg"), object_keys.composition_key(ROW)
+    assert (recording, composition) == (f"recordings/{SESSION}/{ROW}.ogg", f"compositions/{ROW}.mp4")
     assert (object_keys.recording_of(recording), object_keys.composition_of(recording)) == (ROW, None)
-    assert (object_keys.recording_of(film), object_keys.composition_of(film)) == (None, ROW)
+    assert (object_keys.recording_of(composition), object_keys.composition_of(composition)) == (None, ROW)
 
 
 @pytest.mark.parametrize(

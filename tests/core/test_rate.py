@@ -24,11 +24,11 @@ def test_what_is_no_limit(text: str) -> None:
 
 
 def test_a_bucket_gives_what_is_in_it_and_then_what_flows_in() -> None:
-    limit, full_at, told = Limit(2, 1), 0, []
+    limit, full_at, allowances = Limit(2, 1), 0, []
     for now in (0, 0, 0, 499_999_999, 500_000_000, 500_000_000, 5_000_000_000):
         full_at, allowance = take(limit, full_at, now)
-        told.append(allowance)
-    assert told == [
+        allowances.append(allowance)
+    assert allowances == [
         Allowance(2, 1, 1),
         Allowance(2, 0, 1),
         Allowance(2, 0, 1, wait_secs=1),

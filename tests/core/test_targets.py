@@ -1,4 +1,4 @@
-"""Whom kick, mute and unmute mean (contract section 3.13)."""
+"""The participants of kick, mute and unmute (contract section 3.13)."""
 
 from uuid import uuid4
 
@@ -29,8 +29,8 @@ ANNA, BEN, CLARA = (str(uuid4()) for _ in range(3))
     ],
 )
 def test_all_or_a_list_without_the_excluded(body: object, meant: set[str]) -> None:
-    whom, _ = targets.parse(body)
-    assert {each for each in (ANNA, BEN, CLARA) if whom.include(each)} == meant
+    chosen, _ = targets.parse(body)
+    assert {each for each in (ANNA, BEN, CLARA) if chosen.include(each)} == meant
 
 
 @pytest.mark.parametrize(
@@ -65,5 +65,5 @@ def test_other_members_are_cast_beside_them() -> None:
 def test_the_target_is_listed_and_present_and_not_excluded(
     listed: set[object], out: set[object], here: set[object]
 ) -> None:
-    whom, _ = targets.parse({"participants": [*map(str, listed)], "exclude": [*map(str, out)]})
-    assert {each for each in here if whom.include(str(each))} == (listed & here) - out
+    chosen, _ = targets.parse({"participants": [*map(str, listed)], "exclude": [*map(str, out)]})
+    assert {each for each in here if chosen.include(str(each))} == (listed & here) - out

@@ -99,7 +99,7 @@ def test_an_unsigned_algorithm_is_refused(alg: str, signed: bool) -> None:
 
 @pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
 def test_the_public_key_is_no_shared_secret(digest: str) -> None:
-    """The classic confusion: an HMAC whose secret is what everybody may know."""
+    """The classic confusion: an HMAC whose secret is public."""
     public = _private().public_key().public_bytes_raw()
     signed = _signed_text({"alg": f"HS{digest.removeprefix('sha')}", "typ": "JWT"}, _claims())
     _refuses(f"{signed}.{_encoded(hmac.new(public, signed.encode(), digest).digest())}")
@@ -158,7 +158,7 @@ def test_leeway_lengthens_a_token_by_itself_and_no_more() -> None:
 
 
 def test_only_a_token_that_is_otherwise_good_is_called_expired() -> None:
-    """The answer tells an outlived token from a forged one, so that clients know to refresh (contract 1.7)."""
+    """An expired token and a forged one have different answers, so that clients know to refresh (contract 1.7)."""
     token, expires_at = _issue("access", ttl_secs=10)
     for room, kind, key in [(OTHER_ROOM, "access", 1), (ROOM, "refresh", 1), (ROOM, "access", 2)]:
         with pytest.raises(TokenRefused) as refusal:
@@ -188,7 +188,7 @@ def test_nothing_may_stand_before_or_behind_a_token(junk: str) -> None:
 @pytest.mark.parametrize(
     "claims",
     [
-        {"iss": "somebody"},
+        {"iss": "another"},
         {"aud": ["telnyx_access_token"]},
         {"aud": None},
         {"typ": None},
@@ -251,7 +251,7 @@ def test_payloads_that_are_not_claims_are_refused(payload: bytes) -> None:
     ids=lambda header: repr(header[:40]),
 )
 def test_headers_that_strangers_may_write_are_refused(header: bytes) -> None:
-    """The header is read before the signature, so anybody may put anything there."""
+    """The header is read before the signature, so a caller may put anything there."""
     _, payload, signature = _token().split(".")
     _refuses(f"{_encoded(header)}.{payload}.{signature}")
 
