@@ -26,6 +26,7 @@ _MARKS = {
     "janus_binary": ("janus", "every_janus"),
     "own_postgres": ("postgres",),
     "portico": ("janus",),
+    "portico_inside": ("janus",),
     "postgres_cluster": ("postgres",),
 }
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-STARTS = {"PorticoServer", "chromium", "postgres_server"}
+STARTS = {"PorticoServer", "chromium", "inside", "postgres_server"}
 """What only fixtures call, so that whoever uses it is marked."""
 
 SAMPLE = """

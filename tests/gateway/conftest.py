@@ -12,6 +12,7 @@ from telnyx import Telnyx
 
 from tests.contract.answers import ANSWERS_WITHIN_SECS, checking_client
 from tests.gateway.browser import SignalingBrowser
+from tests.gateway.inside import RunsInside, inside
 from tests.servers import PorticoServer
 
 
@@ -63,6 +64,12 @@ class Rooms:
         """The room's events, oldest first; each has `event_type`, `occurred_at` and `payload`."""
         found = self.rows("SELECT event_type, occurred_at, payload FROM events WHERE room_id = ? ORDER BY seq", room_id)
         return [{**event, "payload": json.loads(event["payload"])} for event in found]
+
+
+@pytest.fixture(scope="session")
+def portico_inside() -> RunsInside:
+    """Runs the program with a real Janus in the test process: `async with portico_inside(data_dir) as program`."""
+    return inside
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,9 @@ class Inside:
         body = {"request": "listparticipants", "room": media.video, "secret": media.secret}
         listed: list[dict[str, Any]] = (await self.ask(VIDEOROOM, body))["participants"]
         return listed
+
+
+RunsInside = Callable[..., contextlib.AbstractAsyncContextManager[Inside]]
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.gateway.fuzzer import FuzzClient, disagreements, recorded_requests
-from tests.gateway.inside import Inside, inside
+from tests.gateway.inside import Inside, RunsInside
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MESSAGES = 1200
@@ -20,8 +20,8 @@ CLIENTS = 3
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def program(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Inside]:
-    async with inside(tmp_path_factory.mktemp("fuzz") / "data") as program:
+async def program(tmp_path_factory: pytest.TempPathFactory, portico_inside: RunsInside) -> AsyncIterator[Inside]:
+    async with portico_inside(tmp_path_factory.mktemp("fuzz") / "data") as program:
         yield program
 
 

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from portico.gateway.connection import Connection
 from tests.gateway.browser import SignalingBrowser
-from tests.gateway.inside import Inside, inside
+from tests.gateway.inside import Inside, RunsInside
 from tests.signaling.conversation import AUDIOBRIDGE as BRIDGE
 from tests.signaling.conversation import VIDEOROOM, listener_display, participant_display, stream_display
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def program(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Inside]:
-    async with inside(tmp_path_factory.mktemp("seen") / "data") as program:
+async def program(tmp_path_factory: pytest.TempPathFactory, portico_inside: RunsInside) -> AsyncIterator[Inside]:
+    async with portico_inside(tmp_path_factory.mktemp("seen") / "data") as program:
         yield program
 
 
@@ -85,8 +85,10 @@ async def test_without_its_register_nobody_stays(program: Inside, kind: str) -> 
 
 
 @pytest.mark.parametrize("events", [True, False])
-async def test_a_connection_ends_when_janus_does_not_list_its_register(tmp_path: Path, events: bool) -> None:
-    async with inside(tmp_path / "data") as program:
+async def test_a_connection_ends_when_janus_does_not_list_its_register(
+    tmp_path: Path, events: bool, portico_inside: RunsInside
+) -> None:
+    async with portico_inside(tmp_path / "data") as program:
         if not events:
             assert program.gateway._node._listener is not None
             await program.gateway._node._listener.close()  # Janus may try as often as it likes
