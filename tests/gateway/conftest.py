@@ -4,6 +4,7 @@ import contextlib
 import json
 import sqlite3
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,8 @@ class Rooms:
         self.server = server
         base_url, checked = f"{server.base_url}/v2", checking_client()
         self.rest = Telnyx(api_key=server.api_key, base_url=base_url, max_retries=0, http_client=checked)
+        # Or the garbage collector closes its connections, with a warning, in whatever test comes next.
+        weakref.finalize(self, self.rest.close)
 
     def create(self, **settings: Any) -> str:
         room = self.rest.rooms.create(**settings).data
@@ -79,7 +82,5 @@ def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer
 
 
 @pytest.fixture
-def rooms(server: PorticoServer) -> Iterator[Rooms]:
-    made = Rooms(server)
-    yield made
-    made.rest.close()  # or the garbage collector closes its connections, with a warning, in whatever test comes next
+def rooms(server: PorticoServer) -> Rooms:
+    return Rooms(server)

@@ -23,7 +23,5 @@ def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer
 
 
 @pytest.fixture
-def rooms(server: PorticoServer) -> Iterator[Rooms]:
-    rooms = Rooms(server)
-    yield rooms
-    rooms.rest.close()  # the server ends its connection soon
+def rooms(server: PorticoServer) -> Rooms:
+    return Rooms(server)

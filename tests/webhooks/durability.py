@@ -132,6 +132,7 @@ def _rooms(server: PorticoServer, url: str) -> list[Room]:
         token = rest.rooms.actions.generate_join_client_token(room.id, token_ttl_secs=3600).data
         assert token is not None and token.token is not None
         rooms.append((room.id, token.token))
+    rest.close()
     return rooms
 
 
