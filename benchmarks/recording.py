@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.machine import machine
-from tests.converter.dumps import Network, Unit, encode_from, every, opus_units, video_units, write_dump
+from tests.converter.mjr_files import Network, Unit, encode_from, every, opus_units, video_units, write_mjr
 
 MINUTE_MS = 60_000
 # A small process between: the memory of a child counts from its fork, when it is as large as its parent.
@@ -47,7 +47,7 @@ def main() -> None:
                 run = measure(track, minute, minutes, Path(folder))
                 runs.append(run)
                 print(
-                    f"{track:6} {minutes:7} {run['dump_mb']:7} {run['seconds']:8} {run['goal_seconds']:6} "
+                    f"{track:6} {minutes:7} {run['mjr_mb']:7} {run['seconds']:8} {run['goal_seconds']:6} "
                     f"{run['cpu_seconds']:6} {run['memory_mb']:10}"
                 )
     figures = {"machine": machine(), "runs": runs, "goal_reached": all(within(run) for run in runs)}
@@ -68,7 +68,7 @@ def one_minute_of_video() -> list[Unit]:
 
 def measure(track: str, minute: list[Unit], minutes: int, folder: Path) -> Run:
     rate, codec = (48, "opus") if track == "audio" else (90, "vp8")
-    dump = write_dump(folder / f"{track}.mjr", repeated(minute, minutes, rate), codec, NETWORK)
+    mjr = write_mjr(folder / f"{track}.mjr", repeated(minute, minutes, rate), codec, NETWORK)
     began = time.perf_counter()
     command = [
         sys.executable,
@@ -77,7 +77,7 @@ def measure(track: str, minute: list[Unit], minutes: int, folder: Path) -> Run:
         sys.executable,
         "-m",
         "portico.converter.convert",
-        str(dump),
+        str(mjr),
         str(folder),
     ]
     process = subprocess.run(command, stdout=subprocess.PIPE, check=True)
@@ -86,13 +86,13 @@ def measure(track: str, minute: list[Unit], minutes: int, folder: Path) -> Run:
     run: Run = {
         "track": track,
         "minutes": minutes,
-        "dump_mb": round(dump.stat().st_size / 1e6, 1),
+        "mjr_mb": round(mjr.stat().st_size / 1e6, 1),
         "seconds": round(seconds, 2),
         "goal_seconds": goal_secs(minutes),
         "cpu_seconds": round(usage["cpu"], 2),
         "memory_mb": round(usage["memory"] / 1024, 1),
     }
-    dump.unlink()
+    mjr.unlink()
     Path(finished["path"]).unlink()
     return run
 

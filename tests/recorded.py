@@ -24,24 +24,24 @@ def link(object_key: str, file_name: str) -> str:
 
 
 def a_stream(tx: Transaction, participant_id: str, *, key: str = "self", now: datetime = NOW) -> str:
-    """Somebody publishes a stream that is recorded, nothing of which has come yet: the name of its dump."""
-    dump = f"dump-{uuid4().hex}"
-    assert recordings.begin(tx, participant_id, key, dump, now=now)
-    return dump
+    """Somebody publishes a stream that is recorded, nothing of which has come yet: the name of its mjr file."""
+    mjr_name = f"mjr-{uuid4().hex}"
+    assert recordings.begin(tx, participant_id, key, mjr_name, now=now)
+    return mjr_name
 
 
-def recording_of(tx: Transaction, dump: str, kind: str) -> str:
-    """The id of one of a dump's two recordings."""
+def recording_of(tx: Transaction, mjr_name: str, kind: str) -> str:
+    """The id of one of an mjr file's two recordings."""
     columns = schema.room_recordings.c
-    found: str = tx.execute(select(columns.id).where(columns.dump == dump, columns.type == kind)).scalar_one()
+    found: str = tx.execute(select(columns.id).where(columns.mjr_name == mjr_name, columns.type == kind)).scalar_one()
     return found
 
 
 def started(tx: Transaction, participant_id: str, kind: str = "video", *, now: datetime = NOW) -> str:
     """A recording that goes on, enabled from its beginning."""
-    dump = a_stream(tx, participant_id, now=now)
-    assert recordings.first_media(tx, dump, kind, [[milliseconds(now), None]], now=now)
-    return recording_of(tx, dump, kind)
+    mjr_name = a_stream(tx, participant_id, now=now)
+    assert recordings.first_media(tx, mjr_name, kind, [[milliseconds(now), None]], now=now)
+    return recording_of(tx, mjr_name, kind)
 
 
 def finished(tx: Transaction, recording_id: str, *, seconds: float = 60, size_bytes: int = 5_600_000) -> Finished:
@@ -70,13 +70,13 @@ def a_recording(
     tx: Transaction, participant_id: str, kind: str = "video", *, seconds: float = 60, now: datetime = NOW
 ) -> str:
     """A completed recording of one track; the stream's other track had no media. Its id."""
-    dump = a_stream(tx, participant_id, now=now)
-    assert recordings.first_media(tx, dump, kind, [[milliseconds(now), None]], now=now)
+    mjr_name = a_stream(tx, participant_id, now=now)
+    assert recordings.first_media(tx, mjr_name, kind, [[milliseconds(now), None]], now=now)
     later = now + timedelta(seconds=seconds)
-    recordings.end(tx, dump, now=later)
-    recording_id = recording_of(tx, dump, kind)
+    recordings.end(tx, mjr_name, now=later)
+    recording_id = recording_of(tx, mjr_name, kind)
     assert recordings.complete(tx, recording_id, finished(tx, recording_id, seconds=seconds), link, now=later)
-    assert recordings.discard(tx, recording_of(tx, dump, "audio" if kind == "video" else "video"))
+    assert recordings.discard(tx, recording_of(tx, mjr_name, "audio" if kind == "video" else "video"))
     return recording_id
 
 

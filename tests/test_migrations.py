@@ -21,10 +21,11 @@ from portico.db import migrate, schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.migrate import upgrade
-from portico.services import tokens, webhook_queue
+from portico.services import recordings, tokens, webhook_queue
 from tests.databases import PostgresCluster
 from tests.db.processes import others
 from tests.factories import NOW, a_participant, a_room, rows
+from tests.recorded import a_stream, somebody
 
 PROCESSES = 3
 ROUNDS = 2
@@ -143,6 +144,30 @@ def test_deliveries_to_urls_of_any_length_that_wait_become_ready(empty_urls: lis
             webhook_queue.make_ready(connection, ids, now=NOW)
             assert {row.stage for row in connection.execute(deliveries.select())} == {"ready"}
             assert {row.url for row in webhook_queue.claim(connection, ids, now=NOW)} == {url}
+    finally:
+        database.engine.dispose()
+
+
+def test_recordings_that_wait_for_their_conversion_outlast_new_names(empty_urls: list[str]) -> None:
+    """Down to the schema with the old names, and up again: the row and its job are the same as before."""
+    database = open_database(empty_urls[0])
+    try:
+        upgrade(database.engine)
+        with database.engine.begin() as connection:
+            joined = somebody(connection)
+            mjr_name = a_stream(connection, joined.participant_id)
+            recordings.end(connection, mjr_name, now=NOW)
+            before = rows(connection, schema.room_recordings), rows(connection, schema.jobs)
+        with database.engine.begin() as connection:
+            _downgrade(connection, "0012")
+            columns = {column["name"] for column in inspect(connection).get_columns("room_recordings")}
+            assert "dump" in columns and "mjr_name" not in columns
+        upgrade(database.engine)
+        with database.engine.connect() as connection:
+            assert {each.mjr_name for each in before[0]} == {mjr_name} and len(before[1]) == 2
+            assert (rows(connection, schema.room_recordings), rows(connection, schema.jobs)) == before
+            indexes = {index["name"] for index in inspect(connection).get_indexes("room_recordings")}
+            assert indexes >= {index.name for index in schema.room_recordings.indexes}
     finally:
         database.engine.dispose()
 

@@ -29,7 +29,7 @@ from portico.db.engine import Database, Transaction
 from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
 from portico.gateway.server import Gateway
-from portico.janus.mjr_folder import dumps_in
+from portico.janus.mjr_folder import open_mjr_folder
 from portico.janus.node import JanusNode, JanusSettings
 from portico.listener.connections import CAUSES, REFUSALS, Connections
 from portico.listener.limits import Limits
@@ -126,7 +126,7 @@ async def _gateway(
             clock=clock,
             grace=timedelta(seconds=settings.empty_session_grace_secs),
             token_expiry=settings.token_expiry,
-            dumps=dumps_in(settings.data_dir),
+            mjr_folder=open_mjr_folder(settings.data_dir),
             descriptors_are_short=connections.descriptors.are_short,
             join_limit=settings.join_limit,
             side=side,
@@ -173,7 +173,7 @@ def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[Toke
         new_key = api_keys.create(tx, api_keys.DEFAULT_ACCOUNT, at)
     # DATA_DIR is locked by this process alone, so its former gateways are dead; on SQLite all are, as the database is
     # locked too. Nobody has to wait for the lease before a room is free again.
-    node_id = dumps_in(settings.data_dir).place
+    node_id = open_mjr_folder(settings.data_dir).node_id
     alone = tx.dialect.name == "sqlite"
     while gateways.reap(tx, gateways.everybody(tx) if alone else gateways.of_node(tx, node_id), now=at):
         pass

@@ -12,7 +12,7 @@ from portico.config.settings import Settings
 from portico.core import object_keys
 from portico.core.errors import Busy
 from portico.db.engine import Database
-from portico.janus.mjr_folder import dumps_in
+from portico.janus.mjr_folder import open_mjr_folder
 from portico.services import files, jobs
 from portico.services.files import LinkKeys
 from portico.storage.store import S3Access, StorageTrouble, Store, open_store
@@ -20,7 +20,7 @@ from portico.worker import delete_object
 from portico.worker.compositions.compose import Compose
 from portico.worker.disk_watch import DiskWatch
 from portico.worker.recordings.convert import FinishRecording
-from portico.worker.recordings.mjr_care import DumpCare
+from portico.worker.recordings.mjr_care import MjrCare
 from portico.worker.retention import Retention
 from portico.worker.runner import Jobs
 
@@ -76,18 +76,18 @@ async def finishing(
     """Everything that runs beside calls, started, and stopped in the opposite order."""
     clock, store, folder = storage.clock, storage.store, settings.data_dir
     least_free = settings.recording_min_free_mb * 1_000_000
-    dumps = dumps_in(folder)
+    mjr_folder = open_mjr_folder(folder)
     composer = Compose(db, store, folder, clock=clock, preset=settings.composition_quality, least_free_bytes=least_free)
     await composer.sweep()
     kinds = {
-        jobs.finish_recording_at(f"{dumps.place}_"): FinishRecording(db, store, folder, clock=clock).kind(CORES),
+        jobs.finish_recording_at(f"{mjr_folder.node_id}_"): FinishRecording(db, store, folder, clock=clock).kind(CORES),
         jobs.COMPOSE: composer.kind(settings.compositions_at_once or CORES),
         jobs.DELETE_OBJECT: delete_object.kind(db, store),
     }
     runner = Jobs(db, kinds, clock=clock)
     services: list[_Service] = [
-        DiskWatch(dumps.folder, on_disk_low, least_free_bytes=least_free),
-        DumpCare(db, store, folder),
+        DiskWatch(mjr_folder.path, on_disk_low, least_free_bytes=least_free),
+        MjrCare(db, store, folder),
         runner,
         Retention(
             db,

@@ -45,7 +45,7 @@ class Arrivals:
 
 
 class Timeline:
-    """Says when media was sent, in milliseconds on our clock since the first packet of the dump arrived."""
+    """Says when media was sent, in milliseconds on our clock since the first packet of the mjr file arrived."""
 
     def __init__(self, ticks_per_ms: int, slices: Sequence[int], offsets: Sequence[float]) -> None:
         self._ticks_per_ms = ticks_per_ms

@@ -1,7 +1,7 @@
-"""Turns one dump of Janus into one media file: `python -m portico.converter.convert DUMP OUT_DIR`.
+"""Turns one mjr file of Janus into one media file: `python -m portico.converter.convert MJR OUT_DIR`.
 
-Prints one line of JSON: the members of `Finished`, or {"error": ...} with exit status 3 for a dump without media, 4 for
-a disk that is full and 1 for everything else. Nothing is encoded anew; ffmpeg only writes the container.
+Prints one line of JSON: the members of `Finished`, or {"error": ...} with exit status 3 for an mjr file without media,
+4 for a disk that is full and 1 for everything else. Nothing is encoded anew; ffmpeg only writes the container.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from portico.converter import mp4, tracks
-from portico.converter.mjr import Header, NotADump, Packet, packets, read_header
+from portico.converter.mjr import Header, NotMjr, Packet, packets, read_header
 from portico.runtime import child_limits
 
 LARGEST_ERROR_MS = 100
@@ -61,11 +61,11 @@ _TYPES = {"opus": "audio", "vp8": "video", "vp9": "video", "h264": "video"}
 
 
 class NoMedia(Exception):
-    """The dump has not a single packet or frame that can be played."""
+    """The mjr file has not a single packet or frame that can be played."""
 
 
 class CannotFinish(Exception):
-    """No file came of the dump; the text says why in a sentence."""
+    """No file came of the mjr file; the text says why in a sentence."""
 
 
 class NoRoom(CannotFinish):
@@ -93,8 +93,8 @@ class Finished:
     """Why the file is less than was recorded, if it is; only where that was asked for."""
 
 
-def finish(dump: Path, out_dir: Path, *, not_before_ms: int | None = None, salvage: bool = False) -> Finished:
-    """Writes OUT_DIR/<name of the dump>.<ogg|webm|mp4>; the same dump always gives the same bytes.
+def finish(mjr: Path, out_dir: Path, *, not_before_ms: int | None = None, salvage: bool = False) -> Finished:
+    """Writes OUT_DIR/<name of the mjr file>.<ogg|webm|mp4>; the same mjr file always gives the same bytes.
 
     `not_before_ms` (Unix time) leaves out what came before; a video then begins with the first keyframe after it, or
     with the last one before it if none comes in time. The folder must exist; a file of that name is replaced. A
@@ -102,13 +102,13 @@ def finish(dump: Path, out_dir: Path, *, not_before_ms: int | None = None, salva
     was written into it: then `complaint` says so, and `ended_at` is the end of what plays.
     Raises NoMedia or CannotFinish (NoRoom is one of them); either leaves no file.
     """
-    with dump.open("rb") as file:
+    with mjr.open("rb") as file:
         try:
             header = read_header(file)
-        except NotADump as error:
-            raise CannotFinish(f"{dump.name}: {error}") from error
+        except NotMjr as error:
+            raise CannotFinish(f"{mjr.name}: {error}") from error
         if header is None:
-            raise NoMedia(dump.name)
+            raise NoMedia(mjr.name)
         container = _container(header)
         first = file.tell()
 
@@ -122,10 +122,10 @@ def finish(dump: Path, out_dir: Path, *, not_before_ms: int | None = None, salva
             stream = tracks.audio(from_first, earliest, span)
         else:
             stream = tracks.video(from_first, header.codec, earliest, span)
-        path = out_dir / f"{_stem(dump)}.{container.ending}"
+        path = out_dir / f"{_stem(mjr)}.{container.ending}"
         with tempfile.TemporaryDirectory(prefix=".finish-", dir=out_dir) as folder:
             unchecked = Path(folder) / path.name
-            _mux(stream, container, unchecked, _deadline_secs(dump))
+            _mux(stream, container, unchecked, _deadline_secs(mjr))
             if len(span.descriptions) > 1:
                 unchecked = _described(unchecked, span)
             complaint = _check(unchecked, header.codec, span)
@@ -143,12 +143,12 @@ def _container(header: Header) -> _Container:
     return _CONTAINERS[header.codec]
 
 
-def _stem(dump: Path) -> str:
-    return dump.name.removesuffix(".tmp").removesuffix(".mjr")
+def _stem(mjr: Path) -> str:
+    return mjr.name.removesuffix(".tmp").removesuffix(".mjr")
 
 
-def _deadline_secs(dump: Path) -> float:
-    return _LEAST_SECS + dump.stat().st_size / _LEAST_BYTES_PER_SEC
+def _deadline_secs(mjr: Path) -> float:
+    return _LEAST_SECS + mjr.stat().st_size / _LEAST_BYTES_PER_SEC
 
 
 def _described(muxed: Path, span: tracks.Span) -> Path:
@@ -272,7 +272,7 @@ def _finished(
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m portico.converter.convert", description=__doc__)
-    parser.add_argument("dump", type=Path)
+    parser.add_argument("mjr", type=Path)
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--not-before-ms", type=int, metavar="UNIX_MS", help="leave out what came before")
     parser.add_argument("--salvage", action="store_true", help="take a file that does not last as long as it should")
@@ -280,7 +280,7 @@ def main() -> int:
     child_limits.limit_own_memory()
     try:
         finished = finish(
-            arguments.dump, arguments.out_dir, not_before_ms=arguments.not_before_ms, salvage=arguments.salvage
+            arguments.mjr, arguments.out_dir, not_before_ms=arguments.not_before_ms, salvage=arguments.salvage
         )
     except NoMedia:
         return _say({"error": "no media"}, _NO_MEDIA_STATUS)

@@ -1,9 +1,9 @@
-"""The dumps that Janus writes of received RTP (.mjr): a header, then every packet with the moment it arrived.
+"""Reads mjr files, which Janus writes of received RTP: a header, then every packet with the time of its arrival.
 
 The format as Janus' recorder writes it, https://janus.conf.meetecho.com/docs/recordings.html: "MJR00002", the length
 (16 bits) and text of a JSON object, then records of "MEET", milliseconds since the first packet (32 bits), length
-(16 bits) and an RTP packet. All numbers are big-endian. A Janus that was killed leaves a dump that ends anywhere; a
-disk that was full for a while leaves one with pieces missing in the middle.
+(16 bits) and an RTP packet. All numbers are big-endian. If Janus is killed, the file ends anywhere; if the disk is full
+for a while, pieces in the middle are missing.
 """
 
 import json
@@ -17,14 +17,14 @@ _MARK = b"MEET"
 _RECORD = struct.Struct(">4sIH")
 _RTP = struct.Struct(">BBHI")
 
-LONGEST_DUMP_MS = 7 * 24 * 3600 * 1000
+LONGEST_MJR_MS = 7 * 24 * 3600 * 1000
 """A record that claims to be later than this is damage, not media."""
 MOST_REPAIRS = 10_000
-"""How often the start of a record is searched for in one dump; what follows then is given up."""
+"""How often the start of a record is searched for in one mjr file; what follows then is given up."""
 _CHUNK = 1 << 16
 
 
-class NotADump(Exception):
+class NotMjr(Exception):
     """The file is not what Janus writes; its text says why in a sentence."""
 
 
@@ -42,7 +42,7 @@ class Packet(NamedTuple):
     """One RTP packet (RFC 3550) without its extensions and padding: the payload of padding alone is empty."""
 
     arrived_ms: int
-    """Since the first packet of the dump."""
+    """Since the first packet of the mjr file."""
     seq: int
     timestamp: int
     marker: bool
@@ -53,7 +53,7 @@ def read_header(file: BinaryIO) -> Header | None:
     """Reads up to the first record; None where Janus was gone before it had written that far."""
     magic = file.read(len(_MAGIC))
     if magic != _MAGIC[: len(magic)]:
-        raise NotADump("The file does not begin like a dump of Janus (MJR00002).")
+        raise NotMjr("The file does not begin like an mjr file of Janus (MJR00002).")
     length = file.read(2)
     text = file.read(int.from_bytes(length, "big"))
     if len(length) < 2 or len(text) < int.from_bytes(length, "big"):
@@ -61,7 +61,7 @@ def read_header(file: BinaryIO) -> Header | None:
     try:
         members = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise NotADump("The header of the dump is not JSON.") from error
+        raise NotMjr("The header of the mjr file is not JSON.") from error
     return _header(members)
 
 
@@ -69,9 +69,9 @@ def _header(members: Any) -> Header:
     match members:
         case {"t": "a" | "v" as type_, "c": str(codec), "u": int(first_packet_us)} if 0 <= first_packet_us < 1 << 55:
             if members.get("e"):
-                raise NotADump("The media of the dump is encrypted end to end and cannot be read here.")
+                raise NotMjr("The media of the mjr file is encrypted end to end and cannot be read here.")
             return Header("audio" if type_ == "a" else "video", codec.lower(), first_packet_us)
-    raise NotADump("The header of the dump names no track of audio or video with its codec and start.")
+    raise NotMjr("The header of the mjr file names no track of audio or video with its codec and start.")
 
 
 def packets(file: BinaryIO) -> Iterator[Packet]:
@@ -111,10 +111,10 @@ def _records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     while len(head) == _RECORD.size:
         mark, arrived_ms, length = _RECORD.unpack(head)
         whole = False
-        if mark == _MARK and latest <= arrived_ms < LONGEST_DUMP_MS:
+        if mark == _MARK and latest <= arrived_ms < LONGEST_MJR_MS:
             rest = file.read(length + _RECORD.size)
             if len(rest) < length:
-                return  # the end of a dump that was cut; what is left may hold anything a sender likes
+                return  # the end of an mjr file that was cut; what is left may hold anything a sender likes
             whole = _may_precede(arrived_ms, rest[length:])
         if whole:
             yield arrived_ms, rest[:length]

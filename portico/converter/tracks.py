@@ -1,6 +1,6 @@
-"""From the packets of a dump to a Matroska stream on our clock: where it begins, what is left out, when it ends.
+"""From the packets of an mjr file to a Matroska stream on our clock: where it begins, what is left out, when it ends.
 
-A dump is read twice: once for the clocks and the keyframes, once for the media. Neither keeps the media in memory.
+An mjr file is read twice: once for the clocks and the keyframes, once for the media. Neither keeps the media in memory.
 """
 
 from array import array
@@ -37,7 +37,7 @@ _LONGEST_INTERVAL_MS = 100
 _CODEC_IDS = {"vp8": "V_VP8", "vp9": "V_VP9", "h264": "V_MPEG4/ISO/AVC"}
 
 Packets = Callable[[], Iterator[Packet]]
-"""Reads the dump from its first packet."""
+"""Reads the mjr file from its first packet."""
 
 
 @dataclass

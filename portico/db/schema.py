@@ -324,7 +324,7 @@ room_recordings = Table(
     uuid_column("participant_id", ForeignKey("room_participants.id"), nullable=False),
     Column("type", String(8), nullable=False),  # audio, video
     Column("stream_key", Text, nullable=False),  # what the SDK calls the stream: self, presentation, ...
-    Column("dump", String(64), nullable=False),  # base name of Janus' files
+    Column("mjr_name", String(64), nullable=False),  # base name of Janus' files
     Column("status", String(16), nullable=False),  # processing, completed
     Column("codec", String(16)),
     Column("shown", JSON, nullable=False),  # [[from, until or null], ...] in Unix milliseconds: when it was enabled
@@ -338,7 +338,7 @@ room_recordings = Table(
     Column("completed_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
-    UniqueConstraint("dump", "type"),
+    UniqueConstraint("mjr_name", "type"),
     Index("ix_room_recordings_account_id_created_at", "account_id", "created_at", "id"),
     Index("ix_room_recordings_session_id", "session_id"),
     Index("ix_room_recordings_participant_id", "participant_id"),  # for deleting participants, and erasure

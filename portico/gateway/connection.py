@@ -479,8 +479,8 @@ class Connection:
         return await asyncio.shield(self._joining)
 
     def _record(self, participant_id: str) -> None:
-        async def tell_janus(handle: int, dump: str | None) -> None:
-            await self._perform(self._dialect.record(handle, dump))
+        async def tell_janus(handle: int, mjr_name: str | None) -> None:
+            await self._perform(self._dialect.record(handle, mjr_name))
 
         around = self._around
         self._recorder = Recorder(
@@ -488,7 +488,7 @@ class Connection:
             participant_id,
             tell_janus,
             around.clock,
-            place=around.registry.dumps.place,
+            node_id=around.registry.mjr_folder.node_id,
             room_on_disk=around.registry.room_on_disk,
         )
         self._start(self._recorder.run())

@@ -1,4 +1,4 @@
-"""Has Janus dump what one participant publishes, and keeps the rows about it up to date.
+"""Has Janus record what one participant publishes, and keeps the rows about it up to date.
 
 It works from what is wanted towards what is written, again and again: a database that fails for a while costs nothing
 but time, and a browser that switches its camera wildly costs one write a second.
@@ -28,7 +28,7 @@ PAUSE_SECS = 1.0
 KINDS = ("audio", "video")
 
 Record = Callable[[int, str | None], Awaitable[None]]
-"""Tell Janus to dump what comes on this handle under this name, or (None) to stop."""
+"""Have Janus record what it receives on this handle into mjr files of this name, or (None) stop."""
 
 
 @dataclass(slots=True)
@@ -46,11 +46,11 @@ class _Track:
 
 @dataclass(slots=True)
 class _Take:
-    """One stream, dumped under one name from when it is on the air until it is not."""
+    """One stream, recorded under one mjr name from when it is on the air until it is not."""
 
     handle: int
     key: str
-    dump: str
+    mjr_name: str
     epoch_ms: float
     """Unix milliseconds minus those of the monotonic clock, from the one time that this take reads the wall clock.
 
@@ -61,7 +61,7 @@ class _Take:
 
 
 class Recorder:
-    """For one participant in a session that is recorded. `place` names the folder that Janus dumps into."""
+    """For one participant in a session that is recorded. `node_id` begins every mjr name (janus/mjr_folder.py)."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Recorder:
         record: Record,
         clock: Callable[[], datetime],
         *,
-        place: str,
+        node_id: str,
         room_on_disk: bool,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -79,7 +79,7 @@ class Recorder:
         self._record = record
         self._clock = clock
         self._monotonic = monotonic
-        self._place = place
+        self._node_id = node_id
         self._room_on_disk = room_on_disk
         self._streams: dict[int, PublishedStream] = {}
         self._takes: dict[int, _Take] = {}
@@ -96,7 +96,7 @@ class Recorder:
         take = self._takes.get(stream.handle)
         if take is None:
             epoch_ms = self._clock().timestamp() * 1000 - self._monotonic() * 1000
-            take = _Take(stream.handle, stream.key, f"{self._place}_{new_id()}", epoch_ms)
+            take = _Take(stream.handle, stream.key, f"{self._node_id}_{new_id()}", epoch_ms)
             self._takes[stream.handle] = take
             self._urgent.set()
         now_ms = self._now_ms(take)
@@ -173,14 +173,14 @@ class Recorder:
             track.shown = timeline.switched(track.shown, False, now_ms)
 
     async def _begin(self, take: _Take) -> None:
-        """The row comes first: a dump that nothing speaks of is swept away."""
+        """The row comes first: an mjr file that nothing speaks of is swept away."""
         if take.begun:
             return
-        begin = partial(recordings.begin, stream_key=take.key, dump=take.dump, now=self._clock())
+        begin = partial(recordings.begin, stream_key=take.key, mjr_name=take.mjr_name, now=self._clock())
         if await self._db.write(partial(begin, participant_id=self._participant_id)):
             take.begun = True
             if not take.over:
-                await self._record(take.handle, take.dump)
+                await self._record(take.handle, take.mjr_name)
 
     async def _write_track(self, take: _Take, kind: str, track: _Track) -> None:
         starts, shown = track.starts, track.shown
@@ -188,17 +188,17 @@ class Recorder:
             return
         write = recordings.first_media if starts else recordings.show
         now = self._clock()
-        await self._db.write(partial(write, dump=take.dump, type=kind, shown=timeline.plain(shown), now=now))
+        await self._db.write(partial(write, mjr_name=take.mjr_name, type=kind, shown=timeline.plain(shown), now=now))
         track.started, track.written = True, shown
 
     async def _finish(self, take: _Take) -> None:
         if not take.begun:
-            return  # nothing was dumped
+            return  # nothing was recorded
         if take.handle in self._streams:  # still on the air: it is the disk that has no room
             await self._record(take.handle, None)
         for kind, track in take.tracks.items():
             await self._write_track(take, kind, track)
-        await self._db.write(partial(recordings.end, dump=take.dump, now=self._clock()))
+        await self._db.write(partial(recordings.end, mjr_name=take.mjr_name, now=self._clock()))
 
     def _now_ms(self, take: _Take) -> int:
         return round(take.epoch_ms + self._monotonic() * 1000)

@@ -11,7 +11,7 @@ import structlog
 
 from portico.gateway.seats import Seated
 from portico.janus.errors import JanusError, JanusUnavailable
-from portico.janus.mjr_folder import Dumps
+from portico.janus.mjr_folder import MjrFolder
 from portico.janus.node import JanusNode
 from portico.signaling import control
 from portico.signaling.control import TEXTROOM, MediaRoom
@@ -93,9 +93,9 @@ class _Occupied:
 class Registry:
     """Opens Janus' rooms for the first connection of a room and destroys them after its last."""
 
-    def __init__(self, node: JanusNode, dumps: Dumps) -> None:
+    def __init__(self, node: JanusNode, mjr_folder: MjrFolder) -> None:
         self._node = node
-        self.dumps = dumps
+        self.mjr_folder = mjr_folder
         self.media_is_lost = False
         """While the sessions of a lost Janus are being ended."""
         self.room_on_disk = True
@@ -238,7 +238,7 @@ class Registry:
 
     async def _open(self, room_id: str) -> MediaRoom:
         room = MediaRoom(room_id, _number(), _number(), secrets.token_urlsafe(24))
-        for plugin, body in control.creations(room, self._node.admin_key, str(self.dumps.folder.absolute())):
+        for plugin, body in control.creations(room, self._node.admin_key, str(self.mjr_folder.path.absolute())):
             try:
                 await self._node.request(plugin, body)
             except JanusError as error:

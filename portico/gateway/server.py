@@ -28,7 +28,7 @@ from portico.gateway.path_watch import PathWatch
 from portico.gateway.registry import Registry
 from portico.gateway.room_watch import RoomWatch
 from portico.gateway.surroundings import Surroundings
-from portico.janus.mjr_folder import Dumps
+from portico.janus.mjr_folder import MjrFolder
 from portico.janus.node import JanusNode
 from portico.listener.connections import connection_of
 from portico.runtime.side_loop import SideLoop
@@ -64,7 +64,7 @@ class Gateway:
         clock: Callable[[], datetime],
         grace: timedelta,
         token_expiry: Literal["join", "session"],
-        dumps: Dumps,
+        mjr_folder: MjrFolder,
         descriptors_are_short: Callable[[], bool],
         side: SideLoop,
         join_limit: Limit = JOINS,
@@ -88,7 +88,7 @@ class Gateway:
         self._keys = keys
         self._node = node
         self._expiry_ends = token_expiry
-        self.registry = Registry(node, dumps)
+        self.registry = Registry(node, mjr_folder)
         self._open: dict[Connection, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._around: Surroundings | None = None
@@ -97,7 +97,7 @@ class Gateway:
     async def start(self) -> None:
         """Register, close what dead predecessors left, and begin to sweep."""
         gateway_id = await self._db.write(
-            partial(gateways.register, now=self._clock(), node_id=self.registry.dumps.place)
+            partial(gateways.register, now=self._clock(), node_id=self.registry.mjr_folder.node_id)
         )
         self._around = Surroundings(
             self._db,
@@ -229,7 +229,7 @@ class Gateway:
         assert self._around is not None
         log.error("gateway was reaped", gateway_id=self._around.gateway_id)
         old, now = self._around.gateway_id, self._clock()
-        gateway_id = await self._db.write(partial(gateways.register, now=now, node_id=self.registry.dumps.place))
+        gateway_id = await self._db.write(partial(gateways.register, now=now, node_id=self.registry.mjr_folder.node_id))
         self._around = replace(self._around, gateway_id=gateway_id)
         connected = self.registry.participant_ids
         take_back = partial(gateways.take_back, gateway_id=gateway_id, participant_ids=connected, now=now)

@@ -58,7 +58,7 @@ class JanusSettings:
         return self.data_dir.absolute() / "janus"
 
     @property
-    def dumps(self) -> Path:
+    def mjr_folder(self) -> Path:
         """Where our own Janus writes recordings."""
         return self.data_dir.absolute() / "dumps"
 

@@ -1,4 +1,4 @@
-"""The folder that Janus dumps into, and its name among those of several servers."""
+"""The folder that Janus writes mjr files into, and the id of this node among several servers."""
 
 import os
 import secrets
@@ -7,25 +7,30 @@ from pathlib import Path
 
 from portico.storage.store import sync
 
-_LENGTH = 8
+FOLDER_NAME = "dumps"
+"""Within DATA_DIR. Older releases use the same name: mjr files that wait for their conversion survive an update."""
+_ID_FILE = "place"  # as older releases name it
+_ID_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Dumps:
-    """`place` begins the names of all dumps in `folder`: only where they are they can be made into files."""
+class MjrFolder:
+    """Where this node's mjr files are. Every mjr name begins with `node_id`: only this node can convert them."""
 
-    folder: Path
-    place: str
+    path: Path
+    node_id: str
+    """8 hexadecimal digits."""
 
 
-def dumps_in(data_dir: Path) -> Dumps:
-    """The folder within this one; its name is made at the first start and stays."""
-    folder, named = data_dir / "dumps", data_dir / "place"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not named.exists() or not named.read_text().strip():
-        temporary = data_dir / f"place.{os.getpid()}"
-        temporary.write_text(secrets.token_hex(_LENGTH // 2))
-        sync(temporary)  # with another name after a crash of the machine, nobody would finish what is in the folder
-        temporary.replace(named)
+def open_mjr_folder(data_dir: Path) -> MjrFolder:
+    """Create the folder and the node's id in `data_dir` where they are missing; the id never changes afterwards."""
+    path, id_file = data_dir / FOLDER_NAME, data_dir / _ID_FILE
+    path.mkdir(parents=True, exist_ok=True)
+    if not id_file.exists() or not id_file.read_text().strip():
+        temporary = data_dir / f"{_ID_FILE}.{os.getpid()}"
+        temporary.write_text(secrets.token_hex(_ID_LENGTH // 2))
+        # If a crash of the machine lost the id, no node would convert the mjr files that carry it.
+        sync(temporary)
+        temporary.replace(id_file)
         sync(data_dir)
-    return Dumps(folder, named.read_text().strip()[:_LENGTH])
+    return MjrFolder(path, id_file.read_text().strip()[:_ID_LENGTH])

@@ -385,14 +385,14 @@ def _quote(process: JanusProcess) -> str:
 
 
 def let_janus_in(settings: JanusSettings, binary: Path) -> Confinement:
-    """Let Janus read its configuration and add dumps; what is ours in both folders it can neither change nor move."""
+    """Let Janus read its configuration and create mjr files; it can neither change nor move other files there."""
     for path in (settings.folder, *settings.folder.glob("*.jcfg")):
         child.let_read(path)
     # Before Janus can put a link of that name there, through which we would move files to anywhere.
-    (settings.dumps / "failed").mkdir(parents=True, exist_ok=True)
-    child.share(settings.dumps)
+    (settings.mjr_folder / "failed").mkdir(parents=True, exist_ok=True)
+    child.share(settings.mjr_folder)
     return Confinement(
-        write=[settings.dumps], read=[settings.folder, *program_files(binary)], hide=[settings.data_dir.absolute()]
+        write=[settings.mjr_folder], read=[settings.folder, *program_files(binary)], hide=[settings.data_dir.absolute()]
     )
 
 

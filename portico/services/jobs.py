@@ -15,7 +15,7 @@ from portico.runtime.ids import new_id
 JOBS = schema.jobs
 LANES = schema.job_lanes
 FINISH_RECORDING = "finish_recording"
-"""Its subject is a recording's id: make a file of what was dumped."""
+"""Its subject is a recording's id: make a file of what was recorded."""
 COMPOSE = "compose"
 """Its subject is a composition's id: make its film."""
 DELETE_OBJECT = "delete_object"
@@ -23,13 +23,13 @@ DELETE_OBJECT = "delete_object"
 ERROR_LENGTH_MAX = 2000
 HURRIED = datetime(2000, 1, 1, tzinfo=UTC)
 """When a leased job is due that was hurried meanwhile: whoever gives it back to wait has looked too early."""
-PLACE_LENGTH = 8
+NODE_ID_LENGTH = 8
 
 
-def finish_recording_at(dump: str) -> str:
-    """The kind of the job for a dump. Of several servers only the one that has the files can do it: PLACE_NAME."""
-    place, found, _ = dump.partition("_")
-    return f"{FINISH_RECORDING}@{place[:PLACE_LENGTH]}" if found else FINISH_RECORDING
+def finish_recording_at(mjr_name: str) -> str:
+    """The kind of the job that converts `mjr_name`, NODE-ID_NAME: only the node that has the files claims it."""
+    node_id, found, _ = mjr_name.partition("_")
+    return f"{FINISH_RECORDING}@{node_id[:NODE_ID_LENGTH]}" if found else FINISH_RECORDING
 
 
 def enqueue(
@@ -150,8 +150,8 @@ def cancel(tx: Transaction, kind: str, subject: str) -> None:
     tx.execute(JOBS.delete().where(JOBS.c.kind == kind, JOBS.c.subject == subject))
 
 
-def take_over(tx: Transaction, place: str) -> None:
-    """For a process that knows to be the only one: whatever was leased, its holder is gone, and all dumps are here."""
+def take_over(tx: Transaction, node_id: str) -> None:
+    """End all leases and give every conversion to this node. Only for a process that is the only one."""
     tx.execute(JOBS.update().where(JOBS.c.leased_until.is_not(None)).values(leased_until=None))
     elsewhere = JOBS.c.kind.startswith(f"{FINISH_RECORDING}@", autoescape=True)
-    tx.execute(JOBS.update().where(elsewhere).values(kind=finish_recording_at(f"{place}_")))
+    tx.execute(JOBS.update().where(elsewhere).values(kind=finish_recording_at(f"{node_id}_")))

@@ -32,7 +32,7 @@ Shown = Sequence[Sequence[int | None]]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What came of a dump. Without `object_key` nothing could be saved; `failure` says why it is less than it was."""
+    """The outcome of a conversion. `object_key` is None without a file; `failure` says what is missing, and why."""
 
     codec: str | None
     size_bytes: int
@@ -43,8 +43,8 @@ class Finished:
     failure: str | None
 
 
-def begin(tx: Transaction, participant_id: str, stream_key: str, dump: str, *, now: datetime) -> bool:
-    """Expect both tracks of a stream in these dumps; nobody sees them before their first packet. False: they left.
+def begin(tx: Transaction, participant_id: str, stream_key: str, mjr_name: str, *, now: datetime) -> bool:
+    """Expect both tracks of a stream in these mjr files; nobody sees them before their first packet. False: they left.
 
     Saying it again changes nothing.
     """
@@ -56,7 +56,7 @@ def begin(tx: Transaction, participant_id: str, stream_key: str, dump: str, *, n
     participant = tx.execute(select(PARTICIPANTS).where(here)).first()
     if participant is None:
         return False
-    if tx.execute(select(RECORDINGS.c.id).where(RECORDINGS.c.dump == dump)).first() is not None:
+    if tx.execute(select(RECORDINGS.c.id).where(RECORDINGS.c.mjr_name == mjr_name)).first() is not None:
         return True
     expected = {
         "account_id": participant.account_id,
@@ -64,7 +64,7 @@ def begin(tx: Transaction, participant_id: str, stream_key: str, dump: str, *, n
         "session_id": participant.session_id,
         "participant_id": participant_id,
         "stream_key": stream_key,
-        "dump": dump,
+        "mjr_name": mjr_name,
         "status": PROCESSING,
         "shown": [],
         "created_at": now,
@@ -74,9 +74,9 @@ def begin(tx: Transaction, participant_id: str, stream_key: str, dump: str, *, n
     return True
 
 
-def first_media(tx: Transaction, dump: str, type: str, shown: Shown, *, now: datetime) -> bool:
+def first_media(tx: Transaction, mjr_name: str, type: str, shown: Shown, *, now: datetime) -> bool:
     """A track's first packet has come: the recording is there, and its event. False: it was already, or is over."""
-    track = (RECORDINGS.c.dump == dump) & (RECORDINGS.c.type == type)
+    track = (RECORDINGS.c.mjr_name == mjr_name) & (RECORDINGS.c.type == type)
     recording = _locked(tx, track)
     if recording is None or recording.started_at is not None or recording.ended_at is not None:
         return False
@@ -85,15 +85,15 @@ def first_media(tx: Transaction, dump: str, type: str, shown: Shown, *, now: dat
     return True
 
 
-def show(tx: Transaction, dump: str, type: str, shown: Shown, *, now: datetime) -> None:
+def show(tx: Transaction, mjr_name: str, type: str, shown: Shown, *, now: datetime) -> None:
     """The track was enabled or disabled: this is the whole timeline so far. Nothing once the recording is over."""
-    track = (RECORDINGS.c.dump == dump) & (RECORDINGS.c.type == type) & RECORDINGS.c.ended_at.is_(None)
+    track = (RECORDINGS.c.mjr_name == mjr_name) & (RECORDINGS.c.type == type) & RECORDINGS.c.ended_at.is_(None)
     tx.execute(RECORDINGS.update().where(track).values(shown=_plain(shown), updated_at=now))
 
 
-def end(tx: Transaction, dump: str, *, now: datetime) -> None:
+def end(tx: Transaction, mjr_name: str, *, now: datetime) -> None:
     """A stream is not published any more: its tracks' files can be finished."""
-    stream = RECORDINGS.c.dump == dump
+    stream = RECORDINGS.c.mjr_name == mjr_name
     if _locked(tx, stream) is not None:
         _end(tx, stream, now)
 
@@ -144,16 +144,16 @@ def discard(tx: Transaction, recording_id: str) -> bool:
     return True
 
 
-def unfinished_dumps(tx: Transaction) -> set[str]:
-    """The dumps that a recording still needs."""
-    wanted = select(RECORDINGS.c.dump).where(RECORDINGS.c.status == PROCESSING).distinct()
-    return {row.dump for row in tx.execute(wanted)}
+def unfinished_mjr_names(tx: Transaction) -> set[str]:
+    """The mjr files that a recording still needs."""
+    wanted = select(RECORDINGS.c.mjr_name).where(RECORDINGS.c.status == PROCESSING).distinct()
+    return {row.mjr_name for row in tx.execute(wanted)}
 
 
-def tracks_of(tx: Transaction, dumps: Sequence[str]) -> set[tuple[str, str]]:
-    """Of these dumps, the tracks of which there is a recording, whatever its status: (dump, type)."""
-    found = select(RECORDINGS.c.dump, RECORDINGS.c.type).where(RECORDINGS.c.dump.in_(dumps))
-    return {(row.dump, row.type) for row in tx.execute(found)}
+def tracks_of(tx: Transaction, mjr_names: Sequence[str]) -> set[tuple[str, str]]:
+    """Of these mjr files, the tracks of which there is a recording, whatever its status: (mjr file, type)."""
+    found = select(RECORDINGS.c.mjr_name, RECORDINGS.c.type).where(RECORDINGS.c.mjr_name.in_(mjr_names))
+    return {(row.mjr_name, row.type) for row in tx.execute(found)}
 
 
 def list_recordings(
@@ -180,7 +180,7 @@ def delete(tx: Transaction, account_id: str, recording_id: str, *, now: datetime
     if recording is None:
         raise NotFound
     _delete(tx, [recording], now)
-    jobs.cancel(tx, jobs.finish_recording_at(recording.dump), recording_id)
+    jobs.cancel(tx, jobs.finish_recording_at(recording.mjr_name), recording_id)
     hurry_compositions(tx, recording.session_id)
 
 
@@ -190,7 +190,7 @@ def delete_of_participant(tx: Transaction, participant_id: str, *, now: datetime
     found: list[Row[Any]] = list(tx.execute(theirs.with_for_update()))
     _delete(tx, found, now)
     for recording in found:
-        jobs.cancel(tx, jobs.finish_recording_at(recording.dump), recording.id)
+        jobs.cancel(tx, jobs.finish_recording_at(recording.mjr_name), recording.id)
     for session_id in {recording.session_id for recording in found}:
         hurry_compositions(tx, session_id)
     return len(found)
@@ -269,14 +269,14 @@ def _start(tx: Transaction, recording: Row[Any], *, started_at: datetime, now: d
 
 
 def _end(tx: Transaction, which: ColumnElement[bool], now: datetime) -> None:
-    going_on = select(RECORDINGS.c.id, RECORDINGS.c.shown, RECORDINGS.c.dump).where(
+    going_on = select(RECORDINGS.c.id, RECORDINGS.c.shown, RECORDINGS.c.mjr_name).where(
         which, RECORDINGS.c.ended_at.is_(None)
     )
     for recording in tx.execute(going_on.order_by(RECORDINGS.c.id)).all():
         shown = _closed(recording.shown, now)
         this = RECORDINGS.c.id == recording.id
         tx.execute(RECORDINGS.update().where(this).values(ended_at=now, shown=shown, updated_at=now))
-        jobs.enqueue(tx, jobs.finish_recording_at(recording.dump), recording.id, now=now)
+        jobs.enqueue(tx, jobs.finish_recording_at(recording.mjr_name), recording.id, now=now)
 
 
 def _closed(shown: Shown, now: datetime) -> list[list[int | None]]:

@@ -83,8 +83,8 @@ async def test_one_that_goes_on_has_no_file_yet(world: World) -> None:
 
 async def test_a_recording_that_has_not_begun_is_not_shown(world: World) -> None:
     person, now = await someone(world), world.clock()
-    await world.db.write(lambda tx: recordings.begin(tx, person.participant_id, "self", "dump", now=now))
-    found = await world.db.read(lambda tx: rows(tx, schema.room_recordings, dump="dump"))
+    await world.db.write(lambda tx: recordings.begin(tx, person.participant_id, "self", "mjr_name", now=now))
+    found = await world.db.read(lambda tx: rows(tx, schema.room_recordings, mjr_name="mjr_name"))
     assert len(found) == 2
     assert await ids(world) == []
     for each in found:
@@ -220,7 +220,7 @@ async def test_more_than_one_step_is_deleted(sqlite_world: World) -> None:
 
     def copy(tx: Transaction) -> None:
         (original,) = rows(tx, table, id=recording_id)
-        fresh = [{"id": str(uuid4()), "dump": uuid4().hex} for _ in range(recordings.DELETED_AT_ONCE)]
+        fresh = [{"id": str(uuid4()), "mjr_name": uuid4().hex} for _ in range(recordings.DELETED_AT_ONCE)]
         tx.execute(table.insert(), [dict(original._mapping) | each for each in fresh])
 
     await sqlite_world.db.write(copy)

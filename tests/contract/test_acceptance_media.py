@@ -21,7 +21,7 @@ from portico.services import recordings
 from portico.storage.store import open_store
 from tests.contract.answers import ANSWERS_WITHIN_SECS, checking_client
 from tests.converter import pictures
-from tests.converter.dumps import ffprobe
+from tests.converter.mjr_files import ffprobe
 from tests.converter.pictures import BLACK, BLUE, GREEN, RED, YELLOW, Colour, Film
 from tests.factories import NOW, row
 from tests.recorded import finished, link, milliseconds, over, recording_of, somebody, started
@@ -101,14 +101,14 @@ def _rows(tx: Transaction, files: dict[str, Path]) -> tuple[str, dict[str, str]]
     for place, (name, file) in enumerate(files.items()):
         kind, other = ("video", "audio") if file.suffix == ".webm" else ("audio", "video")
         ids[name] = started(tx, joined.participant_id, kind)
-        dump = row(tx, schema.room_recordings, ids[name]).dump
-        assert recordings.discard(tx, recording_of(tx, dump, other))
+        mjr_name = row(tx, schema.room_recordings, ids[name]).mjr_name
+        assert recordings.discard(tx, recording_of(tx, mjr_name, other))
         whole = finished(tx, ids[name], seconds=SECS, size_bytes=file.stat().st_size)
         began = NOW + timedelta(milliseconds=place)
         key = recording_key(joined.session_id, ids[name], file.suffix[1:])
         facts = replace(whole, object_key=key, started_at=began, sha256=_sha256(file))
         shown = [[milliseconds(NOW), milliseconds(NOW + timedelta(seconds=SECS))]]
-        recordings.show(tx, dump, kind, shown, now=NOW)
+        recordings.show(tx, mjr_name, kind, shown, now=NOW)
         assert recordings.complete(tx, ids[name], facts, link, now=NOW)
     over(tx, joined.session_id, now=NOW + timedelta(seconds=SECS))
     return joined.session_id, ids

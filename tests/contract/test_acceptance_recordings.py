@@ -24,12 +24,12 @@ async def recorded_call(world: World) -> tuple[str, str]:
 
     def talk(tx: Transaction) -> None:
         for person in people:
-            dump = a_stream(tx, person.participant_id, now=begun)
+            mjr_name = a_stream(tx, person.participant_id, now=begun)
             for kind in ("audio", "video"):
-                assert recordings.first_media(tx, dump, kind, [[milliseconds(begun), None]], now=begun)
-            recordings.end(tx, dump, now=begun + 60 * SECOND)
+                assert recordings.first_media(tx, mjr_name, kind, [[milliseconds(begun), None]], now=begun)
+            recordings.end(tx, mjr_name, now=begun + 60 * SECOND)
             for kind, seconds in (("audio", 60), ("video", 45)):
-                recording_id = recording_of(tx, dump, kind)
+                recording_id = recording_of(tx, mjr_name, kind)
                 outcome = finished(tx, recording_id, seconds=seconds)
                 assert recordings.complete(tx, recording_id, outcome, link, now=begun + 61 * SECOND)
         over(tx, people[0].session_id, now=begun + 62 * SECOND)

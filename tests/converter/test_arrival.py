@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.converter.arrival import LONGEST_DELAY_MS, Arrivals
-from tests.converter.dumps import SenderClock
+from tests.converter.mjr_files import SenderClock
 
 Delay = Callable[[float], float]
 

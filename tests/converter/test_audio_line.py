@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from portico.converter import opus
 from portico.converter.audio_line import LOUD_MS, QUIET_MS, AudioLine, Piece
-from tests.converter.dumps import ffmpeg, ogg_packets, opus_units
+from tests.converter.mjr_files import ffmpeg, ogg_packets, opus_units
 
 LOUD, QUIET = b"\x78" + bytes(60), b"\x78" + bytes(10)  # 20 ms each
 

@@ -1,4 +1,4 @@
-"""From a dump to a file: every sound and picture at its time on our clock, whatever the sender and network did."""
+"""From an mjr file to a media file: every sound and picture at its time, whatever the sender and the network did."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from portico.converter import tracks
 from portico.converter.convert import CannotFinish, Finished, NoMedia, finish
 from portico.converter.mjr import Packet
-from tests.converter.dumps import (
+from tests.converter.mjr_files import (
     FIRST_PACKET_US,
     Encoded,
     Floats,
@@ -36,7 +36,7 @@ from tests.converter.dumps import (
     seen,
     seen_strictly,
     video_units,
-    write_dump,
+    write_mjr,
 )
 from tests.mounts import with_disk
 
@@ -94,7 +94,7 @@ def assert_lasts(finished: Finished, begin_ms: float, end_ms: float, tolerance_m
 
 
 def test_sound_becomes_ogg_at_its_time(tmp_path: Path, speech: list[Unit]) -> None:
-    finished = finish(write_dump(tmp_path / "a-audio-0.mjr", speech, "opus"), tmp_path)
+    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus"), tmp_path)
     assert (finished.path, finished.codec, finished.content_type) == (tmp_path / "a-audio-0.ogg", "opus", "audio/ogg")
     assert (finished.packets, finished.lost) == (1000, 0)
     assert_lasts(finished, 0, 20_000, 1)
@@ -104,8 +104,8 @@ def test_sound_becomes_ogg_at_its_time(tmp_path: Path, speech: list[Unit]) -> No
 
 
 def test_late_and_repeated_packets_change_nothing(tmp_path: Path, speech: list[Unit]) -> None:
-    dump = write_dump(tmp_path / "a-audio-0.mjr", speech, "opus", ROUGH)
-    finished = finish(dump, tmp_path)
+    mjr = write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus", ROUGH)
+    finished = finish(mjr, tmp_path)
     assert (finished.packets, finished.lost) == (1000, 0)
     assert_lasts(finished, 0, 20_000)
     assert max(map(abs, beep_errors(finished).values())) <= 20
@@ -113,7 +113,7 @@ def test_late_and_repeated_packets_change_nothing(tmp_path: Path, speech: list[U
 
 def test_lost_sound_becomes_silence(tmp_path: Path, speech: list[Unit]) -> None:
     network = Network(jitter_ms=5, loss=0.1, lost=lambda number, _: 500 <= number < 540)
-    finished = finish(write_dump(tmp_path / "a-audio-0.mjr", speech, "opus", network), tmp_path)
+    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus", network), tmp_path)
     assert finished.packets + finished.lost in range(990, 1001)
     assert finished.lost > 100
     assert_lasts(finished, 0, 20_000)
@@ -127,7 +127,7 @@ def test_lost_sound_becomes_silence(tmp_path: Path, speech: list[Unit]) -> None:
 def test_minutes_from_a_clock_that_drifts(tmp_path: Path, ppm: float, secs: int) -> None:
     units = opus_units(1000 * secs, SenderClock(ppm))
     network = Network(jitter_ms=15, spikes=((50_000, 2500), (100_000, 6000)), late=0.02)
-    finished = finish(write_dump(tmp_path / "a-audio-0.mjr", units, "opus", network), tmp_path)
+    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", units, "opus", network), tmp_path)
     errors = beep_errors(finished)
     assert set(errors) >= set(range(secs))
     assert max(map(abs, errors.values())) <= 40
@@ -137,7 +137,7 @@ def test_minutes_from_a_clock_that_drifts(tmp_path: Path, ppm: float, secs: int)
 def test_a_clock_that_stops_now_and_then(tmp_path: Path) -> None:
     clock = SenderClock(-50, ((20_100, 150), (22_300, 90), (41_500, 230), (70_400, 60)))
     units = opus_units(100_000, clock)
-    finished = finish(write_dump(tmp_path / "a-audio-0.mjr", units, "opus", Network(jitter_ms=10)), tmp_path)
+    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", units, "opus", Network(jitter_ms=10)), tmp_path)
     errors = beep_errors(finished)
     assert set(errors) >= set(range(100)) - {20, 22, 41, 70}
     assert max(abs(error) for second, error in errors.items() if second not in {20, 22, 41, 70}) <= 40
@@ -145,8 +145,8 @@ def test_a_clock_that_stops_now_and_then(tmp_path: Path) -> None:
 
 
 def test_a_track_that_is_muted_is_silent_meanwhile(tmp_path: Path, speech: list[Unit]) -> None:
-    dump = write_dump(tmp_path / "a-audio-0.mjr", speech, "opus", muted=[(3500, 12_500)])
-    finished = finish(dump, tmp_path)
+    mjr = write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus", muted=[(3500, 12_500)])
+    finished = finish(mjr, tmp_path)
     errors = beep_errors(finished)
     assert list(errors) == [0, 1, 2, 3, *range(13, 20)]
     assert max(map(abs, errors.values())) <= 5
@@ -170,8 +170,8 @@ def test_discontinuous_transmission_is_silence(tmp_path: Path, kept: int) -> Non
         for number, unit in enumerate(units)
         if number not in silent or (kept and number % kept == 0)
     ]
-    dump = write_dump(tmp_path / "a-audio-0.mjr", sent, "opus", Network(jitter_ms=3))
-    finished = finish(dump, tmp_path)
+    mjr = write_mjr(tmp_path / "a-audio-0.mjr", sent, "opus", Network(jitter_ms=3))
+    finished = finish(mjr, tmp_path)
     onsets = onsets_ms(heard(finished.path))
     assert max(abs(onsets - 4000 * np.arange(5))) <= 20
     assert loudest(finished, 1, 3.9) < 0.01
@@ -180,7 +180,7 @@ def test_discontinuous_transmission_is_silence(tmp_path: Path, kept: int) -> Non
 @pytest.mark.parametrize(("frame_ms", "channels"), [(10, 1), (20, 2), (60, 1), (60, 2)])
 def test_packets_of_every_length_and_both_channels(tmp_path: Path, frame_ms: int, channels: int) -> None:
     units = opus_units(60_000, SenderClock(-500), frame_ms=frame_ms, channels=channels)
-    finished = finish(write_dump(tmp_path / "a-audio-0.mjr", units, "opus", Network(jitter_ms=3)), tmp_path)
+    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", units, "opus", Network(jitter_ms=3)), tmp_path)
     assert max(map(abs, beep_errors(finished).values())) <= 40
     (stream,) = ffprobe(finished.path, "stream=channels")["streams"]
     assert stream["channels"] == channels
@@ -188,15 +188,15 @@ def test_packets_of_every_length_and_both_channels(tmp_path: Path, frame_ms: int
 
 
 def test_sound_before_the_wished_beginning_is_left_out(tmp_path: Path, speech: list[Unit]) -> None:
-    dump = write_dump(tmp_path / "a-audio-0.mjr", speech, "opus")
-    finished = finish(dump, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5500)
+    mjr = write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus")
+    finished = finish(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5500)
     assert list(beep_errors(finished)) == list(range(6, 20))
     assert_lasts(finished, 5500, 20_000, 25)
     assert finished.packets == 725
 
 
 def test_a_place_in_the_middle_of_the_sound_is_found(tmp_path: Path, speech: list[Unit]) -> None:
-    finished = finish(write_dump(tmp_path / "a-audio-0.mjr", speech, "opus"), tmp_path)
+    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus"), tmp_path)
     after = onsets_ms(heard(finished.path, ["-ss", "12.5"]))
     assert max(abs(after - (500 + 1000 * np.arange(7)))) <= 10
 
@@ -205,8 +205,8 @@ def test_a_place_in_the_middle_of_the_sound_is_found(tmp_path: Path, speech: lis
 
 
 def test_pictures_stand_at_their_time(tmp_path: Path, film: Encoded) -> None:
-    dump = write_dump(tmp_path / "v-video-1.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec, ROUGH)
-    finished = finish(dump, tmp_path)
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec, ROUGH)
+    finished = finish(mjr, tmp_path)
     assert (finished.path, finished.codec) == (tmp_path / f"v-video-1.{ENDINGS[film.codec]}", film.codec)
     assert finished.content_type == f"video/{ENDINGS[film.codec]}"
     assert seen(finished.path).numbers == list(range(300))
@@ -216,8 +216,8 @@ def test_pictures_stand_at_their_time(tmp_path: Path, film: Encoded) -> None:
 
 
 def test_a_place_in_the_middle_of_the_pictures_is_found(tmp_path: Path, film: Encoded) -> None:
-    dump = write_dump(tmp_path / "v-video-1.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec)
-    path = finish(dump, tmp_path).path
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec)
+    path = finish(mjr, tmp_path).path
     for second in (0.0, 3.5, 7.0, 9.9):
         (number, *_) = numbers_in(path, ["-ss", str(second)], ["-frames:v", "1"])
         assert abs(number - 30 * second) <= 1
@@ -232,7 +232,7 @@ def test_ten_minutes_of_pictures_from_a_clock_that_drifts(tmp_path: Path) -> Non
     clock = SenderClock(300, ((100_050, 120),))
     units = video_units(encode("vp8", range(3000), keyframe_every=600), every(200, 3000), clock)
     network = Network(jitter_ms=15, spikes=((200_000, 3000),), late=0.02)
-    finished = finish(write_dump(tmp_path / "v-video-1.mjr", units, "vp8", network), tmp_path)
+    finished = finish(write_mjr(tmp_path / "v-video-1.mjr", units, "vp8", network), tmp_path)
     assert seen(finished.path).numbers == list(range(3000))
     assert max(map(abs, picture_errors(finished, lambda number: units[number].true_ms))) <= 40
     assert_lasts(finished, 0, units[-1].true_ms + 200)
@@ -241,7 +241,7 @@ def test_ten_minutes_of_pictures_from_a_clock_that_drifts(tmp_path: Path) -> Non
 def test_after_a_loss_the_picture_stands_still_until_a_keyframe_that_is_near(tmp_path: Path, film: Encoded) -> None:
     units = video_units(film, every(INTERVAL_MS, 300), mtu=30)
     network = Network(jitter_ms=2, lost=lambda number, _: number in {40, 163})
-    finished = finish(write_dump(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
+    finished = finish(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
     assert finished.lost == len(units[40].payloads) + len(units[163].payloads)
     assert seen(finished.path).numbers == [n for n in range(300) if not (40 <= n < 60 or 163 <= n < 180)]
     assert max(map(abs, picture_errors(finished, lambda number: number * INTERVAL_MS))) <= 20
@@ -252,15 +252,15 @@ def test_after_a_loss_pictures_go_on_if_no_keyframe_is_near(tmp_path: Path, film
     encoded = encode(film.codec, range(300), keyframe_every=150)
     units = video_units(encoded, every(INTERVAL_MS, 300), mtu=30)
     network = Network(lost=lambda number, of: number == 40 and of == 0)
-    finished = finish(write_dump(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
+    finished = finish(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
     packets = ffprobe(finished.path, "packet=pts_time")["packets"]
     assert len(packets) in {299, 300}  # of H.264 cannot be told whether a slice or a whole picture is missing
     assert float(packets[-1]["pts_time"]) == pytest.approx(299 * INTERVAL_MS / 1000, abs=0.005)
 
 
-def test_a_dump_that_begins_within_a_group_begins_with_its_first_keyframe(tmp_path: Path, film: Encoded) -> None:
+def test_an_mjr_that_begins_within_a_group_begins_with_its_first_keyframe(tmp_path: Path, film: Encoded) -> None:
     units = video_units(film, every(INTERVAL_MS, 300))[17:]
-    finished = finish(write_dump(tmp_path / "v-video-1.mjr", units, film.codec), tmp_path)
+    finished = finish(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec), tmp_path)
     assert seen(finished.path).numbers == list(range(30, 300))
     begin, end = media_ms(finished)
     assert begin == pytest.approx(30 * INTERVAL_MS, abs=5)
@@ -275,8 +275,8 @@ def test_pictures_begin_with_the_keyframe_that_suits_the_wished_beginning(
     tmp_path: Path, keyframe_every: int, wished_ms: int, first: int
 ) -> None:
     encoded = encode("vp8", range(300), keyframe_every=keyframe_every)
-    dump = write_dump(tmp_path / "v-video-1.mjr", video_units(encoded, every(INTERVAL_MS, 300)), "vp8")
-    finished = finish(dump, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + wished_ms)
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(encoded, every(INTERVAL_MS, 300)), "vp8")
+    finished = finish(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + wished_ms)
     assert seen(finished.path).numbers == list(range(first, 300))
     assert media_ms(finished)[0] == pytest.approx(first * INTERVAL_MS, abs=5)
 
@@ -286,8 +286,8 @@ def test_the_size_may_change_within_a_file(tmp_path: Path, film: Encoded) -> Non
     small = encode(film.codec, range(60, 120), size=(112, 32))
     again = encode(film.codec, range(120, 180), size=(448, 128))
     joined = Encoded(film.codec, large.frames + small.frames + again.frames)
-    dump = write_dump(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 180)), film.codec)
-    path = finish(dump, tmp_path).path
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 180)), film.codec)
+    path = finish(mjr, tmp_path).path
     shown = seen(path)
     assert shown.numbers == list(range(180))
     assert shown.sizes == [(224, 64)] * 60 + [(112, 32)] * 60 + [(448, 128)] * 60
@@ -300,8 +300,8 @@ def test_the_size_is_that_of_what_is_kept(tmp_path: Path, film: Encoded) -> None
     large = encode(film.codec, range(60), size=(448, 128))
     small = encode(film.codec, range(60, 120))
     joined = Encoded(film.codec, large.frames + small.frames)
-    dump = write_dump(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 120)), film.codec)
-    finished = finish(dump, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 1950)
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 120)), film.codec)
+    finished = finish(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 1950)
     assert seen(finished.path).sizes == [(224, 64)] * 60
     assert announced(finished.path) == (224, 64)
 
@@ -309,8 +309,8 @@ def test_the_size_is_that_of_what_is_kept(tmp_path: Path, film: Encoded) -> None
 def test_a_size_that_changes_at_every_keyframe_costs_no_more_than_it_has_descriptions(tmp_path: Path) -> None:
     runs = [encode("h264", [number], size=(224, 32 + 2 * number)) for number in range(100)]
     joined = Encoded("h264", tuple(frame for run in runs for frame in run.frames))
-    dump = write_dump(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 100)), "h264")
-    path = finish(dump, tmp_path).path
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 100)), "h264")
+    path = finish(mjr, tmp_path).path
     assert seen(path).numbers == list(range(100))
     assert announced(path) == (224, 230)
     assert len({size for _, size in seen_strictly(path, 60)}) == 60
@@ -321,7 +321,7 @@ def test_pauses_and_the_last_picture_last(tmp_path: Path, film: Encoded) -> None
     units = video_units(film, times, mtu=10)
     # Of the end only a packet that completes no picture arrives.
     network = Network(lost=lambda number, of: number >= 100 and (number < 119 or of == 0))
-    finished = finish(write_dump(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
+    finished = finish(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
     assert max(map(abs, picture_errors(finished, lambda number: times[number]))) <= 5
     assert seen(finished.path).numbers == list(range(100))
     assert_lasts(finished, 0, times[119])
@@ -334,27 +334,27 @@ def test_pauses_and_the_last_picture_last(tmp_path: Path, film: Encoded) -> None
 def test_pictures_that_come_slowly_at_first_end_when_they_do(tmp_path: Path, codec: str) -> None:
     """A screen on which nothing happens for eight seconds, and then a lot."""
     times = [*every(250, 32), *(8000 + at for at in every(INTERVAL_MS, 60))]
-    dump = write_dump(tmp_path / "v-video-1.mjr", video_units(encode(codec, range(92)), times), codec)
-    finished = finish(dump, tmp_path)
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(encode(codec, range(92)), times), codec)
+    finished = finish(mjr, tmp_path)
     assert seen(finished.path).numbers == list(range(92))
     assert_lasts(finished, 0, 10_000, 5)
 
 
-def test_the_same_dump_gives_the_same_bytes(tmp_path: Path, film: Encoded, speech: list[Unit]) -> None:
+def test_the_same_mjr_gives_the_same_bytes(tmp_path: Path, film: Encoded, speech: list[Unit]) -> None:
     for units, codec in ((video_units(film, every(INTERVAL_MS, 300)), film.codec), (speech, "opus")):
-        dump = write_dump(tmp_path / "x.mjr", units, codec)
-        once, again = finish(dump, tmp_path), finish(dump, tmp_path)
+        mjr = write_mjr(tmp_path / "x.mjr", units, codec)
+        once, again = finish(mjr, tmp_path), finish(mjr, tmp_path)
         assert once == again
         assert once.size_bytes == once.path.stat().st_size
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"x.mjr", "x.ogg", f"x.{ENDINGS[film.codec]}"})
 
 
-def test_a_dump_that_a_killed_janus_left_is_finished_up_to_its_cut(tmp_path: Path, film: Encoded) -> None:
-    whole = write_dump(tmp_path / "w.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec).read_bytes()
-    dump = tmp_path / "cut-video-1.mjr.tmp"
+def test_an_mjr_that_a_killed_janus_left_is_finished_up_to_its_cut(tmp_path: Path, film: Encoded) -> None:
+    whole = write_mjr(tmp_path / "w.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec).read_bytes()
+    mjr = tmp_path / "cut-video-1.mjr.tmp"
     for share in (0.31, 0.62, 0.93):
-        dump.write_bytes(whole[: int(share * len(whole))])
-        finished = finish(dump, tmp_path)
+        mjr.write_bytes(whole[: int(share * len(whole))])
+        finished = finish(mjr, tmp_path)
         assert finished.path == tmp_path / f"cut-video-1.{ENDINGS[film.codec]}"
         shown = seen(finished.path).numbers
         assert shown == list(range(len(shown)))
@@ -374,38 +374,38 @@ def without_media() -> Iterator[tuple[str, bytes]]:
 @pytest.mark.parametrize(
     "content", [content for _, content in without_media()], ids=[name for name, _ in without_media()]
 )
-def test_a_dump_without_media_is_none(tmp_path: Path, content: bytes) -> None:
-    dump = tmp_path / "x.mjr"
-    dump.write_bytes(content)
+def test_an_mjr_without_media_is_none(tmp_path: Path, content: bytes) -> None:
+    mjr = tmp_path / "x.mjr"
+    mjr.write_bytes(content)
     with pytest.raises(NoMedia):
-        finish(dump, tmp_path)
+        finish(mjr, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["x.mjr"]
 
 
 def test_pictures_without_a_keyframe_are_no_media(tmp_path: Path, film: Encoded) -> None:
-    dump = write_dump(tmp_path / "x.mjr", video_units(film, every(INTERVAL_MS, 30))[1:], film.codec)
+    mjr = write_mjr(tmp_path / "x.mjr", video_units(film, every(INTERVAL_MS, 30))[1:], film.codec)
     with pytest.raises(NoMedia):
-        finish(dump, tmp_path)
+        finish(mjr, tmp_path)
 
 
 def test_sound_that_ended_before_the_wished_beginning_is_no_media(tmp_path: Path, speech: list[Unit]) -> None:
-    dump = write_dump(tmp_path / "x.mjr", speech, "opus")
+    mjr = write_mjr(tmp_path / "x.mjr", speech, "opus")
     with pytest.raises(NoMedia):
-        finish(dump, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 30_000)
+        finish(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 30_000)
 
 
 @pytest.mark.parametrize("codec", ["av1", "pcmu", "opus"])
 def test_a_codec_that_is_not_ours_is_refused_in_a_sentence(tmp_path: Path, codec: str, film: Encoded) -> None:
-    dump = write_dump(tmp_path / "x.mjr", video_units(film, every(INTERVAL_MS, 3)), "vp8")
-    dump.write_bytes(dump.read_bytes().replace(b'"c": "vp8"', b'"c":"%s"' % codec.encode().ljust(3)[:4]))
+    mjr = write_mjr(tmp_path / "x.mjr", video_units(film, every(INTERVAL_MS, 3)), "vp8")
+    mjr.write_bytes(mjr.read_bytes().replace(b'"c": "vp8"', b'"c":"%s"' % codec.encode().ljust(3)[:4]))
     with pytest.raises(CannotFinish, match=r"\.$"):
-        finish(dump, tmp_path)
+        finish(mjr, tmp_path)
 
 
 def test_a_disk_that_is_full_is_told_in_a_sentence_and_leaves_nothing(tmp_path: Path, speech: list[Unit]) -> None:
-    dump = write_dump(tmp_path / "x.mjr", speech, "opus")
+    mjr = write_mjr(tmp_path / "x.mjr", speech, "opus")
     limit = ["bash", "-c", 'ulimit -f 40; exec "$@"', "limited"]
-    process = subprocess.run([*limit, *command(dump, tmp_path)], capture_output=True, timeout=150, check=False)
+    process = subprocess.run([*limit, *command(mjr, tmp_path)], capture_output=True, timeout=150, check=False)
     assert process.returncode == 1
     assert json.loads(process.stdout)["error"].startswith("ffmpeg wrote no x.ogg")
     assert [path.name for path in tmp_path.iterdir()] == ["x.mjr"]
@@ -414,39 +414,39 @@ def test_a_disk_that_is_full_is_told_in_a_sentence_and_leaves_nothing(tmp_path: 
 def test_a_file_that_does_not_last_as_long_as_it_should_is_taken_only_to_save_it(
     tmp_path: Path, speech: list[Unit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dump = write_dump(tmp_path / "x.mjr", speech, "opus")
+    mjr = write_mjr(tmp_path / "x.mjr", speech, "opus")
     monkeypatch.setattr("portico.converter.convert.LARGEST_ERROR_MS", -1)
     with pytest.raises(CannotFinish, match="where opus of 20000 ms was written"):
-        finish(dump, tmp_path)
-    finished = finish(dump, tmp_path, salvage=True)
+        finish(mjr, tmp_path)
+    finished = finish(mjr, tmp_path, salvage=True)
     assert "where opus of 20000 ms was written" in (finished.complaint or "")
     assert_lasts(finished, 0, 20_000, 1)
 
 
 @pytest.mark.parametrize("codec", ["opus", *CODECS])
-def test_a_disk_that_is_full_is_told_from_a_dump_that_is_bad(tmp_path: Path, codec: str, speech: list[Unit]) -> None:
+def test_a_disk_that_is_full_is_told_from_an_mjr_that_is_bad(tmp_path: Path, codec: str, speech: list[Unit]) -> None:
     """A file system of its own, which only the child sees and which has less room with each try."""
     units = speech if codec == "opus" else video_units(encode(codec, range(600)), every(INTERVAL_MS, 600))
-    dump = write_dump(tmp_path / "x.mjr", units, codec)
+    mjr = write_mjr(tmp_path / "x.mjr", units, codec)
     disk = tmp_path / "disk"
     disk.mkdir()
-    whole = finish(dump, tmp_path).size_bytes
+    whole = finish(mjr, tmp_path).size_bytes
     for size in (whole - 4096, whole // 2):
-        limited = with_disk(disk, str(size), command(dump, disk))
+        limited = with_disk(disk, str(size), command(mjr, disk))
         process = subprocess.run(limited, capture_output=True, timeout=150, check=False)
         assert process.returncode == 4, process.stdout
         assert json.loads(process.stdout)["error"].startswith("There is no room on the disk for x.")
 
 
-def command(dump: Path, out_dir: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "portico.converter.convert", str(dump), str(out_dir), *options]
+def command(mjr: Path, out_dir: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "portico.converter.convert", str(mjr), str(out_dir), *options]
 
 
 def test_the_command_prints_what_was_finished(tmp_path: Path, speech: list[Unit]) -> None:
-    dump = write_dump(tmp_path / "x.mjr", speech, "opus")
+    mjr = write_mjr(tmp_path / "x.mjr", speech, "opus")
     wished = ["--not-before-ms", str(int(FIRST_PACKET_MS) + 5000)]
-    process = subprocess.run(command(dump, tmp_path, *wished), capture_output=True, timeout=150, check=True)
-    finished = finish(dump, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5000)
+    process = subprocess.run(command(mjr, tmp_path, *wished), capture_output=True, timeout=150, check=True)
+    finished = finish(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5000)
     members = json.loads(process.stdout)
     assert members == {
         "path": str(finished.path),
@@ -465,10 +465,10 @@ def test_the_command_prints_what_was_finished(tmp_path: Path, speech: list[Unit]
 
 @pytest.mark.parametrize(("content", "status"), [(b"", 3), (b"RIFF", 1), (None, 1)])
 def test_the_command_says_why_there_is_no_file(tmp_path: Path, content: bytes | None, status: int) -> None:
-    dump = tmp_path / "x.mjr"
+    mjr = tmp_path / "x.mjr"
     if content is not None:
-        dump.write_bytes(content)
-    process = subprocess.run(command(dump, tmp_path), capture_output=True, timeout=150, check=False)
+        mjr.write_bytes(content)
+    process = subprocess.run(command(mjr, tmp_path), capture_output=True, timeout=150, check=False)
     assert process.returncode == status
     error = json.loads(process.stdout)["error"]
     assert (error == "no media") == (status == 3)

@@ -10,7 +10,7 @@ from portico.converter import h264
 from portico.converter.depacketize import BY_CODEC, vp8, vp9
 from portico.converter.sequence import Sent, Tally, in_order
 from portico.converter.video_frames import MOST_PACKETS, Frame, frames
-from tests.converter.dumps import Encoded, Unit, encode, encode_from, video_units
+from tests.converter.mjr_files import Encoded, Unit, encode, encode_from, video_units
 
 CODECS = ["vp8", "vp9", "h264"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from portico.converter.matroska import LONGEST_CLUSTER, Track, Writer
-from tests.converter.dumps import Encoded, encode, ffprobe
+from tests.converter.mjr_files import Encoded, encode, ffprobe
 
 TRACK = Track("V_VP8", 1_000_000, width=224, height=64)
 

@@ -1,4 +1,4 @@
-"""Dumps are read to the last whole packet, whatever happened to them."""
+"""Mjr files are read to the last whole packet, whatever happened to them."""
 
 import io
 import json
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico.converter.mjr import MOST_REPAIRS, NotADump, Packet, packets, parse_rtp, read_header
-from tests.converter.dumps import rtp
+from portico.converter.mjr import MOST_REPAIRS, NotMjr, Packet, packets, parse_rtp, read_header
+from tests.converter.mjr_files import rtp
 
 MEMBERS = {"t": "v", "c": "VP8", "s": 1, "u": 1_700_000_000_000_000}
 
@@ -24,8 +24,8 @@ def record(arrived_ms: int, packet: bytes) -> bytes:
     return b"MEET" + struct.pack(">IH", arrived_ms, len(packet)) + packet
 
 
-def read(dump: bytes) -> list[Packet]:
-    file = io.BytesIO(dump)
+def read(mjr: bytes) -> list[Packet]:
+    file = io.BytesIO(mjr)
     return list(packets(file)) if read_header(file) else []
 
 
@@ -44,7 +44,7 @@ def test_the_header_says_what_was_recorded_and_when_it_began() -> None:
 
 
 @pytest.mark.parametrize(
-    "dump",
+    "mjr",
     [
         b"RIFF",
         b"MJR00001",
@@ -58,12 +58,12 @@ def test_the_header_says_what_was_recorded_and_when_it_began() -> None:
         head({**MEMBERS, "e": True}),
     ],
 )
-def test_what_is_no_dump_is_told_apart_in_a_sentence(dump: bytes) -> None:
-    with pytest.raises(NotADump, match=r"\.$"):
-        read_header(io.BytesIO(dump))
+def test_what_is_no_mjr_is_told_apart_in_a_sentence(mjr: bytes) -> None:
+    with pytest.raises(NotMjr, match=r"\.$"):
+        read_header(io.BytesIO(mjr))
 
 
-def test_a_dump_that_was_cut_within_its_header_is_empty() -> None:
+def test_an_mjr_that_was_cut_within_its_header_is_empty() -> None:
     for length in range(len(head())):
         assert read_header(io.BytesIO(head()[:length])) is None
 
@@ -77,11 +77,11 @@ def test_payloads_come_without_sources_extensions_and_padding() -> None:
 
 def test_a_cut_anywhere_leaves_all_whole_packets() -> None:
     records = some(5)
-    dump = head() + b"".join(records)
+    mjr = head() + b"".join(records)
     ends = [len(head()) + sum(map(len, records[:count])) for count in range(6)]
-    for length in range(len(head()), len(dump) + 1):
+    for length in range(len(head()), len(mjr) + 1):
         whole = sum(length >= end for end in ends) - 1
-        assert len(read(dump[:length])) == whole
+        assert len(read(mjr[:length])) == whole
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_padding_alone_is_an_empty_payload() -> None:
 @pytest.mark.parametrize("missing", [1, 5, 9, 10, 25])
 def test_bytes_missing_in_the_middle_cost_the_packets_they_belonged_to_and_one_before_at_most(missing: int) -> None:
     records = some(2500)  # more than the length of a record can swallow
-    dump = head() + b"".join(records)
+    mjr = head() + b"".join(records)
     for into in range(len(records[8]) - missing):
         at = len(head()) + sum(map(len, records[:8])) + into
-        found = payloads(read(dump[:at] + dump[at + missing :]))
+        found = payloads(read(mjr[:at] + mjr[at + missing :]))
         assert [payload for payload in found if payload != b"payload 7"] == [
             b"payload %d" % number for number in range(2500) if number not in {7, 8}
         ]
@@ -122,28 +122,28 @@ def test_bytes_missing_in_the_middle_cost_the_packets_they_belonged_to_and_one_b
 
 def test_arrival_never_runs_backwards_nor_beyond_reason() -> None:
     a, b, c = (rtp(number, 0, b"payload") for number in range(3))
-    dump = head() + record(1000, a) + record(1000, b) + record(0xFFFFFFFF, b) + record(400_000_000, b) + record(1001, c)
-    assert [packet.seq for packet in read(dump)] == [0, 1, 2]
-    assert [packet.seq for packet in read(dump + record(999, b) + record(1002, c))] == [0, 1, 2]
+    mjr = head() + record(1000, a) + record(1000, b) + record(0xFFFFFFFF, b) + record(400_000_000, b) + record(1001, c)
+    assert [packet.seq for packet in read(mjr)] == [0, 1, 2]
+    assert [packet.seq for packet in read(mjr + record(999, b) + record(1002, c))] == [0, 1, 2]
 
 
-def test_a_dump_full_of_false_beginnings_is_given_up() -> None:
+def test_an_mjr_full_of_false_beginnings_is_given_up() -> None:
     false = (b"MEET" + struct.pack(">IH", 0, 0xFFF0)) * (3 * MOST_REPAIRS)
     assert read(head() + false + b"".join(some(3))) == []
 
 
 @given(st.binary(max_size=400), st.lists(st.binary(max_size=40), max_size=6))
 def test_arbitrary_bytes_do_no_harm(noise: bytes, parts: list[bytes]) -> None:
-    dump = head() + b"MEET".join([noise, *parts]) + record(5, noise)
-    found = read(dump)
-    assert len(found) <= len(dump) // 22
-    assert sum(len(packet.payload) for packet in found) <= len(dump)
+    mjr = head() + b"MEET".join([noise, *parts]) + record(5, noise)
+    found = read(mjr)
+    assert len(found) <= len(mjr) // 22
+    assert sum(len(packet.payload) for packet in found) <= len(mjr)
 
 
 @given(st.binary(max_size=200))
 def test_arbitrary_headers_do_no_harm(noise: bytes) -> None:
-    for dump in (noise, b"MJR00002" + noise, b"MJR00002" + struct.pack(">H", len(noise)) + noise):
+    for mjr in (noise, b"MJR00002" + noise, b"MJR00002" + struct.pack(">H", len(noise)) + noise):
         try:
-            read_header(io.BytesIO(dump))
-        except NotADump:
+            read_header(io.BytesIO(mjr))
+        except NotMjr:
             continue

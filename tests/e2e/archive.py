@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from telnyx import AsyncTelnyx
 from telnyx.types import RoomRecording
 
-from tests.converter.dumps import ffprobe
+from tests.converter.mjr_files import ffprobe
 from tests.converter.pictures import RATE, ffmpeg, loudness
 
 WINDOW_SECS = 0.1

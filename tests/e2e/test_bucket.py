@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser
 
-from tests.converter.dumps import duration_ms
+from tests.converter.mjr_files import duration_ms
 from tests.converter.pictures import Film
 from tests.e2e import archive
 from tests.e2e.conftest import calls

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from portico.db import schema
 from portico.db.connect import open_database
-from tests.converter.dumps import duration_ms
+from tests.converter.mjr_files import duration_ms
 from tests.e2e import archive
 from tests.e2e.archive import Recorded
 from tests.e2e.conftest import Call, calls

@@ -37,7 +37,7 @@ class RecordedParticipant:
             participant_id,
             self.order,
             lambda: self.now + self.stepped,
-            place="0a1b2c3d",
+            node_id="0a1b2c3d",
             room_on_disk=room_on_disk,
             monotonic=self.passed_secs,
         )
@@ -45,8 +45,8 @@ class RecordedParticipant:
     def passed_secs(self) -> float:
         return (self.now - self.began).total_seconds()
 
-    async def order(self, handle: int, dump: str | None) -> None:
-        self.orders.append((handle, dump))
+    async def order(self, handle: int, mjr_name: str | None) -> None:
+        self.orders.append((handle, mjr_name))
 
     async def rows(self) -> list[Any]:
         def read(tx: Transaction) -> list[Any]:
@@ -85,14 +85,14 @@ async def recorded_participant(db: Database, **options: Any) -> AsyncIterator[Re
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_rows_come_before_the_dump_and_show_with_the_first_media(database: Database) -> None:
+async def test_rows_come_before_the_mjr_file_and_show_with_the_first_media(database: Database) -> None:
     async with recorded_participant(database) as at:
         at.recorder.published(SELF)
         await at.until(lambda rows: len(rows) == 2 and at.orders)
         audio, video = await at.rows()
         assert (audio.type, video.type, audio.stream_key) == ("audio", "video", "self")
         assert audio.started_at is None and video.started_at is None
-        assert at.orders == [(7, audio.dump)] and audio.dump == video.dump
+        assert at.orders == [(7, audio.mjr_name)] and audio.mjr_name == video.mjr_name
         at.recorder.published(replace(SELF, with_media=frozenset({"audio"})))
         await at.until(lambda rows: sum(row.started_at is not None for row in rows) == 1)
         at.recorder.published(replace(SELF, with_media=BOTH))
@@ -190,8 +190,8 @@ async def test_a_handle_that_publishes_again_gets_files_of_its_own(database: Dat
         at.recorder.unpublished(7)
         at.recorder.published(replace(SELF, with_media=BOTH))
         await at.until(lambda rows: at.orders and any(row.ended_at is None for row in rows))
-        (dump,) = {row.dump for row in await at.rows() if row.ended_at is None}
-        assert at.orders[-1] == (7, dump)
+        (mjr_name,) = {row.mjr_name for row in await at.rows() if row.ended_at is None}
+        assert at.orders[-1] == (7, mjr_name)
 
 
 async def test_who_has_left_is_not_recorded(database: Database) -> None:

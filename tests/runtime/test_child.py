@@ -44,7 +44,7 @@ print(json.dumps({
     "changing it": tried(lambda: write(folder + "/dumps/given")),
     "database": tried(lambda: open(folder + "/portico.db").read()),
     "listing": tried(lambda: os.listdir(folder)),
-    "other dump": tried(lambda: open(folder + "/dumps/other").read()),
+    "other mjr file": tried(lambda: open(folder + "/dumps/other").read()),
     "system's secrets": tried(lambda: open("/etc/shadow").read()),
     "elsewhere": tried(elsewhere),
     "parent's environment": tried(lambda: open(f"/proc/{os.getppid()}/environ", "rb").read().hex()),
@@ -106,7 +106,7 @@ def test_a_child_of_root_has_a_user_and_a_view_of_its_own(data_dir: Path, listen
     assert (found["own file"], found["given file"]) == ("done", "content")
     assert found["changing it"] in ("PermissionError", "OSError")  # the mount is read-only, and Landlock says no
     assert found["database"] in ("FileNotFoundError", "PermissionError")
-    assert found["other dump"] in ("FileNotFoundError", "PermissionError")
+    assert found["other mjr file"] in ("FileNotFoundError", "PermissionError")
     assert sorted(found["listing"]) == ["dumps", "work"] if not landlock else found["listing"] == "PermissionError"
     assert {found[name] for name in ("system's secrets", "parent's environment", "signal")} == {"PermissionError"}
     assert found["connection"] in ("OSError", "PermissionError")
@@ -122,7 +122,7 @@ def test_where_nothing_may_be_mounted_landlock_alone_denies_other_files(data_dir
     child.take_back(data_dir / "work")
     found = tries(data_dir, listening, replace(protect(), own_view=False))
     assert (found["own file"], found["given file"]) == ("done", "content")
-    denied = ("changing it", "database", "listing", "other dump", "elsewhere", "parent's environment")
+    denied = ("changing it", "database", "listing", "other mjr file", "elsewhere", "parent's environment")
     assert {name: found[name] for name in denied} == dict.fromkeys(denied, "PermissionError")
     assert found["no new privileges"] == "1"
     if protect().drop_capabilities:

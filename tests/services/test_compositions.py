@@ -71,7 +71,7 @@ async def test_what_is_not_there_cannot_be_composed(database: Database) -> None:
         person, other, stranger = somebody(tx), somebody(tx), somebody(tx, account="other")
         video, audio = a_recording(tx, person.participant_id), a_recording(tx, person.participant_id, "audio")
         elsewhere = a_recording(tx, other.participant_id)
-        unseen = rows(tx, schema.room_recordings, dump=stream_without_media(tx, person.participant_id))[0].id
+        unseen = rows(tx, schema.room_recordings, mjr_name=stream_without_media(tx, person.participant_id))[0].id
         with pytest.raises(Invalid) as caught:
             wanted(tx, person.session_id, video_layout=sources(video, audio, elsewhere, str(uuid4()), unseen))
         at = "/video_layout/only/video_sources"
@@ -91,9 +91,9 @@ async def test_what_is_not_there_cannot_be_composed(database: Database) -> None:
 
 
 def stream_without_media(tx: Transaction, participant_id: str) -> str:
-    dump = "dump-without-media"
-    assert recordings.begin(tx, participant_id, "self", dump, now=NOW)
-    return dump
+    mjr_name = "mjr-without-media"
+    assert recordings.begin(tx, participant_id, "self", mjr_name, now=NOW)
+    return mjr_name
 
 
 async def test_it_waits_for_the_session_and_its_recordings(database: Database) -> None:
@@ -101,15 +101,15 @@ async def test_it_waits_for_the_session_and_its_recordings(database: Database) -
         person = somebody(tx)
         composition = wanted(tx, person.session_id)
         recording_id = started(tx, person.participant_id)
-        dump = row(tx, schema.room_recordings, recording_id).dump
+        mjr_name = row(tx, schema.room_recordings, recording_id).mjr_name
         assert compositions.begin(tx, composition.id, now=NOW) is None, "the session is active"
-        recordings.end(tx, dump, now=LATER)
+        recordings.end(tx, mjr_name, now=LATER)
         over(tx, person.session_id, now=LATER)
         assert compositions.begin(tx, composition.id, now=LATER) is None, "both tracks are unfinished"
         recordings.complete(tx, recording_id, finished(tx, recording_id), link, now=LATER)
         assert compositions.begin(tx, composition.id, now=LATER) is None, "the other may still turn out to hold sound"
         assert compositions.retrieve(tx, an_account(tx), composition.id).status == "enqueued"
-        recordings.discard(tx, rows(tx, schema.room_recordings, dump=dump, type="audio")[0].id)
+        recordings.discard(tx, rows(tx, schema.room_recordings, mjr_name=mjr_name, type="audio")[0].id)
         assert begun(tx, composition.id).composition_id == composition.id
         assert compositions.retrieve(tx, an_account(tx), composition.id).status == "processing"
 

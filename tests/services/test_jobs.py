@@ -207,8 +207,8 @@ async def test_workers_at_the_same_time_get_different_jobs(database: Database) -
 
 async def test_who_is_alone_takes_over_what_was_recorded_elsewhere(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        for dump in ("99999999_first", "0a1b2c3d_second"):
-            jobs.enqueue(tx, jobs.finish_recording_at(dump), dump, now=NOW)
+        for mjr_name in ("99999999_first", "0a1b2c3d_second"):
+            jobs.enqueue(tx, jobs.finish_recording_at(mjr_name), mjr_name, now=NOW)
         jobs.enqueue(tx, COMPOSE, "a", now=NOW)
         jobs.take_over(tx, "0a1b2c3d")
         kinds = sorted((each.kind, each.subject) for each in rows(tx, JOBS))

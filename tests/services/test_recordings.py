@@ -46,8 +46,8 @@ async def test_a_stream_has_two_recordings_that_nobody_sees_yet(database: Databa
     def check(tx: Transaction) -> None:
         person = somebody(tx)
         before = fact_names(tx, person.room_id)
-        dump = a_stream(tx, person.participant_id, key="presentation")
-        both = rows(tx, RECORDINGS, dump=dump)
+        mjr_name = a_stream(tx, person.participant_id, key="presentation")
+        both = rows(tx, RECORDINGS, mjr_name=mjr_name)
         assert {each.type for each in both} == {"audio", "video"}
         for each in both:
             assert (each.status, each.stream_key, each.shown) == ("processing", "presentation", [])
@@ -58,7 +58,7 @@ async def test_a_stream_has_two_recordings_that_nobody_sees_yet(database: Databa
                 recordings.delete(tx, an_account(tx), each.id, now=NOW)
         assert listed(tx) == []
         assert fact_names(tx, person.room_id) == before
-        assert recordings.unfinished_dumps(tx) == {dump}
+        assert recordings.unfinished_mjr_names(tx) == {mjr_name}
 
     await database.write(check)
 
@@ -67,8 +67,8 @@ async def test_who_is_not_there_is_not_recorded(database: Database) -> None:
     def check(tx: Transaction) -> None:
         person = somebody(tx)
         gone(tx, person.participant_id, now=NOW)
-        assert not recordings.begin(tx, person.participant_id, "self", "dump", now=NOW)
-        assert not recordings.begin(tx, person.session_id, "self", "dump", now=NOW)
+        assert not recordings.begin(tx, person.participant_id, "self", "mjr_name", now=NOW)
+        assert not recordings.begin(tx, person.session_id, "self", "mjr_name", now=NOW)
         assert rows(tx, RECORDINGS) == []
 
     await database.write(check)
@@ -77,13 +77,13 @@ async def test_who_is_not_there_is_not_recorded(database: Database) -> None:
 async def test_the_first_packet_starts_a_recording_once(database: Database) -> None:
     def check(tx: Transaction) -> None:
         person = somebody(tx)
-        dump = a_stream(tx, person.participant_id)
+        mjr_name = a_stream(tx, person.participant_id)
         later = NOW + SECOND
         shown = ((milliseconds(later), None),)
-        assert recordings.first_media(tx, dump, "audio", shown, now=later)
-        assert not recordings.first_media(tx, dump, "audio", (), now=LATER)
+        assert recordings.first_media(tx, mjr_name, "audio", shown, now=later)
+        assert not recordings.first_media(tx, mjr_name, "audio", (), now=LATER)
         assert not recordings.first_media(tx, "unknown", "audio", (), now=LATER)
-        recording_id = recording_of(tx, dump, "audio")
+        recording_id = recording_of(tx, mjr_name, "audio")
         assert listed(tx) == [recording_id]
         shown_now = recordings.retrieve(tx, an_account(tx), recording_id)
         assert (shown_now.started_at, shown_now.created_at, shown_now.updated_at) == (later, later, later)
@@ -106,29 +106,29 @@ async def test_the_first_packet_starts_a_recording_once(database: Database) -> N
 
 async def test_when_a_track_was_shown_is_kept_and_ends_with_it(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        dump = a_stream(tx, somebody(tx).participant_id)
+        mjr_name = a_stream(tx, somebody(tx).participant_id)
         start, end = milliseconds(NOW), milliseconds(LATER)
-        recordings.first_media(tx, dump, "video", [[start, None]], now=NOW)
-        recordings.show(tx, dump, "video", [[start, start + 5], [start + 10, None]], now=NOW + SECOND)
-        recordings.end(tx, dump, now=LATER)
-        video = row(tx, RECORDINGS, recording_of(tx, dump, "video"))
+        recordings.first_media(tx, mjr_name, "video", [[start, None]], now=NOW)
+        recordings.show(tx, mjr_name, "video", [[start, start + 5], [start + 10, None]], now=NOW + SECOND)
+        recordings.end(tx, mjr_name, now=LATER)
+        video = row(tx, RECORDINGS, recording_of(tx, mjr_name, "video"))
         assert video.shown == [[start, start + 5], [start + 10, end]]
         assert (video.ended_at, video.updated_at, video.status) == (LATER, LATER, "processing")
-        assert row(tx, RECORDINGS, recording_of(tx, dump, "audio")).shown == []
-        recordings.show(tx, dump, "video", [], now=LATER)
-        assert not recordings.first_media(tx, dump, "audio", (), now=LATER)
-        assert row(tx, RECORDINGS, recording_of(tx, dump, "video")).shown[1] == [start + 10, end]
+        assert row(tx, RECORDINGS, recording_of(tx, mjr_name, "audio")).shown == []
+        recordings.show(tx, mjr_name, "video", [], now=LATER)
+        assert not recordings.first_media(tx, mjr_name, "audio", (), now=LATER)
+        assert row(tx, RECORDINGS, recording_of(tx, mjr_name, "video")).shown[1] == [start + 10, end]
 
     await database.write(check)
 
 
 async def test_no_interval_ends_before_it_began(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        dump = a_stream(tx, somebody(tx).participant_id)
+        mjr_name = a_stream(tx, somebody(tx).participant_id)
         start = milliseconds(NOW)
-        recordings.first_media(tx, dump, "video", [[start, None]], now=NOW)
-        recordings.end(tx, dump, now=NOW - SECOND)
-        assert row(tx, RECORDINGS, recording_of(tx, dump, "video")).shown == [[start, start]]
+        recordings.first_media(tx, mjr_name, "video", [[start, None]], now=NOW)
+        recordings.end(tx, mjr_name, now=NOW - SECOND)
+        assert row(tx, RECORDINGS, recording_of(tx, mjr_name, "video")).shown == [[start, start]]
 
     await database.write(check)
 
@@ -179,7 +179,9 @@ async def test_a_recording_is_completed_once(database: Database) -> None:
             "duration_secs": 84,
         }
         assert len(rows(tx, DELIVERIES, event_type="video.room.recording.completed")) == 1
-        assert recordings.unfinished_dumps(tx) == {row(tx, RECORDINGS, recording_id).dump}, "the audio is not finished"
+        assert recordings.unfinished_mjr_names(tx) == {row(tx, RECORDINGS, recording_id).mjr_name}, (
+            "the audio is not finished"
+        )
 
     await database.write(check)
 
@@ -214,14 +216,14 @@ async def test_a_file_of_which_nobody_heard_starts_and_completes(database: Datab
 async def test_a_track_without_media_leaves_nothing(database: Database) -> None:
     def check(tx: Transaction) -> None:
         person = somebody(tx)
-        dump = a_stream(tx, person.participant_id)
+        mjr_name = a_stream(tx, person.participant_id)
         before = fact_names(tx, person.room_id)
         for kind in ("audio", "video"):
-            assert recordings.discard(tx, recording_of(tx, dump, kind))
+            assert recordings.discard(tx, recording_of(tx, mjr_name, kind))
         assert recordings.discard(tx, person.session_id), "it is gone already"
         assert rows(tx, RECORDINGS) == []
         assert fact_names(tx, person.room_id) == before
-        assert recordings.unfinished_dumps(tx) == set()
+        assert recordings.unfinished_mjr_names(tx) == set()
 
     await database.write(check)
 
@@ -256,8 +258,8 @@ async def test_one_that_goes_on_is_not_kept_when_it_is_deleted(database: Databas
     def check(tx: Transaction) -> None:
         person = somebody(tx)
         recording_id = started(tx, person.participant_id)
-        dump = row(tx, RECORDINGS, recording_id).dump
-        recordings.end(tx, dump, now=NOW)
+        mjr_name = row(tx, RECORDINGS, recording_id).mjr_name
+        recordings.end(tx, mjr_name, now=NOW)
         (job,) = [
             job
             for job in jobs.claim(tx, [jobs.FINISH_RECORDING], now=NOW, lease=SECOND, limit=9)
@@ -268,8 +270,8 @@ async def test_one_that_goes_on_is_not_kept_when_it_is_deleted(database: Databas
         assert not jobs.renew(tx, job.id, job.attempts, now=NOW, lease=SECOND)
         assert not recordings.complete(tx, recording_id, nothing_of_a_dead(tx, person.session_id), link, now=LATER)
         assert fact_names(tx, person.room_id) == before
-        recordings.discard(tx, recording_of(tx, dump, "audio"))
-        assert recordings.unfinished_dumps(tx) == set()
+        recordings.discard(tx, recording_of(tx, mjr_name, "audio"))
+        assert recordings.unfinished_mjr_names(tx) == set()
 
     await database.write(check)
 
@@ -398,12 +400,12 @@ async def test_filters(database: Database, condition: Condition, expected: set[s
     await database.write(check)
 
 
-async def test_a_dump_is_finished_where_its_files_are(database: Database) -> None:
+async def test_an_mjr_is_finished_where_its_files_are(database: Database) -> None:
     def check(tx: Transaction) -> None:
         joined = somebody(tx)
-        for dump in ("0a1b2c3d_first", "99999999_second", "nowhere"):
-            assert recordings.begin(tx, joined.participant_id, "self", dump, now=NOW)
-            recordings.end(tx, dump, now=NOW)
+        for mjr_name in ("0a1b2c3d_first", "99999999_second", "nowhere"):
+            assert recordings.begin(tx, joined.participant_id, "self", mjr_name, now=NOW)
+            recordings.end(tx, mjr_name, now=NOW)
         kinds = sorted(each.kind for each in rows(tx, schema.jobs))
         assert kinds == sorted(2 * ["finish_recording@0a1b2c3d", "finish_recording@99999999", "finish_recording"])
         here = jobs.finish_recording_at("0a1b2c3d_")
@@ -419,11 +421,11 @@ async def test_what_was_shown_goes_on_to_the_end_of_what_was_saved(database: Dat
         joined = somebody(tx)
         went_on, switched_off = (a_stream(tx, joined.participant_id, key=key) for key in ("self", "presentation"))
         begun = milliseconds(NOW)
-        for dump, shown in ((went_on, [[begun, None]]), (switched_off, [[begun, begun + 500]])):
-            assert recordings.first_media(tx, dump, "video", shown, now=NOW)
+        for mjr_name, shown in ((went_on, [[begun, None]]), (switched_off, [[begun, begun + 500]])):
+            assert recordings.first_media(tx, mjr_name, "video", shown, now=NOW)
         gone(tx, joined.participant_id, now=NOW + SECOND)
-        for dump, until in ((went_on, begun + 4000), (switched_off, begun + 500)):
-            recording_id = recording_of(tx, dump, "video")
+        for mjr_name, until in ((went_on, begun + 4000), (switched_off, begun + 500)):
+            recording_id = recording_of(tx, mjr_name, "video")
             assert recordings.complete(tx, recording_id, finished(tx, recording_id, seconds=4), link, now=NOW)
             assert row(tx, schema.room_recordings, recording_id).shown == [[begun, until]]
 

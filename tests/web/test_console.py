@@ -92,8 +92,8 @@ async def _record(db: Database, server: PorticoServer, joined: Joined, kind: str
     await store.put(file, key, content_type(key), sha256)
 
     def complete(tx: Transaction) -> None:
-        dump = row(tx, schema.room_recordings, recording_id).dump
-        assert recordings.discard(tx, recording_of(tx, dump, "audio" if kind == "video" else "video"))
+        mjr_name = row(tx, schema.room_recordings, recording_id).mjr_name
+        assert recordings.discard(tx, recording_of(tx, mjr_name, "audio" if kind == "video" else "video"))
         made = finished(tx, recording_id, seconds=SECONDS, size_bytes=file.stat().st_size)
         saved = replace(made, object_key=key, sha256=sha256)
         assert recordings.complete(tx, recording_id, saved, link, now=now + timedelta(seconds=SECONDS))

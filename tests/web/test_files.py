@@ -81,10 +81,10 @@ async def downloads(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Downloads]
 
 def kept(tx: Transaction, content: bytes) -> tuple[str, str]:
     """A completed recording with this file: its id and the file's key."""
-    dump = a_stream(tx, somebody(tx).participant_id)
-    recordings.first_media(tx, dump, "audio", [[milliseconds(NOW), None]], now=NOW)
-    recordings.end(tx, dump, now=NOW + MINUTE)
-    recording_id = recording_of(tx, dump, "audio")
+    mjr_name = a_stream(tx, somebody(tx).participant_id)
+    recordings.first_media(tx, mjr_name, "audio", [[milliseconds(NOW), None]], now=NOW)
+    recordings.end(tx, mjr_name, now=NOW + MINUTE)
+    recording_id = recording_of(tx, mjr_name, "audio")
     sha256 = hashlib.sha256(content).hexdigest()
     what = replace(finished(tx, recording_id), size_bytes=len(content), sha256=sha256)
     assert recordings.complete(tx, recording_id, what, link, now=NOW + MINUTE)

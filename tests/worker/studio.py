@@ -1,4 +1,4 @@
-"""A stream that was recorded, and whoever makes files of it: a database, dumps, a store and a runner of jobs."""
+"""A stream that was recorded, and whoever makes files of it: a database, mjr files, a store and a runner of jobs."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,14 +14,14 @@ from portico.services import jobs, recordings
 from portico.storage.store import Store, open_store
 from portico.worker import delete_object
 from portico.worker.recordings.convert import FinishRecording
-from tests.converter.dumps import FIRST_PACKET_US, encode, every, opus_units, video_units, write_dump
+from tests.converter.mjr_files import FIRST_PACKET_US, encode, every, opus_units, video_units, write_mjr
 from tests.factories import facts, row, rows
 from tests.recorded import a_stream, milliseconds, recording_of, somebody
 from tests.worker.recordings.workshop import Workshop
 
 SECRET = bytes(range(32))
 BEGAN = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=FIRST_PACKET_US)
-"""When the synthetic dumps' first packet came."""
+"""When the synthetic mjr files' first packet came."""
 SECOND = timedelta(seconds=1)
 KIND = jobs.FINISH_RECORDING
 
@@ -33,11 +33,11 @@ class Studio:
     workshop: Workshop
     data_dir: Path
     room_id: str
-    dump: str
+    mjr_name: str
     store: Store
 
     @property
-    def dumps(self) -> Path:
+    def mjr_folder(self) -> Path:
         return self.data_dir / "dumps"
 
     def names(self, folder: str = "dumps") -> list[str]:
@@ -55,21 +55,21 @@ class Studio:
         """The first packets of these tracks came, after they had been enabled."""
         for kind in kinds:
             shown = [[milliseconds(BEGAN - SECOND / 2), None]]
-            assert await self.do(recordings.first_media, dump=self.dump, type=kind, shown=shown, now=BEGAN)
+            assert await self.do(recordings.first_media, mjr_name=self.mjr_name, type=kind, shown=shown, now=BEGAN)
 
     def sound(self, ending: str = ".mjr") -> Path:
-        self.dumps.mkdir(parents=True, exist_ok=True)
-        return write_dump(self.dumps / f"{self.dump}-audio-0{ending}", opus_units(3000), "opus")
+        self.mjr_folder.mkdir(parents=True, exist_ok=True)
+        return write_mjr(self.mjr_folder / f"{self.mjr_name}-audio-0{ending}", opus_units(3000), "opus")
 
     def pictures(self) -> Path:
-        self.dumps.mkdir(parents=True, exist_ok=True)
+        self.mjr_folder.mkdir(parents=True, exist_ok=True)
         units = video_units(encode("vp8", range(90)), every(1000 / 30, 90))
-        return write_dump(self.dumps / f"{self.dump}-video-1.mjr", units, "vp8")
+        return write_mjr(self.mjr_folder / f"{self.mjr_name}-video-1.mjr", units, "vp8")
 
     async def end(self) -> None:
         """The stream is not published any more."""
         self.workshop.clock.now = BEGAN + 3 * SECOND
-        await self.do(recordings.end, dump=self.dump, now=self.workshop.clock.now)
+        await self.do(recordings.end, mjr_name=self.mjr_name, now=self.workshop.clock.now)
 
     async def work(self) -> None:
         """Start who does the jobs."""
@@ -79,7 +79,7 @@ class Studio:
         await self.workshop.runner({KIND: finish.kind(2), jobs.DELETE_OBJECT: delete})
 
     async def recording(self, kind: str) -> Row[Any]:
-        recording_id = await self.see(recording_of, dump=self.dump, kind=kind)
+        recording_id = await self.see(recording_of, mjr_name=self.mjr_name, kind=kind)
         found: Row[Any] = await self.see(row, table=schema.room_recordings, row_id=recording_id)
         return found
 
@@ -87,7 +87,7 @@ class Studio:
         """The recording, once it is completed."""
 
         def found(tx: Transaction) -> Row[Any] | None:
-            each = rows(tx, schema.room_recordings, dump=self.dump, type=kind)[0]
+            each = rows(tx, schema.room_recordings, mjr_name=self.mjr_name, type=kind)[0]
             return each if each.status == recordings.COMPLETED else None
 
         return await self.workshop.until(found)
@@ -102,7 +102,7 @@ async def a_studio(database: Database, tmp_path: Path, store: Store | None = Non
     workshop = Workshop(database)
     workshop.clock.now = BEGAN
     joined = await database.write(somebody)
-    dump = await database.write(partial(a_stream, participant_id=joined.participant_id, now=BEGAN))
+    mjr_name = await database.write(partial(a_stream, participant_id=joined.participant_id, now=BEGAN))
     room_id = (await database.read(partial(row, table=schema.room_sessions, row_id=joined.session_id))).room_id
     local = open_store(None, tmp_path, secret=SECRET, base_url="http://127.0.0.1:8080")
-    return Studio(workshop, tmp_path, room_id, dump, store or local)
+    return Studio(workshop, tmp_path, room_id, mjr_name, store or local)

@@ -1,4 +1,4 @@
-"""The job that makes a file of what Janus dumped of one track, stores it, and tells of it."""
+"""The job that makes a file of what Janus recorded of one track, stores it, and tells of it."""
 
 import asyncio
 import errno
@@ -28,12 +28,12 @@ from portico.worker.runner import Job, Kind, NotYet, is_last_try
 log = structlog.get_logger()
 
 FINAL_WITHIN = timedelta(seconds=10)
-"""Janus gives a dump its final name soon after its end, or it was killed: then the file is taken as it is."""
+"""Janus gives an mjr file its final name soon after its end, or it was killed: then the file is taken as it is."""
 LOOK_AGAIN = timedelta(seconds=0.5)
 TOLD_LATE_MS = 500
 """Browsers send a camera's first picture, a keyframe, before they say that it is on."""
 CONTAINER_BYTES = 1_000_000
-"""More than a finished file has beyond what its dump has."""
+"""More than a finished file has beyond what its mjr file has."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 RESULT = "result.json"
 """In a recording's working folder: the finished file is whole and on disk, and where it goes in the store."""
@@ -47,14 +47,17 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class FinishRecording:
-    """From dump to download. Killed at any line it is run again and ends the same; only what is stored is deleted."""
+    """Converts and stores one track. Killed at any line, the job runs again and ends the same.
+
+    The mjr file is deleted only after the store has confirmed the converted file.
+    """
 
     def __init__(self, db: Database, store: Store, data_dir: Path, *, clock: Callable[[], datetime]) -> None:
         self._db = db
         self._store = store
         self._data_dir = data_dir
-        self._dumps = data_dir / "dumps"
-        self._failed = failed_folder(self._dumps)
+        self._mjr_folder = data_dir / "dumps"
+        self._failed = failed_folder(self._mjr_folder)
         self._work = working_folder(data_dir)
         self._clock = clock
         self._needed: dict[str, int] = {}  # bytes of the files that are being made, in the order in which they began
@@ -68,9 +71,9 @@ class FinishRecording:
         recording = await self._wanted(job.subject)
         if recording is None:
             return
-        dump = await asyncio.to_thread(self._find, recording)
+        mjr = await asyncio.to_thread(self._find, recording)
         try:
-            made = await self._make(recording, dump, salvage=is_last_try(job))
+            made = await self._make(recording, mjr, salvage=is_last_try(job))
         except NoMedia as nothing:
             await self._complete_without(recording, str(nothing))
             return
@@ -78,7 +81,7 @@ class FinishRecording:
         await self._complete(recording, made)
 
     async def give_up(self, job: Job, reason: str) -> None:
-        """The recording is completed without a file; its dump is kept aside, for whoever knows more."""
+        """The recording is completed without a file; its mjr file is kept aside, for whoever knows more."""
         recording = await self._wanted(job.subject)
         if recording is not None:
             await self._complete_without(recording, reason)
@@ -103,29 +106,29 @@ class FinishRecording:
 
     def _find(self, recording: Row[Any]) -> Path:
         """Janus' file: the final one, or after a while what there is."""
-        found = _dumps(self._dumps, recording, ".mjr")
+        found = _mjr_files(self._mjr_folder, recording, ".mjr")
         if not found:
             if timedelta(0) <= self._clock() - recording.ended_at < FINAL_WITHIN:
                 raise NotYet("The media server still writes.", LOOK_AGAIN)
-            found = _dumps(self._dumps, recording, ".mjr.tmp") or _dumps(self._failed, recording, "")
+            found = _mjr_files(self._mjr_folder, recording, ".mjr.tmp") or _mjr_files(self._failed, recording, "")
             if not found:
                 raise FinishFailed("The media server left no file.")
-            log.warning("recording is salvaged", recording_id=recording.id, dump=found[0].name)
+            log.warning("recording is salvaged", recording_id=recording.id, mjr=found[0].name)
         if others := found[1:]:  # a track has one file; should Janus ever begin another, it is not lost
-            log.error("recording has several dumps", recording_id=recording.id, kept_aside=[o.name for o in others])
+            log.error("recording has several mjr files", recording_id=recording.id, kept_aside=[o.name for o in others])
             self._put_aside(others)
         return found[0]
 
-    async def _make(self, recording: Row[Any], dump: Path, *, salvage: bool) -> Made:
+    async def _make(self, recording: Row[Any], mjr: Path, *, salvage: bool) -> Made:
         """The finished file; the one of an earlier try, where only the store was missing."""
         folder = self._work / recording.id
         made = await asyncio.to_thread(read_made, folder)
         if made is not None:
             return made
         began = time.monotonic()
-        self._needed[recording.id] = await asyncio.to_thread(_size, dump) + CONTAINER_BYTES
+        self._needed[recording.id] = await asyncio.to_thread(_size, mjr) + CONTAINER_BYTES
         try:
-            made = await self._convert(recording, dump, folder, salvage=salvage)
+            made = await self._convert(recording, mjr, folder, salvage=salvage)
         except OSError as error:
             if error.errno in FULL:
                 raise StorageTrouble(f"{folder.parent} cannot be used: {error.strerror}.") from error
@@ -136,14 +139,14 @@ class FinishRecording:
         _log_step("recording converted", recording, began, result.size_bytes, packets=result.packets, lost=result.lost)
         return made
 
-    async def _convert(self, recording: Row[Any], dump: Path, folder: Path, *, salvage: bool) -> Made:
+    async def _convert(self, recording: Row[Any], mjr: Path, folder: Path, *, salvage: bool) -> Made:
         # What others are making takes its room too; who came later waits, not both.
         before = list(self._needed).index(recording.id) + 1
         await asyncio.to_thread(_make_room, folder, sum(list(self._needed.values())[:before]))
         told_late_ms = TOLD_LATE_MS if recording.type == recordings.VIDEO else 0
         shown_from = recording.shown[0][0] - told_late_ms if recording.shown else None
         result = await converter_process.finish(
-            dump, folder, not_before_ms=shown_from, salvage=salvage, data_dir=self._data_dir
+            mjr, folder, not_before_ms=shown_from, salvage=salvage, data_dir=self._data_dir
         )
         made = Made(result, object_keys.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:]))
         await asyncio.to_thread(_write_made, folder, made)
@@ -172,8 +175,8 @@ class FinishRecording:
         await asyncio.to_thread(self._clear, recording)
 
     async def _complete_without(self, recording: Row[Any], reason: str) -> None:
-        # First aside, for a dump that no unfinished recording needs is swept.
-        await asyncio.to_thread(self._put_aside, _dumps(self._dumps, recording, ""))
+        # First aside, for an mjr file that no unfinished recording needs is swept.
+        await asyncio.to_thread(self._put_aside, _mjr_files(self._mjr_folder, recording, ""))
         finished = Finished(
             codec=None,
             size_bytes=0,
@@ -187,7 +190,7 @@ class FinishRecording:
         folder = self._work / recording.id
         if await asyncio.to_thread(read_made, folder) is None:  # else it may be in the store: for the sweep to see
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        log.error("recording has no file", recording_id=recording.id, why=reason, dumps=str(self._failed))
+        log.error("recording has no file", recording_id=recording.id, why=reason, mjr_folder=str(self._failed))
 
     async def _told(self, recording: Row[Any], finished: Finished, now: datetime) -> bool:
         link = await asyncio.to_thread(self._link, recording, finished, now)
@@ -219,16 +222,16 @@ class FinishRecording:
 
     def _clear(self, recording: Row[Any]) -> None:
         """Everything on disk of a recording that is stored, or that nobody wants."""
-        for path in _dumps(self._dumps, recording, ""):
+        for path in _mjr_files(self._mjr_folder, recording, ""):
             path.unlink(missing_ok=True)
         shutil.rmtree(self._work / recording.id, ignore_errors=True)
 
-    def _put_aside(self, dumps: Iterable[Path]) -> None:
+    def _put_aside(self, mjr_files: Iterable[Path]) -> None:
         self._failed.mkdir(parents=True, exist_ok=True)
-        for path in dumps:
+        for path in mjr_files:
             path.replace(self._failed / path.name)
         sync(self._failed)
-        sync(self._dumps)
+        sync(self._mjr_folder)
 
 
 def working_folder(data_dir: Path) -> Path:
@@ -236,9 +239,9 @@ def working_folder(data_dir: Path) -> Path:
     return data_dir / "work" / "recordings"
 
 
-def failed_folder(dumps: Path) -> Path:
-    """Where dumps are kept that no file came of, until somebody deletes their recordings."""
-    return dumps / "failed"
+def failed_folder(mjr_folder: Path) -> Path:
+    """Where mjr files are kept that no file came of, until somebody deletes their recordings."""
+    return mjr_folder / "failed"
 
 
 def read_made(folder: Path) -> Made | None:
@@ -269,9 +272,9 @@ def _make_room(folder: Path, needed: int) -> None:
         raise StorageTrouble(f"{folder.parent} has {free} bytes left, and {needed} are needed to finish recordings.")
 
 
-def _dumps(folder: Path, recording: Row[Any], ending: str) -> list[Path]:
+def _mjr_files(folder: Path, recording: Row[Any], ending: str) -> list[Path]:
     """The files of this track that end so, or however ("") they end; the largest first."""
-    pattern = f"{glob.escape(recording.dump)}-{recording.type}-[0-9]*.mjr"
+    pattern = f"{glob.escape(recording.mjr_name)}-{recording.type}-[0-9]*.mjr"
     found = [path for path in folder.glob(f"{pattern}*") if path.name.endswith(ending or (".mjr", ".mjr.tmp"))]
     return sorted(found, key=_size, reverse=True)
 

@@ -1,4 +1,4 @@
-"""Runs the program that makes a file of a dump: at low priority, within bounds, and never left behind."""
+"""Runs the program that makes a file of an mjr file: at low priority, within bounds, and never left behind."""
 
 import asyncio
 import contextlib
@@ -28,17 +28,17 @@ DEADLINE_SECS, DEADLINE_SECS_PER_MB = 600.0, 10.0
 MEMORY_BYTES_MAX = 2 << 30
 """Of addresses, most of which are never used: Python and ffmpeg begin with 0.3 GB."""
 SPARE_BYTES = 64 << 20
-"""What a file may be longer than twice its dump."""
+"""What a file may be longer than twice its mjr file."""
 OUTPUT_BYTES_MAX = 64 * 1024
 ERRORS_BYTES_MAX = 4 * 1024
 NO_MEDIA = 3
-"""What the program exits with when there is nothing in the dump."""
+"""What the program exits with when there is nothing in the mjr file."""
 NO_ROOM = 4
 """What it exits with when the disk is full."""
 
 
 class FinishFailed(JobFailed):
-    """No file came of the dump; str() says why."""
+    """No file came of the mjr file; str() says why."""
 
 
 class NoMedia(FinishFailed):
@@ -69,17 +69,17 @@ class _Refusal(msgspec.Struct):
 
 
 async def finish(
-    dump: Path, folder: Path, *, not_before_ms: int | None, salvage: bool = False, data_dir: Path | None = None
+    mjr: Path, folder: Path, *, not_before_ms: int | None, salvage: bool = False, data_dir: Path | None = None
 ) -> Result:
     """Make the file of one track in `folder`; FinishFailed when that cannot be done, StorageTrouble without room.
 
     `salvage` takes what plays, even if it is less than it should be. The program sees nothing else of `data_dir`.
     """
-    command = [sys.executable, "-m", "portico.converter.convert", str(dump), str(folder), *(["--salvage"] * salvage)]
+    command = [sys.executable, "-m", "portico.converter.convert", str(mjr), str(folder), *(["--salvage"] * salvage)]
     if not_before_ms is not None:
         command += ["--not-before-ms", str(not_before_ms)]
-    size = (await asyncio.to_thread(dump.stat)).st_size
-    command = await asyncio.to_thread(_prepare, command, dump, folder, data_dir, size)
+    size = (await asyncio.to_thread(mjr.stat)).st_size
+    command = await asyncio.to_thread(_prepare, command, mjr, folder, data_dir, size)
     try:
         deadline_secs = DEADLINE_SECS + DEADLINE_SECS_PER_MB * size / 1_000_000
         status, output, errors = await run(command, deadline_secs)
@@ -101,13 +101,13 @@ async def finish(
     return result
 
 
-def _prepare(command: Sequence[str], dump: Path, folder: Path, data_dir: Path | None, size: int) -> list[str]:
-    """Let the program read the dump and write the folder; the command that starts it with nothing more."""
-    child.let_read(dump)
+def _prepare(command: Sequence[str], mjr: Path, folder: Path, data_dir: Path | None, size: int) -> list[str]:
+    """Let the program read the mjr file and write the folder; the command that starts it with nothing more."""
+    child.let_read(mjr)
     child.give(folder)
     rules = Confinement(
         write=[folder],
-        read=[dump],
+        read=[mjr],
         runs_python=True,
         hide=[data_dir] if data_dir is not None else [],
         network=False,

@@ -25,23 +25,23 @@ UNTOUCHED_SECS = 60.0
 """A file that was changed since is left alone: whoever writes it may not be done."""
 KEPT_ASIDE_AT_ONCE = 500
 """In one query; there are as many as the disk has had troubles."""
-_DUMP = re.compile(r"(.+)-(audio|video|data)-\d+\.mjr(?:\.tmp)?")
+_MJR = re.compile(r"(.+)-(audio|video|data)-\d+\.mjr(?:\.tmp)?")
 
 
-class DumpCare:
-    """One per folder of dumps."""
+class MjrCare:
+    """One per folder of mjr files."""
 
     def __init__(self, db: Database, store: Store, data_dir: Path) -> None:
         self._db = db
         self._store = store
-        self._dumps = data_dir / "dumps"
+        self._mjr_folder = data_dir / "dumps"
         self._work = working_folder(data_dir)
         self._synced: dict[str, int] = {}
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin to look after the folder, which is made when it is missing."""
-        await asyncio.to_thread(self._dumps.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(self._mjr_folder.mkdir, parents=True, exist_ok=True)
         self._loops = [asyncio.create_task(self._sync_for_ever()), asyncio.create_task(self._sweep_for_ever())]
 
     async def stop(self) -> None:
@@ -50,17 +50,17 @@ class DumpCare:
         await asyncio.gather(*self._loops, return_exceptions=True)
 
     async def sync_growing(self) -> int:
-        """Write to disk what unfinished dumps have grown by since the last time; how many there were."""
+        """Write to disk what unfinished mjr files have grown by since the last time; how many there were."""
         return await asyncio.to_thread(self._sync_growing)
 
     async def sweep(self) -> None:
-        """Delete the dumps and the working files that no recording needs any more."""
-        names = await asyncio.to_thread(_untouched, self._dumps)
-        wanted = await self._db.read(recordings.unfinished_dumps) if names else set()
+        """Delete the mjr files and the working files that no recording needs any more."""
+        names = await asyncio.to_thread(_untouched, self._mjr_folder)
+        wanted = await self._db.read(recordings.unfinished_mjr_names) if names else set()
         for path in names:
-            match = _DUMP.fullmatch(path.name)
+            match = _MJR.fullmatch(path.name)
             if match is not None and match[1] not in wanted:
-                log.info("dump swept", dump=path.name)
+                log.info("mjr file swept", mjr_name=path.name)
                 await asyncio.to_thread(path.unlink, missing_ok=True)
         await self._sweep_failed()
         for folder in await asyncio.to_thread(_untouched, self._work):
@@ -69,14 +69,14 @@ class DumpCare:
 
     async def _sweep_failed(self) -> None:
         """What was kept aside goes with its recording, when somebody deletes that or it gets too old."""
-        kept = await asyncio.to_thread(_untouched, failed_folder(self._dumps))
-        tracks = [(path, match[1], match[2]) for path in kept if (match := _DUMP.fullmatch(path.name))]
+        kept = await asyncio.to_thread(_untouched, failed_folder(self._mjr_folder))
+        tracks = [(path, match[1], match[2]) for path in kept if (match := _MJR.fullmatch(path.name))]
         for begin in range(0, len(tracks), KEPT_ASIDE_AT_ONCE):
             some = tracks[begin : begin + KEPT_ASIDE_AT_ONCE]
-            there = await self._db.read(partial(recordings.tracks_of, dumps=[dump for _, dump, _ in some]))
-            for path, dump, kind in some:
-                if (dump, kind) not in there:
-                    log.info("dump of a deleted recording swept", dump=path.name)
+            there = await self._db.read(partial(recordings.tracks_of, mjr_names=[mjr_name for _, mjr_name, _ in some]))
+            for path, mjr_name, kind in some:
+                if (mjr_name, kind) not in there:
+                    log.info("mjr file of a deleted recording swept", mjr_name=path.name)
                     await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _sweep_work(self, folder: Path) -> None:
@@ -88,7 +88,7 @@ class DumpCare:
 
     def _sync_growing(self) -> int:
         sizes = {}
-        for path in self._dumps.glob("*.mjr.tmp"):
+        for path in self._mjr_folder.glob("*.mjr.tmp"):
             try:
                 sizes[path.name] = path.stat().st_size
                 if sizes[path.name] != self._synced.get(path.name):
@@ -103,16 +103,16 @@ class DumpCare:
             try:
                 await self.sync_growing()
             except OSError as error:
-                log.error("dumps could not be written to disk", why=str(error))
+                log.error("mjr files could not be written to disk", why=str(error))
             await asyncio.sleep(SYNC_SECS)
 
     async def _sweep_for_ever(self) -> None:
         while True:
-            with faults_logged("sweeping dumps failed"):
+            with faults_logged("sweeping mjr files failed"):
                 try:
                     await self.sweep()
                 except StorageTrouble as trouble:
-                    log.warning("sweeping dumps waits", why=str(trouble))
+                    log.warning("sweeping mjr files waits", why=str(trouble))
             await asyncio.sleep(SWEEP_SECS)
 
 

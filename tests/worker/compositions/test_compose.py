@@ -64,7 +64,7 @@ class Cutting:
         await self.store.put(file, key, "video/webm", hashlib.sha256(file.read_bytes()).hexdigest())
 
         def complete(tx: Transaction) -> None:
-            stream = row(tx, schema.room_recordings, recording_id).dump
+            stream = row(tx, schema.room_recordings, recording_id).mjr_name
             assert recordings.discard(tx, recording_of(tx, stream, "audio" if kind == "video" else "video"))
             made = finished(tx, recording_id, seconds=SECONDS, size_bytes=file.stat().st_size)
             assert recordings.complete(tx, recording_id, replace(made, object_key=key), link, now=NOW)

@@ -1,4 +1,4 @@
-"""From a dump to a download: the real finisher, real files and stores; what missing dumps and stores cost."""
+"""From an mjr file to a download: the real finisher, real files and stores; what missing mjr files and stores cost."""
 
 import asyncio
 import hashlib
@@ -26,7 +26,7 @@ from portico.worker.recordings import converter_process
 from portico.worker.recordings.convert import CONTAINER_BYTES, FINAL_WITHIN, LOOK_AGAIN
 from portico.worker.recordings.converter_process import FinishFailed, Result, finish
 from portico.worker.runner import PAUSES, TROUBLE_PAUSE_MIN
-from tests.converter.dumps import ffprobe, opus_units, write_dump
+from tests.converter.mjr_files import ffprobe, opus_units, write_mjr
 from tests.factories import an_account, rows
 from tests.recorded import milliseconds
 from tests.storage.buckets import BUCKET, a_bucket
@@ -90,7 +90,9 @@ async def test_everybody_hears_of_it_with_a_link(small_studio: Studio) -> None:
 async def test_what_was_before_the_track_was_shown_is_left_out(small_studio: Studio) -> None:
     shown_at = BEGAN + SECOND
     shown = [[milliseconds(shown_at), None]]
-    await small_studio.do(recordings.first_media, dump=small_studio.dump, type="audio", shown=shown, now=shown_at)
+    await small_studio.do(
+        recordings.first_media, mjr_name=small_studio.mjr_name, type="audio", shown=shown, now=shown_at
+    )
     small_studio.sound()
     await small_studio.end()
     await small_studio.work()
@@ -99,7 +101,7 @@ async def test_what_was_before_the_track_was_shown_is_left_out(small_studio: Stu
     assert abs(recording.ended_at - recording.started_at - 2 * SECOND) < 0.1 * SECOND
 
 
-async def test_a_dump_that_is_still_written_is_waited_for(small_studio: Studio) -> None:
+async def test_an_mjr_that_is_still_written_is_waited_for(small_studio: Studio) -> None:
     await small_studio.media("audio")
     unfinished = small_studio.sound(".mjr.tmp")
     await small_studio.end()
@@ -113,7 +115,7 @@ async def test_a_dump_that_is_still_written_is_waited_for(small_studio: Studio) 
     assert (await small_studio.completed("audio")).failure is None
 
 
-async def test_a_dump_that_janus_did_not_end_is_salvaged(small_studio: Studio) -> None:
+async def test_an_mjr_that_janus_did_not_end_is_salvaged(small_studio: Studio) -> None:
     """Killed in the middle of a packet; the rest is there."""
     await small_studio.media("audio")
     unfinished = small_studio.sound(".mjr.tmp")
@@ -129,7 +131,7 @@ async def test_a_dump_that_janus_did_not_end_is_salvaged(small_studio: Studio) -
 
 
 async def test_a_track_that_never_had_media_leaves_nothing(studio: Studio) -> None:
-    """The SDK publishes pictures of a camera that is not there: its dump is full, but nobody was shown anything."""
+    """The SDK publishes pictures of a camera that is not there: its mjr file is full, but nobody was shown anything."""
     await studio.media("audio")
     studio.sound()
     studio.pictures()
@@ -149,11 +151,11 @@ async def failed(studio: Studio, kind: str = "audio") -> Row[Any]:
     return await studio.completed(kind)
 
 
-async def test_a_dump_that_cannot_be_read_is_kept_aside_and_its_recording_completed(studio: Studio) -> None:
+async def test_an_mjr_that_cannot_be_read_is_kept_aside_and_its_recording_completed(studio: Studio) -> None:
     await studio.media("audio")
-    studio.dumps.mkdir()
-    broken = studio.dumps / f"{studio.dump}-audio-0.mjr"
-    broken.write_bytes(b"this is no dump" * 100)
+    studio.mjr_folder.mkdir()
+    broken = studio.mjr_folder / f"{studio.mjr_name}-audio-0.mjr"
+    broken.write_bytes(b"this is no mjr file" * 100)
     await studio.end()
     await studio.do(recordings.discard, recording_id=(await studio.recording("video")).id)
     await studio.work()
@@ -167,7 +169,7 @@ async def test_a_dump_that_cannot_be_read_is_kept_aside_and_its_recording_comple
     assert studio.names("work/recordings") == []
 
 
-async def test_a_recording_without_any_dump_is_completed_all_the_same(small_studio: Studio) -> None:
+async def test_a_recording_without_any_mjr_is_completed_all_the_same(small_studio: Studio) -> None:
     await small_studio.media("audio")
     await small_studio.end()
     small_studio.workshop.clock.now += FINAL_WITHIN
@@ -176,10 +178,10 @@ async def test_a_recording_without_any_dump_is_completed_all_the_same(small_stud
     assert recording.failure == "The media server left no file."
 
 
-async def test_an_empty_dump_is_completed_at_once_and_kept_aside(small_studio: Studio) -> None:
+async def test_an_empty_mjr_is_completed_at_once_and_kept_aside(small_studio: Studio) -> None:
     await small_studio.media("audio")
-    small_studio.dumps.mkdir()
-    empty = write_dump(small_studio.dumps / f"{small_studio.dump}-audio-0.mjr", [], "opus")
+    small_studio.mjr_folder.mkdir()
+    empty = write_mjr(small_studio.mjr_folder / f"{small_studio.mjr_name}-audio-0.mjr", [], "opus")
     await small_studio.end()
     await small_studio.work()
     recording = await small_studio.completed("audio")
@@ -193,7 +195,7 @@ async def test_a_store_that_is_down_is_waited_for_and_nothing_is_done_twice(sqli
     database = open_database(sqlite_url)
     studio = await a_studio(database, tmp_path, store)
     await studio.media("audio")
-    dump = studio.sound()
+    mjr = studio.sound()
     await studio.end()
     await studio.do(recordings.discard, recording_id=(await studio.recording("video")).id)
     await studio.do(jobs.cancel, kind=KIND, subject=(await studio.recording("audio")).id)
@@ -204,7 +206,7 @@ async def test_a_store_that_is_down_is_waited_for_and_nothing_is_done_twice(sqli
     made = (work / "result.json").stat()
     for _ in range(2):
         await studio.workshop.until(lambda tx: rows(tx, schema.jobs, leased_until=None, attempts=0))
-        assert dump.exists(), "nothing is deleted before the store has the file"
+        assert mjr.exists(), "nothing is deleted before the store has the file"
         await studio.workshop.move(2 * SECOND)
 
     def waits_or_is_done(tx: Transaction) -> str | None:
@@ -344,10 +346,10 @@ async def test_nobody_who_writes_waits_for_a_link(small_studio: Studio) -> None:
     assert (await studio.completed("audio")).failure is None
 
 
-async def test_more_dumps_than_one_of_a_track_are_kept(small_studio: Studio) -> None:
+async def test_more_mjr_files_than_one_of_a_track_are_kept(small_studio: Studio) -> None:
     await small_studio.media("audio")
     small_studio.sound()
-    other = write_dump(small_studio.dumps / f"{small_studio.dump}-audio-2.mjr", opus_units(500), "opus")
+    other = write_mjr(small_studio.mjr_folder / f"{small_studio.mjr_name}-audio-2.mjr", opus_units(500), "opus")
     await small_studio.end()
     await small_studio.work()
     recording = await small_studio.completed("audio")

@@ -1,4 +1,4 @@
-"""A job that makes a file of a dump is killed anywhere, and another process brings it to the same end."""
+"""A conversion is killed anywhere, and another process brings it to the same end."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""The process that makes files of dumps: its priority and bounds, and that nothing of it stays behind."""
+"""The process that converts mjr files: its priority and bounds, and that nothing of it stays behind."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from portico.worker.recordings.converter_process import ERRORS_BYTES_MAX, NICENESS, FinishFailed, NoMedia, finish, run
-from tests.converter.dumps import opus_units, write_dump
+from tests.converter.mjr_files import opus_units, write_mjr
 from tests.mounts import with_disk
 from tests.waiting import WITHIN_SECS, until
 
@@ -34,9 +34,9 @@ async def pids_in(path: Path) -> list[int]:
     return [int(pid) for pid in path.read_text().split()]
 
 
-async def test_a_dump_becomes_a_file(tmp_path: Path) -> None:
-    dump = write_dump(tmp_path / "d-audio-0.mjr", opus_units(1000), "opus")
-    result = await finish(dump, tmp_path, not_before_ms=None)
+async def test_an_mjr_becomes_a_file(tmp_path: Path) -> None:
+    mjr = write_mjr(tmp_path / "d-audio-0.mjr", opus_units(1000), "opus")
+    result = await finish(mjr, tmp_path, not_before_ms=None)
     assert (result.codec, result.content_type, result.path) == ("opus", "audio/ogg", str(tmp_path / "d-audio-0.ogg"))
     assert result.size_bytes == (tmp_path / "d-audio-0.ogg").stat().st_size
     assert result.packets == 50
@@ -44,7 +44,7 @@ async def test_a_dump_becomes_a_file(tmp_path: Path) -> None:
 
 async def test_nothing_and_rubbish_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(NoMedia):
-        await finish(write_dump(tmp_path / "empty-audio-0.mjr", [], "opus"), tmp_path, not_before_ms=None)
+        await finish(write_mjr(tmp_path / "empty-audio-0.mjr", [], "opus"), tmp_path, not_before_ms=None)
     rubbish = tmp_path / "rubbish-audio-0.mjr"
     rubbish.write_bytes(b"x" * 1000)
     with pytest.raises(FinishFailed, match=r"rubbish-audio-0\.mjr"):
@@ -64,9 +64,9 @@ except StorageTrouble as trouble:
 
 def test_a_disk_without_room_is_no_failure_but_trouble_that_may_pass(tmp_path: Path) -> None:
     """On a file system of its own, which only the child sees."""
-    dump = write_dump(tmp_path / "d-audio-0.mjr", opus_units(10_000), "opus")
+    mjr = write_mjr(tmp_path / "d-audio-0.mjr", opus_units(10_000), "opus")
     (disk := tmp_path / "disk").mkdir()
-    command = with_disk(disk, "20k", [sys.executable, "-c", WITHOUT_ROOM, str(dump), str(disk)])
+    command = with_disk(disk, "20k", [sys.executable, "-c", WITHOUT_ROOM, str(mjr), str(disk)])
     child = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert child.stdout.startswith("There is no room on the disk for d-audio-0.ogg"), child.stderr
 

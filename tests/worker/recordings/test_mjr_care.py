@@ -1,4 +1,4 @@
-"""Dumps that are looked after: written to disk while they grow, and swept when nobody needs them."""
+"""Mjr files that are looked after: written to disk while they grow, and swept when nobody needs them."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from portico.storage.store import LocalStore, open_store
 from portico.worker.recordings import mjr_care
 from portico.worker.recordings.convert import Made, working_folder
 from portico.worker.recordings.converter_process import Result
-from portico.worker.recordings.mjr_care import UNTOUCHED_SECS, DumpCare
+from portico.worker.recordings.mjr_care import UNTOUCHED_SECS, MjrCare
 from portico.worker.retention import forget
 from tests.factories import NOW, an_account, row
 from tests.recorded import SECOND, a_recording, a_stream, link, nothing_of, recording_of, somebody, started
@@ -33,9 +33,9 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 @pytest.fixture
-def care(database: Database, store: LocalStore, tmp_path: Path) -> DumpCare:
+def care(database: Database, store: LocalStore, tmp_path: Path) -> MjrCare:
     (tmp_path / "dumps" / "failed").mkdir(parents=True)
-    return DumpCare(database, store, tmp_path)
+    return MjrCare(database, store, tmp_path)
 
 
 def lying(path: Path, content: bytes = b"x", *, since: float = UNTOUCHED_SECS + 10) -> Path:
@@ -47,50 +47,50 @@ def lying(path: Path, content: bytes = b"x", *, since: float = UNTOUCHED_SECS + 
     return path
 
 
-async def test_only_dumps_that_nobody_needs_are_swept(care: DumpCare, database: Database, tmp_path: Path) -> None:
-    dumps = tmp_path / "dumps"
+async def test_only_mjr_files_that_nobody_needs_are_swept(care: MjrCare, database: Database, tmp_path: Path) -> None:
+    mjr_folder = tmp_path / "dumps"
     participant = (await database.write(somebody)).participant_id
     needed = await database.write(partial(a_stream, participant_id=participant))
     kept = [
-        lying(dumps / f"{needed}-audio-0.mjr"),
-        lying(dumps / f"{needed}-video-1.mjr.tmp"),
-        lying(dumps / "orphan-audio-0.mjr.tmp", since=UNTOUCHED_SECS - 10),
-        lying(dumps / "not-one-of-ours.txt"),
+        lying(mjr_folder / f"{needed}-audio-0.mjr"),
+        lying(mjr_folder / f"{needed}-video-1.mjr.tmp"),
+        lying(mjr_folder / "orphan-audio-0.mjr.tmp", since=UNTOUCHED_SECS - 10),
+        lying(mjr_folder / "not-one-of-ours.txt"),
     ]
-    swept = [lying(dumps / "orphan-audio-0.mjr"), lying(dumps / "orphan-video-1.mjr.tmp")]
+    swept = [lying(mjr_folder / "orphan-audio-0.mjr"), lying(mjr_folder / "orphan-video-1.mjr.tmp")]
     await care.sweep()
     assert [path.name for path in (*kept, *swept) if path.exists()] == [path.name for path in kept]
     for kind in ("audio", "video"):
-        recording_id = await database.read(partial(recording_of, dump=needed, kind=kind))
+        recording_id = await database.read(partial(recording_of, mjr_name=needed, kind=kind))
         assert await database.write(partial(recordings.discard, recording_id=recording_id))
     await care.sweep()
     assert [path for path in kept[:2] if path.exists()] == []
 
 
 async def test_what_was_kept_aside_goes_with_its_recording(
-    care: DumpCare, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    care: MjrCare, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mjr_care, "KEPT_ASIDE_AT_ONCE", 2)
     failed = tmp_path / "dumps" / "failed"
     joined = await database.write(somebody)
-    ids, dumps = [], []
+    ids, mjr_files = [], []
     for _ in range(3):
         recording_id = await database.write(partial(started, participant_id=joined.participant_id, kind="audio"))
         nothing = await database.read(partial(nothing_of, recording_id=recording_id))
         saved = partial(recordings.complete, recording_id=recording_id, finished=nothing, link=link, now=NOW)
         assert await database.write(saved)
-        dump = (await database.read(partial(row, table=recordings.RECORDINGS, row_id=recording_id))).dump
+        mjr_name = (await database.read(partial(row, table=recordings.RECORDINGS, row_id=recording_id))).mjr_name
         ids.append(recording_id)
-        dumps.append([lying(failed / f"{dump}-audio-0.mjr.tmp"), lying(failed / f"{dump}-audio-2.mjr")])
+        mjr_files.append([lying(failed / f"{mjr_name}-audio-0.mjr.tmp"), lying(failed / f"{mjr_name}-audio-2.mjr")])
     others = [lying(failed / "notes.txt"), lying(failed / "gone-audio-0.mjr", since=0)]
     await care.sweep()
-    assert all(path.exists() for path in (*others, *chain(*dumps)))
+    assert all(path.exists() for path in (*others, *chain(*mjr_files)))
     account = await database.write(an_account)
     delete = partial(recordings.delete, account_id=account, recording_id=ids[0], now=NOW)
     await database.write(delete)
     assert await forget(database, before=NOW - SECOND, now=NOW) == 0
     await care.sweep()
-    assert [path.exists() for path in (*others, *chain(*dumps))] == [True, True, False, False, *[True] * 4]
+    assert [path.exists() for path in (*others, *chain(*mjr_files))] == [True, True, False, False, *[True] * 4]
     assert await forget(database, before=NOW, now=NOW) == 2
     await care.sweep()
     assert sorted(path for path in failed.iterdir()) == sorted(others)
@@ -109,7 +109,7 @@ def worked_on(tmp_path: Path, recording_id: str, key: str) -> Path:
 
 
 async def test_what_was_stored_for_a_recording_that_is_gone_is_deleted(
-    care: DumpCare, store: LocalStore, tmp_path: Path
+    care: MjrCare, store: LocalStore, tmp_path: Path
 ) -> None:
     """Killed between the store and the row, and then the recording was deleted."""
     recording_id = "1ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
@@ -122,7 +122,7 @@ async def test_what_was_stored_for_a_recording_that_is_gone_is_deleted(
     assert await store.size(key) is None
 
 
-async def test_what_a_row_keeps_stays(care: DumpCare, store: LocalStore, database: Database, tmp_path: Path) -> None:
+async def test_what_a_row_keeps_stays(care: MjrCare, store: LocalStore, database: Database, tmp_path: Path) -> None:
     participant = (await database.write(somebody)).participant_id
     recording_id = await database.write(partial(a_recording, participant_id=participant, kind="audio"))
     recording = await database.read(lambda tx: tx.execute(recordings.RECORDINGS.select()).one())
@@ -134,36 +134,36 @@ async def test_what_a_row_keeps_stays(care: DumpCare, store: LocalStore, databas
     assert await store.size(recording.object_key) == 1
 
 
-async def test_work_that_goes_on_stays(care: DumpCare, database: Database, tmp_path: Path) -> None:
+async def test_work_that_goes_on_stays(care: MjrCare, database: Database, tmp_path: Path) -> None:
     participant = (await database.write(somebody)).participant_id
-    dump = await database.write(partial(a_stream, participant_id=participant))
-    recording_id = await database.read(partial(recording_of, dump=dump, kind="audio"))
+    mjr_name = await database.write(partial(a_stream, participant_id=participant))
+    recording_id = await database.read(partial(recording_of, mjr_name=mjr_name, kind="audio"))
     folder = worked_on(tmp_path, recording_id, "recordings/x")
     await care.sweep()
     assert folder.exists()
     shutil.rmtree(folder)
 
 
-async def test_it_begins_and_ends(care: DumpCare, tmp_path: Path) -> None:
+async def test_it_begins_and_ends(care: MjrCare, tmp_path: Path) -> None:
     orphan = lying(tmp_path / "dumps" / "orphan-audio-0.mjr")
     await care.start()
     await until(lambda: not orphan.exists())
     await care.stop()
 
 
-def test_growing_dumps_are_on_disk_within_a_second_and_others_are_left_alone(tmp_path: Path) -> None:
+def test_growing_mjr_files_are_on_disk_within_a_second_and_others_are_left_alone(tmp_path: Path) -> None:
     """What the system was asked for, in two and a half seconds."""
     program = f"""
 import asyncio, pathlib
-from portico.worker.recordings.mjr_care import DumpCare
+from portico.worker.recordings.mjr_care import MjrCare
 folder = pathlib.Path({str(tmp_path)!r})
-dumps = folder / "dumps"
-dumps.mkdir()
-(dumps / "still-audio-0.mjr.tmp").write_bytes(b"x")
-(dumps / "final-audio-0.mjr").write_bytes(b"x")
+mjr_folder = folder / "dumps"
+mjr_folder.mkdir()
+(mjr_folder / "still-audio-0.mjr.tmp").write_bytes(b"x")
+(mjr_folder / "final-audio-0.mjr").write_bytes(b"x")
 async def main():
-    care = DumpCare(None, None, folder)
-    with (dumps / "growing-audio-0.mjr.tmp").open("wb", buffering=0) as growing:
+    care = MjrCare(None, None, folder)
+    with (mjr_folder / "growing-audio-0.mjr.tmp").open("wb", buffering=0) as growing:
         for _ in range(3):
             growing.write(b"x")
             await care.sync_growing()

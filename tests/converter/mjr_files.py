@@ -1,4 +1,4 @@
-"""Synthetic dumps: tones and counted pictures, encoded by ffmpeg, sent as RTP through a network that one can choose.
+"""Synthetic mjr files: tones and numbered pictures, encoded by ffmpeg, sent as RTP through a simulated network.
 
 Time is in milliseconds on our clock. A sender's clock may drift and stand still; what it captures shows the true time:
 a beep begins at every whole second, and every picture carries its number in black and white stripes.
@@ -69,7 +69,7 @@ class Network:
     seed: int = 1
 
 
-def write_dump(
+def write_mjr(
     path: Path,
     units: Iterable[Unit],
     codec: str,
