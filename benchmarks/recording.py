@@ -82,7 +82,7 @@ def measure(track: str, minute: list[Unit], minutes: int, folder: Path) -> Run:
     ]
     process = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     seconds = time.perf_counter() - began
-    finished, usage = map(json.loads, process.stdout.splitlines())
+    converted, usage = map(json.loads, process.stdout.splitlines())
     run: Run = {
         "track": track,
         "minutes": minutes,
@@ -93,7 +93,7 @@ def measure(track: str, minute: list[Unit], minutes: int, folder: Path) -> Run:
         "memory_mb": round(usage["memory"] / 1024, 1),
     }
     mjr.unlink()
-    Path(finished["path"]).unlink()
+    Path(converted["path"]).unlink()
     return run
 
 

@@ -11,7 +11,7 @@ from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import participants, recordings, sessions
 from portico.services.participants import Joined
-from portico.services.recordings import Finished
+from portico.services.recordings import ConversionOutcome
 from tests.factories import NOW, a_participant, a_room, row
 
 SECOND = timedelta(seconds=1)
@@ -44,12 +44,14 @@ def started(tx: Transaction, participant_id: str, kind: str = "video", *, now: d
     return recording_of(tx, mjr_name, kind)
 
 
-def finished(tx: Transaction, recording_id: str, *, seconds: float = 60, size_bytes: int = 5_600_000) -> Finished:
+def converted(
+    tx: Transaction, recording_id: str, *, seconds: float = 60, size_bytes: int = 5_600_000
+) -> ConversionOutcome:
     """What becomes of a recording: so many seconds of media from its beginning, or from NOW if it had none."""
     recording = row(tx, schema.room_recordings, recording_id)
     codec, ending = ENDINGS[recording.type]
     begun = recording.started_at or NOW
-    return Finished(
+    return ConversionOutcome(
         codec=codec,
         size_bytes=size_bytes,
         sha256="0" * 64,
@@ -60,10 +62,10 @@ def finished(tx: Transaction, recording_id: str, *, seconds: float = 60, size_by
     )
 
 
-def nothing_of(tx: Transaction, recording_id: str) -> Finished:
+def nothing_of(tx: Transaction, recording_id: str) -> ConversionOutcome:
     """What becomes of a recording of which nothing could be saved."""
     lost = {"codec": None, "size_bytes": 0, "sha256": None, "object_key": None, "failure": "The disk was full."}
-    return replace(finished(tx, recording_id, seconds=0), **lost)  # type: ignore[arg-type]
+    return replace(converted(tx, recording_id, seconds=0), **lost)  # type: ignore[arg-type]
 
 
 def a_recording(
@@ -75,7 +77,7 @@ def a_recording(
     later = now + timedelta(seconds=seconds)
     recordings.end(tx, mjr_name, now=later)
     recording_id = recording_of(tx, mjr_name, kind)
-    assert recordings.complete(tx, recording_id, finished(tx, recording_id, seconds=seconds), link, now=later)
+    assert recordings.complete(tx, recording_id, converted(tx, recording_id, seconds=seconds), link, now=later)
     assert recordings.discard(tx, recording_of(tx, mjr_name, "audio" if kind == "video" else "video"))
     return recording_id
 

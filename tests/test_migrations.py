@@ -25,7 +25,7 @@ from portico.services import recordings, tokens, webhook_queue
 from tests.databases import PostgresCluster
 from tests.db.processes import others
 from tests.factories import NOW, a_participant, a_room, rows
-from tests.recorded import a_stream, somebody
+from tests.recorded import somebody
 
 PROCESSES = 3
 ROUNDS = 2
@@ -155,13 +155,16 @@ def test_recordings_that_wait_for_their_conversion_outlast_new_names(empty_urls:
         upgrade(database.engine)
         with database.engine.begin() as connection:
             joined = somebody(connection)
-            mjr_name = a_stream(connection, joined.participant_id)
+            mjr_name = "0a1b2c3d_first"
+            assert recordings.begin(connection, joined.participant_id, "self", mjr_name, now=NOW)
             recordings.end(connection, mjr_name, now=NOW)
             before = rows(connection, schema.room_recordings), rows(connection, schema.jobs)
         with database.engine.begin() as connection:
             _downgrade(connection, "0012")
             columns = {column["name"] for column in inspect(connection).get_columns("room_recordings")}
             assert "dump" in columns and "mjr_name" not in columns
+            kinds = {kind for (kind,) in connection.exec_driver_sql("SELECT kind FROM jobs")}
+            assert kinds == {"finish_recording@0a1b2c3d"}
         upgrade(database.engine)
         with database.engine.connect() as connection:
             assert {each.mjr_name for each in before[0]} == {mjr_name} and len(before[1]) == 2

@@ -22,7 +22,7 @@ from portico.api import health
 from portico.api.app import add_api
 from portico.app.clock import Clock, ClockKeeper
 from portico.app.follow_keys import FollowKeys
-from portico.app.workers import Storage, finishing, open_storage
+from portico.app.workers import Storage, open_storage, run_workers
 from portico.config.settings import Settings
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
@@ -88,7 +88,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                     gateway.registry.set_room_on_disk(not is_low)
 
                 follower = FollowKeys(db, keys, storage.link_keys, clock=clock)
-                async with finishing(settings, db, storage, on_disk_low) as runner, follower.running():
+                async with run_workers(settings, db, storage, on_disk_low) as runner, follower.running():
                     parts = Parts(db, keys, webhook_keys, storage, gateway, connections, node, worker, runner, clock)
                     yield Running(_build(settings, parts), gateway, connections, welcome)
     finally:

@@ -19,7 +19,7 @@ from portico.storage.store import S3Access, StorageTrouble, Store, open_store
 from portico.worker import delete_object
 from portico.worker.compositions.compose import Compose
 from portico.worker.disk_watch import DiskWatch
-from portico.worker.recordings.convert import FinishRecording
+from portico.worker.recordings.convert import ConvertRecording
 from portico.worker.recordings.mjr_care import MjrCare
 from portico.worker.retention import Retention
 from portico.worker.runner import Jobs
@@ -70,7 +70,7 @@ async def open_storage(settings: Settings, db: Database, clock: Callable[[], dat
 
 
 @asynccontextmanager
-async def finishing(
+async def run_workers(
     settings: Settings, db: Database, storage: Storage, on_disk_low: Callable[[bool], Awaitable[None]]
 ) -> AsyncIterator[Jobs]:
     """Everything that runs beside calls, started, and stopped in the opposite order."""
@@ -80,7 +80,9 @@ async def finishing(
     composer = Compose(db, store, folder, clock=clock, preset=settings.composition_quality, least_free_bytes=least_free)
     await composer.sweep()
     kinds = {
-        jobs.finish_recording_at(f"{mjr_folder.node_id}_"): FinishRecording(db, store, folder, clock=clock).kind(CORES),
+        jobs.convert_recording_at(f"{mjr_folder.node_id}_"): ConvertRecording(db, store, folder, clock=clock).kind(
+            CORES
+        ),
         jobs.COMPOSE: composer.kind(settings.compositions_at_once or CORES),
         jobs.DELETE_OBJECT: delete_object.kind(db, store),
     }

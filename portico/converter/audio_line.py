@@ -20,7 +20,7 @@ _MEMORY = 250
 
 
 class Piece(NamedTuple):
-    """A packet of the finished file, and where it begins in samples since the first."""
+    """A packet of the converted file, and where it begins in samples since the first."""
 
     at: int
     samples: int

@@ -1,7 +1,7 @@
-"""Turns one mjr file of Janus into one media file: `python -m portico.converter.convert MJR OUT_DIR`.
+"""Converts one mjr file of Janus to one media file: `python -m portico.converter.convert MJR OUT_DIR`.
 
-Prints one line of JSON: the members of `Finished`, or {"error": ...} with exit status 3 for an mjr file without media,
-4 for a disk that is full and 1 for everything else. Nothing is encoded anew; ffmpeg only writes the container.
+Prints one line of JSON: the members of `ConvertedFile`, or {"error": ...} with exit status 3 if the mjr file has no
+media, 4 if the disk is full and 1 for everything else. Nothing is encoded anew; ffmpeg only writes the container.
 """
 
 import argparse
@@ -64,16 +64,16 @@ class NoMedia(Exception):
     """The mjr file has not a single packet or frame that can be played."""
 
 
-class CannotFinish(Exception):
+class CannotConvert(Exception):
     """No file came of the mjr file; the text says why in a sentence."""
 
 
-class NoRoom(CannotFinish):
+class NoRoom(CannotConvert):
     """The disk is full, which may change."""
 
 
 @dataclass(frozen=True)
-class Finished:
+class ConvertedFile:
     """A file that is complete, checked and on the disk."""
 
     path: Path
@@ -93,20 +93,20 @@ class Finished:
     """Why the file is less than was recorded, if it is; only where that was asked for."""
 
 
-def finish(mjr: Path, out_dir: Path, *, not_before_ms: int | None = None, salvage: bool = False) -> Finished:
+def convert(mjr: Path, out_dir: Path, *, not_before_ms: int | None = None, salvage: bool = False) -> ConvertedFile:
     """Writes OUT_DIR/<name of the mjr file>.<ogg|webm|mp4>; the same mjr file always gives the same bytes.
 
     `not_before_ms` (Unix time) leaves out what came before; a video then begins with the first keyframe after it, or
     with the last one before it if none comes in time. The folder must exist; a file of that name is replaced. A
-    process that is killed leaves a folder `.finish-*` in it. `salvage` takes a file that plays, but not for as long as
+    process that is killed leaves a folder `.convert-*` in it. `salvage` takes a file that plays, but not for as long as
     was written into it: then `complaint` says so, and `ended_at` is the end of what plays.
-    Raises NoMedia or CannotFinish (NoRoom is one of them); either leaves no file.
+    Raises NoMedia or CannotConvert (NoRoom is one of them); either leaves no file.
     """
     with mjr.open("rb") as file:
         try:
             header = read_header(file)
         except NotMjr as error:
-            raise CannotFinish(f"{mjr.name}: {error}") from error
+            raise CannotConvert(f"{mjr.name}: {error}") from error
         if header is None:
             raise NoMedia(mjr.name)
         container = _container(header)
@@ -123,22 +123,22 @@ def finish(mjr: Path, out_dir: Path, *, not_before_ms: int | None = None, salvag
         else:
             stream = tracks.video(from_first, header.codec, earliest, span)
         path = out_dir / f"{_stem(mjr)}.{container.ending}"
-        with tempfile.TemporaryDirectory(prefix=".finish-", dir=out_dir) as folder:
+        with tempfile.TemporaryDirectory(prefix=".convert-", dir=out_dir) as folder:
             unchecked = Path(folder) / path.name
             _mux(stream, container, unchecked, _deadline_secs(mjr))
             if len(span.descriptions) > 1:
                 unchecked = _described(unchecked, span)
             complaint = _check(unchecked, header.codec, span)
             if complaint is not None and not salvage:
-                raise CannotFinish(complaint)
+                raise CannotConvert(complaint)
             sha256 = _settle(unchecked, path)
-    return _finished(path, header, container, span, sha256, complaint)
+    return _converted_file(path, header, container, span, sha256, complaint)
 
 
 def _container(header: Header) -> _Container:
     if _TYPES.get(header.codec) != header.type:
-        raise CannotFinish(
-            f"A track of {header.type} in {header.codec} cannot be finished: only Opus, VP8, VP9, H.264."
+        raise CannotConvert(
+            f"A track of {header.type} in {header.codec} cannot be converted: only Opus, VP8, VP9, H.264."
         )
     return _CONTAINERS[header.codec]
 
@@ -158,7 +158,7 @@ def _described(muxed: Path, span: tracks.Span) -> Path:
         with muxed.open("rb") as file:
             mp4.describe(file, described, span.descriptions)
     except mp4.NotAnMp4 as error:
-        raise CannotFinish(f"ffmpeg's {muxed.name} was not understood: {error}") from error
+        raise CannotConvert(f"ffmpeg's {muxed.name} was not understood: {error}") from error
     return described
 
 
@@ -205,14 +205,14 @@ def _judge(status: int, said: str, name: str) -> None:
     if any(os.strerror(number) in said for number in _FULL):
         raise NoRoom(f"There is no room on the disk for {name}: {said}.")
     if status:
-        raise CannotFinish(f"ffmpeg wrote no {name} (status {status}): {said or 'it took too long'}.")
+        raise CannotConvert(f"ffmpeg wrote no {name} (status {status}): {said or 'it took too long'}.")
 
 
 def _started(command: list[str], words: int) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words)
     except FileNotFoundError as error:
-        raise CannotFinish("ffmpeg is not installed: run script/setup, or install Debian's package ffmpeg.") from error
+        raise CannotConvert("ffmpeg is not installed: run script/setup, or install Debian's package ffmpeg.") from error
 
 
 def _check(path: Path, codec: str, span: tracks.Span) -> str | None:
@@ -227,11 +227,11 @@ def _check(path: Path, codec: str, span: tracks.Span) -> str | None:
         codecs = [stream["codec_name"] for stream in found["streams"]]
         duration_ms = 1000 * float(found["format"]["duration"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
-        raise CannotFinish(f"ffprobe could not read the finished {path.name}: {error}") from error
+        raise CannotConvert(f"ffprobe could not read the converted {path.name}: {error}") from error
     expected_ms = span.end_ms - span.start_ms
     difference = f"{codecs} of {duration_ms:.0f} ms, where {codec} of {expected_ms:.0f} ms was written"
     if codecs != [codec]:
-        raise CannotFinish(f"{path.name} has {difference}.")
+        raise CannotConvert(f"{path.name} has {difference}.")
     if abs(duration_ms - expected_ms) <= LARGEST_ERROR_MS:
         return None
     span.end_ms = span.start_ms + duration_ms
@@ -252,11 +252,11 @@ def _settle(unchecked: Path, path: Path) -> str:
     return sha256
 
 
-def _finished(
+def _converted_file(
     path: Path, header: Header, container: _Container, span: tracks.Span, sha256: str, complaint: str | None
-) -> Finished:
+) -> ConvertedFile:
     first_packet_at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=header.first_packet_us)
-    return Finished(
+    return ConvertedFile(
         path=path,
         codec=header.codec,
         content_type=container.content_type,
@@ -279,22 +279,22 @@ def main() -> int:
     arguments = parser.parse_args()
     child_limits.limit_own_memory()
     try:
-        finished = finish(
+        converted = convert(
             arguments.mjr, arguments.out_dir, not_before_ms=arguments.not_before_ms, salvage=arguments.salvage
         )
     except NoMedia:
         return _say({"error": "no media"}, _NO_MEDIA_STATUS)
-    except (CannotFinish, OSError) as error:
+    except (CannotConvert, OSError) as error:
         full = isinstance(error, NoRoom) or getattr(error, "errno", None) in _FULL
         return _say({"error": str(error)}, _NO_ROOM_STATUS if full else 1)
-    return _say({**asdict(finished), **_in_words(finished)}, 0)
+    return _say({**asdict(converted), **_in_words(converted)}, 0)
 
 
-def _in_words(finished: Finished) -> dict[str, str]:
+def _in_words(converted: ConvertedFile) -> dict[str, str]:
     return {
-        "path": str(finished.path),
-        "started_at": finished.started_at.isoformat(),
-        "ended_at": finished.ended_at.isoformat(),
+        "path": str(converted.path),
+        "started_at": converted.started_at.isoformat(),
+        "ended_at": converted.ended_at.isoformat(),
     }
 
 

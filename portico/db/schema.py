@@ -386,7 +386,7 @@ jobs = Table(
     "jobs",
     metadata,
     uuid_column("id", primary_key=True),
-    Column("kind", String(32), nullable=False),  # finish_recording, compose, delete_object
+    Column("kind", String(32), nullable=False),  # convert_recording, compose, delete_object
     Column("subject", Text, nullable=False),  # the id of the row it is about, or the key of the object
     Column("lane", String(36)),  # the account, of kinds that accounts take turns in
     Column("due_at", Instant, nullable=False),

@@ -14,8 +14,8 @@ from portico.runtime.ids import new_id
 
 JOBS = schema.jobs
 LANES = schema.job_lanes
-FINISH_RECORDING = "finish_recording"
-"""Its subject is a recording's id: make a file of what was recorded."""
+CONVERT_RECORDING = "convert_recording"
+"""Convert the mjr file of a recording. The subject is the recording's id."""
 COMPOSE = "compose"
 """Its subject is a composition's id: make its film."""
 DELETE_OBJECT = "delete_object"
@@ -26,10 +26,10 @@ HURRIED = datetime(2000, 1, 1, tzinfo=UTC)
 NODE_ID_LENGTH = 8
 
 
-def finish_recording_at(mjr_name: str) -> str:
+def convert_recording_at(mjr_name: str) -> str:
     """The kind of the job that converts `mjr_name`, NODE-ID_NAME: only the node that has the files claims it."""
     node_id, found, _ = mjr_name.partition("_")
-    return f"{FINISH_RECORDING}@{node_id[:NODE_ID_LENGTH]}" if found else FINISH_RECORDING
+    return f"{CONVERT_RECORDING}@{node_id[:NODE_ID_LENGTH]}" if found else CONVERT_RECORDING
 
 
 def enqueue(
@@ -153,5 +153,5 @@ def cancel(tx: Transaction, kind: str, subject: str) -> None:
 def take_over(tx: Transaction, node_id: str) -> None:
     """End all leases and give every conversion to this node. Only for a process that is the only one."""
     tx.execute(JOBS.update().where(JOBS.c.leased_until.is_not(None)).values(leased_until=None))
-    elsewhere = JOBS.c.kind.startswith(f"{FINISH_RECORDING}@", autoescape=True)
-    tx.execute(JOBS.update().where(elsewhere).values(kind=finish_recording_at(f"{node_id}_")))
+    elsewhere = JOBS.c.kind.startswith(f"{CONVERT_RECORDING}@", autoescape=True)
+    tx.execute(JOBS.update().where(elsewhere).values(kind=convert_recording_at(f"{node_id}_")))

@@ -31,7 +31,7 @@ Shown = Sequence[Sequence[int | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class ConversionOutcome:
     """The outcome of a conversion. `object_key` is None without a file; `failure` says what is missing, and why."""
 
     codec: str | None
@@ -104,7 +104,7 @@ def end_of_participant(tx: Transaction, participant_id: str, now: datetime) -> N
 
 
 def complete(
-    tx: Transaction, recording_id: str, finished: Finished, link: Callable[[str, str], str], *, now: datetime
+    tx: Transaction, recording_id: str, outcome: ConversionOutcome, link: Callable[[str, str], str], *, now: datetime
 ) -> bool:
     """The file is in the store, or it is sure that there will be none: the event, once. False: too late or deleted.
 
@@ -114,8 +114,8 @@ def complete(
     if recording is None or recording.status == COMPLETED:
         return False
     if recording.started_at is None:
-        _start(tx, recording, started_at=finished.started_at, now=now)
-    _save(tx, recording, finished, now)
+        _start(tx, recording, started_at=outcome.started_at, now=now)
+    _save(tx, recording, outcome, now)
     saved = Recording(**tx.execute(select(*_MEMBERS).where(RECORDINGS.c.id == recording_id)).one()._mapping)
     event = RecordingCompleted(
         session_id=saved.session_id,
@@ -123,10 +123,10 @@ def complete(
         participant_id=saved.participant_id,
         recording_id=recording_id,
         type=saved.type,
-        size_mb=megabytes(finished.size_bytes),
+        size_mb=megabytes(outcome.size_bytes),
         download_url=None if saved.object_key is None else link(saved.object_key, saved.file_name),
-        codec=finished.codec,
-        duration_secs=whole_seconds(finished.started_at, finished.ended_at),
+        codec=outcome.codec,
+        duration_secs=whole_seconds(outcome.started_at, outcome.ended_at),
     )
     events.record(tx, recording.account_id, event, now)
     hurry_compositions(tx, saved.session_id)
@@ -180,7 +180,7 @@ def delete(tx: Transaction, account_id: str, recording_id: str, *, now: datetime
     if recording is None:
         raise NotFound
     _delete(tx, [recording], now)
-    jobs.cancel(tx, jobs.finish_recording_at(recording.mjr_name), recording_id)
+    jobs.cancel(tx, jobs.convert_recording_at(recording.mjr_name), recording_id)
     hurry_compositions(tx, recording.session_id)
 
 
@@ -190,7 +190,7 @@ def delete_of_participant(tx: Transaction, participant_id: str, *, now: datetime
     found: list[Row[Any]] = list(tx.execute(theirs.with_for_update()))
     _delete(tx, found, now)
     for recording in found:
-        jobs.cancel(tx, jobs.finish_recording_at(recording.mjr_name), recording.id)
+        jobs.cancel(tx, jobs.convert_recording_at(recording.mjr_name), recording.id)
     for session_id in {recording.session_id for recording in found}:
         hurry_compositions(tx, session_id)
     return len(found)
@@ -240,18 +240,18 @@ def _locked(tx: Transaction, which: ColumnElement[bool]) -> Row[Any] | None:
     return tx.execute(select(RECORDINGS).where(which).limit(1).with_for_update()).first()
 
 
-def _save(tx: Transaction, recording: Row[Any], finished: Finished, now: datetime) -> None:
-    duration = whole_seconds(finished.started_at, finished.ended_at)
-    shown = _to_the_end(recording, finished)
-    outcome = {"status": COMPLETED, "duration_secs": duration, "completed_at": now, "updated_at": now, "shown": shown}
-    tx.execute(RECORDINGS.update().where(RECORDINGS.c.id == recording.id).values(**asdict(finished), **outcome))
+def _save(tx: Transaction, recording: Row[Any], outcome: ConversionOutcome, now: datetime) -> None:
+    duration = whole_seconds(outcome.started_at, outcome.ended_at)
+    shown = _to_the_end(recording, outcome)
+    others = {"status": COMPLETED, "duration_secs": duration, "completed_at": now, "updated_at": now, "shown": shown}
+    tx.execute(RECORDINGS.update().where(RECORDINGS.c.id == recording.id).values(**asdict(outcome), **others))
 
 
-def _to_the_end(recording: Row[Any], finished: Finished) -> Shown:
+def _to_the_end(recording: Row[Any], outcome: ConversionOutcome) -> Shown:
     """After a crash people left when they were last seen, but their media went on: what was shown then still was."""
     shown = _plain(recording.shown)
     if shown and recording.ended_at is not None and shown[-1][1] == _milliseconds(recording.ended_at):
-        shown[-1][1] = max(_milliseconds(finished.ended_at), shown[-1][1] or 0)
+        shown[-1][1] = max(_milliseconds(outcome.ended_at), shown[-1][1] or 0)
     return shown
 
 
@@ -276,7 +276,7 @@ def _end(tx: Transaction, which: ColumnElement[bool], now: datetime) -> None:
         shown = _closed(recording.shown, now)
         this = RECORDINGS.c.id == recording.id
         tx.execute(RECORDINGS.update().where(this).values(ended_at=now, shown=shown, updated_at=now))
-        jobs.enqueue(tx, jobs.finish_recording_at(recording.mjr_name), recording.id, now=now)
+        jobs.enqueue(tx, jobs.convert_recording_at(recording.mjr_name), recording.id, now=now)
 
 
 def _closed(shown: Shown, now: datetime) -> list[list[int | None]]:

@@ -24,7 +24,7 @@ from tests.converter import pictures
 from tests.converter.mjr_files import ffprobe
 from tests.converter.pictures import BLACK, BLUE, GREEN, RED, YELLOW, Colour, Film
 from tests.factories import NOW, row
-from tests.recorded import finished, link, milliseconds, over, recording_of, somebody, started
+from tests.recorded import converted, link, milliseconds, over, recording_of, somebody, started
 from tests.servers import PorticoServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -103,7 +103,7 @@ def _rows(tx: Transaction, files: dict[str, Path]) -> tuple[str, dict[str, str]]
         ids[name] = started(tx, joined.participant_id, kind)
         mjr_name = row(tx, schema.room_recordings, ids[name]).mjr_name
         assert recordings.discard(tx, recording_of(tx, mjr_name, other))
-        whole = finished(tx, ids[name], seconds=SECS, size_bytes=file.stat().st_size)
+        whole = converted(tx, ids[name], seconds=SECS, size_bytes=file.stat().st_size)
         began = NOW + timedelta(milliseconds=place)
         key = recording_key(joined.session_id, ids[name], file.suffix[1:])
         facts = replace(whole, object_key=key, started_at=began, sha256=_sha256(file))

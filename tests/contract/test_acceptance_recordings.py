@@ -9,7 +9,7 @@ from portico.services import recordings
 from tests.api.world import World, link
 from tests.contract.test_acceptance import error
 from tests.factories import facts
-from tests.recorded import SECOND, a_stream, finished, milliseconds, over, recording_of
+from tests.recorded import SECOND, a_stream, converted, milliseconds, over, recording_of
 
 RECORDINGS, COMPOSITIONS = "/v2/room_recordings", "/v2/room_compositions"
 Shown = dict[str, Any]
@@ -30,7 +30,7 @@ async def recorded_call(world: World) -> tuple[str, str]:
             recordings.end(tx, mjr_name, now=begun + 60 * SECOND)
             for kind, seconds in (("audio", 60), ("video", 45)):
                 recording_id = recording_of(tx, mjr_name, kind)
-                outcome = finished(tx, recording_id, seconds=seconds)
+                outcome = converted(tx, recording_id, seconds=seconds)
                 assert recordings.complete(tx, recording_id, outcome, link, now=begun + 61 * SECOND)
         over(tx, people[0].session_id, now=begun + 62 * SECOND)
 

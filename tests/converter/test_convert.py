@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portico.converter import tracks
-from portico.converter.convert import CannotFinish, Finished, NoMedia, finish
+from portico.converter.convert import CannotConvert, ConvertedFile, NoMedia, convert
 from portico.converter.mjr import Packet
 from tests.converter.mjr_files import (
     FIRST_PACKET_US,
@@ -61,97 +61,101 @@ def film(request: pytest.FixtureRequest) -> Encoded:
     return encode(request.param, range(300))
 
 
-def media_ms(finished: Finished) -> tuple[float, float]:
+def media_ms(converted: ConvertedFile) -> tuple[float, float]:
     """Begin and end since the first packet arrived."""
-    begin, end = finished.started_at - FIRST_PACKET_AT, finished.ended_at - FIRST_PACKET_AT
+    begin, end = converted.started_at - FIRST_PACKET_AT, converted.ended_at - FIRST_PACKET_AT
     return begin / timedelta(milliseconds=1), end / timedelta(milliseconds=1)
 
 
-def beep_errors(finished: Finished) -> dict[int, float]:
+def beep_errors(converted: ConvertedFile) -> dict[int, float]:
     """For every beep in the file: the second it stands for, and by how many milliseconds it misses it."""
-    at = onsets_ms(heard(finished.path)) + media_ms(finished)[0]
+    at = onsets_ms(heard(converted.path)) + media_ms(converted)[0]
     return {round(moment / 1000): float(moment - 1000 * round(moment / 1000)) for moment in at}
 
 
-def loudest(finished: Finished, begin_secs: float, end_secs: float) -> float:
-    return float(np.abs(heard(finished.path)[int(begin_secs * 48_000) : int(end_secs * 48_000)]).max())
+def loudest(converted: ConvertedFile, begin_secs: float, end_secs: float) -> float:
+    return float(np.abs(heard(converted.path)[int(begin_secs * 48_000) : int(end_secs * 48_000)]).max())
 
 
-def picture_errors(finished: Finished, true_ms: Callable[[int], float]) -> list[float]:
-    shown = seen(finished.path)
-    begin = media_ms(finished)[0]
+def picture_errors(converted: ConvertedFile, true_ms: Callable[[int], float]) -> list[float]:
+    shown = seen(converted.path)
+    begin = media_ms(converted)[0]
     return [at + begin - true_ms(number) for number, at in zip(shown.numbers, shown.times_ms, strict=True)]
 
 
-def assert_lasts(finished: Finished, begin_ms: float, end_ms: float, tolerance_ms: float = 100) -> None:
-    begin, end = media_ms(finished)
+def assert_lasts(converted: ConvertedFile, begin_ms: float, end_ms: float, tolerance_ms: float = 100) -> None:
+    begin, end = media_ms(converted)
     assert abs(begin - begin_ms) <= 40
     assert abs(end - end_ms) <= tolerance_ms
-    assert abs(duration_ms(finished.path) - (end_ms - begin_ms)) <= tolerance_ms
+    assert abs(duration_ms(converted.path) - (end_ms - begin_ms)) <= tolerance_ms
 
 
 # Sound
 
 
 def test_sound_becomes_ogg_at_its_time(tmp_path: Path, speech: list[Unit]) -> None:
-    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus"), tmp_path)
-    assert (finished.path, finished.codec, finished.content_type) == (tmp_path / "a-audio-0.ogg", "opus", "audio/ogg")
-    assert (finished.packets, finished.lost) == (1000, 0)
-    assert_lasts(finished, 0, 20_000, 1)
-    errors = beep_errors(finished)
+    converted = convert(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus"), tmp_path)
+    assert (converted.path, converted.codec, converted.content_type) == (
+        tmp_path / "a-audio-0.ogg",
+        "opus",
+        "audio/ogg",
+    )
+    assert (converted.packets, converted.lost) == (1000, 0)
+    assert_lasts(converted, 0, 20_000, 1)
+    errors = beep_errors(converted)
     assert list(errors) == list(range(20))
     assert max(map(abs, errors.values())) <= 1
 
 
 def test_late_and_repeated_packets_change_nothing(tmp_path: Path, speech: list[Unit]) -> None:
     mjr = write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus", ROUGH)
-    finished = finish(mjr, tmp_path)
-    assert (finished.packets, finished.lost) == (1000, 0)
-    assert_lasts(finished, 0, 20_000)
-    assert max(map(abs, beep_errors(finished).values())) <= 20
+    converted = convert(mjr, tmp_path)
+    assert (converted.packets, converted.lost) == (1000, 0)
+    assert_lasts(converted, 0, 20_000)
+    assert max(map(abs, beep_errors(converted).values())) <= 20
 
 
 def test_lost_sound_becomes_silence(tmp_path: Path, speech: list[Unit]) -> None:
     network = Network(jitter_ms=5, loss=0.1, lost=lambda number, _: 500 <= number < 540)
-    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus", network), tmp_path)
-    assert finished.packets + finished.lost in range(990, 1001)
-    assert finished.lost > 100
-    assert_lasts(finished, 0, 20_000)
-    errors = beep_errors(finished)
+    converted = convert(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus", network), tmp_path)
+    assert converted.packets + converted.lost in range(990, 1001)
+    assert converted.lost > 100
+    assert_lasts(converted, 0, 20_000)
+    errors = beep_errors(converted)
     assert set(errors) == set(range(20)) - {10}
     assert np.median(np.abs(list(errors.values()))) <= 20  # a lost first packet makes a beep begin later
-    assert loudest(finished, 10.03, 10.77) < 1e-6
+    assert loudest(converted, 10.03, 10.77) < 1e-6
 
 
 @pytest.mark.parametrize(("ppm", "secs"), [(300, 600), (-1000, 150)])
 def test_minutes_from_a_clock_that_drifts(tmp_path: Path, ppm: float, secs: int) -> None:
     units = opus_units(1000 * secs, SenderClock(ppm))
     network = Network(jitter_ms=15, spikes=((50_000, 2500), (100_000, 6000)), late=0.02)
-    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", units, "opus", network), tmp_path)
-    errors = beep_errors(finished)
+    converted = convert(write_mjr(tmp_path / "a-audio-0.mjr", units, "opus", network), tmp_path)
+    errors = beep_errors(converted)
     assert set(errors) >= set(range(secs))
     assert max(map(abs, errors.values())) <= 40
-    assert_lasts(finished, 0, 1000 * secs / (1 + ppm * 1e-6))
+    assert_lasts(converted, 0, 1000 * secs / (1 + ppm * 1e-6))
 
 
 def test_a_clock_that_stops_now_and_then(tmp_path: Path) -> None:
     clock = SenderClock(-50, ((20_100, 150), (22_300, 90), (41_500, 230), (70_400, 60)))
     units = opus_units(100_000, clock)
-    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", units, "opus", Network(jitter_ms=10)), tmp_path)
-    errors = beep_errors(finished)
+    converted = convert(write_mjr(tmp_path / "a-audio-0.mjr", units, "opus", Network(jitter_ms=10)), tmp_path)
+    errors = beep_errors(converted)
     assert set(errors) >= set(range(100)) - {20, 22, 41, 70}
     assert max(abs(error) for second, error in errors.items() if second not in {20, 22, 41, 70}) <= 40
-    assert_lasts(finished, 0, 100_000 / (1 - 50e-6) + 530)
+    assert_lasts(converted, 0, 100_000 / (1 - 50e-6) + 530)
 
 
 def test_a_track_that_is_muted_is_silent_meanwhile(tmp_path: Path, speech: list[Unit]) -> None:
     mjr = write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus", muted=[(3500, 12_500)])
-    finished = finish(mjr, tmp_path)
-    errors = beep_errors(finished)
+    converted = convert(mjr, tmp_path)
+    errors = beep_errors(converted)
     assert list(errors) == [0, 1, 2, 3, *range(13, 20)]
     assert max(map(abs, errors.values())) <= 5
-    assert_lasts(finished, 0, 20_000, 5)
-    assert loudest(finished, 3.53, 12.48) < 1e-6
+    assert_lasts(converted, 0, 20_000, 5)
+    assert loudest(converted, 3.53, 12.48) < 1e-6
 
 
 @pytest.mark.parametrize("kept", [0, 20])
@@ -171,33 +175,33 @@ def test_discontinuous_transmission_is_silence(tmp_path: Path, kept: int) -> Non
         if number not in silent or (kept and number % kept == 0)
     ]
     mjr = write_mjr(tmp_path / "a-audio-0.mjr", sent, "opus", Network(jitter_ms=3))
-    finished = finish(mjr, tmp_path)
-    onsets = onsets_ms(heard(finished.path))
+    converted = convert(mjr, tmp_path)
+    onsets = onsets_ms(heard(converted.path))
     assert max(abs(onsets - 4000 * np.arange(5))) <= 20
-    assert loudest(finished, 1, 3.9) < 0.01
+    assert loudest(converted, 1, 3.9) < 0.01
 
 
 @pytest.mark.parametrize(("frame_ms", "channels"), [(10, 1), (20, 2), (60, 1), (60, 2)])
 def test_packets_of_every_length_and_both_channels(tmp_path: Path, frame_ms: int, channels: int) -> None:
     units = opus_units(60_000, SenderClock(-500), frame_ms=frame_ms, channels=channels)
-    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", units, "opus", Network(jitter_ms=3)), tmp_path)
-    assert max(map(abs, beep_errors(finished).values())) <= 40
-    (stream,) = ffprobe(finished.path, "stream=channels")["streams"]
+    converted = convert(write_mjr(tmp_path / "a-audio-0.mjr", units, "opus", Network(jitter_ms=3)), tmp_path)
+    assert max(map(abs, beep_errors(converted).values())) <= 40
+    (stream,) = ffprobe(converted.path, "stream=channels")["streams"]
     assert stream["channels"] == channels
-    assert_lasts(finished, 0, 60_000 / (1 - 500e-6))
+    assert_lasts(converted, 0, 60_000 / (1 - 500e-6))
 
 
 def test_sound_before_the_wished_beginning_is_left_out(tmp_path: Path, speech: list[Unit]) -> None:
     mjr = write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus")
-    finished = finish(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5500)
-    assert list(beep_errors(finished)) == list(range(6, 20))
-    assert_lasts(finished, 5500, 20_000, 25)
-    assert finished.packets == 725
+    converted = convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5500)
+    assert list(beep_errors(converted)) == list(range(6, 20))
+    assert_lasts(converted, 5500, 20_000, 25)
+    assert converted.packets == 725
 
 
 def test_a_place_in_the_middle_of_the_sound_is_found(tmp_path: Path, speech: list[Unit]) -> None:
-    finished = finish(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus"), tmp_path)
-    after = onsets_ms(heard(finished.path, ["-ss", "12.5"]))
+    converted = convert(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus"), tmp_path)
+    after = onsets_ms(heard(converted.path, ["-ss", "12.5"]))
     assert max(abs(after - (500 + 1000 * np.arange(7)))) <= 10
 
 
@@ -206,18 +210,18 @@ def test_a_place_in_the_middle_of_the_sound_is_found(tmp_path: Path, speech: lis
 
 def test_pictures_stand_at_their_time(tmp_path: Path, film: Encoded) -> None:
     mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec, ROUGH)
-    finished = finish(mjr, tmp_path)
-    assert (finished.path, finished.codec) == (tmp_path / f"v-video-1.{ENDINGS[film.codec]}", film.codec)
-    assert finished.content_type == f"video/{ENDINGS[film.codec]}"
-    assert seen(finished.path).numbers == list(range(300))
-    assert max(map(abs, picture_errors(finished, lambda number: number * INTERVAL_MS))) <= 20
-    assert_lasts(finished, 0, 10_000)
-    assert finished.lost == 0
+    converted = convert(mjr, tmp_path)
+    assert (converted.path, converted.codec) == (tmp_path / f"v-video-1.{ENDINGS[film.codec]}", film.codec)
+    assert converted.content_type == f"video/{ENDINGS[film.codec]}"
+    assert seen(converted.path).numbers == list(range(300))
+    assert max(map(abs, picture_errors(converted, lambda number: number * INTERVAL_MS))) <= 20
+    assert_lasts(converted, 0, 10_000)
+    assert converted.lost == 0
 
 
 def test_a_place_in_the_middle_of_the_pictures_is_found(tmp_path: Path, film: Encoded) -> None:
     mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec)
-    path = finish(mjr, tmp_path).path
+    path = convert(mjr, tmp_path).path
     for second in (0.0, 3.5, 7.0, 9.9):
         (number, *_) = numbers_in(path, ["-ss", str(second)], ["-frames:v", "1"])
         assert abs(number - 30 * second) <= 1
@@ -232,37 +236,37 @@ def test_ten_minutes_of_pictures_from_a_clock_that_drifts(tmp_path: Path) -> Non
     clock = SenderClock(300, ((100_050, 120),))
     units = video_units(encode("vp8", range(3000), keyframe_every=600), every(200, 3000), clock)
     network = Network(jitter_ms=15, spikes=((200_000, 3000),), late=0.02)
-    finished = finish(write_mjr(tmp_path / "v-video-1.mjr", units, "vp8", network), tmp_path)
-    assert seen(finished.path).numbers == list(range(3000))
-    assert max(map(abs, picture_errors(finished, lambda number: units[number].true_ms))) <= 40
-    assert_lasts(finished, 0, units[-1].true_ms + 200)
+    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, "vp8", network), tmp_path)
+    assert seen(converted.path).numbers == list(range(3000))
+    assert max(map(abs, picture_errors(converted, lambda number: units[number].true_ms))) <= 40
+    assert_lasts(converted, 0, units[-1].true_ms + 200)
 
 
 def test_after_a_loss_the_picture_stands_still_until_a_keyframe_that_is_near(tmp_path: Path, film: Encoded) -> None:
     units = video_units(film, every(INTERVAL_MS, 300), mtu=30)
     network = Network(jitter_ms=2, lost=lambda number, _: number in {40, 163})
-    finished = finish(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
-    assert finished.lost == len(units[40].payloads) + len(units[163].payloads)
-    assert seen(finished.path).numbers == [n for n in range(300) if not (40 <= n < 60 or 163 <= n < 180)]
-    assert max(map(abs, picture_errors(finished, lambda number: number * INTERVAL_MS))) <= 20
-    assert_lasts(finished, 0, 10_000)
+    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
+    assert converted.lost == len(units[40].payloads) + len(units[163].payloads)
+    assert seen(converted.path).numbers == [n for n in range(300) if not (40 <= n < 60 or 163 <= n < 180)]
+    assert max(map(abs, picture_errors(converted, lambda number: number * INTERVAL_MS))) <= 20
+    assert_lasts(converted, 0, 10_000)
 
 
 def test_after_a_loss_pictures_go_on_if_no_keyframe_is_near(tmp_path: Path, film: Encoded) -> None:
     encoded = encode(film.codec, range(300), keyframe_every=150)
     units = video_units(encoded, every(INTERVAL_MS, 300), mtu=30)
     network = Network(lost=lambda number, of: number == 40 and of == 0)
-    finished = finish(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
-    packets = ffprobe(finished.path, "packet=pts_time")["packets"]
+    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
+    packets = ffprobe(converted.path, "packet=pts_time")["packets"]
     assert len(packets) in {299, 300}  # of H.264 cannot be told whether a slice or a whole picture is missing
     assert float(packets[-1]["pts_time"]) == pytest.approx(299 * INTERVAL_MS / 1000, abs=0.005)
 
 
 def test_an_mjr_that_begins_within_a_group_begins_with_its_first_keyframe(tmp_path: Path, film: Encoded) -> None:
     units = video_units(film, every(INTERVAL_MS, 300))[17:]
-    finished = finish(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec), tmp_path)
-    assert seen(finished.path).numbers == list(range(30, 300))
-    begin, end = media_ms(finished)
+    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec), tmp_path)
+    assert seen(converted.path).numbers == list(range(30, 300))
+    begin, end = media_ms(converted)
     assert begin == pytest.approx(30 * INTERVAL_MS, abs=5)
     assert end == pytest.approx(10_000, abs=10)
 
@@ -276,9 +280,9 @@ def test_pictures_begin_with_the_keyframe_that_suits_the_wished_beginning(
 ) -> None:
     encoded = encode("vp8", range(300), keyframe_every=keyframe_every)
     mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(encoded, every(INTERVAL_MS, 300)), "vp8")
-    finished = finish(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + wished_ms)
-    assert seen(finished.path).numbers == list(range(first, 300))
-    assert media_ms(finished)[0] == pytest.approx(first * INTERVAL_MS, abs=5)
+    converted = convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + wished_ms)
+    assert seen(converted.path).numbers == list(range(first, 300))
+    assert media_ms(converted)[0] == pytest.approx(first * INTERVAL_MS, abs=5)
 
 
 def test_the_size_may_change_within_a_file(tmp_path: Path, film: Encoded) -> None:
@@ -287,7 +291,7 @@ def test_the_size_may_change_within_a_file(tmp_path: Path, film: Encoded) -> Non
     again = encode(film.codec, range(120, 180), size=(448, 128))
     joined = Encoded(film.codec, large.frames + small.frames + again.frames)
     mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 180)), film.codec)
-    path = finish(mjr, tmp_path).path
+    path = convert(mjr, tmp_path).path
     shown = seen(path)
     assert shown.numbers == list(range(180))
     assert shown.sizes == [(224, 64)] * 60 + [(112, 32)] * 60 + [(448, 128)] * 60
@@ -301,16 +305,16 @@ def test_the_size_is_that_of_what_is_kept(tmp_path: Path, film: Encoded) -> None
     small = encode(film.codec, range(60, 120))
     joined = Encoded(film.codec, large.frames + small.frames)
     mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 120)), film.codec)
-    finished = finish(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 1950)
-    assert seen(finished.path).sizes == [(224, 64)] * 60
-    assert announced(finished.path) == (224, 64)
+    converted = convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 1950)
+    assert seen(converted.path).sizes == [(224, 64)] * 60
+    assert announced(converted.path) == (224, 64)
 
 
 def test_a_size_that_changes_at_every_keyframe_costs_no_more_than_it_has_descriptions(tmp_path: Path) -> None:
     runs = [encode("h264", [number], size=(224, 32 + 2 * number)) for number in range(100)]
     joined = Encoded("h264", tuple(frame for run in runs for frame in run.frames))
     mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 100)), "h264")
-    path = finish(mjr, tmp_path).path
+    path = convert(mjr, tmp_path).path
     assert seen(path).numbers == list(range(100))
     assert announced(path) == (224, 230)
     assert len({size for _, size in seen_strictly(path, 60)}) == 60
@@ -321,10 +325,10 @@ def test_pauses_and_the_last_picture_last(tmp_path: Path, film: Encoded) -> None
     units = video_units(film, times, mtu=10)
     # Of the end only a packet that completes no picture arrives.
     network = Network(lost=lambda number, of: number >= 100 and (number < 119 or of == 0))
-    finished = finish(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
-    assert max(map(abs, picture_errors(finished, lambda number: times[number]))) <= 5
-    assert seen(finished.path).numbers == list(range(100))
-    assert_lasts(finished, 0, times[119])
+    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
+    assert max(map(abs, picture_errors(converted, lambda number: times[number]))) <= 5
+    assert seen(converted.path).numbers == list(range(100))
+    assert_lasts(converted, 0, times[119])
 
 
 # Files
@@ -335,28 +339,28 @@ def test_pictures_that_come_slowly_at_first_end_when_they_do(tmp_path: Path, cod
     """A screen on which nothing happens for eight seconds, and then a lot."""
     times = [*every(250, 32), *(8000 + at for at in every(INTERVAL_MS, 60))]
     mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(encode(codec, range(92)), times), codec)
-    finished = finish(mjr, tmp_path)
-    assert seen(finished.path).numbers == list(range(92))
-    assert_lasts(finished, 0, 10_000, 5)
+    converted = convert(mjr, tmp_path)
+    assert seen(converted.path).numbers == list(range(92))
+    assert_lasts(converted, 0, 10_000, 5)
 
 
 def test_the_same_mjr_gives_the_same_bytes(tmp_path: Path, film: Encoded, speech: list[Unit]) -> None:
     for units, codec in ((video_units(film, every(INTERVAL_MS, 300)), film.codec), (speech, "opus")):
         mjr = write_mjr(tmp_path / "x.mjr", units, codec)
-        once, again = finish(mjr, tmp_path), finish(mjr, tmp_path)
+        once, again = convert(mjr, tmp_path), convert(mjr, tmp_path)
         assert once == again
         assert once.size_bytes == once.path.stat().st_size
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"x.mjr", "x.ogg", f"x.{ENDINGS[film.codec]}"})
 
 
-def test_an_mjr_that_a_killed_janus_left_is_finished_up_to_its_cut(tmp_path: Path, film: Encoded) -> None:
+def test_an_mjr_that_a_killed_janus_left_is_converted_up_to_its_cut(tmp_path: Path, film: Encoded) -> None:
     whole = write_mjr(tmp_path / "w.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec).read_bytes()
     mjr = tmp_path / "cut-video-1.mjr.tmp"
     for share in (0.31, 0.62, 0.93):
         mjr.write_bytes(whole[: int(share * len(whole))])
-        finished = finish(mjr, tmp_path)
-        assert finished.path == tmp_path / f"cut-video-1.{ENDINGS[film.codec]}"
-        shown = seen(finished.path).numbers
+        converted = convert(mjr, tmp_path)
+        assert converted.path == tmp_path / f"cut-video-1.{ENDINGS[film.codec]}"
+        shown = seen(converted.path).numbers
         assert shown == list(range(len(shown)))
         assert abs(len(shown) - share * 300) <= 30
 
@@ -378,28 +382,28 @@ def test_an_mjr_without_media_is_none(tmp_path: Path, content: bytes) -> None:
     mjr = tmp_path / "x.mjr"
     mjr.write_bytes(content)
     with pytest.raises(NoMedia):
-        finish(mjr, tmp_path)
+        convert(mjr, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["x.mjr"]
 
 
 def test_pictures_without_a_keyframe_are_no_media(tmp_path: Path, film: Encoded) -> None:
     mjr = write_mjr(tmp_path / "x.mjr", video_units(film, every(INTERVAL_MS, 30))[1:], film.codec)
     with pytest.raises(NoMedia):
-        finish(mjr, tmp_path)
+        convert(mjr, tmp_path)
 
 
 def test_sound_that_ended_before_the_wished_beginning_is_no_media(tmp_path: Path, speech: list[Unit]) -> None:
     mjr = write_mjr(tmp_path / "x.mjr", speech, "opus")
     with pytest.raises(NoMedia):
-        finish(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 30_000)
+        convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 30_000)
 
 
 @pytest.mark.parametrize("codec", ["av1", "pcmu", "opus"])
 def test_a_codec_that_is_not_ours_is_refused_in_a_sentence(tmp_path: Path, codec: str, film: Encoded) -> None:
     mjr = write_mjr(tmp_path / "x.mjr", video_units(film, every(INTERVAL_MS, 3)), "vp8")
     mjr.write_bytes(mjr.read_bytes().replace(b'"c": "vp8"', b'"c":"%s"' % codec.encode().ljust(3)[:4]))
-    with pytest.raises(CannotFinish, match=r"\.$"):
-        finish(mjr, tmp_path)
+    with pytest.raises(CannotConvert, match=r"\.$"):
+        convert(mjr, tmp_path)
 
 
 def test_a_disk_that_is_full_is_told_in_a_sentence_and_leaves_nothing(tmp_path: Path, speech: list[Unit]) -> None:
@@ -416,11 +420,11 @@ def test_a_file_that_does_not_last_as_long_as_it_should_is_taken_only_to_save_it
 ) -> None:
     mjr = write_mjr(tmp_path / "x.mjr", speech, "opus")
     monkeypatch.setattr("portico.converter.convert.LARGEST_ERROR_MS", -1)
-    with pytest.raises(CannotFinish, match="where opus of 20000 ms was written"):
-        finish(mjr, tmp_path)
-    finished = finish(mjr, tmp_path, salvage=True)
-    assert "where opus of 20000 ms was written" in (finished.complaint or "")
-    assert_lasts(finished, 0, 20_000, 1)
+    with pytest.raises(CannotConvert, match="where opus of 20000 ms was written"):
+        convert(mjr, tmp_path)
+    converted = convert(mjr, tmp_path, salvage=True)
+    assert "where opus of 20000 ms was written" in (converted.complaint or "")
+    assert_lasts(converted, 0, 20_000, 1)
 
 
 @pytest.mark.parametrize("codec", ["opus", *CODECS])
@@ -430,7 +434,7 @@ def test_a_disk_that_is_full_is_told_from_an_mjr_that_is_bad(tmp_path: Path, cod
     mjr = write_mjr(tmp_path / "x.mjr", units, codec)
     disk = tmp_path / "disk"
     disk.mkdir()
-    whole = finish(mjr, tmp_path).size_bytes
+    whole = convert(mjr, tmp_path).size_bytes
     for size in (whole - 4096, whole // 2):
         limited = with_disk(disk, str(size), command(mjr, disk))
         process = subprocess.run(limited, capture_output=True, timeout=150, check=False)
@@ -446,17 +450,17 @@ def test_the_command_prints_what_was_finished(tmp_path: Path, speech: list[Unit]
     mjr = write_mjr(tmp_path / "x.mjr", speech, "opus")
     wished = ["--not-before-ms", str(int(FIRST_PACKET_MS) + 5000)]
     process = subprocess.run(command(mjr, tmp_path, *wished), capture_output=True, timeout=150, check=True)
-    finished = finish(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5000)
+    converted = convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5000)
     members = json.loads(process.stdout)
     assert members == {
-        "path": str(finished.path),
+        "path": str(converted.path),
         "codec": "opus",
         "content_type": "audio/ogg",
-        "started_at": finished.started_at.isoformat(),
-        "ended_at": finished.ended_at.isoformat(),
-        "size_bytes": finished.size_bytes,
-        "sha256": finished.sha256,
-        "packets": finished.packets,
+        "started_at": converted.started_at.isoformat(),
+        "ended_at": converted.ended_at.isoformat(),
+        "size_bytes": converted.size_bytes,
+        "sha256": converted.sha256,
+        "packets": converted.packets,
         "lost": 0,
         "complaint": None,
     }

@@ -37,7 +37,7 @@ async def _all_completed(call: Call, count: int) -> bool:
     return len(rows) == count and all(row.status == "completed" for row in rows)
 
 
-async def _finished(call: Call, count: int, folder: Path) -> list[Recorded]:
+async def _converted(call: Call, count: int, folder: Path) -> list[Recorded]:
     await call.eventually(f"{count} recordings are completed", lambda: _all_completed(call, count), READY_WITHIN_SECS)
     return await archive.recordings(call.rest, folder)
 
@@ -103,7 +103,7 @@ async def test_each_track_is_a_file_in_which_everything_is_at_its_second(fragile
     await anna.remove_stream()
     await ben.leave()
 
-    recorded = await _finished(call, 4, tmp_path)
+    recorded = await _converted(call, 4, tmp_path)
     kinds = [(one.row.participant_id, one.row.type, one.row.codec) for one in recorded]
     assert sorted(kinds) == sorted(
         [(anna.id, "audio", "opus"), (anna.id, "video", "vp8"), (anna.id, "video", "vp8"), (ben.id, "audio", "opus")]
@@ -286,7 +286,7 @@ async def test_a_full_disk_ends_recordings_and_not_calls(
             await call.eventually("it is recorded again", goes_on)
             await asyncio.sleep(2.5)
             await anna.leave()
-            found = await _finished(call, 4, tmp_path)
+            found = await _converted(call, 4, tmp_path)
             again = [one for one in found if one.started_at.timestamp() > resumed]
             assert sorted(one.row.type or "" for one in again) == ["audio", "video"]
             assert all(one.secs > 1.5 for one in again)

@@ -17,7 +17,7 @@ from portico.services import compositions, jobs, recordings, webhooks
 from portico.services.compositions import Film, Work
 from portico.services.webhooks import DELIVERIES
 from tests.factories import NOW, a_participant, a_room, an_account, fact_names, facts, row, rows
-from tests.recorded import SECOND, a_recording, finished, gone, link, milliseconds, over, somebody, started
+from tests.recorded import SECOND, a_recording, converted, gone, link, milliseconds, over, somebody, started
 
 COMPOSITIONS, JOBS = schema.room_compositions, schema.jobs
 LATER = NOW + timedelta(minutes=5)
@@ -106,7 +106,7 @@ async def test_it_waits_for_the_session_and_its_recordings(database: Database) -
         recordings.end(tx, mjr_name, now=LATER)
         over(tx, person.session_id, now=LATER)
         assert compositions.begin(tx, composition.id, now=LATER) is None, "both tracks are unfinished"
-        recordings.complete(tx, recording_id, finished(tx, recording_id), link, now=LATER)
+        recordings.complete(tx, recording_id, converted(tx, recording_id), link, now=LATER)
         assert compositions.begin(tx, composition.id, now=LATER) is None, "the other may still turn out to hold sound"
         assert compositions.retrieve(tx, an_account(tx), composition.id).status == "enqueued"
         recordings.discard(tx, rows(tx, schema.room_recordings, mjr_name=mjr_name, type="audio")[0].id)

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from portico.db.engine import Database, Transaction
 from portico.services import jobs
-from portico.services.jobs import COMPOSE, DELETE_OBJECT, FINISH_RECORDING, JOBS
+from portico.services.jobs import COMPOSE, CONVERT_RECORDING, DELETE_OBJECT, JOBS
 from tests.factories import NOW, rows
 
 SECOND = timedelta(seconds=1)
@@ -25,9 +25,9 @@ async def test_a_job_is_queued_once(database: Database) -> None:
     def check(tx: Transaction) -> None:
         jobs.enqueue(tx, COMPOSE, "a", now=NOW)
         jobs.enqueue(tx, COMPOSE, "a", now=NOW + SECOND)
-        jobs.enqueue(tx, FINISH_RECORDING, "a", now=NOW)
+        jobs.enqueue(tx, CONVERT_RECORDING, "a", now=NOW)
         found = sorted((row.kind, row.subject, row.due_at, row.attempts) for row in rows(tx, JOBS))
-        assert found == [(COMPOSE, "a", NOW, 0), (FINISH_RECORDING, "a", NOW, 0)]
+        assert found == [(COMPOSE, "a", NOW, 0), (CONVERT_RECORDING, "a", NOW, 0)]
 
     await database.write(check)
 
@@ -44,7 +44,7 @@ async def test_what_is_due_is_claimed_in_order(database: Database) -> None:
         jobs.enqueue(tx, COMPOSE, "late", now=NOW, due_at=NOW + SECOND)
         jobs.enqueue(tx, COMPOSE, "second", now=NOW)
         jobs.enqueue(tx, DELETE_OBJECT, "first", now=NOW - SECOND)
-        jobs.enqueue(tx, FINISH_RECORDING, "another kind", now=NOW)
+        jobs.enqueue(tx, CONVERT_RECORDING, "another kind", now=NOW)
         claimed = claim(tx, COMPOSE, DELETE_OBJECT)
         assert [(row.subject, row.attempts, row.leased_until) for row in claimed] == [
             ("first", 1, NOW + LEASE),
@@ -208,11 +208,11 @@ async def test_workers_at_the_same_time_get_different_jobs(database: Database) -
 async def test_who_is_alone_takes_over_what_was_recorded_elsewhere(database: Database) -> None:
     def check(tx: Transaction) -> None:
         for mjr_name in ("99999999_first", "0a1b2c3d_second"):
-            jobs.enqueue(tx, jobs.finish_recording_at(mjr_name), mjr_name, now=NOW)
+            jobs.enqueue(tx, jobs.convert_recording_at(mjr_name), mjr_name, now=NOW)
         jobs.enqueue(tx, COMPOSE, "a", now=NOW)
         jobs.take_over(tx, "0a1b2c3d")
         kinds = sorted((each.kind, each.subject) for each in rows(tx, JOBS))
-        here = "finish_recording@0a1b2c3d"
+        here = "convert_recording@0a1b2c3d"
         assert kinds == [(COMPOSE, "a"), (here, "0a1b2c3d_second"), (here, "99999999_first")]
 
     await database.write(check)

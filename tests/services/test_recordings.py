@@ -18,7 +18,7 @@ from tests.recorded import (
     SECOND,
     a_recording,
     a_stream,
-    finished,
+    converted,
     gone,
     link,
     milliseconds,
@@ -139,11 +139,11 @@ async def test_what_is_over_is_to_be_finished(database: Database) -> None:
         camera, screen = a_stream(tx, person.participant_id), a_stream(tx, person.participant_id, key="presentation")
         recordings.end(tx, camera, now=NOW)
         of_camera = sorted(recording_of(tx, camera, kind) for kind in ("audio", "video"))
-        assert queued(tx, jobs.FINISH_RECORDING) == of_camera
+        assert queued(tx, jobs.CONVERT_RECORDING) == of_camera
         recordings.end(tx, "unknown", now=NOW)
         recordings.end_of_participant(tx, person.participant_id, LATER)
         of_screen = [recording_of(tx, screen, kind) for kind in ("audio", "video")]
-        assert queued(tx, jobs.FINISH_RECORDING) == sorted(of_camera + of_screen)
+        assert queued(tx, jobs.CONVERT_RECORDING) == sorted(of_camera + of_screen)
         assert {row(tx, RECORDINGS, each).ended_at for each in of_camera} == {NOW}
         assert {row(tx, RECORDINGS, each).ended_at for each in of_screen} == {LATER}
 
@@ -154,7 +154,7 @@ async def test_a_recording_is_completed_once(database: Database) -> None:
     def check(tx: Transaction) -> None:
         person = somebody(tx)
         recording_id = started(tx, person.participant_id)
-        outcome = finished(tx, recording_id, seconds=84.9, size_bytes=5_604_999)
+        outcome = converted(tx, recording_id, seconds=84.9, size_bytes=5_604_999)
         assert recordings.complete(tx, recording_id, outcome, link, now=LATER)
         assert not recordings.complete(tx, recording_id, outcome, link, now=LATER)
         assert not recordings.complete(tx, person.session_id, outcome, link, now=LATER)
@@ -205,7 +205,7 @@ async def test_a_file_of_which_nobody_heard_starts_and_completes(database: Datab
     def check(tx: Transaction) -> None:
         person = somebody(tx)
         recording_id = recording_of(tx, a_stream(tx, person.participant_id), "audio")
-        assert recordings.complete(tx, recording_id, finished(tx, recording_id), link, now=LATER)
+        assert recordings.complete(tx, recording_id, converted(tx, recording_id), link, now=LATER)
         assert fact_names(tx, person.room_id)[-2:] == ["recording.started", "recording.completed"]
         shown = recordings.retrieve(tx, an_account(tx), recording_id)
         assert (shown.started_at, shown.created_at) == (NOW, LATER)
@@ -262,7 +262,7 @@ async def test_one_that_goes_on_is_not_kept_when_it_is_deleted(database: Databas
         recordings.end(tx, mjr_name, now=NOW)
         (job,) = [
             job
-            for job in jobs.claim(tx, [jobs.FINISH_RECORDING], now=NOW, lease=SECOND, limit=9)
+            for job in jobs.claim(tx, [jobs.CONVERT_RECORDING], now=NOW, lease=SECOND, limit=9)
             if job.subject == recording_id
         ]
         before = fact_names(tx, person.room_id)
@@ -276,10 +276,10 @@ async def test_one_that_goes_on_is_not_kept_when_it_is_deleted(database: Databas
     await database.write(check)
 
 
-def nothing_of_a_dead(tx: Transaction, session_id: str) -> recordings.Finished:
+def nothing_of_a_dead(tx: Transaction, session_id: str) -> recordings.ConversionOutcome:
     """What a worker brings for a recording that is not there any more."""
     key = f"recordings/{session_id}/gone.webm"
-    return recordings.Finished("vp8", 1, "0" * 64, key, NOW, LATER, None)
+    return recordings.ConversionOutcome("vp8", 1, "0" * 64, key, NOW, LATER, None)
 
 
 async def test_a_page_is_deleted_as_the_list_shows_it(database: Database) -> None:
@@ -341,14 +341,14 @@ async def test_many_who_delete_at_once_count_each_recording_once(database: Datab
 async def test_completing_and_deleting_at_once_leaves_nothing_behind(database: Database) -> None:
     """Whoever comes first: either the file is deleted, or its worker hears that nobody wants it."""
 
-    def begin(tx: Transaction) -> tuple[str, list[tuple[str, recordings.Finished]]]:
+    def begin(tx: Transaction) -> tuple[str, list[tuple[str, recordings.ConversionOutcome]]]:
         person = somebody(tx)
         ids = [started(tx, person.participant_id) for _ in range(20)]
-        return an_account(tx), [(each, finished(tx, each)) for each in ids]
+        return an_account(tx), [(each, converted(tx, each)) for each in ids]
 
     account, going_on = await database.write(begin)
     completing = [
-        database.write(partial(recordings.complete, recording_id=each, finished=outcome, link=link, now=LATER))
+        database.write(partial(recordings.complete, recording_id=each, outcome=outcome, link=link, now=LATER))
         for each, outcome in going_on
     ]
     deleting = [
@@ -400,15 +400,15 @@ async def test_filters(database: Database, condition: Condition, expected: set[s
     await database.write(check)
 
 
-async def test_an_mjr_is_finished_where_its_files_are(database: Database) -> None:
+async def test_an_mjr_is_converted_where_its_files_are(database: Database) -> None:
     def check(tx: Transaction) -> None:
         joined = somebody(tx)
         for mjr_name in ("0a1b2c3d_first", "99999999_second", "nowhere"):
             assert recordings.begin(tx, joined.participant_id, "self", mjr_name, now=NOW)
             recordings.end(tx, mjr_name, now=NOW)
         kinds = sorted(each.kind for each in rows(tx, schema.jobs))
-        assert kinds == sorted(2 * ["finish_recording@0a1b2c3d", "finish_recording@99999999", "finish_recording"])
-        here = jobs.finish_recording_at("0a1b2c3d_")
+        assert kinds == sorted(2 * ["convert_recording@0a1b2c3d", "convert_recording@99999999", "convert_recording"])
+        here = jobs.convert_recording_at("0a1b2c3d_")
         assert len(jobs.claim(tx, [here], now=NOW, lease=SECOND, limit=9)) == 2
 
     await database.write(check)
@@ -426,7 +426,7 @@ async def test_what_was_shown_goes_on_to_the_end_of_what_was_saved(database: Dat
         gone(tx, joined.participant_id, now=NOW + SECOND)
         for mjr_name, until in ((went_on, begun + 4000), (switched_off, begun + 500)):
             recording_id = recording_of(tx, mjr_name, "video")
-            assert recordings.complete(tx, recording_id, finished(tx, recording_id, seconds=4), link, now=NOW)
+            assert recordings.complete(tx, recording_id, converted(tx, recording_id, seconds=4), link, now=NOW)
             assert row(tx, schema.room_recordings, recording_id).shown == [[begun, until]]
 
     await database.write(check)

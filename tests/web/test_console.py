@@ -23,7 +23,7 @@ from portico.storage.store import open_store
 from portico.web import pages
 from tests.converter import pictures
 from tests.factories import a_gateway, a_participant, a_room, row
-from tests.recorded import finished, link, over, recording_of, started
+from tests.recorded import converted, link, over, recording_of, started
 from tests.servers import PorticoServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -94,7 +94,7 @@ async def _record(db: Database, server: PorticoServer, joined: Joined, kind: str
     def complete(tx: Transaction) -> None:
         mjr_name = row(tx, schema.room_recordings, recording_id).mjr_name
         assert recordings.discard(tx, recording_of(tx, mjr_name, "audio" if kind == "video" else "video"))
-        made = finished(tx, recording_id, seconds=SECONDS, size_bytes=file.stat().st_size)
+        made = converted(tx, recording_id, seconds=SECONDS, size_bytes=file.stat().st_size)
         saved = replace(made, object_key=key, sha256=sha256)
         assert recordings.complete(tx, recording_id, saved, link, now=now + timedelta(seconds=SECONDS))
 

@@ -27,7 +27,7 @@ from portico.services import recordings, signing_keys
 from portico.storage.store import Store, open_store
 from portico.web import files
 from tests.factories import NOW, an_account
-from tests.recorded import a_stream, finished, link, milliseconds, recording_of, somebody
+from tests.recorded import a_stream, converted, link, milliseconds, recording_of, somebody
 
 CONTENT = bytes(range(256)) * 4
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -86,7 +86,7 @@ def kept(tx: Transaction, content: bytes) -> tuple[str, str]:
     recordings.end(tx, mjr_name, now=NOW + MINUTE)
     recording_id = recording_of(tx, mjr_name, "audio")
     sha256 = hashlib.sha256(content).hexdigest()
-    what = replace(finished(tx, recording_id), size_bytes=len(content), sha256=sha256)
+    what = replace(converted(tx, recording_id), size_bytes=len(content), sha256=sha256)
     assert recordings.complete(tx, recording_id, what, link, now=NOW + MINUTE)
     assert what.object_key is not None
     return recording_id, what.object_key

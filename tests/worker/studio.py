@@ -13,7 +13,7 @@ from portico.db.engine import Database, Transaction
 from portico.services import jobs, recordings
 from portico.storage.store import Store, open_store
 from portico.worker import delete_object
-from portico.worker.recordings.convert import FinishRecording
+from portico.worker.recordings.convert import ConvertRecording
 from tests.converter.mjr_files import FIRST_PACKET_US, encode, every, opus_units, video_units, write_mjr
 from tests.factories import facts, row, rows
 from tests.recorded import a_stream, milliseconds, recording_of, somebody
@@ -23,7 +23,7 @@ SECRET = bytes(range(32))
 BEGAN = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=FIRST_PACKET_US)
 """When the synthetic mjr files' first packet came."""
 SECOND = timedelta(seconds=1)
-KIND = jobs.FINISH_RECORDING
+KIND = jobs.CONVERT_RECORDING
 
 
 @dataclass
@@ -74,9 +74,9 @@ class Studio:
     async def work(self) -> None:
         """Start who does the jobs."""
         database = self.workshop.database
-        finish = FinishRecording(database, self.store, self.data_dir, clock=self.workshop.clock)
+        convert = ConvertRecording(database, self.store, self.data_dir, clock=self.workshop.clock)
         delete = delete_object.kind(database, self.store)
-        await self.workshop.runner({KIND: finish.kind(2), jobs.DELETE_OBJECT: delete})
+        await self.workshop.runner({KIND: convert.kind(2), jobs.DELETE_OBJECT: delete})
 
     async def recording(self, kind: str) -> Row[Any]:
         recording_id = await self.see(recording_of, mjr_name=self.mjr_name, kind=kind)

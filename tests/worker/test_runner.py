@@ -38,7 +38,7 @@ from tests.worker.late import LateAnswer
 from tests.worker.recordings.workshop import Workshop, a_kind
 
 SECOND = timedelta(seconds=1)
-KIND = jobs.FINISH_RECORDING
+KIND = jobs.CONVERT_RECORDING
 
 
 @pytest.fixture
@@ -353,7 +353,8 @@ async def run(job):
     await asyncio.sleep(float(sys.argv[2]))
 
 async def main():
-    runner = Jobs(open_database(sys.argv[1]), {"finish_recording": Kind(run, None, 2)}, clock=lambda: datetime.now(UTC))
+    kinds = {"convert_recording": Kind(run, None, 2)}
+    runner = Jobs(open_database(sys.argv[1]), kinds, clock=lambda: datetime.now(UTC))
     await runner.start()
     await asyncio.Event().wait()
 

@@ -19,10 +19,10 @@ from portico.core import object_keys
 from portico.core.model import Recording
 from portico.db.engine import Database, Transaction
 from portico.services import files, recordings
-from portico.services.recordings import Finished
+from portico.services.recordings import ConversionOutcome
 from portico.storage.store import StorageTrouble, Store, sync
 from portico.worker.recordings import converter_process
-from portico.worker.recordings.converter_process import FinishFailed, NoMedia, Result
+from portico.worker.recordings.converter_process import ConversionFailed, ConvertedFile, NothingRecorded
 from portico.worker.runner import Job, Kind, NotYet, is_last_try
 
 log = structlog.get_logger()
@@ -33,20 +33,20 @@ LOOK_AGAIN = timedelta(seconds=0.5)
 TOLD_LATE_MS = 500
 """Browsers send a camera's first picture, a keyframe, before they say that it is on."""
 CONTAINER_BYTES = 1_000_000
-"""More than a finished file has beyond what its mjr file has."""
+"""More than a converted file has beyond what its mjr file has."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 RESULT = "result.json"
-"""In a recording's working folder: the finished file is whole and on disk, and where it goes in the store."""
+"""In a recording's working folder: the converted file is whole and on disk, and where it goes in the store."""
 
 
-class Made(msgspec.Struct, frozen=True):
+class FileToStore(msgspec.Struct, frozen=True):
     """What is in RESULT."""
 
-    result: Result
+    result: ConvertedFile
     object_key: str
 
 
-class FinishRecording:
+class ConvertRecording:
     """Converts and stores one track. Killed at any line, the job runs again and ends the same.
 
     The mjr file is deleted only after the store has confirmed the converted file.
@@ -74,7 +74,7 @@ class FinishRecording:
         mjr = await asyncio.to_thread(self._find, recording)
         try:
             made = await self._make(recording, mjr, salvage=is_last_try(job))
-        except NoMedia as nothing:
+        except NothingRecorded as nothing:
             await self._complete_without(recording, str(nothing))
             return
         await self._keep(recording, made)
@@ -112,17 +112,17 @@ class FinishRecording:
                 raise NotYet("The media server still writes.", LOOK_AGAIN)
             found = _mjr_files(self._mjr_folder, recording, ".mjr.tmp") or _mjr_files(self._failed, recording, "")
             if not found:
-                raise FinishFailed("The media server left no file.")
+                raise ConversionFailed("The media server left no file.")
             log.warning("recording is salvaged", recording_id=recording.id, mjr=found[0].name)
         if others := found[1:]:  # a track has one file; should Janus ever begin another, it is not lost
             log.error("recording has several mjr files", recording_id=recording.id, kept_aside=[o.name for o in others])
             self._put_aside(others)
         return found[0]
 
-    async def _make(self, recording: Row[Any], mjr: Path, *, salvage: bool) -> Made:
-        """The finished file; the one of an earlier try, where only the store was missing."""
+    async def _make(self, recording: Row[Any], mjr: Path, *, salvage: bool) -> FileToStore:
+        """The converted file; the one of an earlier try, where only the store was missing."""
         folder = self._work / recording.id
-        made = await asyncio.to_thread(read_made, folder)
+        made = await asyncio.to_thread(read_file_to_store, folder)
         if made is not None:
             return made
         began = time.monotonic()
@@ -139,29 +139,31 @@ class FinishRecording:
         _log_step("recording converted", recording, began, result.size_bytes, packets=result.packets, lost=result.lost)
         return made
 
-    async def _convert(self, recording: Row[Any], mjr: Path, folder: Path, *, salvage: bool) -> Made:
+    async def _convert(self, recording: Row[Any], mjr: Path, folder: Path, *, salvage: bool) -> FileToStore:
         # What others are making takes its room too; who came later waits, not both.
         before = list(self._needed).index(recording.id) + 1
         await asyncio.to_thread(_make_room, folder, sum(list(self._needed.values())[:before]))
         told_late_ms = TOLD_LATE_MS if recording.type == recordings.VIDEO else 0
         shown_from = recording.shown[0][0] - told_late_ms if recording.shown else None
-        result = await converter_process.finish(
+        result = await converter_process.convert(
             mjr, folder, not_before_ms=shown_from, salvage=salvage, data_dir=self._data_dir
         )
-        made = Made(result, object_keys.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:]))
-        await asyncio.to_thread(_write_made, folder, made)
+        made = FileToStore(
+            result, object_keys.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:])
+        )
+        await asyncio.to_thread(_write_file_to_store, folder, made)
         return made
 
-    async def _keep(self, recording: Row[Any], made: Made) -> None:
+    async def _keep(self, recording: Row[Any], made: FileToStore) -> None:
         began = time.monotonic()
         result = made.result
         name = _file_name(recording, made.object_key, result.started_at)
         await self._store.put(Path(result.path), made.object_key, result.content_type, result.sha256, filename=name)
         _log_step("recording stored", recording, began, result.size_bytes)
 
-    async def _complete(self, recording: Row[Any], made: Made) -> None:
+    async def _complete(self, recording: Row[Any], made: FileToStore) -> None:
         result, now = made.result, self._clock()
-        finished = Finished(
+        outcome = ConversionOutcome(
             codec=result.codec,
             size_bytes=result.size_bytes,
             sha256=result.sha256,
@@ -170,14 +172,14 @@ class FinishRecording:
             ended_at=result.ended_at,
             failure=result.complaint,
         )
-        if not await self._told(recording, finished, now) and not await self._is_kept(made.object_key):
+        if not await self._told(recording, outcome, now) and not await self._is_kept(made.object_key):
             await self._store.delete(made.object_key)  # the recording was deleted while we were at it
         await asyncio.to_thread(self._clear, recording)
 
     async def _complete_without(self, recording: Row[Any], reason: str) -> None:
         # First aside, for an mjr file that no unfinished recording needs is swept.
         await asyncio.to_thread(self._put_aside, _mjr_files(self._mjr_folder, recording, ""))
-        finished = Finished(
+        outcome = ConversionOutcome(
             codec=None,
             size_bytes=0,
             sha256=None,
@@ -186,16 +188,18 @@ class FinishRecording:
             ended_at=recording.ended_at,
             failure=reason,
         )
-        await self._told(recording, finished, self._clock())
+        await self._told(recording, outcome, self._clock())
         folder = self._work / recording.id
-        if await asyncio.to_thread(read_made, folder) is None:  # else it may be in the store: for the sweep to see
+        if (
+            await asyncio.to_thread(read_file_to_store, folder) is None
+        ):  # else it may be in the store: for the sweep to see
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         log.error("recording has no file", recording_id=recording.id, why=reason, mjr_folder=str(self._failed))
 
-    async def _told(self, recording: Row[Any], finished: Finished, now: datetime) -> bool:
-        link = await asyncio.to_thread(self._link, recording, finished, now)
+    async def _told(self, recording: Row[Any], outcome: ConversionOutcome, now: datetime) -> bool:
+        link = await asyncio.to_thread(self._link, recording, outcome, now)
         complete = partial(
-            recordings.complete, recording_id=recording.id, finished=finished, link=lambda *_: link, now=now
+            recordings.complete, recording_id=recording.id, outcome=outcome, link=lambda *_: link, now=now
         )
         told = await self._db.write(complete)
         if told:
@@ -204,17 +208,17 @@ class FinishRecording:
                 "recording completed",
                 recording_id=recording.id,
                 session_id=recording.session_id,
-                bytes=finished.size_bytes,
+                bytes=outcome.size_bytes,
                 after_end_secs=round(waited, 3),
             )
         return told
 
-    def _link(self, recording: Row[Any], finished: Finished, now: datetime) -> str:
+    def _link(self, recording: Row[Any], outcome: ConversionOutcome, now: datetime) -> str:
         """Made before the row is written: a store may have to ask for credentials, and all who write would wait."""
-        key = finished.object_key
+        key = outcome.object_key
         if key is None:
             return ""
-        name = _file_name(recording, key, finished.started_at)
+        name = _file_name(recording, key, outcome.started_at)
         return self._store.link(key, name, object_keys.content_type(key), now=now)
 
     async def _is_kept(self, key: str) -> bool:
@@ -244,18 +248,18 @@ def failed_folder(mjr_folder: Path) -> Path:
     return mjr_folder / "failed"
 
 
-def read_made(folder: Path) -> Made | None:
+def read_file_to_store(folder: Path) -> FileToStore | None:
     """What an earlier try left in a recording's working folder, if it came to its end."""
     try:
-        made = msgspec.json.decode((folder / RESULT).read_bytes(), type=Made)
+        made = msgspec.json.decode((folder / RESULT).read_bytes(), type=FileToStore)
         whole = Path(made.result.path).stat().st_size == made.result.size_bytes
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
     return made if whole else None
 
 
-def _write_made(folder: Path, made: Made) -> None:
-    """The finisher has left the file itself on disk; this says so, and is not believed half-written."""
+def _write_file_to_store(folder: Path, made: FileToStore) -> None:
+    """The converter has left the file itself on disk; this says so, and is not believed half-written."""
     temporary = folder / f"{RESULT}.tmp"
     temporary.write_bytes(msgspec.json.encode(made))
     sync(temporary)
@@ -269,7 +273,7 @@ def _make_room(folder: Path, needed: int) -> None:
     folder.mkdir(parents=True)
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise StorageTrouble(f"{folder.parent} has {free} bytes left, and {needed} are needed to finish recordings.")
+        raise StorageTrouble(f"{folder.parent} has {free} bytes left, and {needed} are needed to convert recordings.")
 
 
 def _mjr_files(folder: Path, recording: Row[Any], ending: str) -> list[Path]:

@@ -37,16 +37,16 @@ NO_ROOM = 4
 """What it exits with when the disk is full."""
 
 
-class FinishFailed(JobFailed):
+class ConversionFailed(JobFailed):
     """No file came of the mjr file; str() says why."""
 
 
-class NoMedia(FinishFailed):
+class NothingRecorded(ConversionFailed):
     """Nothing was ever recorded in it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ConvertedFile:
     """The line that the program prints: the file it made."""
 
     codec: str
@@ -68,10 +68,10 @@ class _Refusal(msgspec.Struct):
     error: str
 
 
-async def finish(
+async def convert(
     mjr: Path, folder: Path, *, not_before_ms: int | None, salvage: bool = False, data_dir: Path | None = None
-) -> Result:
-    """Make the file of one track in `folder`; FinishFailed when that cannot be done, StorageTrouble without room.
+) -> ConvertedFile:
+    """Make the file of one track in `folder`; ConversionFailed when that cannot be done, StorageTrouble without room.
 
     `salvage` takes what plays, even if it is less than it should be. The program sees nothing else of `data_dir`.
     """
@@ -86,18 +86,18 @@ async def finish(
     finally:
         await asyncio.to_thread(child.take_back, folder)
     if status == NO_MEDIA:
-        raise NoMedia("Nothing was recorded.")
+        raise NothingRecorded("Nothing was recorded.")
     if status == NO_ROOM:
         raise StorageTrouble(_why(status, output, errors))
     if status != 0:
-        raise FinishFailed(_why(status, output, errors))
+        raise ConversionFailed(_why(status, output, errors))
     try:
-        result = msgspec.json.decode(_last_line(output).encode(), type=Result)
+        result = msgspec.json.decode(_last_line(output).encode(), type=ConvertedFile)
     except msgspec.MsgspecError as error:
-        raise FinishFailed(f"The finisher's answer was not understood: {error}") from error
+        raise ConversionFailed(f"The converter's answer was not understood: {error}") from error
     made = Path(result.path)
     if made.parent != folder or await asyncio.to_thread(size_of_file, made) != result.size_bytes:
-        raise FinishFailed(f"The finisher's file is not what it says: {made.name}")
+        raise ConversionFailed(f"The converter's file is not what it says: {made.name}")
     return result
 
 
@@ -141,7 +141,7 @@ async def run(command: Sequence[str], deadline_secs: float) -> tuple[int, bytes,
             )
             return await process.wait(), output, errors
     except TimeoutError:
-        raise FinishFailed(f"The finisher took longer than {deadline_secs:.0f} s.") from None
+        raise ConversionFailed(f"The converter took longer than {deadline_secs:.0f} s.") from None
     finally:
         if process.returncode is None:
             await _kill(process)
@@ -198,7 +198,7 @@ def _why(status: int, output: bytes, errors: bytes) -> str:
         return msgspec.json.decode(_last_line(output).encode(), type=_Refusal).error
     except msgspec.MsgspecError:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
-        return f"The finisher {how}: {_last_line(errors) or 'it said nothing'}"
+        return f"The converter {how}: {_last_line(errors) or 'it said nothing'}"
 
 
 def _last_line(output: bytes) -> str:

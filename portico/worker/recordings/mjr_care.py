@@ -14,7 +14,7 @@ from portico.db.engine import Database, Transaction
 from portico.db.outage import faults_logged
 from portico.services import files, recordings
 from portico.storage.store import StorageTrouble, Store, sync
-from portico.worker.recordings.convert import failed_folder, read_made, working_folder
+from portico.worker.recordings.convert import failed_folder, read_file_to_store, working_folder
 
 log = structlog.get_logger()
 
@@ -81,7 +81,7 @@ class MjrCare:
 
     async def _sweep_work(self, folder: Path) -> None:
         """Whoever was at this recording was killed or stopped, and may have stored its file already."""
-        made = await asyncio.to_thread(read_made, folder)
+        made = await asyncio.to_thread(read_file_to_store, folder)
         if made is not None and not await self._db.read(partial(files.is_kept, object_key=made.object_key)):
             await self._store.delete(made.object_key)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

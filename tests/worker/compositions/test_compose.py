@@ -27,7 +27,7 @@ from tests.converter import pictures
 from tests.converter.pictures import BLUE, RED, Film
 from tests.factories import NOW, facts, row, rows
 from tests.pace import Pace
-from tests.recorded import finished, recording_of, somebody, started
+from tests.recorded import converted, recording_of, somebody, started
 from tests.storage.buckets import BUCKET, a_bucket
 from tests.waiting import WITHIN_SECS, until
 from tests.worker.recordings.workshop import Workshop
@@ -66,7 +66,7 @@ class Cutting:
         def complete(tx: Transaction) -> None:
             stream = row(tx, schema.room_recordings, recording_id).mjr_name
             assert recordings.discard(tx, recording_of(tx, stream, "audio" if kind == "video" else "video"))
-            made = finished(tx, recording_id, seconds=SECONDS, size_bytes=file.stat().st_size)
+            made = converted(tx, recording_id, seconds=SECONDS, size_bytes=file.stat().st_size)
             assert recordings.complete(tx, recording_id, replace(made, object_key=key), link, now=NOW)
 
         await database.write(complete)
@@ -284,7 +284,7 @@ async def test_what_is_deleted_while_it_is_stored_leaves_nothing(cutting: Cuttin
     await until(lambda: not any(cutting.work.iterdir()))
 
 
-async def test_a_stopped_server_leaves_no_process_and_keeps_what_is_finished(cutting: Cutting) -> None:
+async def test_a_stopped_server_leaves_no_process_and_keeps_what_is_converted(cutting: Cutting) -> None:
     composition_id = await slow_film(cutting)
     await cutting.begin()
     await running(cutting)

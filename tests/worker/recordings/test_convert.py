@@ -1,4 +1,4 @@
-"""From an mjr file to a download: the real finisher, real files and stores; what missing mjr files and stores cost."""
+"""From an mjr file to a download: the real converter, real files and stores; what missing mjr files and stores cost."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ from portico.services import jobs, recordings
 from portico.storage.store import Store, open_store
 from portico.worker.recordings import converter_process
 from portico.worker.recordings.convert import CONTAINER_BYTES, FINAL_WITHIN, LOOK_AGAIN
-from portico.worker.recordings.converter_process import FinishFailed, Result, finish
+from portico.worker.recordings.converter_process import ConversionFailed, ConvertedFile, convert
 from portico.worker.runner import PAUSES, TROUBLE_PAUSE_MIN
 from tests.converter.mjr_files import ffprobe, opus_units, write_mjr
 from tests.factories import an_account, rows
@@ -243,11 +243,11 @@ async def test_two_that_would_not_fit_together_are_made_one_after_the_other(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     has_waited = asyncio.Event()
 
-    async def not_before(*args: Any, **kwargs: Any) -> Result:
+    async def not_before(*args: Any, **kwargs: Any) -> ConvertedFile:
         await has_waited.wait()
-        return await finish(*args, **kwargs)
+        return await convert(*args, **kwargs)
 
-    monkeypatch.setattr(converter_process, "finish", not_before)
+    monkeypatch.setattr(converter_process, "convert", not_before)
     await studio.work()
 
     def one_waits(tx: Transaction) -> bool:
@@ -303,12 +303,12 @@ async def test_a_recording_that_is_deleted_meanwhile_leaves_nothing(small_studio
 async def test_what_can_be_saved_is_taken_by_the_last_try(
     small_studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def strict(*args: Any, salvage: bool, **kwargs: Any) -> Result:
+    async def strict(*args: Any, salvage: bool, **kwargs: Any) -> ConvertedFile:
         if not salvage:
-            raise FinishFailed("It is too short.")
-        return replace(await finish(*args, salvage=salvage, **kwargs), complaint="It is too short.")
+            raise ConversionFailed("It is too short.")
+        return replace(await convert(*args, salvage=salvage, **kwargs), complaint="It is too short.")
 
-    monkeypatch.setattr(converter_process, "finish", strict)
+    monkeypatch.setattr(converter_process, "convert", strict)
     await small_studio.media("audio")
     small_studio.sound()
     await small_studio.end()

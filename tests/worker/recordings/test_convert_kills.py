@@ -46,10 +46,10 @@ async def main():
     sys.settrace(trace)
     database = open_database(url)
     store = open_store(None, folder, secret=bytes(32), base_url="http://127.0.0.1:8080")
-    finish = convert.FinishRecording(database, store, folder, clock=lambda: now)
+    conversion = convert.ConvertRecording(database, store, folder, clock=lambda: now)
     # How many lines there are must not depend on how long it takes.
     runners.POLL_SECS = runners.RENEW_SECS = 3600.0
-    runner = runners.Jobs(database, {"finish_recording": finish.kind(1)}, clock=lambda: now)
+    runner = runners.Jobs(database, {"convert_recording": conversion.kind(1)}, clock=lambda: now)
     await runner.start()
     while await database.read(lambda tx: tx.execute(jobs.JOBS.select()).first()):
         await asyncio.sleep(0.01)

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from portico.worker.recordings.converter_process import ERRORS_BYTES_MAX, NICENESS, FinishFailed, NoMedia, finish, run
+from portico.worker.recordings.converter_process import (
+    ERRORS_BYTES_MAX,
+    NICENESS,
+    ConversionFailed,
+    NothingRecorded,
+    convert,
+    run,
+)
 from tests.converter.mjr_files import opus_units, write_mjr
 from tests.mounts import with_disk
 from tests.waiting import WITHIN_SECS, until
@@ -36,27 +43,27 @@ async def pids_in(path: Path) -> list[int]:
 
 async def test_an_mjr_becomes_a_file(tmp_path: Path) -> None:
     mjr = write_mjr(tmp_path / "d-audio-0.mjr", opus_units(1000), "opus")
-    result = await finish(mjr, tmp_path, not_before_ms=None)
+    result = await convert(mjr, tmp_path, not_before_ms=None)
     assert (result.codec, result.content_type, result.path) == ("opus", "audio/ogg", str(tmp_path / "d-audio-0.ogg"))
     assert result.size_bytes == (tmp_path / "d-audio-0.ogg").stat().st_size
     assert result.packets == 50
 
 
 async def test_nothing_and_rubbish_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(NoMedia):
-        await finish(write_mjr(tmp_path / "empty-audio-0.mjr", [], "opus"), tmp_path, not_before_ms=None)
+    with pytest.raises(NothingRecorded):
+        await convert(write_mjr(tmp_path / "empty-audio-0.mjr", [], "opus"), tmp_path, not_before_ms=None)
     rubbish = tmp_path / "rubbish-audio-0.mjr"
     rubbish.write_bytes(b"x" * 1000)
-    with pytest.raises(FinishFailed, match=r"rubbish-audio-0\.mjr"):
-        await finish(rubbish, tmp_path, not_before_ms=None)
+    with pytest.raises(ConversionFailed, match=r"rubbish-audio-0\.mjr"):
+        await convert(rubbish, tmp_path, not_before_ms=None)
 
 
 WITHOUT_ROOM = """
 import asyncio, pathlib, sys
 from portico.storage.store import StorageTrouble
-from portico.worker.recordings.converter_process import finish
+from portico.worker.recordings.converter_process import convert
 try:
-    asyncio.run(finish(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), not_before_ms=None))
+    asyncio.run(convert(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), not_before_ms=None))
 except StorageTrouble as trouble:
     print(trouble)
 """
@@ -112,7 +119,7 @@ def a_parent(pids: Path) -> list[str]:
 
 async def test_what_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
     command = a_parent(tmp_path / "pids")
-    with pytest.raises(FinishFailed, match="took longer than 3 s"):
+    with pytest.raises(ConversionFailed, match="took longer than 3 s"):
         await run(command, 3)
     for pid in await pids_in(tmp_path / "pids"):
         await until(partial(is_gone, pid))

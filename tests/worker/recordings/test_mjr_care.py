@@ -16,8 +16,8 @@ from portico.db.engine import Database
 from portico.services import recordings
 from portico.storage.store import LocalStore, open_store
 from portico.worker.recordings import mjr_care
-from portico.worker.recordings.convert import Made, working_folder
-from portico.worker.recordings.converter_process import Result
+from portico.worker.recordings.convert import FileToStore, working_folder
+from portico.worker.recordings.converter_process import ConvertedFile
 from portico.worker.recordings.mjr_care import UNTOUCHED_SECS, MjrCare
 from portico.worker.retention import forget
 from tests.factories import NOW, an_account, row
@@ -77,7 +77,7 @@ async def test_what_was_kept_aside_goes_with_its_recording(
     for _ in range(3):
         recording_id = await database.write(partial(started, participant_id=joined.participant_id, kind="audio"))
         nothing = await database.read(partial(nothing_of, recording_id=recording_id))
-        saved = partial(recordings.complete, recording_id=recording_id, finished=nothing, link=link, now=NOW)
+        saved = partial(recordings.complete, recording_id=recording_id, outcome=nothing, link=link, now=NOW)
         assert await database.write(saved)
         mjr_name = (await database.read(partial(row, table=recordings.RECORDINGS, row_id=recording_id))).mjr_name
         ids.append(recording_id)
@@ -101,8 +101,8 @@ def worked_on(tmp_path: Path, recording_id: str, key: str) -> Path:
     folder = working_folder(tmp_path) / recording_id
     made = folder / "x.ogg"
     lying(made)
-    result = Result("opus", "audio/ogg", str(made), NOW, NOW, 1, "0" * 64, 1, 0)
-    lying(folder / "result.json", msgspec.json.encode(Made(result, key)))
+    result = ConvertedFile("opus", "audio/ogg", str(made), NOW, NOW, 1, "0" * 64, 1, 0)
+    lying(folder / "result.json", msgspec.json.encode(FileToStore(result, key)))
     long_ago = time.time() - UNTOUCHED_SECS - 10
     os.utime(folder, (long_ago, long_ago))
     return folder
