@@ -1,4 +1,4 @@
-"""What a composition of four cameras costs: CPU seconds per second, ours and the best command written by hand, in turn.
+"""Measures a composition of four cameras: CPU seconds per second, ours and the best command written by hand.
 
 Run it as `python -m benchmarks.composition [--secs 60] [--rounds 3] [--json FILE]`.
 """
@@ -18,9 +18,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.machine import machine
-from portico.composer.commands import AudioFile, FilmPlan, Preset, VideoFile
+from portico.composer.commands import AudioFile, CompositionPlan, Preset, VideoFile
 from portico.core.layout import VideoSource, plan
-from tests.converter.pictures import Film, encode, ffmpeg, together, tone
+from tests.converter.pictures import MediaFile, encode, ffmpeg, together, tone
 
 GOAL, GOAL_RATIO = 0.75, 1.1
 WIDTH, HEIGHT = 1280, 720
@@ -48,7 +48,7 @@ class Cost:
     bytes: int
 
 
-def recordings(folder: Path, secs: int) -> FilmPlan:
+def recordings(folder: Path, secs: int) -> CompositionPlan:
     """Four people who are there from beginning to end, with cameras of 640x480 at 30 frames/s and microphones."""
     pieces = -(-secs // PIECE_SECS)
     for number, camera in enumerate(CAMERAS):
@@ -59,7 +59,7 @@ def recordings(folder: Path, secs: int) -> FilmPlan:
     placements = plan((), [VideoSource(str(n), T0, end, ((T0, end),)) for n in range(4)], WIDTH, HEIGHT, T0, end)
     videos = tuple(VideoFile(str(n), str(folder / f"{n}.webm"), T0) for n in range(4))
     audios = tuple(AudioFile(f"a{n}", str(folder / f"{n}.ogg"), T0, end) for n in range(4))
-    return FilmPlan(WIDTH, HEIGHT, T0, secs * 1000, placements, videos, audios)
+    return CompositionPlan(WIDTH, HEIGHT, T0, secs * 1000, placements, videos, audios)
 
 
 def by_hand(folder: Path, secs: int, x264: Sequence[str], *, laid_over: bool = False) -> list[str]:
@@ -79,16 +79,16 @@ def by_hand(folder: Path, secs: int, x264: Sequence[str], *, laid_over: bool = F
         *("ffmpeg", "-nostdin", "-v", "error", "-y", *inputs),
         *("-filter_complex_threads", "1", "-filter_complex", picture, "-filter_complex", sound),
         *("-map", "[v]", "-map", "[a]", "-t", str(secs), "-c:v", "libx264", *x264, "-g", "100", "-threads", "2"),
-        *("-c:a", "aac", "-b:a", "128k", "-movflags", "+faststart", str(folder / "film.mp4")),
+        *("-c:a", "aac", "-b:a", "128k", "-movflags", "+faststart", str(folder / "composition.mp4")),
     ]
 
 
-def ours(folder: Path, of: FilmPlan, preset: Preset, round_: str) -> list[str]:
+def ours(folder: Path, of: CompositionPlan, preset: Preset, round_: str) -> list[str]:
     """The command that the worker runs, with a new work folder."""
     path = folder / f"plan-{preset}.json"
     path.write_bytes(msgspec.json.encode(replace(of, preset=preset)))
     program = [sys.executable, "-m", "portico.composer.compose"]
-    return [*program, str(path), str(folder / "film.mp4"), "--work", str(folder / f"work-{preset}-{round_}")]
+    return [*program, str(path), str(folder / "composition.mp4"), "--work", str(folder / f"work-{preset}-{round_}")]
 
 
 def measure(command: Sequence[str], folder: Path, secs: int) -> Cost:
@@ -96,18 +96,18 @@ def measure(command: Sequence[str], folder: Path, secs: int) -> Cost:
     begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - begun
-    film = folder / "film.mp4"
-    duration = float(Film(film).facts()["format"]["duration"])
+    composition = folder / "composition.mp4"
+    duration = float(MediaFile(composition).facts()["format"]["duration"])
     if abs(duration - secs) > 0.1:
         raise SystemExit(f"The composition is {duration} s long instead of {secs} s: {' '.join(command)}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(cpu / secs, wall / secs, film.stat().st_size)
+    return Cost(cpu / secs, wall / secs, composition.stat().st_size)
 
 
 def likeness(folder: Path, reference: Path) -> float:
     """SSIM of the last composition's picture with a reference, 1 for the same."""
     graph = "[0:v][1:v]ssim=stats_file=-[v]"
-    lines = ffmpeg("-i", folder / "film.mp4", "-i", reference, "-lavfi", graph, "-map", "[v]", "-f", "null", "-")
+    lines = ffmpeg("-i", folder / "composition.mp4", "-i", reference, "-lavfi", graph, "-map", "[v]", "-f", "null", "-")
     values = [float(line.split("All:")[1].split()[0]) for line in lines.decode().splitlines() if "All:" in line]
     return statistics.mean(values)
 
@@ -120,7 +120,7 @@ def run(secs: int, rounds: int, json_file: Path | None) -> None:
         folder = Path(name)
         of = recordings(folder, secs)
         subprocess.run(by_hand(folder, secs, ("-preset", "ultrafast", "-crf", "4")), check=True)
-        reference = (folder / "film.mp4").rename(folder / "reference.mp4")
+        reference = (folder / "composition.mp4").rename(folder / "reference.mp4")
         for number in range(rounds):
             for way, command in {
                 "portico default": ours(folder, of, "default", str(number)),
@@ -155,7 +155,7 @@ def _report(costs: dict[str, list[Cost]], alike: dict[str, float], secs: int, js
     print(f"goal {GOAL} CPU seconds per second: {cpu}; goal {GOAL_RATIO} x by hand: {cpu / best:.2f}")
     if json_file is not None:
         raw = {way: [vars(cost) for cost in all_] for way, all_ in costs.items()}
-        json_file.write_text(json.dumps({"machine": machine(), "figures": figures, "films": raw}, indent=1))
+        json_file.write_text(json.dumps({"machine": machine(), "figures": figures, "compositions": raw}, indent=1))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Builds what makes files and films after calls: the store, its links, and the workers around them."""
+"""Builds what makes files and compositions after calls: the store, its links, and the workers around them."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable

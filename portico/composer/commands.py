@@ -1,8 +1,8 @@
-"""A film as orders for ffmpeg: what is in which segment, which graph draws it, how its sound is summed and joined.
+"""The ffmpeg commands that make a composition: its segments, the graph of each picture, the sum of its sound.
 
-Nothing here touches a file or starts anything. A film is cut wherever its picture's arrangement changes and at least
-every `SEGMENT_FRAMES`, so that no command knows more inputs than are seen or heard at one time, and so that finished
-segments outlive an interruption. Cuts lie on frames, and on the samples that belong to frames: nothing drifts.
+Pure: no file is touched, nothing is started. A composition is cut wherever the arrangement of its tiles changes and at
+least every `SEGMENT_FRAMES`, so that each command reads only the inputs that are visible or audible in its segment, and
+so that finished segments survive an interruption. Cuts lie on frame boundaries, and on the samples that belong to them.
 https://ffmpeg.org/ffmpeg-filters.html, https://ffmpeg.org/ffmpeg-formats.html#concat-1
 """
 
@@ -32,8 +32,8 @@ PIXELS_MAX = 8192 * 4320
 
 Preset = Literal["fast", "default", "small"]
 
-# The lookahead that `superfast` lacks halves the size and costs next to nothing: a film as like its cameras as that of
-# `veryfast`, a tenth larger, for four fifths of the work. benchmarks/composition.py measures it.
+# The lookahead that `superfast` lacks halves the size and costs nearly nothing: the result is as similar to its sources
+# as that of `veryfast` and a tenth larger, for 80 % of the CPU time. benchmarks/composition.py measures it.
 _QUALITY: dict[Preset, tuple[str, int, str]] = {
     "fast": ("ultrafast", 25, ""),
     "default": ("superfast", 23, ":mbtree=1:rc-lookahead=10"),
@@ -72,8 +72,8 @@ class AudioFile:
 
 
 @dataclass(frozen=True, slots=True)
-class FilmPlan:
-    """A whole film. `started_ms` is its beginning in Unix milliseconds, which the placements count from."""
+class CompositionPlan:
+    """A whole composition. `started_ms` is its beginning in Unix milliseconds, which the placements count from."""
 
     width: int
     height: int
@@ -87,13 +87,13 @@ class FilmPlan:
 
     @property
     def frames(self) -> int:
-        """How many frames the film has: its duration, rounded."""
+        """How many frames the composition has: its duration, rounded."""
         return max(1, (self.duration_ms + FRAME_MS // 2) // FRAME_MS)
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of the film's picture through which the same tiles stay where they are, lowest first."""
+    """A part of the composition's picture through which the same tiles stay where they are, lowest first."""
 
     first_frame: int
     frames: int
@@ -102,7 +102,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of the film's sound and who may be heard in it."""
+    """A part of the composition's sound and who may be heard in it."""
 
     first_frame: int
     frames: int
@@ -130,8 +130,8 @@ class Input:
         return ["-threads", "1", "-protocol_whitelist", "file", *where, "-i", f"file:{self.path}"]
 
 
-def segments(plan: FilmPlan) -> tuple[Segment, ...]:
-    """The film's picture in order: together they have each of its frames once."""
+def segments(plan: CompositionPlan) -> tuple[Segment, ...]:
+    """The composition's picture in order: together they have each of its frames once."""
     grain = _grain(plan)
     cuts = {plan.frames, *range(0, plan.frames, SEGMENT_FRAMES)}
     for placement in plan.placements:
@@ -153,8 +153,8 @@ def segments(plan: FilmPlan) -> tuple[Segment, ...]:
     return tuple(result)
 
 
-def stretches(plan: FilmPlan) -> tuple[Stretch, ...]:
-    """The film's sound in order: together they have each of its samples once."""
+def stretches(plan: CompositionPlan) -> tuple[Stretch, ...]:
+    """The composition's sound in order: together they have each of its samples once."""
     result = []
     for first in range(0, plan.frames, SEGMENT_FRAMES):
         frames = min(SEGMENT_FRAMES, plan.frames - first)
@@ -170,7 +170,7 @@ def groups(stretch: Stretch) -> tuple[Stretch, ...]:
     return tuple(replace(stretch, audios=stretch.audios[start : start + INPUTS_AT_ONCE]) for start in starts)
 
 
-def segment_command(plan: FilmPlan, segment: Segment, *, threads: int, lettering: bool) -> list[str]:
+def segment_command(plan: CompositionPlan, segment: Segment, *, threads: int, lettering: bool) -> list[str]:
     """Arguments, without the output's name, that encode one segment's picture into an MP4 of exactly its frames."""
     inputs = seen(plan, segment)
     # The last keyframe may be as far back as the beginning.
@@ -180,7 +180,7 @@ def segment_command(plan: FilmPlan, segment: Segment, *, threads: int, lettering
     x264_preset, quality, more = _QUALITY[plan.preset]
     return [
         *(argument for each in inputs.values() for argument in _seen(each)),
-        *("-filter_complex_threads", "1", "-filter_complex", graph, "-map", "[film]"),
+        *("-filter_complex_threads", "1", "-filter_complex", graph, "-map", "[out]"),
         *("-frames:v", str(segment.frames), "-c:v", "libx264", "-preset", x264_preset, "-crf", str(quality)),
         # Whoever joins the segments has one header for all of them: x264 must not fit it to the content.
         *("-x264-params", f"stitchable=1{more}", "-g", str(_KEYFRAME_EVERY), "-threads", str(threads)),
@@ -200,12 +200,12 @@ def sound_cpu_secs(stretch: Stretch) -> int:
     return PICTURE_CPU_SECS + PICTURE_CPU_SECS_PER_SEC * stretch.frames // FPS
 
 
-def joining_cpu_secs(plan: FilmPlan) -> int:
+def joining_cpu_secs(plan: CompositionPlan) -> int:
     """The limit of `join_command`, which encodes all of the sound."""
     return PICTURE_CPU_SECS + PICTURE_CPU_SECS_PER_SEC * plan.frames // FPS
 
 
-def seen(plan: FilmPlan, segment: Segment) -> dict[str, Input]:
+def seen(plan: CompositionPlan, segment: Segment) -> dict[str, Input]:
     """What `segment_command` reads, in order, by recording."""
     at_ms = plan.started_ms + segment.first_frame * FRAME_MS
     files = {video.recording_id: video for video in plan.videos}
@@ -213,13 +213,13 @@ def seen(plan: FilmPlan, segment: Segment) -> dict[str, Input]:
     return {each: Input(files[each].path, "0:v:0", at_ms - files[each].started_ms) for each in shown}
 
 
-def heard(plan: FilmPlan, stretch: Stretch) -> dict[str, Input]:
+def heard(plan: CompositionPlan, stretch: Stretch) -> dict[str, Input]:
     """What `stretch_command` reads, in order, by recording."""
     at_ms = plan.started_ms + stretch.first_frame * FRAME_MS
     return {each.recording_id: Input(each.path, "0:a:0", at_ms - each.started_ms) for each in stretch.audios}
 
 
-def stretch_command(plan: FilmPlan, stretch: Stretch) -> list[str]:
+def stretch_command(plan: CompositionPlan, stretch: Stretch) -> list[str]:
     """Arguments, without the output's name, that sum what is heard into a FLAC of exactly the stretch's samples."""
     inputs, chains = [], []
     at_ms = plan.started_ms + stretch.first_frame * FRAME_MS
@@ -238,7 +238,7 @@ def sums_command(stretch: Stretch, parts: Sequence[str]) -> list[str]:
 
 
 def join_command(pictures: str, sounds: str | None, preset: Preset) -> list[str]:
-    """Arguments that join listed segments, untouched, and listed stretches, limited and encoded, into the film."""
+    """Arguments that join the listed segments, copied, and the listed stretches, limited and encoded."""
     picture = ["-f", "concat", "-i", pictures]
     copied = ["-c:v", "copy", "-bsf:v", _times(preset)]
     if sounds is None:
@@ -255,8 +255,8 @@ def join_command(pictures: str, sounds: str | None, preset: Preset) -> list[str]
 
 def lettering_trial(script: str) -> list[str]:
     """A whole command that fails where ffmpeg cannot draw the letters of a script."""
-    letter = f"color=s=64x64:r={FPS}:d={1 / FPS},ass=f={script}[film]"
-    return ["-filter_complex", letter, "-map", "[film]", "-f", "null", "-"]
+    letter = f"color=s=64x64:r={FPS}:d={1 / FPS},ass=f={script}[out]"
+    return ["-filter_complex", letter, "-map", "[out]", "-f", "null", "-"]
 
 
 def reading_trial(of: Input) -> list[str]:
@@ -270,7 +270,7 @@ def concat_list(parts: Sequence[tuple[str, int]]) -> str:
     return "ffconcat version 1.0\n" + "".join(lines)
 
 
-def scripts(plan: FilmPlan, segments: Sequence[Segment]) -> dict[str, str]:
+def scripts(plan: CompositionPlan, segments: Sequence[Segment]) -> dict[str, str]:
     """What stands on the named tiles, by the name of the file that the graph reads it from."""
     names = _names(plan)
     texts = {video.recording_id: lettering.letters(video.name) for video in plan.videos}
@@ -284,7 +284,7 @@ def scripts(plan: FilmPlan, segments: Sequence[Segment]) -> dict[str, str]:
     }
 
 
-def _names(plan: FilmPlan) -> dict[str, str]:
+def _names(plan: CompositionPlan) -> dict[str, str]:
     """For each recording that is somewhere a named tile: how the files of its name begin."""
     named = {placement.recording_id for placement in plan.placements if placement.placeholder}
     return {
@@ -306,7 +306,7 @@ def _times(preset: Preset) -> str:
 _CONTAINER = ("-movflags", "+faststart", "-map_metadata", "-1", "-f", "mp4")
 
 
-def _grain(plan: FilmPlan) -> int:
+def _grain(plan: CompositionPlan) -> int:
     """How many frames apart changes of the arrangement are: one, unless cameras go on and off all the time."""
     changes = {frame for each in plan.placements for frame in (_frame_at(each.from_ms), _frame_at(each.until_ms))}
     most = plan.frames // SEGMENT_FRAMES_MEAN + SEGMENTS_EXTRA
@@ -352,13 +352,13 @@ def _sum(chains: Sequence[str], samples: int, gain: float) -> list[str]:
     inputs = len(chains)
     everything = "".join(f"[a{number}]" for number in range(inputs))
     if inputs == 0:
-        graph = f"anullsrc=r={SAMPLE_RATE}:cl=stereo,atrim=end_sample={samples}[film]"
+        graph = f"anullsrc=r={SAMPLE_RATE}:cl=stereo,atrim=end_sample={samples}[out]"
     elif inputs == 1:
-        graph = f"{chains[0]};[a0]volume={gain}[film]"
+        graph = f"{chains[0]};[a0]volume={gain}[out]"
     else:
-        graph = ";".join([*chains, f"{everything}amix=inputs={inputs}:normalize=0,volume={gain}[film]"])
+        graph = ";".join([*chains, f"{everything}amix=inputs={inputs}:normalize=0,volume={gain}[out]"])
     # FLAC keeps 24 bits of ffmpeg's 32, and its silence is nearly nothing.
     return [
-        *("-filter_complex_threads", "1", "-filter_complex", graph, "-map", "[film]"),
+        *("-filter_complex_threads", "1", "-filter_complex", graph, "-map", "[out]"),
         *("-c:a", "flac", "-sample_fmt", "s32", "-compression_level", "0", "-f", "flac"),
     ]

@@ -1,4 +1,4 @@
-"""Makes one film of recordings: `python -m portico.composer.compose PLAN.json OUT.mp4 [--work FOLDER]`.
+"""Makes one composition of recordings: `python -m portico.composer.compose PLAN.json OUT.mp4 [--work FOLDER]`.
 
 Prints a line of JSON whenever it got further, {"progress": 0.42}, and at last the members of `Composed`; or
 {"error": ...} with exit status 1. SIGTERM ends it within a second with status 143. What is finished stays in the work
@@ -19,7 +19,7 @@ from types import FrameType
 import msgspec
 
 from portico.composer import commands, ffmpeg, reduction, source_facts
-from portico.composer.commands import FilmPlan, Input, Segment, Stretch
+from portico.composer.commands import CompositionPlan, Input, Segment, Stretch
 from portico.composer.ffmpeg import Ended, Running
 from portico.composer.source_facts import SourceFacts
 from portico.composer.work_folder import Step, WorkFolder, settle, size_and_sha256
@@ -36,12 +36,12 @@ _SOUND_TOLERANCE_US = 1000
 
 
 class CompositionError(Exception):
-    """There is no film; str() is a sentence that says why."""
+    """There is no composition; str() is a sentence that says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A film that is complete and on the disk."""
+    """A composition that is complete and on the disk."""
 
     size_bytes: int
     sha256: str
@@ -51,14 +51,14 @@ class Composed:
 
 
 def compose(
-    plan: FilmPlan,
+    plan: CompositionPlan,
     work_dir: Path,
     out: Path,
     *,
     on_progress: Callable[[float], None],
     threads: int = THREADS,
 ) -> Composed:
-    """Makes the film; `on_progress` hears numbers from 0 to 1 that never fall. Raises CompositionError.
+    """Makes the composition; `on_progress` hears numbers from 0 to 1 that never fall. Raises CompositionError.
 
     The work folder, which nobody else may use meanwhile, is the caller's to remove. `out` appears only when complete.
     """
@@ -67,9 +67,9 @@ def compose(
 
 
 class _Progress:
-    """How far the film is, by what its parts cost."""
+    """How far the composition is, by what its parts cost."""
 
-    def __init__(self, plan: FilmPlan, say: Callable[[float], None]) -> None:
+    def __init__(self, plan: CompositionPlan, say: Callable[[float], None]) -> None:
         self._say = say
         self._whole = plan.frames * commands.FRAME_MS * 1000 * (1 + _JOIN_COST + plan.sound * _SOUND_COST)
         self._done = 0.0
@@ -94,9 +94,9 @@ class _Progress:
 
 
 class _Composer:
-    """One film on its way."""
+    """One composition on its way."""
 
-    def __init__(self, plan: FilmPlan, folder: WorkFolder, progress: _Progress, threads: int) -> None:
+    def __init__(self, plan: CompositionPlan, folder: WorkFolder, progress: _Progress, threads: int) -> None:
         self._plan = plan
         self._folder = folder
         self._progress = progress
@@ -304,16 +304,16 @@ def _how(ended: Ended) -> str:
     return ended.complaint or f"ffmpeg ended with status {ended.status} after {ended.frames} frames."
 
 
-def _with_absolute_paths(plan: FilmPlan) -> FilmPlan:
+def _with_absolute_paths(plan: CompositionPlan) -> CompositionPlan:
     videos = tuple(replace(video, path=str(Path(video.path).absolute())) for video in plan.videos)
     audios = tuple(replace(audio, path=str(Path(audio.path).absolute())) for audio in plan.audios)
     return replace(plan, videos=videos, audios=audios)
 
 
 def main() -> None:
-    """Reads the command line, makes the film and says how far it is."""
+    """Reads the command line, makes the composition and says how far it is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("plan", type=Path, help="a FilmPlan as JSON")
+    parser.add_argument("plan", type=Path, help="a CompositionPlan as JSON")
     parser.add_argument("out", type=Path, help="the MP4 to write")
     parser.add_argument("--work", type=Path, help="folder for the parts (default: OUT.mp4.work)")
     parser.add_argument("--threads", type=int, default=THREADS, help=f"threads of x264 (default: {THREADS})")
@@ -321,7 +321,7 @@ def main() -> None:
     _be_a_good_child()
     work = options.work or options.out.with_name(f"{options.out.name}.work")
     try:
-        plan = msgspec.json.decode(options.plan.read_bytes(), type=FilmPlan)
+        plan = msgspec.json.decode(options.plan.read_bytes(), type=CompositionPlan)
         composed = compose(
             plan, work, options.out, on_progress=lambda at: _say({"progress": round(at, 4)}), threads=options.threads
         )

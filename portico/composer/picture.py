@@ -1,4 +1,4 @@
-"""The graph that draws a film's picture: tiles fitted into their cells, side by side where they can be."""
+"""The graph that draws a composition's picture: tiles fitted into their cells, side by side where they can be."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,14 +43,14 @@ def tiles(placements: Sequence[Placement], width: int, height: int) -> tuple[Til
 
 
 def graph(width: int, height: int, tiles: Sequence[Tile], inputs: Mapping[str, int], names: Mapping[str, str]) -> str:
-    """A filter graph with the output [film].
+    """A filter graph with the output [out].
 
     `inputs` are the recordings that ffmpeg reads, in order, and for how many frames the last picture of each may have
     to stay; `names` has for each recording how the files of its name begin. Tiles that overlap nothing below them are
     stacked, which only copies; the others are laid over, which mixes every pixel.
     """
     if not tiles:
-        return f"color=c=black:s={width}x{height}:r={FPS},format=yuv420p[film]"
+        return f"color=c=black:s={width}x{height}:r={FPS},format=yuv420p[out]"
     chains = _sources(tiles, inputs)
     for number, tile in enumerate(tiles):
         chains.append(_named(number, tile, names) if tile.placeholder else fitted(number, tile))
@@ -60,7 +60,7 @@ def graph(width: int, height: int, tiles: Sequence[Tile], inputs: Mapping[str, i
     for number in (number for number in range(len(tiles)) if number not in apart):
         chains.append(f"[{below}][t{number}]overlay=x={tiles[number].x}:y={tiles[number].y}[o{number}]")
         below = f"o{number}"
-    return ";".join([*chains, f"[{below}]format=yuv420p[film]"])
+    return ";".join([*chains, f"[{below}]format=yuv420p[out]"])
 
 
 def _covers(above: Tile, tile: Tile) -> bool:

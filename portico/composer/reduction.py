@@ -8,7 +8,7 @@ its largest cell, with keyframes to begin at. Pure.
 from collections.abc import Mapping, Sequence
 
 from portico.composer import picture
-from portico.composer.commands import FRAME_MS, PIXELS_MAX, FilmPlan, Input, Segment, seen
+from portico.composer.commands import FRAME_MS, PIXELS_MAX, CompositionPlan, Input, Segment, seen
 from portico.composer.picture import FPS, Tile
 from portico.composer.source_facts import SourceFacts
 
@@ -26,7 +26,7 @@ ALL_CPU_SECS, ALL_CPU_SECS_PER_SEC = 600, 10
 """What making recordings small may cost in all, and for each second of the composition."""
 
 
-def needed(plan: FilmPlan, segments: Sequence[Segment], facts: Mapping[str, SourceFacts]) -> list[str]:
+def needed(plan: CompositionPlan, segments: Sequence[Segment], facts: Mapping[str, SourceFacts]) -> list[str]:
     """The recordings to make small, in the order in which they are first seen."""
     chosen: set[str] = set()
     in_vain = dict.fromkeys(facts, 0)
@@ -68,7 +68,7 @@ def command(path: str, size: tuple[int, int]) -> list[str]:
     ]
 
 
-def cpu_secs(found: SourceFacts | None, plan: FilmPlan, spent: float) -> int:
+def cpu_secs(found: SourceFacts | None, plan: CompositionPlan, spent: float) -> int:
     """How much CPU time one recording may take when so much was spent on others; 0 when nothing is left."""
     last_ms = found.last_ms if found else plan.duration_ms
     left = ALL_CPU_SECS + ALL_CPU_SECS_PER_SEC * plan.frames * FRAME_MS / 1000 - spent

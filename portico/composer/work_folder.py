@@ -1,4 +1,4 @@
-"""The work folder of a film: parts that are made once, kept across interruptions, and joined at the end."""
+"""The work folder of a composition: parts that are made once, kept across interruptions, and joined at the end."""
 
 import contextlib
 import hashlib
@@ -14,7 +14,7 @@ _MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command that makes one file of the work folder, and how much of the film is in it."""
+    """A command that makes one file of the work folder, and how much of the composition is in it."""
 
     file: str
     arguments: tuple[str, ...]

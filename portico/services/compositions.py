@@ -1,4 +1,4 @@
-"""Compositions: films of sessions, from the wish for one to its file and its event."""
+"""Compositions of sessions: from the request for one to its file and its event."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ _SOURCE_MEMBERS = ("id", "type", "codec", "object_key", "started_at", "ended_at"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A finished recording that a film shows or lets hear, and what is known of its participant."""
+    """A finished recording that a composition shows or lets hear, and what is known of its participant."""
 
     id: str
     type: str
@@ -64,7 +64,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Everything that a film is made of. `sources` are those that some region shows and, with sound, all audio."""
+    """What a composition is made of. `sources` are those that some region shows and, with sound, all audio."""
 
     composition_id: str
     width: int
@@ -78,7 +78,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class CompositionFile:
     """What was made, and which part of the session it shows."""
 
     size_bytes: int
@@ -92,14 +92,14 @@ class Film:
 class Shared:
     """What came of an identical request: the composition that was made, or why it could not be."""
 
-    film: Film | None
+    file: CompositionFile | None
     failure: str
 
 
 def create(
     tx: Transaction, account_id: str, body: object, *, regions_max: int, sound_by_default: bool, now: datetime
 ) -> Composition:
-    """Ask for a film, at any time. Raises Invalid with every fault of the request's body."""
+    """Ask for a composition, at any time. Raises Invalid with every fault of the request's body."""
     session = _session(tx, account_id, composition_request.session_id(body))
     wish = composition_request.parse(
         body,
@@ -154,10 +154,10 @@ def delete(tx: Transaction, account_id: str, composition_id: str, *, now: dateti
     if composition.object_key is not None:
         jobs.enqueue(tx, jobs.DELETE_OBJECT, composition.object_key, now=now)
     elif composition.status == PROCESSING:
-        # Whoever comes to make it finds that it is gone, and clears away what is there of it: parts of a film outlast
-        # an attempt, and nobody may be at it just now.
+        # The job finds that the composition is gone and deletes its parts: they outlast an attempt,
+        # and no worker may be running it just now.
         jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now, lane=account_id)
-        # Its film may be on its way into the store at this very moment; nobody can say when it stops being so.
+        # Its file may be on its way into the store at this very moment; nobody can say when it stops being so.
         key = object_keys.composition_key(composition_id)
         jobs.enqueue(tx, jobs.DELETE_OBJECT, key, now=now, due_at=now + ON_ITS_WAY)
         recordings.hurry_compositions(tx, composition.session_id)  # an identical one may have waited for it
@@ -201,40 +201,40 @@ def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shar
 
 
 def set_progress(tx: Transaction, composition_id: str, progress: float, *, now: datetime) -> bool:
-    """Note how much of the film is made, 0 to 1. False: nobody wants it any more."""
+    """Note how much of the composition is made, 0 to 1. False: nobody wants it any more."""
     making = (COMPOSITIONS.c.id == composition_id) & (COMPOSITIONS.c.status == PROCESSING)
     reached = {"progress": min(max(progress, 0.0), 1.0), "updated_at": now}
     return tx.execute(COMPOSITIONS.update().where(making).values(**reached)).rowcount == 1
 
 
 def complete(
-    tx: Transaction, composition_id: str, film: Film, link: Callable[[str, str], str], *, now: datetime
+    tx: Transaction, composition_id: str, file: CompositionFile, link: Callable[[str, str], str], *, now: datetime
 ) -> bool:
-    """The film is in the store: the event to the composition's own URLs, once. False: too late or deleted.
+    """The composition is in the store: the event to the composition's own URLs, once. False: too late or deleted.
 
     `link` makes a URL of an object key and a file name.
     """
     composition = _locked(tx, composition_id)
     if composition is None or composition.status != PROCESSING:
         return False
-    duration = whole_seconds(film.started_at, film.ended_at)
+    duration = whole_seconds(file.started_at, file.ended_at)
     tx.execute(
         COMPOSITIONS.update()
         .where(COMPOSITIONS.c.id == composition_id)
         .values(
-            status=COMPLETED, progress=1.0, duration_secs=duration, completed_at=now, updated_at=now, **asdict(film)
+            status=COMPLETED, progress=1.0, duration_secs=duration, completed_at=now, updated_at=now, **asdict(file)
         )
     )
     saved = retrieve(tx, composition.account_id, composition_id)
     event = CompositionCompleted(
         composition_id=composition_id,
-        download_url=link(film.object_key, saved.file_name),
+        download_url=link(file.object_key, saved.file_name),
         duration_secs=duration,
         format=saved.format,
         resolution=saved.resolution,
         room_id=saved.room_id,
         session_id=saved.session_id,
-        size_mb=megabytes(film.size_bytes),
+        size_mb=megabytes(file.size_bytes),
     )
     events.record(tx, saved.account_id, event, now, _destination(saved))
     recordings.hurry_compositions(tx, saved.session_id)
@@ -305,7 +305,7 @@ def _shared(identical: Row[Any]) -> Shared:
     if identical.status == FAILED:
         return Shared(None, identical.failure)
     members = ("size_bytes", "sha256", "object_key", "started_at", "ended_at")
-    return Shared(Film(*(getattr(identical, name) for name in members)), "")
+    return Shared(CompositionFile(*(getattr(identical, name) for name in members)), "")
 
 
 def _session(tx: Transaction, account_id: str, session_id: str | None) -> Row[Any] | None:

@@ -17,7 +17,7 @@ LANES = schema.job_lanes
 CONVERT_RECORDING = "convert_recording"
 """Convert the mjr file of a recording. The subject is the recording's id."""
 COMPOSE = "compose"
-"""Its subject is a composition's id: make its film."""
+"""Make a composition. The subject is the composition's id."""
 DELETE_OBJECT = "delete_object"
 """Its subject is a key in the store: nobody wants that object any more."""
 ERROR_LENGTH_MAX = 2000

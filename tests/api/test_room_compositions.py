@@ -11,7 +11,7 @@ from portico.api.app import document
 from portico.db.connect import open_database
 from portico.db.engine import Transaction
 from portico.services import compositions
-from portico.services.compositions import Film
+from portico.services.compositions import CompositionFile
 from tests.api.test_room_recordings import recorded, someone
 from tests.api.world import World, link, world_on
 
@@ -32,7 +32,7 @@ async def made(world: World, composition_id: str) -> None:
 
     def work(tx: Transaction) -> None:
         assert compositions.begin(tx, composition_id, now=now) is not None
-        made = Film(2_600_000, "0" * 64, f"compositions/{composition_id}.mp4", now, now)
+        made = CompositionFile(2_600_000, "0" * 64, f"compositions/{composition_id}.mp4", now, now)
         assert compositions.complete(tx, composition_id, made, link, now=now)
 
     await world.db.write(work)

@@ -14,7 +14,7 @@ from portico.core.object_keys import composition_key
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import compositions
-from portico.services.compositions import Film
+from portico.services.compositions import CompositionFile
 from portico.services.participants import Joined
 from tests.cli.test_webhooks import WITHIN_SECS, Shell, read_all, shell
 from tests.factories import NOW, row, rows
@@ -39,7 +39,7 @@ def recorded(tx: Transaction) -> tuple[Joined, str]:
 
 def complete(tx: Transaction, composition_id: str) -> None:
     ended_at = NOW + timedelta(seconds=SECONDS)
-    film = Film(1_230_000, "0" * 64, composition_key(composition_id), NOW, ended_at)
+    film = CompositionFile(1_230_000, "0" * 64, composition_key(composition_id), NOW, ended_at)
     assert compositions.complete(tx, composition_id, film, link, now=NOW)
 
 

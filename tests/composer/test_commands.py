@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.composer import commands, lettering, picture
-from portico.composer.commands import FilmPlan, VideoFile
+from portico.composer.commands import CompositionPlan, VideoFile
 from portico.composer.picture import Tile
 from portico.core.layout import Placement
 
@@ -17,22 +17,24 @@ def placed(name: str, from_ms: int, until_ms: int, x: int = 0, z: int = 0, **mor
     return Placement(name, from_ms, until_ms, x, 0, 320, 360, z, placeholder=bool(more.get("placeholder")))
 
 
-def a_film(*placements: Placement, duration_ms: int = 10_000, audios: int = 0, name: str = "Ann") -> FilmPlan:
+def a_composition(
+    *placements: Placement, duration_ms: int = 10_000, audios: int = 0, name: str = "Ann"
+) -> CompositionPlan:
     ids = dict.fromkeys(placement.recording_id for placement in placements)
     videos = tuple(VideoFile(each, f"/recordings/{each}.webm", T0, name) for each in ids)
     sounds = tuple(commands.AudioFile(f"a{n}", f"/recordings/{n}.ogg", T0, T0 + duration_ms) for n in range(audios))
-    return FilmPlan(640, 360, T0, duration_ms, placements, videos, sounds)
+    return CompositionPlan(640, 360, T0, duration_ms, placements, videos, sounds)
 
 
-def cuts(plan: FilmPlan) -> list[tuple[int, int, list[str]]]:
+def cuts(plan: CompositionPlan) -> list[tuple[int, int, list[str]]]:
     return [
         (each.first_frame, each.frames, sorted(tile.recording_id for tile in each.tiles))
         for each in commands.segments(plan)
     ]
 
 
-def test_the_film_is_cut_where_somebody_comes_or_goes() -> None:
-    assert cuts(a_film(placed("a", 0, 10_000), placed("b", 2_000, 4_000, 320))) == [
+def test_the_composition_is_cut_where_somebody_comes_or_goes() -> None:
+    assert cuts(a_composition(placed("a", 0, 10_000), placed("b", 2_000, 4_000, 320))) == [
         (0, 50, ["a"]),
         (50, 50, ["a", "b"]),
         (100, 150, ["a"]),
@@ -40,19 +42,19 @@ def test_the_film_is_cut_where_somebody_comes_or_goes() -> None:
 
 
 def test_who_comes_between_two_frames_is_in_the_next_one() -> None:
-    assert cuts(a_film(placed("a", 1, 41), duration_ms=120)) == [(0, 1, []), (1, 1, ["a"]), (2, 1, [])]
-    assert cuts(a_film(placed("a", 1, 39), duration_ms=120)) == [(0, 1, []), (1, 2, [])]
+    assert cuts(a_composition(placed("a", 1, 41), duration_ms=120)) == [(0, 1, []), (1, 1, ["a"]), (2, 1, [])]
+    assert cuts(a_composition(placed("a", 1, 39), duration_ms=120)) == [(0, 1, []), (1, 2, [])]
 
 
-def test_a_long_film_is_cut_every_five_minutes() -> None:
-    plan = a_film(placed("a", 0, 2 * FIVE_MINUTES + 40), duration_ms=2 * FIVE_MINUTES + 40)
+def test_a_long_composition_is_cut_every_five_minutes() -> None:
+    plan = a_composition(placed("a", 0, 2 * FIVE_MINUTES + 40), duration_ms=2 * FIVE_MINUTES + 40)
     assert [each.frames for each in commands.segments(plan)] == [7500, 7500, 1]
     assert [each.frames for each in commands.stretches(plan)] == [7500, 7500, 1]
 
 
 @pytest.mark.parametrize(("duration_ms", "frames"), [(0, 1), (19, 1), (40, 1), (59, 1), (60, 2), (10_019, 250)])
 def test_the_frames_are_the_duration_rounded(duration_ms: int, frames: int) -> None:
-    assert a_film(duration_ms=duration_ms).frames == frames
+    assert a_composition(duration_ms=duration_ms).frames == frames
 
 
 @given(
@@ -63,7 +65,7 @@ def test_segments_have_each_frame_once_and_show_whoever_is_placed(
     duration_ms: int, spans: list[tuple[int, int, int]]
 ) -> None:
     placements = [placed(f"s{n}", begin, begin + length, z=z) for n, (begin, length, z) in enumerate(spans)]
-    plan = a_film(*placements, duration_ms=duration_ms)
+    plan = a_composition(*placements, duration_ms=duration_ms)
     at = 0
     for segment in commands.segments(plan):
         assert segment.first_frame == at and 0 < segment.frames <= commands.SEGMENT_FRAMES
@@ -79,7 +81,7 @@ def test_segments_have_each_frame_once_and_show_whoever_is_placed(
 
 
 def test_a_command_reads_only_what_is_seen_and_from_where_it_is_seen() -> None:
-    plan = a_film(placed("a", 0, 10_000), placed("b", 2_000, 4_000, 320))
+    plan = a_composition(placed("a", 0, 10_000), placed("b", 2_000, 4_000, 320))
     first, second, _ = commands.segments(plan)
     arguments = commands.segment_command(plan, second, threads=1, lettering=False)
     assert "file:/recordings/b.webm" not in commands.segment_command(plan, first, threads=1, lettering=False)
@@ -89,7 +91,7 @@ def test_a_command_reads_only_what_is_seen_and_from_where_it_is_seen() -> None:
 
 
 def test_a_recording_in_two_regions_is_read_once() -> None:
-    plan = a_film(placed("a", 0, 10_000), placed("a", 0, 10_000, 320, z=1))
+    plan = a_composition(placed("a", 0, 10_000), placed("a", 0, 10_000, 320, z=1))
     (segment,) = commands.segments(plan)
     arguments = commands.segment_command(plan, segment, threads=1, lettering=False)
     assert arguments.count("-i") == 1
@@ -124,7 +126,7 @@ def test_tiles_apart_are_stacked_and_only_those_on_top_of_others_are_laid_over()
 def test_fifty_people_for_two_hours_make_commands_of_bounded_size() -> None:
     hours = 2 * 3_600_000
     tiles = [Placement(f"{n:036}", n * 1000, hours, n % 8 * 80, n // 8 * 50, 80, 50, 0) for n in range(50)]
-    plan = a_film(*tiles, duration_ms=hours, audios=50)
+    plan = a_composition(*tiles, duration_ms=hours, audios=50)
     made = [commands.segment_command(plan, each, threads=2, lettering=False) for each in commands.segments(plan)]
     made += [
         commands.stretch_command(plan, group) for each in commands.stretches(plan) for group in commands.groups(each)
@@ -136,18 +138,18 @@ def test_fifty_people_for_two_hours_make_commands_of_bounded_size() -> None:
 
 
 def test_many_voices_are_summed_in_groups() -> None:
-    (stretch,) = commands.stretches(a_film(audios=70))
+    (stretch,) = commands.stretches(a_composition(audios=70))
     groups = commands.groups(stretch)
     assert [len(each.audios) for each in groups] == [32, 32, 6]
     assert [audio for each in groups for audio in each.audios] == list(stretch.audios)
     assert {each.samples for each in groups} == {stretch.samples} == {480_000}
-    assert commands.groups(commands.stretches(a_film())[0])[0].audios == ()
+    assert commands.groups(commands.stretches(a_composition())[0])[0].audios == ()
 
 
 def test_only_voices_of_its_time_are_in_a_stretch() -> None:
     early = commands.AudioFile("early", "/e.ogg", T0, T0 + FIVE_MINUTES)
     late = commands.AudioFile("late", "/l.ogg", T0 + FIVE_MINUTES, T0 + FIVE_MINUTES + 5)
-    plan = FilmPlan(640, 360, T0, FIVE_MINUTES + 1000, (), (), (early, late))
+    plan = CompositionPlan(640, 360, T0, FIVE_MINUTES + 1000, (), (), (early, late))
     assert [each.audios for each in commands.stretches(plan)] == [(early,), (late,)]
 
 
@@ -169,7 +171,7 @@ def test_a_name_is_one_line_of_visible_letters(name: str, letters: str) -> None:
 
 def test_no_letter_of_a_name_stands_in_a_command() -> None:
     hostile = "x':[a];movie=/etc/passwd,\\%{e:1}"
-    plan = a_film(placed("a", 0, 10_000, placeholder=True), name=hostile)
+    plan = a_composition(placed("a", 0, 10_000, placeholder=True), name=hostile)
     (segment,) = commands.segments(plan)
     command = " ".join(commands.segment_command(plan, segment, threads=1, lettering=True))
     assert "ass=f=name-00000-320x360.ass" in command
@@ -180,7 +182,7 @@ def test_no_letter_of_a_name_stands_in_a_command() -> None:
 
 
 def test_without_letters_a_named_tile_is_plain() -> None:
-    plan = a_film(placed("a", 0, 10_000, placeholder=True))
+    plan = a_composition(placed("a", 0, 10_000, placeholder=True))
     (segment,) = commands.segments(plan)
     assert "drawtext" not in " ".join(commands.segment_command(plan, segment, threads=1, lettering=False))
 

@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 from portico.composer import commands
-from portico.composer.commands import AudioFile, FilmPlan, VideoFile
+from portico.composer.commands import AudioFile, CompositionPlan, VideoFile
 from portico.composer.compose import Composed, CompositionError, compose
 from portico.core.layout import Placement, VideoSource, plan
 from portico.core.model import Region
@@ -32,7 +32,7 @@ from tests.converter.pictures import (
     RED,
     YELLOW,
     Colour,
-    Film,
+    MediaFile,
     encode,
     ffmpeg,
     loudness,
@@ -44,7 +44,7 @@ from tests.converter.pictures import (
 )
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # on a busy machine, which gives films what is left
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # on a busy machine, which gives compositions what is left
 
 BEGINS_WITHIN_SECS = 150.0
 """Long, because nothing is promised: the composer comes last on a busy machine."""
@@ -67,7 +67,7 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Stage:
-    """Collects who was recorded when, and makes the film of it."""
+    """Collects who was recorded when, and makes the composition of it."""
 
     def __init__(self, tape: Path, folder: Path) -> None:
         self.tape, self.folder = tape, folder
@@ -98,15 +98,17 @@ class Stage:
         secs: float,
         sound: bool = False,
         placeholders: bool = False,
-    ) -> FilmPlan:
+    ) -> CompositionPlan:
         placements = plan(regions, self.sources, *size, T0, ms(secs), placeholders)
-        return FilmPlan(
+        return CompositionPlan(
             *size, T0, round(secs * 1000), placements, tuple(self.videos), tuple(self.audios), sound, "fast"
         )
 
-    def film(self, of: FilmPlan) -> Film:
-        self.composed = compose(of, self.folder / "work", self.folder / "film.mp4", on_progress=self.heard.append)
-        return Film(self.folder / "film.mp4")
+    def composition(self, of: CompositionPlan) -> MediaFile:
+        self.composed = compose(
+            of, self.folder / "work", self.folder / "composition.mp4", on_progress=self.heard.append
+        )
+        return MediaFile(self.folder / "composition.mp4")
 
 
 @pytest.fixture
@@ -118,15 +120,15 @@ def ms(secs: float) -> int:
     return T0 + round(secs * 1000)
 
 
-def corners(film: Film, secs: float) -> list[Colour | None]:
+def corners(composition: MediaFile, secs: float) -> list[Colour | None]:
     """What the middle of each quarter of a picture of 320x180 shows, at the frame of that second."""
-    picture = film.frame(round(secs * 25))
+    picture = composition.frame(round(secs * 25))
     return [seems(picture, x, y) for y in (45, 135) for x in (80, 240)]
 
 
-def numbers(film: Film, x: int, width: int, y: int) -> list[int]:
+def numbers(composition: MediaFile, x: int, width: int, y: int) -> list[int]:
     """The counter's numbers in a row of blocks of every frame."""
-    pictures = film.frames()
+    pictures = composition.frames()
     at = [x + width * (2 * block + 1) // 20 for block in range(10)]
     return [sum(1 << bit for bit, column in enumerate(at) if picture[y, column, 1] > 128) for picture in pictures]
 
@@ -138,7 +140,7 @@ def test_everybody_is_in_their_cell_and_heard_from_second_to_second(stage: Stage
     stage.hears(400, 0, 4)
     stage.hears(600, 1, 2.5)
     stage.hears(1000, 3, 4)
-    made = stage.film(stage.plan(secs=4, sound=True))
+    made = stage.composition(stage.plan(secs=4, sound=True))
     assert corners(made, 0.96) == [RED, BLACK, BLACK, BLACK]
     assert corners(made, 1.0) == [RED, GREEN, BLACK, BLACK]
     assert corners(made, 1.52) == [RED, GREEN, BLUE, BLACK]
@@ -161,7 +163,7 @@ def test_everybody_is_in_their_cell_and_heard_from_second_to_second(stage: Stage
 def test_the_file_is_what_the_contract_says(stage: Stage) -> None:
     stage.sees("red", 0, 4)
     stage.hears(400, 0, 4)
-    made = stage.film(stage.plan(secs=3.21, sound=True))
+    made = stage.composition(stage.plan(secs=3.21, sound=True))
     facts = made.facts()
     (picture,), (voice,) = made.streams("video"), made.streams("audio")
     assert (picture["codec_name"], picture["pix_fmt"], picture["avg_frame_rate"]) == ("h264", "yuv420p", "25/1")
@@ -179,7 +181,7 @@ def test_the_file_is_what_the_contract_says(stage: Stage) -> None:
 def test_a_picture_is_fitted_into_its_cell_within_two_pixels(stage: Stage) -> None:
     for name in COLOURS:
         stage.sees(name, 0, 1)
-    picture = stage.film(stage.plan(size=(1280, 720), secs=0.4)).frame(5)
+    picture = stage.composition(stage.plan(size=(1280, 720), secs=0.4)).frame(5)
     for (left, top), colour in zip(((80, 0), (720, 0), (80, 360), (720, 360)), COLOURS.values(), strict=True):
         for x in (left + 2, left + 240, left + 477):
             for y in (top + 2, top + 180, top + 357):
@@ -192,7 +194,7 @@ def test_a_cell_is_used_again_and_the_gap_is_black_and_silent(stage: Stage) -> N
     stage.sees("red", 0, 1)
     stage.sees("green", 2, 3)
     stage.hears(400, 0, 1)
-    made = stage.film(stage.plan(secs=3, sound=True))
+    made = stage.composition(stage.plan(secs=3, sound=True))
     for secs, colour in [(0, RED), (0.96, RED), (1, BLACK), (1.96, BLACK), (2, GREEN), (2.96, GREEN)]:
         assert seems(made.frame(round(secs * 25)), 160, 90) == colour
     assert np.abs(made.sound()[int(1.1 * RATE) :]).max() < 0.001
@@ -203,7 +205,7 @@ def test_who_waits_takes_the_cell_that_frees(stage: Stage) -> None:
     stage.sees("green", 0, 1)
     stage.sees("blue", 0.4, 3)
     narrow = Region("main", 0, 0, 0, 320, 180, 2, 1, ("*",))
-    made = stage.film(stage.plan(narrow, secs=3))
+    made = stage.composition(stage.plan(narrow, secs=3))
     assert corners(made, 0.96)[:2] == [RED, GREEN]
     assert corners(made, 1)[:2] == [RED, BLUE]
     assert corners(made, 2.96)[:2] == [RED, BLUE]
@@ -213,7 +215,7 @@ def test_the_higher_region_is_on_top_and_its_empty_cells_let_through(stage: Stag
     red, blue = stage.sees("red", 0, 2), stage.sees("blue", 0, 1)
     main = Region("main", 0, 0, 0, 320, 180, None, None, (red,))
     pip = Region("pip", 200, 100, 1, 96, 54, None, None, (blue,))
-    made = stage.film(stage.plan(pip, main, secs=2))
+    made = stage.composition(stage.plan(pip, main, secs=2))
     with_pip, without = made.frame(10), made.frame(30)
     assert seems(with_pip, 248, 127) == BLUE and seems(with_pip, 202, 127) == BLACK  # 4:3 in a wide cell: black sides
     assert seems(with_pip, 197, 127) == seems(without, 248, 127) == seems(without, 202, 127) == RED
@@ -222,7 +224,7 @@ def test_the_higher_region_is_on_top_and_its_empty_cells_let_through(stage: Stag
 def test_a_camera_that_is_off_leaves_its_cell_and_comes_back(stage: Stage) -> None:
     stage.sees("red", 0, 4)
     stage.sees("green", 0, 4, (0, 1), (2, 4))
-    made = stage.film(stage.plan(secs=4))
+    made = stage.composition(stage.plan(secs=4))
     assert [corners(made, secs)[1] for secs in (0.96, 1, 1.96, 2, 3.96)] == [GREEN, BLACK, BLACK, GREEN, GREEN]
     assert corners(made, 1.5)[0] == RED
 
@@ -231,7 +233,7 @@ def test_a_named_tile_stands_for_a_camera_that_is_off(stage: Stage) -> None:
     stage.sees("red", 0, 2)
     stage.sees("green", 0, 2, (1, 2))
     stage.videos[1] = replace(stage.videos[1], name="x':[a];movie=/etc/passwd,\\%{pts}\n" + "W" * 60)
-    made = stage.film(stage.plan(secs=2, placeholders=True, size=(640, 360)))
+    made = stage.composition(stage.plan(secs=2, placeholders=True, size=(640, 360)))
     named, shown = made.frame(12)[:, 320:], made.frame(30)
     assert 20 < named[10, 160].mean() < 80  # not black
     letters = np.argwhere(named.min(axis=2) > 180)
@@ -247,7 +249,7 @@ def test_names_in_every_script_are_letters_and_no_boxes(stage: Stage) -> None:
     for name in names:
         stage.sees("red", 0, 1, (0.5, 0.5), file="red.webm")
         stage.videos[-1] = replace(stage.videos[-1], name=name)
-    made = stage.film(stage.plan(secs=0.2, placeholders=True, size=(1280, 720)))
+    made = stage.composition(stage.plan(secs=0.2, placeholders=True, size=(1280, 720)))
     picture = made.frame(2)
     # Three rows of four.
     tiles = [picture[y : y + 240, x : x + 320].min(axis=2) > 120 for y in (0, 240, 480) for x in (0, 320, 640, 960)]
@@ -271,7 +273,7 @@ def test_small_text_of_a_shared_screen_can_be_read(stage: Stage) -> None:
     screen = stage.sees("text", 0, 1, file="text.webm")
     stage.sees("red", 0, 1)
     stage.sources[0] = replace(stage.sources[0], screen=True)
-    made = stage.film(replace(stage.plan(secs=1, size=(1280, 720)), preset="default"))
+    made = stage.composition(replace(stage.plan(secs=1, size=(1280, 720)), preset="default"))
     cell = next(each for each in stage.plan(secs=1, size=(1280, 720)).placements if each.recording_id == screen)
     assert (cell.x, cell.y, cell.width, cell.height) == (0, 0, 1067, 720)
     picture = made.frame(20)
@@ -336,7 +338,7 @@ def test_a_source_that_changes_its_resolution_is_fitted_anew_and_disturbs_nobody
     for name in ("changing", "still", "counter"):
         stage.sees(name, 0, 6)
     stage.hears(400, 0, 4)
-    made = stage.film(stage.plan(secs=6, sound=True, size=(640, 360)))
+    made = stage.composition(stage.plan(secs=6, sound=True, size=(640, 360)))
     before, square, wide_one = (made.frame(frame) for frame in (99, 101, 126))
     assert [seems(before, x, 90) for x in (35, 45, 275, 285)] == [BLACK, RED, RED, BLACK]
     assert [seems(square, x, 90) for x in (65, 75, 245, 255)] == [BLACK, GREEN, GREEN, BLACK]
@@ -355,7 +357,7 @@ def test_segments_join_without_a_frame_too_many_or_too_few(stage: Stage) -> None
     )
     of = stage.plan(secs=8, size=(320, 64))
     assert len(commands.segments(of)) >= 9
-    made = stage.film(of)
+    made = stage.composition(of)
     assert numbers(made, 0, 160, 32) == list(range(200))
     assert made.streams("video")[0]["nb_read_packets"] == "200"
 
@@ -371,7 +373,7 @@ def test_pictures_are_decoded_forty_milliseconds_apart(stage: Stage, preset: com
     of = replace(stage.plan(secs=3.24, sound=with_sound), preset=preset)
     lengths = {segment.frames for segment in commands.segments(of)}
     assert {1, 2} <= lengths
-    made = stage.film(of)
+    made = stage.composition(of)
     assert made.decoding_times() == pytest.approx([number * 0.04 for number in range(81)], abs=0.0005)
     (picture,) = made.streams("video")
     assert (picture["avg_frame_rate"], picture["r_frame_rate"], picture["nb_frames"]) == ("25/1", "25/1", "81")
@@ -385,7 +387,7 @@ def test_pictures_are_decoded_forty_milliseconds_apart(stage: Stage, preset: com
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_a_composition_of_a_few_pictures_is_as_long_as_they_are(stage: Stage, frames: int) -> None:
     stage.sees("red", 0, 4)
-    made = stage.film(replace(stage.plan(secs=frames * 0.04), preset="default"))
+    made = stage.composition(replace(stage.plan(secs=frames * 0.04), preset="default"))
     (picture,) = made.streams("video")
     assert (picture["avg_frame_rate"], picture["nb_frames"]) == ("25/1", str(frames))
     assert float(picture["duration"]) == pytest.approx(frames * 0.04, abs=0.001)
@@ -399,7 +401,7 @@ def test_stretches_of_sound_join_without_a_click(stage: Stage, monkeypatch: pyte
         stage.hears(hertz, 0, 4)
     of = stage.plan(secs=4, sound=True)
     assert len(commands.stretches(of)) == 4
-    samples = stage.film(of).sound()
+    samples = stage.composition(of).sound()
     at = np.arange(4 * RATE) / RATE
     # What is left when the three tones, wherever their phases are, are taken away.
     waves = np.stack([wave(2 * np.pi * hertz * at) for hertz in (400, 600, 1000) for wave in (np.sin, np.cos)], axis=1)
@@ -414,15 +416,15 @@ def test_loud_voices_are_limited_not_clipped(stage: Stage) -> None:
     tone(stage.tape / "300.ogg", 300, 2, volume=0.7)
     for _ in range(6):
         stage.hears(300, 0, 2)
-    samples = stage.film(stage.plan(secs=2, sound=True)).sound()[RATE // 2 : RATE]
+    samples = stage.composition(stage.plan(secs=2, sound=True)).sound()[RATE // 2 : RATE]
     assert 0.8 < np.abs(samples).max() <= 1.0
     assert loudness(samples, 300) > 0.8
     assert loudness(samples, 900) < 0.03  # clipping would make the third harmonic: 0.25 and more
 
 
-def test_a_silent_film_has_no_audio_track_and_a_film_of_nobody_is_black(stage: Stage) -> None:
+def test_a_silent_composition_has_no_audio_track_and_a_composition_of_nobody_is_black(stage: Stage) -> None:
     stage.hears(400, 0, 4)
-    made = stage.film(stage.plan(secs=1, sound=False))
+    made = stage.composition(stage.plan(secs=1, sound=False))
     assert [each["codec_type"] for each in made.facts()["streams"]] == ["video"]
     assert made.frames().max() < 20 and len(made.frames()) == 25
 
@@ -430,7 +432,7 @@ def test_a_silent_film_has_no_audio_track_and_a_film_of_nobody_is_black(stage: S
 def test_an_odd_size_is_encoded_one_pixel_smaller(stage: Stage) -> None:
     stage.sees("red", 0, 1)
     stage.sees("green", 0, 1)
-    made = stage.film(stage.plan(secs=0.4, size=(321, 181)))
+    made = stage.composition(stage.plan(secs=0.4, size=(321, 181)))
     assert made.size == (320, 180)
     assert corners(made, 0.2)[:2] == [RED, GREEN]
 
@@ -441,7 +443,7 @@ def test_h264_and_a_recording_that_began_before_the_keyframe_are_read_alike(stag
     ffmpeg("-itsoffset", "0.4", "-i", stage.tape / "counter.webm", "-c", "copy", stage.tape / "delayed.webm")
     stage.sees("a", 0, 4, (0, 1), (2, 4), file="h264.mp4")
     stage.sees("b", 0, 4, file="delayed.webm")
-    made = stage.film(stage.plan(secs=4, size=(320, 64)))
+    made = stage.composition(stage.plan(secs=4, size=(320, 64)))
     left, right = numbers(made, 0, 160, 32), numbers(made, 160, 160, 32)
     assert left == [*range(25), *[0] * 25, *range(50, 100)]
     assert right == [*[0] * 10, *range(90)]
@@ -450,7 +452,7 @@ def test_h264_and_a_recording_that_began_before_the_keyframe_are_read_alike(stag
 def test_a_file_that_is_shorter_than_its_recording_keeps_its_last_picture(stage: Stage) -> None:
     stage.sees("red", 0, 8, (0, 5), (6, 8))
     stage.hears(400, 0, 8)
-    made = stage.film(stage.plan(secs=8, sound=True))
+    made = stage.composition(stage.plan(secs=8, sound=True))
     assert [seems(made.frame(frame), 160, 90) for frame in (124, 125, 149, 150, 199)] == [RED, BLACK, BLACK, RED, RED]
     assert len(made.sound()) == pytest.approx(8 * RATE, abs=2048)
 
@@ -465,7 +467,7 @@ def test_a_recording_that_cannot_be_read_is_left_out(stage: Stage) -> None:
     stage.sees("stump", 0.5, 1)
     stage.hears(400, 0, 1)
     stage.hears(500, 0, 1)
-    made = stage.film(stage.plan(secs=1, sound=True))
+    made = stage.composition(stage.plan(secs=1, sound=True))
     assert corners(made, 0.2) == [RED, BLACK, BLACK, BLACK]
     assert set(stage.composed.left_out) == {"01-noise", "02-stump", "1"}
     assert loudness(made.sound()[5000:43000], 400) > 0.2
@@ -477,7 +479,7 @@ def test_a_very_narrow_picture_is_seen_in_a_small_cell(stage: Stage, size: str) 
     video(stage.tape / f"{size}.webm", GREEN, 1, size)
     for _ in range(16):
         stage.sees("narrow", 0, 1, file=f"{size}.webm")
-    made = stage.film(stage.plan(secs=0.4))
+    made = stage.composition(stage.plan(secs=0.4))
     assert stage.composed.left_out == ()
     assert made.frame(5)[:44, :80, 1].max() > 100
 
@@ -490,7 +492,7 @@ def test_a_recording_that_is_broken_in_the_middle_is_left_out_there(stage: Stage
     (stage.tape / "broken.webm").write_bytes(content)
     stage.sees("broken", 0, 16, (0, 2), (15, 15.4), (15.6, 16))
     stage.sees("red", 0, 16)
-    made = stage.film(stage.plan(secs=16))
+    made = stage.composition(stage.plan(secs=16))
     assert stage.composed.left_out == ("00-broken",)
     assert corners(made, 15.2)[:2] == [BLACK, RED]
     assert made.frame(20)[45, 20:140].std() > 20, "where it can be read it is seen"
@@ -501,7 +503,7 @@ def test_a_picture_that_would_take_gigabytes_is_left_out(stage: Stage, monkeypat
     video(stage.tape / "huge.webm", GREEN, 1, "640x480")
     stage.sees("huge", 0, 1, file="huge.webm")
     monkeypatch.setattr(commands, "PIXELS_MAX", 640 * 480 - 1)
-    made = stage.film(stage.plan(secs=0.4))
+    made = stage.composition(stage.plan(secs=0.4))
     assert stage.composed.left_out == ("01-huge",)
     assert corners(made, 0.2)[:2] == [RED, BLACK]
 
@@ -509,7 +511,7 @@ def test_a_picture_that_would_take_gigabytes_is_left_out(stage: Stage, monkeypat
 def test_a_file_that_is_missing_is_an_error_that_names_it(stage: Stage) -> None:
     stage.sees("red", 0, 1, file="nowhere.webm")
     with pytest.raises(CompositionError, match=r"missing: nowhere\.webm"):
-        stage.film(stage.plan(secs=1))
+        stage.composition(stage.plan(secs=1))
     assert [path.name for path in stage.folder.iterdir()] == ["work"]
 
 
@@ -519,14 +521,14 @@ def test_a_full_disk_is_said_in_ffmpegs_words(stage: Stage) -> None:
     work.mkdir()
     (work / "picture-00000.mp4.part").symlink_to("/dev/full")
     with pytest.raises(CompositionError, match=r"picture-00000\.mp4, could not be made: .*No space left on device"):
-        stage.film(stage.plan(secs=1))
+        stage.composition(stage.plan(secs=1))
 
 
 @pytest.mark.parametrize("preset", ["fast", "default", "small"])
-def test_every_preset_makes_a_film(stage: Stage, preset: commands.Preset) -> None:
+def test_every_preset_makes_a_composition(stage: Stage, preset: commands.Preset) -> None:
     stage.sees("red", 0, 1)
     stage.sees("green", 0.5, 1)
-    made = stage.film(replace(stage.plan(secs=1), preset=preset))
+    made = stage.composition(replace(stage.plan(secs=1), preset=preset))
     assert corners(made, 0.96)[:2] == [RED, GREEN]
 
 
@@ -535,22 +537,22 @@ def test_what_is_finished_is_not_made_again_unless_the_plan_is_another(stage: St
     stage.sees("green", 1, 2)
     stage.hears(400, 0, 2)
     first = stage.plan(secs=2, sound=True)
-    one = stage.film(first).path.read_bytes()
+    one = stage.composition(first).path.read_bytes()
     before = made_parts(stage.folder / "work")
     assert len(before) == 3
-    assert stage.film(first).path.read_bytes() == one
+    assert stage.composition(first).path.read_bytes() == one
     assert made_parts(stage.folder / "work") == before
     colder = replace(first, placements=(first.placements[0],))
-    assert corners(stage.film(colder), 1.5)[:2] == [RED, BLACK]
+    assert corners(stage.composition(colder), 1.5)[:2] == [RED, BLACK]
     (stage.folder / "work" / "manifest.json").write_text("{ torn")
-    assert stage.film(first).path.read_bytes() == one
+    assert stage.composition(first).path.read_bytes() == one
 
 
 def test_fifty_people_fit_into_one_picture(stage: Stage) -> None:
     for number in range(50):
         stage.sees("somebody", 0, 1, file=f"{list(COLOURS)[number % 4]}.webm")
         stage.hears((400, 600, 800, 1000)[number % 4], 0, 1)
-    made = stage.film(stage.plan(secs=0.4, size=(640, 448), sound=True))  # eight columns, seven rows
+    made = stage.composition(stage.plan(secs=0.4, size=(640, 448), sound=True))  # eight columns, seven rows
     picture = made.frame(5)
     seen = [seems(picture, 40 + number % 8 * 80, 32 + number // 8 * 64) for number in range(50)]
     assert seen == [list(COLOURS.values())[number % 4] for number in range(50)]
@@ -568,7 +570,7 @@ def test_flash_and_beep_stay_together_for_ten_minutes(tmp_path: Path) -> None:
         Placement("other", at * 1000, at * 1000 + 777, 0, 48, 64, 48, 0, placeholder=True) for at in range(7, 590, 83)
     ]
     flashes = Placement("flash", 263, 600_000, 0, 0, 64, 48, 0)
-    of = FilmPlan(
+    of = CompositionPlan(
         64,
         96,
         T0,
@@ -578,8 +580,8 @@ def test_flash_and_beep_stay_together_for_ten_minutes(tmp_path: Path) -> None:
         (AudioFile("beep", str(tmp_path / "beep.ogg"), ms(0.137), ms(600)),),
         preset="fast",
     )
-    compose(of, tmp_path / "work", tmp_path / "film.mp4", on_progress=lambda _: None)
-    made = Film(tmp_path / "film.mp4")
+    compose(of, tmp_path / "work", tmp_path / "composition.mp4", on_progress=lambda _: None)
+    made = MediaFile(tmp_path / "composition.mp4")
     light = made.frames()[:, 24, 32, 0].astype(int) > 128
     seen = np.flatnonzero(light[1:] & ~light[:-1]) / 25 + 0.04
     loud = np.abs(made.sound()) > 0.1
@@ -600,7 +602,7 @@ def made_parts(work: Path) -> dict[str, int]:
 class Command:
     """`python -m portico.composer.compose` on its way."""
 
-    def __init__(self, of: FilmPlan, folder: Path) -> None:
+    def __init__(self, of: CompositionPlan, folder: Path) -> None:
         self.work, self.out = folder / "out.mp4.work", folder / "out.mp4"
         (folder / "plan.json").write_bytes(msgspec.json.encode(of))
         command = [sys.executable, "-m", "portico.composer.compose", str(folder / "plan.json"), str(self.out)]
@@ -660,7 +662,7 @@ def threads(pid: int) -> Iterator[tuple[Path, tuple[bool, int]]]:
 
 
 @pytest.fixture
-def long_film(stage: Stage) -> FilmPlan:
+def long_composition(stage: Stage) -> CompositionPlan:
     """Five quick segments, and one that takes a while."""
     encode(stage.tape / "moving.webm", "testsrc2=s=320x180:r=10:d=3")
     stage.sees("moving", 0, 400)
@@ -669,7 +671,7 @@ def long_film(stage: Stage) -> FilmPlan:
 
 
 @contextmanager
-def running(of: FilmPlan, folder: Path) -> Iterator[Command]:
+def running(of: CompositionPlan, folder: Path) -> Iterator[Command]:
     command = Command(of, folder)
     try:
         yield command
@@ -678,15 +680,15 @@ def running(of: FilmPlan, folder: Path) -> Iterator[Command]:
         command.process.communicate()
 
 
-def test_after_a_kill_it_goes_on_with_what_is_not_finished(long_film: FilmPlan, tmp_path: Path) -> None:
-    with running(long_film, tmp_path) as command:
+def test_after_a_kill_it_goes_on_with_what_is_not_finished(long_composition: CompositionPlan, tmp_path: Path) -> None:
+    with running(long_composition, tmp_path) as command:
         wait_until(lambda: command.finished_parts() >= 3 and command.ffmpegs(), BEGINS_WITHIN_SECS)
         command.process.kill()
         command.process.wait()
         wait_until(lambda: not command.ffmpegs(), 2)
     before = made_parts(command.work)
     assert len(before) >= 3 and not command.out.exists()
-    short = replace(long_film, duration_ms=2_600)
+    short = replace(long_composition, duration_ms=2_600)
     with running(short, tmp_path) as again:
         output, _ = again.process.communicate(timeout=150)
     lines = [json.loads(line) for line in output.splitlines()]
@@ -700,8 +702,10 @@ def test_after_a_kill_it_goes_on_with_what_is_not_finished(long_film: FilmPlan, 
     assert progress == sorted(progress) and progress[-1] == 1.0
 
 
-def test_sigterm_ends_it_at_once_and_leaves_no_ffmpeg_and_no_film(long_film: FilmPlan, tmp_path: Path) -> None:
-    with running(long_film, tmp_path) as command:
+def test_sigterm_ends_it_at_once_and_leaves_no_ffmpeg_and_no_composition(
+    long_composition: CompositionPlan, tmp_path: Path
+) -> None:
+    with running(long_composition, tmp_path) as command:
         wait_until(lambda: command.finished_parts() >= 1 and command.ffmpegs(), BEGINS_WITHIN_SECS)
         pids = [command.process.pid, *command.ffmpegs()]
         command.process.terminate()
@@ -711,8 +715,8 @@ def test_sigterm_ends_it_at_once_and_leaves_no_ffmpeg_and_no_film(long_film: Fil
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4.work", "plan.json"]
 
 
-def test_it_works_at_the_lowest_priority(long_film: FilmPlan, tmp_path: Path) -> None:
-    with running(long_film, tmp_path) as command:
+def test_it_works_at_the_lowest_priority(long_composition: CompositionPlan, tmp_path: Path) -> None:
+    with running(long_composition, tmp_path) as command:
         wait_until(command.ffmpegs, BEGINS_WITHIN_SECS)
         assert os.getpriority(os.PRIO_PROCESS, command.process.pid) == 19
         seen: list[set[int]] = []
@@ -726,11 +730,11 @@ def test_it_works_at_the_lowest_priority(long_film: FilmPlan, tmp_path: Path) ->
         assert seen[-1] == {19}
 
 
-def test_it_ends_with_the_process_that_started_it(long_film: FilmPlan, tmp_path: Path) -> None:
-    (tmp_path / "plan.json").write_bytes(msgspec.json.encode(long_film))
+def test_it_ends_with_the_process_that_started_it(long_composition: CompositionPlan, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_bytes(msgspec.json.encode(long_composition))
     start = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'portico.composer.compose', *sys.argv[1:]])"
-    parent = subprocess.Popen([sys.executable, "-c", start, tmp_path / "plan.json", tmp_path / "film.mp4"])
-    mark = str(tmp_path / "film.mp4").encode()
+    parent = subprocess.Popen([sys.executable, "-c", start, tmp_path / "plan.json", tmp_path / "composition.mp4"])
+    mark = str(tmp_path / "composition.mp4").encode()
 
     def ours() -> list[str]:
         found = []
@@ -749,7 +753,7 @@ def test_it_ends_with_the_process_that_started_it(long_film: FilmPlan, tmp_path:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
     assert secs_until(lambda: not ours(), pids) < 2
-    assert not (tmp_path / "film.mp4").exists(), "it did not go on to the end of the film"
+    assert not (tmp_path / "composition.mp4").exists(), "it did not go on to the end of the composition"
 
 
 def test_a_plan_that_is_none_is_an_error(tmp_path: Path) -> None:
@@ -759,7 +763,7 @@ def test_a_plan_that_is_none_is_an_error(tmp_path: Path) -> None:
         "-m",
         "portico.composer.compose",
         str(tmp_path / "plan.json"),
-        str(tmp_path / "film.mp4"),
+        str(tmp_path / "composition.mp4"),
     ]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 1

@@ -11,12 +11,12 @@ import pytest
 
 from portico.composer import commands, reduction, source_facts
 from portico.composer import ffmpeg as running
-from portico.composer.commands import FilmPlan, VideoFile
+from portico.composer.commands import CompositionPlan, VideoFile
 from portico.composer.compose import compose
 from portico.composer.source_facts import SourceFacts
 from portico.core.layout import Placement, VideoSource, plan
 from portico.runtime import child_limits
-from tests.converter.pictures import BLACK, GREEN, RED, Film, encode, ffmpeg, seems, together, video
+from tests.converter.pictures import BLACK, GREEN, RED, MediaFile, encode, ffmpeg, seems, together, video
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -31,12 +31,12 @@ def huge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return encode(tmp_path_factory.mktemp("huge") / "huge.webm", "color=c=red:s=8192x4320:r=5:d=0.6")
 
 
-def grid_of(paths: list[Path], secs: float, size: tuple[int, int] = (640, 360)) -> FilmPlan:
+def grid_of(paths: list[Path], secs: float, size: tuple[int, int] = (640, 360)) -> CompositionPlan:
     """All of them at once, from beginning to end."""
     end = T0 + round(secs * 1000)
     sources = [VideoSource(f"{number:02}", T0, end, ((T0, end),)) for number in range(len(paths))]
     videos = tuple(VideoFile(f"{number:02}", str(path), T0) for number, path in enumerate(paths))
-    return FilmPlan(*size, T0, end - T0, plan((), sources, *size, T0, end), videos, (), False, "fast")
+    return CompositionPlan(*size, T0, end - T0, plan((), sources, *size, T0, end), videos, (), False, "fast")
 
 
 def megabytes_of_tree(pid: int) -> float:
@@ -50,10 +50,16 @@ def megabytes_of_tree(pid: int) -> float:
     return own + sum(megabytes_of_tree(int(child)) for child in below)
 
 
-def peak_megabytes(of: FilmPlan, folder: Path) -> float:
+def peak_megabytes(of: CompositionPlan, folder: Path) -> float:
     """Of the composer and its children while it makes the composition."""
     (folder / "plan.json").write_bytes(msgspec.json.encode(of))
-    command = [sys.executable, "-m", "portico.composer.compose", str(folder / "plan.json"), str(folder / "film.mp4")]
+    command = [
+        sys.executable,
+        "-m",
+        "portico.composer.compose",
+        str(folder / "plan.json"),
+        str(folder / "composition.mp4"),
+    ]
     peak = 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
@@ -63,8 +69,8 @@ def peak_megabytes(of: FilmPlan, folder: Path) -> float:
     return peak
 
 
-def middles(folder: Path, of: FilmPlan, columns: int, rows: int) -> list[object]:
-    picture = Film(folder / "film.mp4").frame(2)
+def middles(folder: Path, of: CompositionPlan, columns: int, rows: int) -> list[object]:
+    picture = MediaFile(folder / "composition.mp4").frame(2)
     width, height = of.width // columns, of.height // rows
     return [
         seems(picture, width * column + width // 2, height * row + height // 2)
@@ -104,7 +110,7 @@ def test_what_needs_too_much_memory_alone_is_noted_and_the_others_stay(tmp_path:
     of = grid_of([tmp_path / "deep.mkv", green], 0.4)
     assert 50 < peak_megabytes(of, tmp_path) < 600
     assert middles(tmp_path, of, 2, 1)[1] == GREEN
-    left_out = compose(of, tmp_path / "work", tmp_path / "film.mp4", on_progress=lambda _: None).left_out
+    left_out = compose(of, tmp_path / "work", tmp_path / "composition.mp4", on_progress=lambda _: None).left_out
     assert left_out == ("00",)
 
 
@@ -126,13 +132,13 @@ def test_a_camera_that_blinks_is_not_decoded_from_its_beginning_again_and_again(
     sources = [VideoSource("counter", T0, T0 + 30_000, blinks)]
     placements = plan((), sources, 320, 128, T0, T0 + 30_000)
     videos = (VideoFile("counter", str(counter), T0),)
-    of = FilmPlan(320, 128, T0, 30_000, placements, videos, (), False, "fast")
+    of = CompositionPlan(320, 128, T0, 30_000, placements, videos, (), False, "fast")
     facts = source_facts.look(str(counter))
     assert facts is not None and len(facts.keyframes_ms) == 1 and facts.pictures == 750
     assert reduction.needed(of, commands.segments(of), {"counter": facts}) == ["counter"]
-    composed = compose(of, tmp_path / "work", tmp_path / "film.mp4", on_progress=lambda _: None)
+    composed = compose(of, tmp_path / "work", tmp_path / "composition.mp4", on_progress=lambda _: None)
     assert composed.left_out == ()
-    made = Film(tmp_path / "film.mp4").frames()
+    made = MediaFile(tmp_path / "composition.mp4").frames()
     at = [320 * (2 * block + 1) // 20 for block in range(10)]
     seen = [sum(1 << bit for bit, column in enumerate(at) if picture[64, column, 1] > 128) for picture in made]
     expected = [number if any(a <= T0 + 40 * number < b for a, b in blinks) else 0 for number in range(750)]
@@ -168,7 +174,7 @@ def test_cameras_that_blink_all_the_time_make_no_more_segments_than_its_length_h
         for at in range(0, HOUR_MS, 200)
     )
     videos = tuple(VideoFile(f"{number}", "camera.webm", T0) for number in range(4))
-    of = FilmPlan(64, 64, T0, HOUR_MS, blinking, videos)
+    of = CompositionPlan(64, 64, T0, HOUR_MS, blinking, videos)
     segments = commands.segments(of)
     assert len(segments) <= 1800 + 200 + 12
     assert sum(segment.frames for segment in segments) == of.frames
@@ -179,7 +185,7 @@ def test_no_more_than_a_hundred_recordings_are_decoded_at_once() -> None:
     end = T0 + 1000
     sources = [VideoSource(f"{number:03}", T0, end, ((T0, end),)) for number in range(150)]
     videos = tuple(VideoFile(f"{number:03}", "camera.webm", T0) for number in range(150))
-    of = FilmPlan(1280, 720, T0, 1000, plan((), sources, 1280, 720, T0, end), videos)
+    of = CompositionPlan(1280, 720, T0, 1000, plan((), sources, 1280, 720, T0, end), videos)
     assert [len(commands.seen(of, segment)) for segment in commands.segments(of)] == [100]
 
 
@@ -202,8 +208,8 @@ def test_parts_of_a_source_that_changes_its_size_are_made_small_alike(huge: Path
     (tmp_path / "huge.webm").symlink_to(huge)
     joined = together(tmp_path / "both.webm", tmp_path / "huge.webm", small)
     of = grid_of([joined] * 2, 1.2)
-    composed = compose(of, tmp_path / "work", tmp_path / "film.mp4", on_progress=lambda _: None)
-    made = Film(tmp_path / "film.mp4")
+    composed = compose(of, tmp_path / "work", tmp_path / "composition.mp4", on_progress=lambda _: None)
+    made = MediaFile(tmp_path / "composition.mp4")
     assert composed.left_out == ()
     for x in (160, 480):
         assert [seems(made.frame(frame), x, 180) for frame in (2, 10, 18, 28)] == [RED, RED, GREEN, GREEN]

@@ -1,4 +1,4 @@
-"""The acceptance cases of the contract about files and films, by number: a real server, real files, real ffmpeg."""
+"""The acceptance cases of the contract about files and compositions, by number, with real files and real ffmpeg."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ from portico.storage.store import open_store
 from tests.contract.answers import ANSWERS_WITHIN_SECS, checking_client
 from tests.converter import pictures
 from tests.converter.mjr_files import ffprobe
-from tests.converter.pictures import BLACK, BLUE, GREEN, RED, YELLOW, Colour, Film
+from tests.converter.pictures import BLACK, BLUE, GREEN, RED, YELLOW, Colour, MediaFile
 from tests.factories import NOW, row
 from tests.recorded import converted, link, milliseconds, over, recording_of, somebody, started
 from tests.servers import PorticoServer
@@ -60,14 +60,14 @@ class Archive:
                 return composition
             assert composition["status"] in ("enqueued", "processing"), composition
             time.sleep(0.1)
-        raise AssertionError("the film is not ready")
+        raise AssertionError("the composition is not ready")
 
-    def film(self, composition: dict[str, Any], folder: Path) -> Film:
+    def media(self, composition: dict[str, Any], folder: Path) -> MediaFile:
         path = folder / f"{composition['id']}.mp4"
         answer = httpx.get(composition["download_url"], timeout=ANSWERS_WITHIN_SECS)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "video/mp4")
         path.write_bytes(answer.content)
-        return Film(path)
+        return MediaFile(path)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -137,23 +137,23 @@ async def test_34_downloads_need_the_link_and_nothing_else(archive: Archive, tmp
 
 async def test_37_a_composition_of_everything(archive: Archive, tmp_path: Path) -> None:
     composition = await asyncio.to_thread(archive.completed, archive.wish())
-    film = archive.film(composition, tmp_path)
-    (video,), (audio,) = film.streams("video"), film.streams("audio")
+    made = archive.media(composition, tmp_path)
+    (video,), (audio,) = made.streams("video"), made.streams("audio")
     assert (video["codec_name"], video["width"], video["height"]) == ("h264", 1280, 720)
     assert audio["codec_name"] == "aac"
-    assert abs(float(film.facts()["format"]["duration"]) - SECS) < 0.1
+    assert abs(float(made.facts()["format"]["duration"]) - SECS) < 0.1
     assert abs(composition["duration_secs"] - SECS) <= 1
-    sound = film.sound()
+    sound = made.sound()
     assert min(pictures.loudness(sound, hertz) for hertz in (440, 1000)) > 0.05
 
 
 @pytest.mark.parametrize(("sources", "has_sound"), [(None, False), (["*"], True)])
-async def test_40_sound_is_in_the_film_or_not(
+async def test_40_sound_is_in_the_composition_or_not(
     archive: Archive, tmp_path: Path, sources: list[str] | None, has_sound: bool
 ) -> None:
     wished = archive.wish(audio_sources=sources, resolution="160x120")
-    film = archive.film(await asyncio.to_thread(archive.completed, wished), tmp_path)
-    assert bool(film.streams("audio")) is has_sound
+    made = archive.media(await asyncio.to_thread(archive.completed, wished), tmp_path)
+    assert bool(made.streams("audio")) is has_sound
 
 
 def region(*names: str, **members: int) -> dict[str, Any]:
@@ -192,7 +192,7 @@ LAYOUTS: dict[str, tuple[dict[str, Any], dict[str, Cell]]] = {
 
 @pytest.fixture(scope="module")
 def wishes(archive: Archive) -> dict[str, str]:
-    """All layouts' films, asked for at once."""
+    """All layouts' compositions, asked for at once."""
     return {
         name: archive.wish(video_layout=_with_ids(layout, archive.ids), audio_sources=None)
         for name, (layout, _) in LAYOUTS.items()
@@ -210,9 +210,9 @@ def _with_ids(layout: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
 async def test_41_layouts_are_drawn_as_worked_out(
     archive: Archive, wishes: dict[str, str], tmp_path: Path, name: str
 ) -> None:
-    film = archive.film(await asyncio.to_thread(archive.completed, wishes[name]), tmp_path)
-    assert film.size == (1280, 720)
-    picture = film.frame(25)
+    made = archive.media(await asyncio.to_thread(archive.completed, wishes[name]), tmp_path)
+    assert made.size == (1280, 720)
+    picture = made.frame(25)
 
     def seen(x: int, y: int) -> Colour | None:
         return pictures.seems(picture, x, y)

@@ -1,4 +1,4 @@
-"""Recordings of solid colours and tones, and eyes and ears for films made of them."""
+"""Recordings of solid colours and tones, and eyes and ears for videos made of them."""
 
 import json
 import subprocess
@@ -67,7 +67,7 @@ def hexadecimal(colour: Colour) -> str:
 
 
 @dataclass(frozen=True)
-class Film:
+class MediaFile:
     """A composed file."""
 
     path: Path

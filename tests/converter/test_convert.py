@@ -56,7 +56,7 @@ def speech() -> list[Unit]:
 
 
 @pytest.fixture(scope="module", params=CODECS)
-def film(request: pytest.FixtureRequest) -> Encoded:
+def video(request: pytest.FixtureRequest) -> Encoded:
     """Ten seconds of counted pictures, a keyframe every second."""
     return encode(request.param, range(300))
 
@@ -208,25 +208,25 @@ def test_a_place_in_the_middle_of_the_sound_is_found(tmp_path: Path, speech: lis
 # Pictures
 
 
-def test_pictures_stand_at_their_time(tmp_path: Path, film: Encoded) -> None:
-    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec, ROUGH)
+def test_pictures_stand_at_their_time(tmp_path: Path, video: Encoded) -> None:
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(video, every(INTERVAL_MS, 300)), video.codec, ROUGH)
     converted = convert(mjr, tmp_path)
-    assert (converted.path, converted.codec) == (tmp_path / f"v-video-1.{ENDINGS[film.codec]}", film.codec)
-    assert converted.content_type == f"video/{ENDINGS[film.codec]}"
+    assert (converted.path, converted.codec) == (tmp_path / f"v-video-1.{ENDINGS[video.codec]}", video.codec)
+    assert converted.content_type == f"video/{ENDINGS[video.codec]}"
     assert seen(converted.path).numbers == list(range(300))
     assert max(map(abs, picture_errors(converted, lambda number: number * INTERVAL_MS))) <= 20
     assert_lasts(converted, 0, 10_000)
     assert converted.lost == 0
 
 
-def test_a_place_in_the_middle_of_the_pictures_is_found(tmp_path: Path, film: Encoded) -> None:
-    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec)
+def test_a_place_in_the_middle_of_the_pictures_is_found(tmp_path: Path, video: Encoded) -> None:
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(video, every(INTERVAL_MS, 300)), video.codec)
     path = convert(mjr, tmp_path).path
     for second in (0.0, 3.5, 7.0, 9.9):
         (number, *_) = numbers_in(path, ["-ss", str(second)], ["-frames:v", "1"])
         assert abs(number - 30 * second) <= 1
     content = path.read_bytes()
-    if film.codec == "h264":
+    if video.codec == "h264":
         assert content.index(b"moov") < content.index(b"mdat")
     else:
         assert content.index(b"\x1c\x53\xbb\x6b") < content.index(b"\x1f\x43\xb6\x75")  # Cues before the first Cluster
@@ -242,29 +242,29 @@ def test_ten_minutes_of_pictures_from_a_clock_that_drifts(tmp_path: Path) -> Non
     assert_lasts(converted, 0, units[-1].true_ms + 200)
 
 
-def test_after_a_loss_the_picture_stands_still_until_a_keyframe_that_is_near(tmp_path: Path, film: Encoded) -> None:
-    units = video_units(film, every(INTERVAL_MS, 300), mtu=30)
+def test_after_a_loss_the_picture_stands_still_until_a_keyframe_that_is_near(tmp_path: Path, video: Encoded) -> None:
+    units = video_units(video, every(INTERVAL_MS, 300), mtu=30)
     network = Network(jitter_ms=2, lost=lambda number, _: number in {40, 163})
-    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
+    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, video.codec, network), tmp_path)
     assert converted.lost == len(units[40].payloads) + len(units[163].payloads)
     assert seen(converted.path).numbers == [n for n in range(300) if not (40 <= n < 60 or 163 <= n < 180)]
     assert max(map(abs, picture_errors(converted, lambda number: number * INTERVAL_MS))) <= 20
     assert_lasts(converted, 0, 10_000)
 
 
-def test_after_a_loss_pictures_go_on_if_no_keyframe_is_near(tmp_path: Path, film: Encoded) -> None:
-    encoded = encode(film.codec, range(300), keyframe_every=150)
+def test_after_a_loss_pictures_go_on_if_no_keyframe_is_near(tmp_path: Path, video: Encoded) -> None:
+    encoded = encode(video.codec, range(300), keyframe_every=150)
     units = video_units(encoded, every(INTERVAL_MS, 300), mtu=30)
     network = Network(lost=lambda number, of: number == 40 and of == 0)
-    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
+    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, video.codec, network), tmp_path)
     packets = ffprobe(converted.path, "packet=pts_time")["packets"]
     assert len(packets) in {299, 300}  # of H.264 cannot be told whether a slice or a whole picture is missing
     assert float(packets[-1]["pts_time"]) == pytest.approx(299 * INTERVAL_MS / 1000, abs=0.005)
 
 
-def test_an_mjr_that_begins_within_a_group_begins_with_its_first_keyframe(tmp_path: Path, film: Encoded) -> None:
-    units = video_units(film, every(INTERVAL_MS, 300))[17:]
-    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec), tmp_path)
+def test_an_mjr_that_begins_within_a_group_begins_with_its_first_keyframe(tmp_path: Path, video: Encoded) -> None:
+    units = video_units(video, every(INTERVAL_MS, 300))[17:]
+    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, video.codec), tmp_path)
     assert seen(converted.path).numbers == list(range(30, 300))
     begin, end = media_ms(converted)
     assert begin == pytest.approx(30 * INTERVAL_MS, abs=5)
@@ -285,26 +285,26 @@ def test_pictures_begin_with_the_keyframe_that_suits_the_wished_beginning(
     assert media_ms(converted)[0] == pytest.approx(first * INTERVAL_MS, abs=5)
 
 
-def test_the_size_may_change_within_a_file(tmp_path: Path, film: Encoded) -> None:
-    large = encode(film.codec, range(60))
-    small = encode(film.codec, range(60, 120), size=(112, 32))
-    again = encode(film.codec, range(120, 180), size=(448, 128))
-    joined = Encoded(film.codec, large.frames + small.frames + again.frames)
-    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 180)), film.codec)
+def test_the_size_may_change_within_a_file(tmp_path: Path, video: Encoded) -> None:
+    large = encode(video.codec, range(60))
+    small = encode(video.codec, range(60, 120), size=(112, 32))
+    again = encode(video.codec, range(120, 180), size=(448, 128))
+    joined = Encoded(video.codec, large.frames + small.frames + again.frames)
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 180)), video.codec)
     path = convert(mjr, tmp_path).path
     shown = seen(path)
     assert shown.numbers == list(range(180))
     assert shown.sizes == [(224, 64)] * 60 + [(112, 32)] * 60 + [(448, 128)] * 60
     assert announced(path) == (448, 128)
-    if film.codec == "h264":
+    if video.codec == "h264":
         assert seen_strictly(path) == list(zip(range(180), shown.sizes, strict=True))
 
 
-def test_the_size_is_that_of_what_is_kept(tmp_path: Path, film: Encoded) -> None:
-    large = encode(film.codec, range(60), size=(448, 128))
-    small = encode(film.codec, range(60, 120))
-    joined = Encoded(film.codec, large.frames + small.frames)
-    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 120)), film.codec)
+def test_the_size_is_that_of_what_is_kept(tmp_path: Path, video: Encoded) -> None:
+    large = encode(video.codec, range(60), size=(448, 128))
+    small = encode(video.codec, range(60, 120))
+    joined = Encoded(video.codec, large.frames + small.frames)
+    mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 120)), video.codec)
     converted = convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 1950)
     assert seen(converted.path).sizes == [(224, 64)] * 60
     assert announced(converted.path) == (224, 64)
@@ -320,12 +320,12 @@ def test_a_size_that_changes_at_every_keyframe_costs_no_more_than_it_has_descrip
     assert len({size for _, size in seen_strictly(path, 60)}) == 60
 
 
-def test_pauses_and_the_last_picture_last(tmp_path: Path, film: Encoded) -> None:
+def test_pauses_and_the_last_picture_last(tmp_path: Path, video: Encoded) -> None:
     times = [*every(INTERVAL_MS, 60), *(70_000 + at for at in every(200, 60))]
-    units = video_units(film, times, mtu=10)
+    units = video_units(video, times, mtu=10)
     # Of the end only a packet that completes no picture arrives.
     network = Network(lost=lambda number, of: number >= 100 and (number < 119 or of == 0))
-    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, film.codec, network), tmp_path)
+    converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, video.codec, network), tmp_path)
     assert max(map(abs, picture_errors(converted, lambda number: times[number]))) <= 5
     assert seen(converted.path).numbers == list(range(100))
     assert_lasts(converted, 0, times[119])
@@ -344,22 +344,22 @@ def test_pictures_that_come_slowly_at_first_end_when_they_do(tmp_path: Path, cod
     assert_lasts(converted, 0, 10_000, 5)
 
 
-def test_the_same_mjr_gives_the_same_bytes(tmp_path: Path, film: Encoded, speech: list[Unit]) -> None:
-    for units, codec in ((video_units(film, every(INTERVAL_MS, 300)), film.codec), (speech, "opus")):
+def test_the_same_mjr_gives_the_same_bytes(tmp_path: Path, video: Encoded, speech: list[Unit]) -> None:
+    for units, codec in ((video_units(video, every(INTERVAL_MS, 300)), video.codec), (speech, "opus")):
         mjr = write_mjr(tmp_path / "x.mjr", units, codec)
         once, again = convert(mjr, tmp_path), convert(mjr, tmp_path)
         assert once == again
         assert once.size_bytes == once.path.stat().st_size
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"x.mjr", "x.ogg", f"x.{ENDINGS[film.codec]}"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"x.mjr", "x.ogg", f"x.{ENDINGS[video.codec]}"})
 
 
-def test_an_mjr_that_a_killed_janus_left_is_converted_up_to_its_cut(tmp_path: Path, film: Encoded) -> None:
-    whole = write_mjr(tmp_path / "w.mjr", video_units(film, every(INTERVAL_MS, 300)), film.codec).read_bytes()
+def test_an_mjr_that_a_killed_janus_left_is_converted_up_to_its_cut(tmp_path: Path, video: Encoded) -> None:
+    whole = write_mjr(tmp_path / "w.mjr", video_units(video, every(INTERVAL_MS, 300)), video.codec).read_bytes()
     mjr = tmp_path / "cut-video-1.mjr.tmp"
     for share in (0.31, 0.62, 0.93):
         mjr.write_bytes(whole[: int(share * len(whole))])
         converted = convert(mjr, tmp_path)
-        assert converted.path == tmp_path / f"cut-video-1.{ENDINGS[film.codec]}"
+        assert converted.path == tmp_path / f"cut-video-1.{ENDINGS[video.codec]}"
         shown = seen(converted.path).numbers
         assert shown == list(range(len(shown)))
         assert abs(len(shown) - share * 300) <= 30
@@ -386,8 +386,8 @@ def test_an_mjr_without_media_is_none(tmp_path: Path, content: bytes) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x.mjr"]
 
 
-def test_pictures_without_a_keyframe_are_no_media(tmp_path: Path, film: Encoded) -> None:
-    mjr = write_mjr(tmp_path / "x.mjr", video_units(film, every(INTERVAL_MS, 30))[1:], film.codec)
+def test_pictures_without_a_keyframe_are_no_media(tmp_path: Path, video: Encoded) -> None:
+    mjr = write_mjr(tmp_path / "x.mjr", video_units(video, every(INTERVAL_MS, 30))[1:], video.codec)
     with pytest.raises(NoMedia):
         convert(mjr, tmp_path)
 
@@ -399,8 +399,8 @@ def test_sound_that_ended_before_the_wished_beginning_is_no_media(tmp_path: Path
 
 
 @pytest.mark.parametrize("codec", ["av1", "pcmu", "opus"])
-def test_a_codec_that_is_not_ours_is_refused_in_a_sentence(tmp_path: Path, codec: str, film: Encoded) -> None:
-    mjr = write_mjr(tmp_path / "x.mjr", video_units(film, every(INTERVAL_MS, 3)), "vp8")
+def test_a_codec_that_is_not_ours_is_refused_in_a_sentence(tmp_path: Path, codec: str, video: Encoded) -> None:
+    mjr = write_mjr(tmp_path / "x.mjr", video_units(video, every(INTERVAL_MS, 3)), "vp8")
     mjr.write_bytes(mjr.read_bytes().replace(b'"c": "vp8"', b'"c":"%s"' % codec.encode().ljust(3)[:4]))
     with pytest.raises(CannotConvert, match=r"\.$"):
         convert(mjr, tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.converter.mjr_files import duration_ms
-from tests.converter.pictures import Film
+from tests.converter.pictures import MediaFile
 from tests.e2e import archive
 from tests.e2e.conftest import calls
 from tests.e2e.person import RED
@@ -65,7 +65,10 @@ async def test_everything_is_in_the_bucket(
             composition = (await call.rest.room_compositions.retrieve(composition_id)).data
             assert composition is not None and composition.download_url is not None
             assert composition.download_url.startswith(bucket.endpoint)
-            assert Film(await archive.fetch(composition.download_url, tmp_path / "composition.mp4")).size == (320, 240)
+            assert MediaFile(await archive.fetch(composition.download_url, tmp_path / "composition.mp4")).size == (
+                320,
+                240,
+            )
             assert len(await asyncio.to_thread(_files, bucket)) == 3
 
             deleted = await call.rest.room_recordings.delete_bulk()

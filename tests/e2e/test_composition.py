@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from telnyx.types import RoomComposition
 
-from tests.converter.pictures import RATE, Film, loudness
+from tests.converter.pictures import RATE, MediaFile, loudness
 from tests.e2e import archive
 from tests.e2e.conftest import Call
 from tests.e2e.person import BLACK, BLUE, GREEN, RED, Colour
@@ -28,7 +28,7 @@ class Playback:
     def __init__(self, path: Path, composition: RoomComposition) -> None:
         assert composition.started_at is not None
         self._start = composition.started_at.timestamp()
-        video = Film(path)
+        video = MediaFile(path)
         self.pictures = video.frames()
         self.samples = video.sound()
 
@@ -101,7 +101,7 @@ async def test_a_call_becomes_a_composition(call: Call, tmp_path: Path) -> None:
     row = await completed(call, wanted.data.id)
     assert row.download_url is not None and row.ended_at is not None and row.started_at is not None
     path = await archive.fetch(row.download_url, tmp_path / "composition.mp4")
-    video = Film(path)
+    video = MediaFile(path)
     assert video.size == (WIDTH, HEIGHT)
     assert [video.streams(kind)[0]["codec_name"] for kind in ("video", "audio")] == ["h264", "aac"]
     secs = (row.ended_at - row.started_at).total_seconds()
@@ -184,7 +184,7 @@ async def test_a_composition_goes_on_after_the_server_was_killed(fragile_call: C
     call.server.restart()
     row = await completed(call, composition_id, begun_again=True)
     assert row.download_url is not None
-    video = Film(await archive.fetch(row.download_url, tmp_path / "composition.mp4"))
+    video = MediaFile(await archive.fetch(row.download_url, tmp_path / "composition.mp4"))
     assert video.size == (1280, 720)
     work = call.server.data_dir / "work" / "compositions"
 

@@ -14,14 +14,14 @@ from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import compositions, jobs, recordings, webhooks
-from portico.services.compositions import Film, Work
+from portico.services.compositions import CompositionFile, Work
 from portico.services.webhooks import DELIVERIES
 from tests.factories import NOW, a_participant, a_room, an_account, fact_names, facts, row, rows
 from tests.recorded import SECOND, a_recording, converted, gone, link, milliseconds, over, somebody, started
 
 COMPOSITIONS, JOBS = schema.room_compositions, schema.jobs
 LATER = NOW + timedelta(minutes=5)
-OWN_URL = "http://127.0.0.1:2/film"
+OWN_URL = "http://127.0.0.1:2/composition"
 
 
 def wanted(tx: Transaction, session_id: str, *, account: str = "default", **members: Any) -> Composition:
@@ -42,8 +42,8 @@ def begun(tx: Transaction, composition_id: str) -> Work:
     return work
 
 
-def film(composition_id: str) -> Film:
-    return Film(2_600_000, "0" * 64, f"compositions/{composition_id}.mp4", NOW, NOW + 84.5 * SECOND)
+def composition(composition_id: str) -> CompositionFile:
+    return CompositionFile(2_600_000, "0" * 64, f"compositions/{composition_id}.mp4", NOW, NOW + 84.5 * SECOND)
 
 
 def sources(*ids: str) -> dict[str, Any]:
@@ -129,7 +129,7 @@ async def test_a_finished_recording_wakes_what_waits_for_it(database: Database) 
     await database.write(check)
 
 
-async def test_everything_that_the_film_needs(database: Database) -> None:
+async def test_everything_that_the_composition_needs(database: Database) -> None:
     def check(tx: Transaction) -> None:
         person = somebody(tx)
         tx.execute(schema.room_participants.update().values(label="Alice", context='{"role":"agent"}'))
@@ -270,7 +270,7 @@ async def test_one_that_was_begun_and_left_is_begun_again(database: Database) ->
     await database.write(check)
 
 
-async def test_a_film_is_completed_once_and_told_to_its_own_url(database: Database) -> None:
+async def test_a_composition_is_completed_once_and_told_to_its_own_url(database: Database) -> None:
     def check(tx: Transaction) -> None:
         own = {
             "webhook_event_url": OWN_URL,
@@ -278,8 +278,8 @@ async def test_a_film_is_completed_once_and_told_to_its_own_url(database: Databa
             "webhook_timeout_secs": 7,
         }
         made = processing(tx, resolution="800x600", **own)
-        assert compositions.complete(tx, made.id, film(made.id), link, now=LATER)
-        assert not compositions.complete(tx, made.id, film(made.id), link, now=LATER)
+        assert compositions.complete(tx, made.id, composition(made.id), link, now=LATER)
+        assert not compositions.complete(tx, made.id, composition(made.id), link, now=LATER)
         done = compositions.retrieve(tx, an_account(tx), made.id)
         assert (done.status, done.progress, done.size_bytes, done.duration_secs) == ("completed", 1.0, 2_600_000, 84)
         assert (done.started_at, done.ended_at, done.completed_at) == (NOW, NOW + 84.5 * SECOND, LATER)
@@ -309,7 +309,7 @@ async def test_a_film_is_completed_once_and_told_to_its_own_url(database: Databa
 async def test_without_an_own_url_nobody_is_told(database: Database) -> None:
     def check(tx: Transaction) -> None:
         made = processing(tx)
-        assert compositions.complete(tx, made.id, film(made.id), link, now=LATER)
+        assert compositions.complete(tx, made.id, composition(made.id), link, now=LATER)
         assert fact_names(tx, made.room_id)[-1] == "composition.completed"
         assert rows(tx, DELIVERIES, event_type="video.room.composition.completed") == []
 
@@ -330,7 +330,7 @@ async def test_one_that_failed_says_why_once_and_to_its_own_url(database: Databa
         assert delivery.url == OWN_URL
         webhooks.replay(tx, an_account(tx), delivery.id, now=LATER)
         assert row(tx, DELIVERIES, delivery.id).url == OWN_URL, "the room's URL is not for it"
-        assert not compositions.complete(tx, made.id, film(made.id), link, now=LATER)
+        assert not compositions.complete(tx, made.id, composition(made.id), link, now=LATER)
         with pytest.raises(NotFound):
             compositions.begin(tx, made.id, now=LATER)
 
@@ -346,7 +346,7 @@ async def test_deleting_stops_the_making(database: Database) -> None:
             compositions.delete(tx, an_account(tx, "other"), made.id, now=LATER)
         compositions.delete(tx, an_account(tx), made.id, now=LATER)
         assert not jobs.renew(tx, job.id, job.attempts, now=LATER, lease=SECOND)
-        assert not compositions.complete(tx, made.id, film(made.id), link, now=LATER)
+        assert not compositions.complete(tx, made.id, composition(made.id), link, now=LATER)
         assert not compositions.fail(tx, made.id, "", now=LATER)
         with pytest.raises(NotFound):
             compositions.begin(tx, made.id, now=LATER)
@@ -356,7 +356,7 @@ async def test_deleting_stops_the_making(database: Database) -> None:
         # Parts of it may lie in a folder, which nobody else would look into.
         (clearing,) = jobs.claim(tx, [jobs.COMPOSE], now=LATER, lease=SECOND, limit=1)
         assert clearing.subject == made.id
-        # The film may have been on its way into the store.
+        # The composition may have been on its way into the store.
         (late,) = rows(tx, JOBS, kind=jobs.DELETE_OBJECT)
         assert (late.subject, late.due_at) == (composition_key(made.id), LATER + compositions.ON_ITS_WAY)
 
@@ -366,7 +366,7 @@ async def test_deleting_stops_the_making(database: Database) -> None:
 async def test_deleting_deletes_the_file(database: Database) -> None:
     def check(tx: Transaction) -> None:
         made = processing(tx)
-        compositions.complete(tx, made.id, film(made.id), link, now=LATER)
+        compositions.complete(tx, made.id, composition(made.id), link, now=LATER)
         compositions.delete(tx, an_account(tx), made.id, now=LATER)
         (job,) = rows(tx, JOBS, kind=jobs.DELETE_OBJECT)
         assert job.subject == f"compositions/{made.id}.mp4"

@@ -24,12 +24,12 @@ async def main():
     watch = DiskWatch(folder, on_change, least_free_bytes=10_000_000)
     await watch.start()
     assert not watch.is_low and heard.empty()
-    (folder / "film").write_bytes(bytes(15_000_000))
+    (folder / "composition").write_bytes(bytes(15_000_000))
     assert await asyncio.wait_for(heard.get(), 5) is True and watch.is_low
-    (folder / "film").write_bytes(bytes(9_000_000))  # more than the limit is free again, but not much more
+    (folder / "composition").write_bytes(bytes(9_000_000))  # more than the limit is free again, but not much more
     await watch.look()
     assert watch.is_low and heard.empty()
-    (folder / "film").unlink()
+    (folder / "composition").unlink()
     assert await asyncio.wait_for(heard.get(), 5) is False and not watch.is_low
     await watch.stop()
 

@@ -1,4 +1,4 @@
-"""Old recordings and films are deleted when an operator wants that, with their files, and new ones are not."""
+"""Old recordings and compositions are deleted when an operator wants that, with their files, and new ones are not."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -17,12 +17,12 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
-def a_film(tx: Transaction, participant_id: str, completed_at: datetime | None) -> str:
+def a_composition(tx: Transaction, participant_id: str, completed_at: datetime | None) -> str:
     """A composition, completed at that time or still waiting: its id."""
     here = row(tx, schema.room_participants, participant_id)
-    film_id = str(uuid4())
+    composition_id = str(uuid4())
     values = {
-        "id": film_id,
+        "id": composition_id,
         "account_id": here.account_id,
         "room_id": here.room_id,
         "session_id": here.session_id,
@@ -33,13 +33,13 @@ def a_film(tx: Transaction, participant_id: str, completed_at: datetime | None) 
         "show_placeholders": False,
         "webhook_event_failover_url": "",
         "progress": 0.0,
-        "object_key": f"compositions/{film_id}.mp4" if completed_at else None,
+        "object_key": f"compositions/{composition_id}.mp4" if completed_at else None,
         "completed_at": completed_at,
         "created_at": NOW,
         "updated_at": NOW,
     }
     tx.execute(schema.room_compositions.insert().values(values))
-    return film_id
+    return composition_id
 
 
 def kept(tx: Transaction) -> set[str]:
@@ -52,13 +52,13 @@ def completed(tx: Transaction) -> set[str]:
 
 
 def a_library(tx: Transaction) -> tuple[set[str], set[str]]:
-    """Recordings and films of two accounts: the ids of old ones, and of all others."""
+    """Recordings and compositions of two accounts: the ids of old ones, and of all others."""
     old, new = set(), set()
     for account in ("default", "other"):
         participant = somebody(tx, account=account).participant_id
-        old |= {a_recording(tx, participant, now=NOW), a_film(tx, participant, NOW)}
-        new |= {a_recording(tx, participant, now=NOW + 2 * DAY), a_film(tx, participant, NOW + 2 * DAY)}
-        new |= {a_film(tx, participant, None), started(tx, participant, "audio", now=NOW)}
+        old |= {a_recording(tx, participant, now=NOW), a_composition(tx, participant, NOW)}
+        new |= {a_recording(tx, participant, now=NOW + 2 * DAY), a_composition(tx, participant, NOW + 2 * DAY)}
+        new |= {a_composition(tx, participant, None), started(tx, participant, "audio", now=NOW)}
     return old, new
 
 

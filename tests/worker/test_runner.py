@@ -110,7 +110,7 @@ async def test_a_job_of_another_process_is_found_without_a_hint(workshop: Worksh
 async def test_only_so_many_of_a_kind_run_at_once(workshop: Workshop) -> None:
     slow, quick = Bench(), Bench(None)
     await workshop.enqueue(KIND, *"abcde")
-    await workshop.enqueue(jobs.COMPOSE, "film")
+    await workshop.enqueue(jobs.COMPOSE, "composition")
     kinds = {KIND: a_kind(slow.run, at_once=2), jobs.COMPOSE: a_kind(quick.run)}
     runner = await workshop.runner(kinds)
     await until(lambda: len(slow.begun) == 2 and quick.begun)
@@ -123,7 +123,7 @@ async def test_only_so_many_of_a_kind_run_at_once(workshop: Workshop) -> None:
 
 async def test_kinds_that_a_runner_does_not_know_are_left_to_others(workshop: Workshop) -> None:
     bench = Bench(None)
-    await workshop.enqueue(jobs.COMPOSE, "film")
+    await workshop.enqueue(jobs.COMPOSE, "composition")
     await workshop.runner({KIND: a_kind(bench.run)})
     await workshop.enqueue(KIND, "a")
     job = await workshop.job(kind=jobs.COMPOSE)

@@ -1,4 +1,4 @@
-"""The job that makes the film of a session, stores it, and tells of it."""
+"""The job that makes one composition and stores its file."""
 
 import asyncio
 import shutil
@@ -20,7 +20,7 @@ from portico.core.errors import NotFound
 from portico.core.model import file_name_of
 from portico.db.engine import Database, Transaction
 from portico.services import compositions
-from portico.services.compositions import Film, Shared, Work
+from portico.services.compositions import CompositionFile, Shared, Work
 from portico.storage.store import StorageTrouble, Store
 from portico.worker.compositions import composer_process, planning
 from portico.worker.runner import Job, JobFailed, Kind, NotYet
@@ -31,15 +31,15 @@ LOOK_AGAIN = timedelta(seconds=30)
 """Whatever ends a session or a recording hurries the job; this is for what is forgotten."""
 SHARE_AGAIN = timedelta(seconds=1)
 PROGRESS_SECS = 1.0
-"""How often it is written how far the film is."""
+"""How often it is written how far the composition is."""
 
 
 class _Unwanted(Exception):
-    """The composition was deleted while its film was made."""
+    """The composition was deleted while it was made."""
 
 
 class Compose:
-    """From recordings to film. Killed at any line it is run again and goes on with what was finished."""
+    """Makes and stores one composition. Killed at any line, the job runs again and uses the parts that are finished."""
 
     def __init__(
         self,
@@ -83,8 +83,8 @@ class Compose:
         try:
             made = await self._make(work)
             key = object_keys.composition_key(job.subject)
-            film = Film(made.size_bytes, made.sha256, key, *during)
-            await self._keep(job.subject, film, self._folder / job.subject / "film.mp4")
+            file = CompositionFile(made.size_bytes, made.sha256, key, *during)
+            await self._keep(job.subject, file, self._folder / job.subject / "composition.mp4")
         except _Unwanted:
             return
         finally:
@@ -120,7 +120,7 @@ class Compose:
 
         composed = await composer_process.compose(
             folder / "plan.json",
-            folder / "film.mp4",
+            folder / "composition.mp4",
             folder / "parts",
             on_progress,
             sources=list(files.values()),
@@ -150,41 +150,41 @@ class Compose:
         return files
 
     async def _expect_room(self) -> None:
-        """A film must not be what fills the disk, which calls and the database need: it waits for room."""
+        """A composition must not be what fills the disk, which calls and the database need: it waits for room."""
         free = (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
         if free < self._least_free:
             raise StorageTrouble(f"The disk is nearly full: {free // 1_000_000} MB are free.")
 
     async def _share(self, composition_id: str, shared: Shared) -> None:
         """What an identical request has made is this one's too, as a file of its own."""
-        if shared.film is None:
+        if shared.file is None:
             await self._fail(composition_id, shared.failure)
             return
-        path = self._store.local_path(shared.film.object_key)
+        path = self._store.local_path(shared.file.object_key)
         try:
             if path is None:
-                path = self._folder / composition_id / "film.mp4"
+                path = self._folder / composition_id / "composition.mp4"
                 await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
                 await self._expect_room()
-                await self._store.fetch(shared.film.object_key, path)
+                await self._store.fetch(shared.file.object_key, path)
             key = object_keys.composition_key(composition_id)
-            await self._keep(composition_id, replace(shared.film, object_key=key), path)
+            await self._keep(composition_id, replace(shared.file, object_key=key), path)
         except FileNotFoundError as error:
             raise NotYet("The identical composition was deleted.", SHARE_AGAIN) from error
         log.info("composition shared", composition_id=composition_id)
 
-    async def _keep(self, composition_id: str, film: Film, path: Path) -> None:
-        now, key = self._clock(), film.object_key
-        name = file_name_of("composition", film.started_at, None, composition_id, key)
-        await self._store.put(path, key, object_keys.content_type(key), film.sha256, filename=name)
+    async def _keep(self, composition_id: str, file: CompositionFile, path: Path) -> None:
+        now, key = self._clock(), file.object_key
+        name = file_name_of("composition", file.started_at, None, composition_id, key)
+        await self._store.put(path, key, object_keys.content_type(key), file.sha256, filename=name)
 
         # Before the row is written: a store may have to ask for credentials, and all who write would wait.
         link = await asyncio.to_thread(self._store.link, key, name, object_keys.content_type(key), now=now)
         complete = partial(
-            compositions.complete, composition_id=composition_id, film=film, link=lambda *_: link, now=now
+            compositions.complete, composition_id=composition_id, file=file, link=lambda *_: link, now=now
         )
         if await self._db.write(complete):
-            log.info("composition completed", composition_id=composition_id, bytes=film.size_bytes)
+            log.info("composition completed", composition_id=composition_id, bytes=file.size_bytes)
         elif not await self._db.read(partial(_is_completed, composition_id=composition_id)):
             await self._store.delete(key)  # it was deleted while we were at it
         await asyncio.to_thread(self._clear, composition_id)
@@ -196,7 +196,7 @@ class Compose:
         await asyncio.to_thread(self._clear, composition_id)
 
     async def sweep(self) -> None:
-        """Remove what is left of films that nobody wants any more."""
+        """Remove what is left of compositions that nobody wants any more."""
         names = await asyncio.to_thread(_names, self._folder)
         wanted = await self._db.read(_unfinished)
         for name in names - wanted:

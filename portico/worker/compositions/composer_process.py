@@ -1,4 +1,4 @@
-"""Runs the program that makes a film: heard while it works, ended in good order when nobody wants it any more."""
+"""Runs the composer: reads its progress, and ends it when the composition is deleted or the server stops."""
 
 import asyncio
 import contextlib
@@ -18,11 +18,11 @@ from portico.worker.recordings.converter_process import size_of_file, start, ste
 STALLED_SECS = 900.0
 """A program that gets no further for so long will not."""
 NICENESS = 10
-"""Of a film beside everything else where Linux groups processes by session; elsewhere, that of compose.py counts."""
+"""Of the composer's session, where Linux schedules sessions as groups; elsewhere compose.py's own niceness counts."""
 ENDS_WITHIN_SECS = 0.5
 """After SIGTERM; then it is killed with all its children.
 
-A runner of jobs hears within a second that a film is deleted, and nothing of it may be left after two. On a busy
+A runner of jobs hears within a second that a composition is deleted, and nothing of it may be left after two. On a busy
 machine the composer, which comes last there, does not end by itself in that time.
 """
 LINE_BYTES_MAX = 64 * 1024
@@ -30,7 +30,7 @@ FONT_CACHE = Path("/var/cache/fontconfig")
 
 
 class ComposeFailed(Exception):
-    """There is no film; str() says why."""
+    """There is no composition; str() says why."""
 
 
 class _Line(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""From what a composition is to show to the plan of its film: instants, cells, names and files."""
+"""Turns a composition's sources into the plan that the composer reads: instants, cells, names and files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from portico.composer.commands import AudioFile, FilmPlan, Preset, VideoFile
+from portico.composer.commands import AudioFile, CompositionPlan, Preset, VideoFile
 from portico.core import layout
 from portico.core.names import display_name
 from portico.services.compositions import Person, Source, Work
@@ -24,8 +24,8 @@ def interval(work: Work) -> tuple[datetime, datetime] | None:
     return min(source.started_at for source in work.sources), max(source.ended_at for source in work.sources)
 
 
-def make(work: Work, files: Mapping[str, Path], preset: Preset) -> FilmPlan:
-    """The film of these sources, whose files are given by recording id."""
+def make(work: Work, files: Mapping[str, Path], preset: Preset) -> CompositionPlan:
+    """The composition of these sources, whose files are given by recording id."""
     during = interval(work)
     assert during is not None
     started_ms, ended_ms = _ms(during[0]), _ms(during[1])
@@ -45,7 +45,7 @@ def make(work: Work, files: Mapping[str, Path], preset: Preset) -> FilmPlan:
         work.show_placeholders,
     )
     named = {_nobody(person): display_name(person.label, person.context) for person in work.people}
-    return FilmPlan(
+    return CompositionPlan(
         work.width,
         work.height,
         started_ms,

@@ -1,4 +1,4 @@
-"""Films as durable jobs: waiting, making, telling; killed, deleted and failing on the way."""
+"""Compositions as durable jobs: waiting, making, telling; killed, deleted and failing on the way."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ from portico.storage.store import LocalStore, Store, open_store
 from portico.worker.compositions.compose import LOOK_AGAIN, Compose
 from portico.worker.runner import PAUSES
 from tests.converter import pictures
-from tests.converter.pictures import BLUE, RED, Film
+from tests.converter.pictures import BLUE, RED, MediaFile
 from tests.factories import NOW, facts, row, rows
 from tests.pace import Pace
 from tests.recorded import converted, recording_of, somebody, started
@@ -39,7 +39,7 @@ SECONDS = 3.0
 
 @dataclass
 class Cutting:
-    """A session of one person whose picture and sound are in the store, and whoever makes films."""
+    """A session of one person whose picture and sound are in the store, and whoever makes compositions."""
 
     workshop: Workshop
     data_dir: Path
@@ -88,7 +88,7 @@ class Cutting:
         return made.id
 
     async def begin(self) -> None:
-        """Start who makes films."""
+        """Start who makes compositions."""
         composer = Compose(
             self.workshop.database,
             self.store,
@@ -134,7 +134,7 @@ async def cutting(database: Database, tmp_path: Path, sources: dict[str, Path]) 
     await workshop.stop()
 
 
-async def test_a_film_waits_for_the_session_and_is_made_and_told(cutting: Cutting) -> None:
+async def test_a_composition_waits_for_the_session_and_is_made_and_told(cutting: Cutting) -> None:
     composition_id = await cutting.wish()
     await cutting.begin()
     # It was looked at, and the session goes on.
@@ -142,15 +142,15 @@ async def test_a_film_waits_for_the_session_and_is_made_and_told(cutting: Cuttin
     assert (await cutting.has(composition_id, "enqueued")).progress == 0
     await cutting.end()
     await cutting.workshop.move(LOOK_AGAIN)
-    film = await cutting.has(composition_id, "completed")
-    path = cutting.store.local_path(film.object_key)
-    assert path is not None and path.stat().st_size == film.size_bytes
-    seen = Film(path)
+    composition = await cutting.has(composition_id, "completed")
+    path = cutting.store.local_path(composition.object_key)
+    assert path is not None and path.stat().st_size == composition.size_bytes
+    seen = MediaFile(path)
     assert seen.size == (320, 240)
     assert pictures.seems(seen.frame(30), 160, 120) == RED
     assert pictures.loudness(seen.sound(), 440) > 0.1
-    assert (film.progress, film.duration_secs) == (1.0, int(SECONDS))
-    assert (film.ended_at - film.started_at).total_seconds() == SECONDS
+    assert (composition.progress, composition.duration_secs) == (1.0, int(SECONDS))
+    assert (composition.ended_at - composition.started_at).total_seconds() == SECONDS
     await cutting.workshop.idle()
     assert not cutting.work.exists() or not any(cutting.work.iterdir())
     told = await cutting.workshop.database.read(partial(facts, room_id=cutting.room_id))
@@ -158,7 +158,7 @@ async def test_a_film_waits_for_the_session_and_is_made_and_told(cutting: Cuttin
     assert payload["composition_id"] == composition_id and payload["download_url"].startswith("http://127.0.0.1:8080/")
 
 
-async def test_of_a_session_without_recordings_there_is_no_film(database: Database, tmp_path: Path) -> None:
+async def test_of_a_session_without_recordings_there_is_no_composition(database: Database, tmp_path: Path) -> None:
     workshop = Workshop(database)
     joined = await database.write(somebody)
     session = await database.read(partial(row, table=schema.room_sessions, row_id=joined.session_id))
@@ -205,18 +205,18 @@ async def test_what_is_missing_in_a_bucket_is_named(cutting: Cutting, tmp_path: 
     assert not any(cutting.work.iterdir())
 
 
-async def test_a_film_waits_for_room_on_the_disk(cutting: Cutting) -> None:
-    composition_id = await slow_film(cutting)
+async def test_a_composition_waits_for_room_on_the_disk(cutting: Cutting) -> None:
+    composition_id = await slow_composition(cutting)
     cutting.least_free = 2**60
     await cutting.begin()
     await cutting.has(composition_id, "processing")
     job = await cutting.workshop.job(leased_until=None, attempts=0, last_error=None)
     assert job.due_at > cutting.workshop.clock.now
-    assert not any((cutting.work / composition_id).rglob("film.mp4"))
+    assert not any((cutting.work / composition_id).rglob("composition.mp4"))
 
 
-async def slow_film(cutting: Cutting) -> str:
-    """A film that takes a while: sources of minutes, made anew for each of many cells."""
+async def slow_composition(cutting: Cutting) -> str:
+    """A composition that takes a while: sources of minutes, made anew for each of many cells."""
     await cutting.end()
 
     def lengthen(tx: Transaction) -> None:
@@ -236,7 +236,7 @@ def slow_layout() -> dict[str, Any]:
 
 
 async def test_what_is_deleted_in_the_middle_stops_and_leaves_nothing(cutting: Cutting) -> None:
-    composition_id = await slow_film(cutting)
+    composition_id = await slow_composition(cutting)
     await cutting.begin()
     await cutting.has(composition_id, "processing")
     await running(cutting)
@@ -252,7 +252,7 @@ async def test_what_is_deleted_in_the_middle_stops_and_leaves_nothing(cutting: C
 
 
 async def test_what_is_deleted_while_it_waits_leaves_nothing(cutting: Cutting) -> None:
-    composition_id = await slow_film(cutting)
+    composition_id = await slow_composition(cutting)
     cutting.least_free = 2**60
     await cutting.begin()
     await cutting.has(composition_id, "processing")
@@ -263,7 +263,7 @@ async def test_what_is_deleted_while_it_waits_leaves_nothing(cutting: Cutting) -
 
 
 class FarAway(LocalStore):
-    """A store to which a film is on its way for ever."""
+    """A store to which a composition is on its way for ever."""
 
     is_asked = False
 
@@ -285,7 +285,7 @@ async def test_what_is_deleted_while_it_is_stored_leaves_nothing(cutting: Cuttin
 
 
 async def test_a_stopped_server_leaves_no_process_and_keeps_what_is_converted(cutting: Cutting) -> None:
-    composition_id = await slow_film(cutting)
+    composition_id = await slow_composition(cutting)
     await cutting.begin()
     await running(cutting)
     await cutting.workshop.stop()
@@ -319,20 +319,20 @@ async def test_identical_requests_share_one_run_and_have_a_file_each(cutting: Cu
     other = await cutting.wish(resolution="160x120")
     with capture_logs() as logs:
         await cutting.begin()
-        films = [await cutting.has(composition_id, "completed") for composition_id in (*same, other)]
+        made = [await cutting.has(composition_id, "completed") for composition_id in (*same, other)]
         await cutting.workshop.idle()
     assert sum(line["event"] == "composing" for line in logs) == 2
-    assert len({film.object_key for film in films}) == 6
-    assert len({film.sha256 for film in films[:5]}) == 1 and films[5].sha256 != films[0].sha256
+    assert len({each.object_key for each in made}) == 6
+    assert len({each.sha256 for each in made[:5]}) == 1 and made[5].sha256 != made[0].sha256
     told = await cutting.workshop.database.read(partial(facts, room_id=cutting.room_id))
     assert {payload["composition_id"] for name, payload in told if name == "composition.completed"} == {*same, other}
     for composition_id in same[:4]:
         delete = partial(compositions.delete, account_id=cutting.account_id, composition_id=composition_id)
         await cutting.do(delete, now=NOW)
-    path = cutting.store.local_path(films[4].object_key)
-    assert path is not None and hashlib.sha256(path.read_bytes()).hexdigest() == films[4].sha256
+    path = cutting.store.local_path(made[4].object_key)
+    assert path is not None and hashlib.sha256(path.read_bytes()).hexdigest() == made[4].sha256
     later = await cutting.wish()
-    assert (await cutting.has(later, "completed")).sha256 == films[4].sha256
+    assert (await cutting.has(later, "completed")).sha256 == made[4].sha256
     assert sum(line["event"] == "composing" for line in logs) == 2
 
 
@@ -356,7 +356,7 @@ async def test_identical_requests_share_a_failure_and_a_later_one_is_tried_anew(
 
 
 async def test_an_identical_request_is_made_when_the_one_that_it_waits_for_is_deleted(cutting: Cutting) -> None:
-    first = await slow_film(cutting)
+    first = await slow_composition(cutting)
     await cutting.begin()
     await running(cutting)
     again = await cutting.wish(**slow_layout())

@@ -1,4 +1,4 @@
-"""The program that makes films, as its parent runs it."""
+"""The program that makes compositions, as its parent runs it."""
 
 import asyncio
 import contextlib
@@ -61,13 +61,13 @@ async def test_the_composer_has_no_privileges(tmp_path: Path) -> None:
 
 async def test_calls_come_first_also_where_linux_shares_out_time_by_sessions(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "plan")  # which it waits for, and which nobody writes
-    film = asyncio.create_task(composer_process.compose(tmp_path / "plan", tmp_path / "out", tmp_path, _nothing))
+    composition = asyncio.create_task(composer_process.compose(tmp_path / "plan", tmp_path / "out", tmp_path, _nothing))
     try:
         deadline = time.monotonic() + HAPPENS_WITHIN_SECS
         while Path("/proc/self/autogroup").exists() and str(NICENESS) not in _niceness_of_groups():
-            assert time.monotonic() < deadline and not film.done()
+            assert time.monotonic() < deadline and not composition.done()
             await asyncio.sleep(0.02)
     finally:
-        film.cancel()
+        composition.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await film
+            await composition

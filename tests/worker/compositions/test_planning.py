@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from portico.composer.commands import FilmPlan
+from portico.composer.commands import CompositionPlan
 from portico.core.model import Region
 from portico.services.compositions import Person, Source, Work
 from portico.worker.compositions import planning
@@ -31,12 +31,12 @@ def person(id: str, joined: float, left: float | None, context: str | None = Non
     return Person(id, NOW + timedelta(seconds=joined), left_at, None, context or f'{{"username":"{id}"}}')
 
 
-def made(sources: list[Source], people: list[Person], *, placeholders: bool = True) -> FilmPlan:
+def made(sources: list[Source], people: list[Person], *, placeholders: bool = True) -> CompositionPlan:
     work = Work("c", 1280, 720, (WHOLE,), True, placeholders, tuple(sources), tuple(people) if placeholders else ())
     return planning.make(work, {each.id: Path(each.object_key) for each in sources}, "fast")
 
 
-def tiles(plan: FilmPlan) -> list[tuple[str, int, int, bool]]:
+def tiles(plan: CompositionPlan) -> list[tuple[str, int, int, bool]]:
     """Whose, from when to when in seconds, and whether it is a name instead of a picture; by name and time."""
     names = {video.recording_id: video.name for video in plan.videos}
     found = [(names[p.recording_id], p.from_ms // 1000, p.until_ms // 1000, p.placeholder) for p in plan.placements]
