@@ -39,13 +39,13 @@ class Arrivals:
             self._slices.append(slice_)
             self._lowest.append(offset)
 
-    def timeline(self) -> "Timeline":
+    def clock(self) -> "MediaClock":
         opened = _opened(self._slices, self._lowest, WINDOW_MS // _SLICE_MS)
-        return Timeline(self._ticks_per_ms, self._slices, opened)
+        return MediaClock(self._ticks_per_ms, self._slices, opened)
 
 
-class Timeline:
-    """Says when media was sent, in milliseconds on our clock since the first packet of the mjr file arrived."""
+class MediaClock:
+    """Translates the RTP timestamps of one sender to milliseconds since the first packet of the mjr file arrived."""
 
     def __init__(self, ticks_per_ms: int, slices: Sequence[int], offsets: Sequence[float]) -> None:
         self._ticks_per_ms = ticks_per_ms

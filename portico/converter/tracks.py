@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from portico.converter import opus
-from portico.converter.arrival import Arrivals, Timeline
+from portico.converter.arrival import Arrivals, MediaClock
 from portico.converter.audio_line import AudioLine
 from portico.converter.depacketize import Picture
 from portico.converter.matroska import Track, Writer
@@ -58,13 +58,13 @@ def audio(packets: Packets, not_before_ms: float, span: Span) -> Iterator[bytes]
         if opus.samples_of(packet.payload):
             arrivals.add(packet.arrived_ms, packet.ticks)
             stereo |= opus.is_stereo(packet.payload)
-    timeline = arrivals.timeline()
+    clock = arrivals.clock()
     writer = Writer(_opus_track(2 if stereo else 1))
     line = AudioLine()
     for packet in in_order(unwrapped(packets()), span.tally):
         if not opus.samples_of(packet.payload):
             continue
-        time_ms = timeline.time_of(packet.arrived_ms, packet.ticks)
+        time_ms = clock.time_of(packet.arrived_ms, packet.ticks)
         if line.end == 0:
             if time_ms < not_before_ms:
                 continue
@@ -98,7 +98,7 @@ def video(packets: Packets, codec: str, not_before_ms: float, span: Span) -> Ite
     kept = _kept(frames(last.seen(in_order(unwrapped(packets()), span.tally)), codec), survey, begin_seq)
     writer, held, at, interval = None, None, 0, 1
     for number, frame in enumerate(kept):
-        time_ms = survey.timeline.time_of(frame.arrived_ms, frame.ticks)
+        time_ms = survey.clock.time_of(frame.arrived_ms, frame.ticks)
         if writer is None or held is None:
             span.start_ms = time_ms
             writer = Writer(_video_track(codec, frame, survey.largest(begin_seq)))
@@ -114,7 +114,7 @@ def video(packets: Packets, codec: str, not_before_ms: float, span: Span) -> Ite
     if writer is None or held is None:
         return
     # The last frame is seen until the last packet, and as long as others are.
-    until = round(last.time_ms(survey.timeline) - span.start_ms)
+    until = round(last.time_ms(survey.clock) - span.start_ms)
     duration = max(until - at, min(interval, _LONGEST_INTERVAL_MS))
     span.end_ms = span.start_ms + at + duration
     yield from writer.block(at, held.picture.frame, keyframe=held.picture.keyframe, duration=duration)
@@ -140,7 +140,7 @@ def _video_track(codec: str, first: Frame, size: tuple[int, int]) -> Track:
 class _Survey:
     """What the first reading of a video found."""
 
-    timeline: Timeline
+    clock: MediaClock
     keyframe_seqs: "array[int]"
     keyframe_times: "array[float]"
     keyframe_sizes: "array[int]"
@@ -170,7 +170,7 @@ class _Survey:
         at = bisect_left(self.keyframe_seqs, frame.seq)
         if at == len(self.keyframe_seqs):
             return False
-        time_ms = self.timeline.time_of(frame.arrived_ms, frame.ticks)
+        time_ms = self.clock.time_of(frame.arrived_ms, frame.ticks)
         return self.keyframe_times[at] - time_ms <= LONGEST_FREEZE_MS
 
 
@@ -184,9 +184,9 @@ def _survey(packets: Packets, codec: str) -> _Survey:
             ticks.append(frame.ticks)
             arrived.append(frame.arrived_ms)
             sizes.extend((picture.width, picture.height))
-    timeline = arrivals.timeline()
-    times = array("d", map(timeline.time_of, arrived, ticks))
-    return _Survey(timeline, seqs, times, sizes)
+    clock = arrivals.clock()
+    times = array("d", map(clock.time_of, arrived, ticks))
+    return _Survey(clock, seqs, times, sizes)
 
 
 def _noted(packets: Iterable[Packet], arrivals: Arrivals) -> Iterator[Sent]:
@@ -223,5 +223,5 @@ class _Last:
                 self._packet = packet
             yield packet
 
-    def time_ms(self, timeline: Timeline) -> float:
-        return timeline.time_of(self._packet.arrived_ms, self._packet.ticks) if self._packet else 0.0
+    def time_ms(self, clock: MediaClock) -> float:
+        return clock.time_of(self._packet.arrived_ms, self._packet.ticks) if self._packet else 0.0

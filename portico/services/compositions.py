@@ -34,7 +34,7 @@ _SOURCE_MEMBERS = ("id", "type", "codec", "object_key", "started_at", "ended_at"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceRecording:
     """A finished recording that a composition shows or lets hear, and what is known of its participant."""
 
     id: str
@@ -72,7 +72,7 @@ class Work:
     regions: tuple[Region, ...]
     sound: bool
     show_placeholders: bool
-    sources: tuple[Source, ...]
+    sources: tuple[SourceRecording, ...]
     people: tuple[Person, ...] = ()
     """Everybody who was in the session, where placeholders are shown."""
 
@@ -332,7 +332,9 @@ def _region(name: str, members: dict[str, Any]) -> Region:
     return Region(name, **(members | {"video_sources": tuple(members["video_sources"])}))
 
 
-def _sources(tx: Transaction, session_id: str, regions: Sequence[Region], *, sound: bool) -> tuple[Source, ...]:
+def _sources(
+    tx: Transaction, session_id: str, regions: Sequence[Region], *, sound: bool
+) -> tuple[SourceRecording, ...]:
     named = {source for region in regions for source in region.video_sources}
     wanted = [RECORDINGS.c.type == recordings.AUDIO] if sound else []
     video = RECORDINGS.c.type == recordings.VIDEO
@@ -357,6 +359,6 @@ def _people(tx: Transaction, session_id: str) -> tuple[Person, ...]:
     return tuple(Person(*row) for row in tx.execute(chosen))
 
 
-def _source(row: dict[str, Any]) -> Source:
+def _source(row: dict[str, Any]) -> SourceRecording:
     shown = tuple((begun, ended) for begun, ended in row["shown"])
-    return Source(**(row | {"shown": shown}))
+    return SourceRecording(**(row | {"shown": shown}))

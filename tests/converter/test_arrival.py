@@ -28,9 +28,9 @@ def worst_ms(
     arrivals = Arrivals(48)
     for arrived_ms, ticks, _ in packets:
         arrivals.add(arrived_ms, ticks)
-    timeline = arrivals.timeline()
+    media_clock = arrivals.clock()
     return max(
-        abs(timeline.time_of(arrived_ms, ticks) - true_ms)
+        abs(media_clock.time_of(arrived_ms, ticks) - true_ms)
         for arrived_ms, ticks, true_ms in packets
         if not any(begin <= true_ms < end for begin, end in skip)
     )
@@ -76,14 +76,14 @@ def test_a_clock_that_jumps_ahead_is_followed_at_once() -> None:
     packets = [(at, at * 48 + (96_000 if at >= 60_000 else 0)) for at in range(0, 120_000, 20)]
     for packet in packets:
         arrivals.add(*packet)
-    timeline = arrivals.timeline()
-    assert max(abs(timeline.time_of(*packet) - packet[0]) for packet in packets) < 1
+    clock = arrivals.clock()
+    assert max(abs(clock.time_of(*packet) - packet[0]) for packet in packets) < 1
 
 
 def test_a_track_of_one_packet_has_its_time() -> None:
     arrivals = Arrivals(90)
     arrivals.add(5, 123_456)
-    assert arrivals.timeline().time_of(5, 123_456) == 5
+    assert arrivals.clock().time_of(5, 123_456) == 5
 
 
 @given(st.lists(st.tuples(st.integers(0, 40_000), st.integers(-(1 << 40), 1 << 40)), min_size=1, max_size=60))
@@ -95,6 +95,6 @@ def test_no_time_is_later_than_the_arrival_or_much_earlier(given_: list[tuple[in
     arrivals = Arrivals(90)
     for packet in packets:
         arrivals.add(*packet)
-    timeline = arrivals.timeline()
+    clock = arrivals.clock()
     for arrived_ms, ticks in packets:
-        assert arrived_ms - LONGEST_DELAY_MS <= timeline.time_of(arrived_ms, ticks) <= arrived_ms
+        assert arrived_ms - LONGEST_DELAY_MS <= clock.time_of(arrived_ms, ticks) <= arrived_ms

@@ -9,7 +9,7 @@ from pathlib import Path
 from portico.composer.commands import AudioFile, CompositionPlan, Preset, VideoFile
 from portico.core import layout
 from portico.core.names import display_name
-from portico.services.compositions import Person, Source, Work
+from portico.services.compositions import Person, SourceRecording, Work
 
 SCREEN = "presentation"
 """The key under which the official SDK's applications publish a shared screen."""
@@ -61,18 +61,18 @@ def make(work: Work, files: Mapping[str, Path], preset: Preset) -> CompositionPl
     )
 
 
-def _name(source: Source) -> str:
+def _name(source: SourceRecording) -> str:
     return display_name(source.label, source.context)
 
 
-def _shown(video: Source) -> layout.VideoSource:
+def _shown(video: SourceRecording) -> layout.VideoSource:
     started, ended = _ms(video.started_at), _ms(video.ended_at)
     shown = tuple((max(begin, started), min(ended, ended if end is None else end)) for begin, end in video.shown)
     return layout.VideoSource(video.id, started, ended, shown, screen=video.stream_key == SCREEN)
 
 
 def _while_present(
-    work: Work, videos: Sequence[Source], shown: Sequence[layout.VideoSource], started_ms: int, ended_ms: int
+    work: Work, videos: Sequence[SourceRecording], shown: Sequence[layout.VideoSource], started_ms: int, ended_ms: int
 ) -> list[layout.VideoSource]:
     """The cameras from when their people join to when they leave: a tile stands where there is no picture (yet)."""
     present = {person.participant_id: _present(person, started_ms, ended_ms) for person in work.people}
@@ -92,7 +92,7 @@ def _while_present(
 
 
 def _without_camera(
-    work: Work, videos: Sequence[Source], started_ms: int, ended_ms: int
+    work: Work, videos: Sequence[SourceRecording], started_ms: int, ended_ms: int
 ) -> dict[str, layout.VideoSource]:
     """By an id of its own a source without a picture for everybody who never had a camera on."""
     cameras = {video.participant_id for video in videos if video.stream_key != SCREEN}

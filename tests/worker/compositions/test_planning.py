@@ -5,7 +5,7 @@ from pathlib import Path
 
 from portico.composer.commands import CompositionPlan
 from portico.core.model import Region
-from portico.services.compositions import Person, Source, Work
+from portico.services.compositions import Person, SourceRecording, Work
 from portico.worker.compositions import planning
 from tests.factories import NOW
 
@@ -18,10 +18,10 @@ def at(secs: float) -> int:
 
 def recording(
     id: str, person: str, begin: float, end: float, *shown: tuple[float, float], key: str = "self", type: str = "video"
-) -> Source:
+) -> SourceRecording:
     intervals = tuple((at(a), at(b)) for a, b in shown or ((begin, end),))
     started, ended = NOW + timedelta(seconds=begin), NOW + timedelta(seconds=end)
-    return Source(
+    return SourceRecording(
         id, type, "vp8", f"{id}.webm", started, ended, key, person, intervals, None, f'{{"username":"{person}"}}'
     )
 
@@ -31,7 +31,7 @@ def person(id: str, joined: float, left: float | None, context: str | None = Non
     return Person(id, NOW + timedelta(seconds=joined), left_at, None, context or f'{{"username":"{id}"}}')
 
 
-def made(sources: list[Source], people: list[Person], *, placeholders: bool = True) -> CompositionPlan:
+def made(sources: list[SourceRecording], people: list[Person], *, placeholders: bool = True) -> CompositionPlan:
     work = Work("c", 1280, 720, (WHOLE,), True, placeholders, tuple(sources), tuple(people) if placeholders else ())
     return planning.make(work, {each.id: Path(each.object_key) for each in sources}, "fast")
 
