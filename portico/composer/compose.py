@@ -1,18 +1,17 @@
 """Makes one composition of recordings: `python -m portico.composer.compose PLAN.json OUT.mp4 [--work FOLDER]`.
 
-Prints a line of JSON whenever it got further, {"progress": 0.42}, and at last the members of `Composed`; or
-{"error": ...} with exit status 1. SIGTERM ends it within a second with status 143. What is finished stays in the work
-folder, so that the same plan with the same folder goes on where it was stopped, however it was stopped.
+Prints `Progress` as it works and then a `ComposedFile` or a `Failure` (runtime/child_messages.py). SIGTERM ends it
+within a second. Finished parts stay in the work folder: started again with the same plan and folder, it continues where
+it was stopped, however it was stopped.
 """
 
 import argparse
 import ctypes
-import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -24,11 +23,11 @@ from portico.composer.ffmpeg import Ended, Running
 from portico.composer.source_facts import SourceFacts
 from portico.composer.work_folder import Step, WorkFolder, settle, size_and_sha256
 from portico.runtime import child_limits
+from portico.runtime.child_messages import ComposedFile, ExitStatus, Failure, Progress, print_line
 
 NICENESS = 19
 THREADS = 2
 """Of x264. A third of the time less than one thread, for a twentieth more work."""
-ENDED_BY_SIGTERM = 143
 _PR_SET_PDEATHSIG = 1
 # What a second of sound, and of joining, costs beside a second of picture: only progress follows from it.
 _SOUND_COST, _JOIN_COST = 0.1, 0.05
@@ -39,17 +38,6 @@ class CompositionError(Exception):
     """There is no composition; str() is a sentence that says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """A composition that is complete and on the disk."""
-
-    size_bytes: int
-    sha256: str
-    duration_ms: int
-    left_out: tuple[str, ...]
-    """Recordings in whose files ffmpeg found nothing within its limits, at least from where some part begins."""
-
-
 def compose(
     plan: CompositionPlan,
     work_dir: Path,
@@ -57,7 +45,7 @@ def compose(
     *,
     on_progress: Callable[[float], None],
     threads: int = THREADS,
-) -> Composed:
+) -> ComposedFile:
     """Makes the composition; `on_progress` hears numbers from 0 to 1 that never fall. Raises CompositionError.
 
     The work folder, which nobody else may use meanwhile, is the caller's to remove. `out` appears only when complete.
@@ -109,7 +97,7 @@ class _Composer:
         self._unreadable: set[str] = set()
         self._left_out: dict[str, None] = {}
 
-    def compose(self, out: Path) -> Composed:
+    def compose(self, out: Path) -> ComposedFile:
         segments = commands.segments(self._plan)
         self._write_names(segments)
         self._reduce_some(segments)
@@ -118,7 +106,7 @@ class _Composer:
         self._join(pictures, sounds, out)
         size, sha256 = size_and_sha256(out)
         self._progress.at(sys.maxsize, 1)
-        return Composed(size, sha256, self._plan.frames * commands.FRAME_MS, tuple(self._left_out))
+        return ComposedFile(size, sha256, self._plan.frames * commands.FRAME_MS, tuple(self._left_out))
 
     def _write_names(self, segments: Sequence[Segment]) -> None:
         scripts = commands.scripts(self._plan, segments)
@@ -323,12 +311,16 @@ def main() -> None:
     try:
         plan = msgspec.json.decode(options.plan.read_bytes(), type=CompositionPlan)
         composed = compose(
-            plan, work, options.out, on_progress=lambda at: _say({"progress": round(at, 4)}), threads=options.threads
+            plan,
+            work,
+            options.out,
+            on_progress=lambda fraction: print_line(Progress(round(fraction, 4))),
+            threads=options.threads,
         )
     except (CompositionError, OSError, msgspec.MsgspecError) as error:
-        _say({"error": str(error)})
-        sys.exit(1)
-    _say(asdict(composed))
+        print_line(Failure(str(error)))
+        sys.exit(ExitStatus.FAILED)
+    print_line(composed)
 
 
 def _be_a_good_child() -> None:
@@ -338,15 +330,10 @@ def _be_a_good_child() -> None:
 
     def end(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the way out must not be interrupted
-        sys.exit(ENDED_BY_SIGTERM)
+        sys.exit(ExitStatus.TERMINATED)
 
     signal.signal(signal.SIGTERM, end)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _say(line: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Converts one mjr file of Janus to one media file: `python -m portico.converter.convert MJR OUT_DIR`.
 
-Prints one line of JSON: the members of `ConvertedFile`, or {"error": ...} with exit status 3 if the mjr file has no
-media, 4 if the disk is full and 1 for everything else. Nothing is encoded anew; ffmpeg only writes the container.
+Prints a `ConvertedFile` or a `Failure` and exits with an `ExitStatus` (runtime/child_messages.py). The media is never
+encoded again: ffmpeg only writes the container.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
@@ -24,11 +24,10 @@ from typing import IO
 from portico.converter import mp4, tracks
 from portico.converter.mjr import Header, NotMjr, Packet, packets, read_header
 from portico.runtime import child_limits
+from portico.runtime.child_messages import ConvertedFile, ExitStatus, Failure, print_line
 
 LARGEST_ERROR_MS = 100
 """A file whose duration differs by more from what was written into it is not taken for finished."""
-_NO_MEDIA_STATUS = 3
-_NO_ROOM_STATUS = 4
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_SECS = 300
 _WORDS_BYTES = 1000
@@ -68,29 +67,8 @@ class CannotConvert(Exception):
     """No file came of the mjr file; the text says why in a sentence."""
 
 
-class NoRoom(CannotConvert):
+class DiskFull(CannotConvert):
     """The disk is full, which may change."""
-
-
-@dataclass(frozen=True)
-class ConvertedFile:
-    """A file that is complete, checked and on the disk."""
-
-    path: Path
-    codec: str
-    """"opus", "vp8", "vp9" or "h264"."""
-    content_type: str
-    started_at: datetime
-    """When its first media was received, on the clock of the machine that Janus ran on."""
-    ended_at: datetime
-    size_bytes: int
-    sha256: str
-    packets: int
-    """RTP packets received, each counted once."""
-    lost: int
-    """RTP packets that never came."""
-    complaint: str | None
-    """Why the file is less than was recorded, if it is; only where that was asked for."""
 
 
 def convert(mjr: Path, out_dir: Path, *, not_before_ms: int | None = None, salvage: bool = False) -> ConvertedFile:
@@ -100,7 +78,7 @@ def convert(mjr: Path, out_dir: Path, *, not_before_ms: int | None = None, salva
     with the last one before it if none comes in time. The folder must exist; a file of that name is replaced. A
     process that is killed leaves a folder `.convert-*` in it. `salvage` takes a file that plays, but not for as long as
     was written into it: then `complaint` says so, and `ended_at` is the end of what plays.
-    Raises NoMedia or CannotConvert (NoRoom is one of them); either leaves no file.
+    Raises NoMedia or CannotConvert (DiskFull is one of them); either leaves no file.
     """
     with mjr.open("rb") as file:
         try:
@@ -203,7 +181,7 @@ def _said(words: IO[bytes]) -> str:
 def _judge(status: int, said: str, name: str) -> None:
     # It exits with 0 all the same if only the end of the file had no room.
     if any(os.strerror(number) in said for number in _FULL):
-        raise NoRoom(f"There is no room on the disk for {name}: {said}.")
+        raise DiskFull(f"There is no room on the disk for {name}: {said}.")
     if status:
         raise CannotConvert(f"ffmpeg wrote no {name} (status {status}): {said or 'it took too long'}.")
 
@@ -271,11 +249,12 @@ def _converted_file(
 
 
 def main() -> int:
+    """Convert what the command line names, print the outcome, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m portico.converter.convert", description=__doc__)
     parser.add_argument("mjr", type=Path)
     parser.add_argument("out_dir", type=Path)
-    parser.add_argument("--not-before-ms", type=int, metavar="UNIX_MS", help="leave out what came before")
-    parser.add_argument("--salvage", action="store_true", help="take a file that does not last as long as it should")
+    parser.add_argument("--not-before-ms", type=int, metavar="UNIX_MS", help="leave out media from before this time")
+    parser.add_argument("--salvage", action="store_true", help="accept a file that is shorter than the recorded media")
     arguments = parser.parse_args()
     child_limits.limit_own_memory()
     try:
@@ -283,24 +262,14 @@ def main() -> int:
             arguments.mjr, arguments.out_dir, not_before_ms=arguments.not_before_ms, salvage=arguments.salvage
         )
     except NoMedia:
-        return _say({"error": "no media"}, _NO_MEDIA_STATUS)
+        print_line(Failure("no media"))
+        return ExitStatus.NO_MEDIA
     except (CannotConvert, OSError) as error:
-        full = isinstance(error, NoRoom) or getattr(error, "errno", None) in _FULL
-        return _say({"error": str(error)}, _NO_ROOM_STATUS if full else 1)
-    return _say({**asdict(converted), **_in_words(converted)}, 0)
-
-
-def _in_words(converted: ConvertedFile) -> dict[str, str]:
-    return {
-        "path": str(converted.path),
-        "started_at": converted.started_at.isoformat(),
-        "ended_at": converted.ended_at.isoformat(),
-    }
-
-
-def _say(members: dict[str, object], status: int) -> int:
-    sys.stdout.write(json.dumps(members) + "\n")
-    return status
+        print_line(Failure(str(error)))
+        full = isinstance(error, DiskFull) or getattr(error, "errno", None) in _FULL
+        return ExitStatus.DISK_FULL if full else ExitStatus.FAILED
+    print_line(converted)
+    return ExitStatus.DONE
 
 
 if __name__ == "__main__":

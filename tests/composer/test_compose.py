@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from portico.composer import commands
 from portico.composer.commands import AudioFile, CompositionPlan, VideoFile
-from portico.composer.compose import Composed, CompositionError, compose
-from portico.core.layout import Placement, VideoSource, plan
+from portico.composer.compose import CompositionError, compose
+from portico.core.layout import Placement, plan
 from portico.core.model import Region
+from portico.runtime.child_messages import ComposedFile
 from tests.converter.pictures import (
     BLACK,
     BLUE,
@@ -696,7 +697,7 @@ def test_after_a_kill_it_goes_on_with_what_is_not_finished(long_composition: Com
     assert again.process.returncode == 0
     kept = sorted(before)[:3]
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
-    result = msgspec.convert(lines[-1], Composed)
+    result = msgspec.convert(lines[-1], ComposedFile)
     assert (result.size_bytes, result.duration_ms) == (command.out.stat().st_size, 2_600)
     progress = [line["progress"] for line in lines[:-1]]
     assert progress == sorted(progress) and progress[-1] == 1.0

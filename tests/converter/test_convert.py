@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portico.converter import tracks
-from portico.converter.convert import CannotConvert, ConvertedFile, NoMedia, convert
+from portico.converter.convert import CannotConvert, NoMedia, convert
 from portico.converter.mjr import Packet
+from portico.runtime.child_messages import ConvertedFile, parse_line
 from tests.converter.mjr_files import (
     FIRST_PACKET_US,
     Encoded,
@@ -451,19 +452,10 @@ def test_the_command_prints_what_was_finished(tmp_path: Path, speech: list[Unit]
     wished = ["--not-before-ms", str(int(FIRST_PACKET_MS) + 5000)]
     process = subprocess.run(command(mjr, tmp_path, *wished), capture_output=True, timeout=150, check=True)
     converted = convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5000)
-    members = json.loads(process.stdout)
-    assert members == {
-        "path": str(converted.path),
-        "codec": "opus",
-        "content_type": "audio/ogg",
-        "started_at": converted.started_at.isoformat(),
-        "ended_at": converted.ended_at.isoformat(),
-        "size_bytes": converted.size_bytes,
-        "sha256": converted.sha256,
-        "packets": converted.packets,
-        "lost": 0,
-        "complaint": None,
-    }
+    assert process.stdout.count(b"\n") == 1
+    assert parse_line(process.stdout, ConvertedFile) == converted
+    assert (converted.codec, converted.content_type) == ("opus", "audio/ogg")
+    assert (converted.lost, converted.complaint) == (0, None)
     assert process.stderr == b""
 
 

@@ -14,11 +14,10 @@ import structlog
 from sqlalchemy import select
 
 from portico.composer.commands import Preset
-from portico.composer.compose import Composed
-from portico.core import object_keys
 from portico.core.errors import NotFound
 from portico.core.model import file_name_of
 from portico.db.engine import Database, Transaction
+from portico.runtime.child_messages import ComposedFile
 from portico.services import compositions
 from portico.services.compositions import CompositionFile, Shared, Work
 from portico.storage.store import StorageTrouble, Store
@@ -95,7 +94,7 @@ class Compose:
         """The composition has failed, and says why."""
         await self._fail(job.subject, reason)
 
-    async def _make(self, work: Work) -> Composed:
+    async def _make(self, work: Work) -> ComposedFile:
         began = time.monotonic()
         folder = self._folder / work.composition_id
         files = await self._fetch(work, folder)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from portico.composer.compose import Composed
 from portico.runtime import child
 from portico.runtime.child import Confinement
+from portico.runtime.child_messages import ComposedFile, Failure, Progress, parse_line
 from portico.worker.recordings.converter_process import size_of_file, start, step_back
 
 STALLED_SECS = 900.0
@@ -33,17 +33,6 @@ class ComposeFailed(Exception):
     """There is no composition; str() says why."""
 
 
-class _Line(msgspec.Struct):
-    """What the program may print: how far it is, what it made, or why it could not."""
-
-    progress: float | None = None
-    error: str | None = None
-    size_bytes: int | None = None
-    sha256: str = ""
-    duration_ms: int = 0
-    left_out: tuple[str, ...] = ()
-
-
 async def compose(
     plan: Path,
     out: Path,
@@ -52,7 +41,7 @@ async def compose(
     *,
     sources: Sequence[Path] = (),
     data_dir: Path | None = None,
-) -> Composed:
+) -> ComposedFile:
     """Make the composition of the plan. Raises ComposeFailed. Cancelled, it leaves in `work` what is finished.
 
     `plan` and `work` are in the folder of `out`. The program reads the sources and sees nothing else of `data_dir`.
@@ -69,17 +58,17 @@ async def compose(
             limit=LINE_BYTES_MAX,
         )
         try:
-            last, _ = await asyncio.gather(_listen(process, on_progress), step_back(process.pid, NICENESS))
+            last, _ = await asyncio.gather(_read_messages(process, on_progress), step_back(process.pid, NICENESS))
             status = await process.wait()
         finally:
             await asyncio.shield(asyncio.create_task(_end(process)))
     finally:
         await asyncio.to_thread(child.take_back, folder)
-    if last is None or last.size_bytes is None:
-        raise ComposeFailed(last.error if last is not None and last.error else f"The composer ended with {status}.")
+    if not isinstance(last, ComposedFile):
+        raise ComposeFailed(last.error if last is not None else f"The composer exited with status {status}.")
     if await asyncio.to_thread(size_of_file, out) != last.size_bytes:
-        raise ComposeFailed(f"The composer's file is not what it says: {out.name}")
-    return Composed(last.size_bytes, last.sha256, last.duration_ms, last.left_out)
+        raise ComposeFailed(f"The composer reports another size than the file has: {out.name}")
+    return last
 
 
 def _prepare(plan: Path, out: Path, work: Path, sources: Sequence[Path], data_dir: Path | None) -> list[str]:
@@ -107,28 +96,36 @@ def _prepare(plan: Path, out: Path, work: Path, sources: Sequence[Path], data_di
     return child.confined(command, rules)
 
 
-async def _listen(process: asyncio.subprocess.Process, on_progress: Callable[[float], Awaitable[None]]) -> _Line | None:
-    """The last line that was not about progress."""
+async def _read_messages(
+    process: asyncio.subprocess.Process, on_progress: Callable[[float], Awaitable[None]]
+) -> ComposedFile | Failure | None:
+    """Pass on the program's progress until it closes its output; return its last message of another kind, if any."""
     assert process.stdout is not None
-    last = None
+    last: ComposedFile | Failure | None = None
     while True:
         try:
             async with asyncio.timeout(STALLED_SECS):
-                text = await process.stdout.readline()
+                line = await process.stdout.readline()
         except TimeoutError:
-            raise ComposeFailed(f"The composer got no further for {STALLED_SECS:.0f} s.") from None
+            raise ComposeFailed(f"The composer printed nothing for {STALLED_SECS:.0f} s.") from None
         except ValueError as error:
-            raise ComposeFailed("The composer said more than it should.") from error
-        if not text:
+            raise ComposeFailed(f"The composer printed a line of more than {LINE_BYTES_MAX} bytes.") from error
+        if not line:
             return last
-        try:
-            line = msgspec.json.decode(text, type=_Line)
-        except msgspec.MsgspecError as error:
-            raise ComposeFailed(f"The composer was not understood: {error}") from error
-        if line.progress is not None:
-            await on_progress(line.progress)
+        message = _parse(line)
+        if isinstance(message, Progress):
+            await on_progress(message.progress)
         else:
-            last = line
+            last = message
+
+
+def _parse(line: bytes) -> Progress | ComposedFile | Failure:
+    """The message of a line: no two kinds share a required member, so at most one of them fits."""
+    kinds: tuple[type[Progress | ComposedFile | Failure], ...] = (Progress, ComposedFile, Failure)
+    for kind in kinds:
+        with contextlib.suppress(msgspec.MsgspecError):
+            return parse_line(line, kind)
+    raise ComposeFailed(f"The composer printed a line that is no message: {line[:200].decode(errors='replace')}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

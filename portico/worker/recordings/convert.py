@@ -18,11 +18,12 @@ from sqlalchemy import Row, select
 from portico.core import object_keys
 from portico.core.model import Recording
 from portico.db.engine import Database, Transaction
+from portico.runtime.child_messages import ConvertedFile, parse_line
 from portico.services import files, recordings
 from portico.services.recordings import ConversionOutcome
 from portico.storage.store import StorageTrouble, Store, sync
 from portico.worker.recordings import converter_process
-from portico.worker.recordings.converter_process import ConversionFailed, ConvertedFile, NothingRecorded
+from portico.worker.recordings.converter_process import ConversionFailed, NothingRecorded
 from portico.worker.runner import Job, Kind, NotYet, is_last_try
 
 log = structlog.get_logger()
@@ -149,7 +150,7 @@ class ConvertRecording:
             mjr, folder, not_before_ms=shown_from, salvage=salvage, data_dir=self._data_dir
         )
         made = FileToStore(
-            result, object_keys.recording_key(recording.session_id, recording.id, Path(result.path).suffix[1:])
+            result, object_keys.recording_key(recording.session_id, recording.id, result.path.suffix[1:])
         )
         await asyncio.to_thread(_write_file_to_store, folder, made)
         return made
@@ -158,7 +159,7 @@ class ConvertRecording:
         began = time.monotonic()
         result = made.result
         name = _file_name(recording, made.object_key, result.started_at)
-        await self._store.put(Path(result.path), made.object_key, result.content_type, result.sha256, filename=name)
+        await self._store.put(result.path, made.object_key, result.content_type, result.sha256, filename=name)
         _log_step("recording stored", recording, began, result.size_bytes)
 
     async def _complete(self, recording: Row[Any], made: FileToStore) -> None:
@@ -251,8 +252,8 @@ def failed_folder(mjr_folder: Path) -> Path:
 def read_file_to_store(folder: Path) -> FileToStore | None:
     """What an earlier try left in a recording's working folder, if it came to its end."""
     try:
-        made = msgspec.json.decode((folder / RESULT).read_bytes(), type=FileToStore)
-        whole = Path(made.result.path).stat().st_size == made.result.size_bytes
+        made = parse_line((folder / RESULT).read_bytes(), FileToStore)
+        whole = made.result.path.stat().st_size == made.result.size_bytes
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
     return made if whole else None
@@ -261,7 +262,7 @@ def read_file_to_store(folder: Path) -> FileToStore | None:
 def _write_file_to_store(folder: Path, made: FileToStore) -> None:
     """The converter has left the file itself on disk; this says so, and is not believed half-written."""
     temporary = folder / f"{RESULT}.tmp"
-    temporary.write_bytes(msgspec.json.encode(made))
+    temporary.write_bytes(msgspec.json.encode(made, enc_hook=str))
     sync(temporary)
     temporary.replace(folder / RESULT)
     sync(folder)

@@ -8,8 +8,6 @@ import signal
 import stat
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import msgspec
 from portico.runtime import child
 from portico.runtime.acquire import take
 from portico.runtime.child import Confinement
+from portico.runtime.child_messages import ConvertedFile, ExitStatus, Failure, parse_line
 from portico.storage.store import StorageTrouble
 from portico.worker.runner import JobFailed
 
@@ -31,10 +30,6 @@ SPARE_BYTES = 64 << 20
 """What a file may be longer than twice its mjr file."""
 OUTPUT_BYTES_MAX = 64 * 1024
 ERRORS_BYTES_MAX = 4 * 1024
-NO_MEDIA = 3
-"""What the program exits with when there is nothing in the mjr file."""
-NO_ROOM = 4
-"""What it exits with when the disk is full."""
 
 
 class ConversionFailed(JobFailed):
@@ -43,29 +38,6 @@ class ConversionFailed(JobFailed):
 
 class NothingRecorded(ConversionFailed):
     """Nothing was ever recorded in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConvertedFile:
-    """The line that the program prints: the file it made."""
-
-    codec: str
-    content_type: str
-    path: str
-    started_at: datetime
-    ended_at: datetime
-    size_bytes: int
-    sha256: str
-    packets: int
-    lost: int
-    complaint: str | None = None
-    """Why the file is less than was recorded."""
-
-
-class _Refusal(msgspec.Struct):
-    """What it prints instead."""
-
-    error: str
 
 
 async def convert(
@@ -85,20 +57,20 @@ async def convert(
         status, output, errors = await run(command, deadline_secs)
     finally:
         await asyncio.to_thread(child.take_back, folder)
-    if status == NO_MEDIA:
+    if status == ExitStatus.NO_MEDIA:
         raise NothingRecorded("Nothing was recorded.")
-    if status == NO_ROOM:
+    if status == ExitStatus.DISK_FULL:
         raise StorageTrouble(_why(status, output, errors))
-    if status != 0:
+    if status != ExitStatus.DONE:
         raise ConversionFailed(_why(status, output, errors))
     try:
-        result = msgspec.json.decode(_last_line(output).encode(), type=ConvertedFile)
+        converted = parse_line(_last_line(output).encode(), ConvertedFile)
     except msgspec.MsgspecError as error:
         raise ConversionFailed(f"The converter's answer was not understood: {error}") from error
-    made = Path(result.path)
-    if made.parent != folder or await asyncio.to_thread(size_of_file, made) != result.size_bytes:
-        raise ConversionFailed(f"The converter's file is not what it says: {made.name}")
-    return result
+    path = converted.path
+    if path.parent != folder or await asyncio.to_thread(size_of_file, path) != converted.size_bytes:
+        raise ConversionFailed(f"The converter reports another size or folder than the file has: {path.name}")
+    return converted
 
 
 def _prepare(command: Sequence[str], mjr: Path, folder: Path, data_dir: Path | None, size: int) -> list[str]:
@@ -195,7 +167,7 @@ async def _end_of(stream: asyncio.StreamReader, length: int) -> bytes:
 def _why(status: int, output: bytes, errors: bytes) -> str:
     """Its own words, else how it ended."""
     try:
-        return msgspec.json.decode(_last_line(output).encode(), type=_Refusal).error
+        return parse_line(_last_line(output).encode(), Failure).error
     except msgspec.MsgspecError:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
         return f"The converter {how}: {_last_line(errors) or 'it said nothing'}"

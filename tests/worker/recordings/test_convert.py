@@ -20,11 +20,12 @@ from portico.core import links
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
+from portico.runtime.child_messages import ConvertedFile
 from portico.services import jobs, recordings
 from portico.storage.store import Store, open_store
 from portico.worker.recordings import converter_process
 from portico.worker.recordings.convert import CONTAINER_BYTES, FINAL_WITHIN, LOOK_AGAIN
-from portico.worker.recordings.converter_process import ConversionFailed, ConvertedFile, convert
+from portico.worker.recordings.converter_process import ConversionFailed, convert
 from portico.worker.runner import PAUSES, TROUBLE_PAUSE_MIN
 from tests.converter.mjr_files import ffprobe, opus_units, write_mjr
 from tests.factories import an_account, rows

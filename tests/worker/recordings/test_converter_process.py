@@ -44,7 +44,7 @@ async def pids_in(path: Path) -> list[int]:
 async def test_an_mjr_becomes_a_file(tmp_path: Path) -> None:
     mjr = write_mjr(tmp_path / "d-audio-0.mjr", opus_units(1000), "opus")
     result = await convert(mjr, tmp_path, not_before_ms=None)
-    assert (result.codec, result.content_type, result.path) == ("opus", "audio/ogg", str(tmp_path / "d-audio-0.ogg"))
+    assert (result.codec, result.content_type, result.path) == ("opus", "audio/ogg", tmp_path / "d-audio-0.ogg")
     assert result.size_bytes == (tmp_path / "d-audio-0.ogg").stat().st_size
     assert result.packets == 50
 

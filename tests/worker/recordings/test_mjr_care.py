@@ -13,11 +13,11 @@ import msgspec
 import pytest
 
 from portico.db.engine import Database
+from portico.runtime.child_messages import ConvertedFile
 from portico.services import recordings
 from portico.storage.store import LocalStore, open_store
 from portico.worker.recordings import mjr_care
 from portico.worker.recordings.convert import FileToStore, working_folder
-from portico.worker.recordings.converter_process import ConvertedFile
 from portico.worker.recordings.mjr_care import UNTOUCHED_SECS, MjrCare
 from portico.worker.retention import forget
 from tests.factories import NOW, an_account, row
@@ -101,8 +101,8 @@ def worked_on(tmp_path: Path, recording_id: str, key: str) -> Path:
     folder = working_folder(tmp_path) / recording_id
     made = folder / "x.ogg"
     lying(made)
-    result = ConvertedFile("opus", "audio/ogg", str(made), NOW, NOW, 1, "0" * 64, 1, 0)
-    lying(folder / "result.json", msgspec.json.encode(FileToStore(result, key)))
+    result = ConvertedFile(made, "opus", "audio/ogg", NOW, NOW, 1, "0" * 64, 1, 0)
+    lying(folder / "result.json", msgspec.json.encode(FileToStore(result, key), enc_hook=str))
     long_ago = time.time() - UNTOUCHED_SECS - 10
     os.utime(folder, (long_ago, long_ago))
     return folder
