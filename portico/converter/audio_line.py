@@ -1,7 +1,7 @@
-"""Puts Opus packets one after the other so that each stands at its time: an Ogg player plays without pause.
+"""Lays Opus packets out without gaps so that each begins at its time, because an Ogg player plays without pauses.
 
-What is missing becomes silence. A sender's clock that runs fast or slow leaves too many packets or too few: one is
-dropped or silence inserted now and then, in a quiet place if there is one before the error can be noticed.
+Missing packets become silence. A sender whose clock runs fast or slow sends too many packets or too few: now and then
+one is dropped or silence inserted, where the sound is quiet if possible.
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from typing import NamedTuple
 from portico.converter import opus
 
 QUIET_MS = 10
-"""An error that is mended where a packet is quiet."""
+"""Milliseconds that a quiet packet may be early or late before a packet is dropped or silence inserted."""
 LOUD_MS = 30
-"""An error that is mended wherever it is."""
+"""The same for any other packet: larger, because a correction is audible in speech."""
 _QUIET_SHARE = 0.5
-"""A packet is quiet if it has less than this share of the usual bytes: speech is large, pauses are small."""
-_MEMORY = 250
-"""Over how many packets the usual size is taken."""
+"""A packet with less than this share of the usual number of bytes is quiet: Opus codes pauses in fewer bytes."""
+_USUAL_OVER = 250
+"""Packets that the usual size is averaged over: 5 s of packets of 20 ms."""
 
 
 class Piece(NamedTuple):
@@ -28,19 +28,20 @@ class Piece(NamedTuple):
 
 
 class AudioLine:
-    """Takes packets with their times and gives the pieces of a line without holes."""
+    """Turns packets with their times into pieces that follow each other without gaps."""
 
     def __init__(self) -> None:
         self.end = 0
-        """Where the line ends, in samples since its beginning."""
+        """Samples that the pieces so far have together: where the next one begins."""
         self._start_ms: float | None = None
         self._due_ticks = 0
         self._usual_size = 0.0
 
-    def place(self, time_ms: float, ticks: int, packet: bytes) -> Iterator[Piece]:
-        """The pieces that this packet adds; a packet that is no sound Opus adds none.
+    def put(self, time_ms: float, ticks: int, packet: bytes) -> Iterator[Piece]:
+        """The pieces that this packet adds; none if it is not valid Opus, or dropped.
 
-        Packets come in the order in which they were sent; the first one is the beginning of the line.
+        `time_ms` says when it was sent, by our clock; `ticks` is its RTP timestamp in samples. Packets come in the
+        order in which they were sent; the first one begins at sample 0.
         """
         samples = opus.samples_of(packet)
         if samples == 0:
@@ -61,7 +62,7 @@ class AudioLine:
 
     def _is_quiet(self, packet: bytes) -> bool:
         quiet = len(packet) < _QUIET_SHARE * self._usual_size
-        self._usual_size += (len(packet) - self._usual_size) / _MEMORY
+        self._usual_size += (len(packet) - self._usual_size) / _USUAL_OVER
         return quiet
 
     def _add(self, packet: bytes, samples: int) -> Piece:

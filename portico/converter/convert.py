@@ -27,12 +27,14 @@ from portico.runtime import child_limits
 from portico.runtime.child_messages import ConvertedFile, ExitStatus, Failure, print_line
 
 LARGEST_ERROR_MS = 100
-"""A file whose duration differs by more from what was written into it is not taken for finished."""
+"""A file whose duration differs by more from that of the media written into it is refused (see `salvage`)."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_SECS = 300
-_WORDS_BYTES = 1000
-_LEAST_SECS = 300
-_LEAST_BYTES_PER_SEC = 1 << 17
+"""Deadline of ffprobe, which reads the whole file on a busy machine."""
+_QUOTED_BYTES = 1000
+"""How much of ffmpeg's standard error an error message quotes from its beginning, and as much from its end."""
+_DEADLINE_SECS, _DEADLINE_BYTES_PER_SEC = 300, 1 << 17
+"""ffmpeg's deadline: so long, and a second for each of so many bytes of the mjr file."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class _Container:
     options: tuple[str, ...]
 
 
-# Decoding times are presentation times, for WebRTC has no frames that wait for later ones; ffmpeg would guess.
+# WebRTC sends no B-frames, so each frame is decoded when it is shown. Without the filter ffmpeg guesses decoding times.
 _MP4 = ("-bsf:v", "setts=dts=PTS", "-f", "mp4", "-movflags", "+faststart")
 _WEBM = _Container("webm", "video/webm", ("-f", "webm", "-cues_to_front", "1"))
 _CONTAINERS = {
@@ -51,34 +53,35 @@ _CONTAINERS = {
     "vp9": _WEBM,
     "h264": _Container("mp4", "video/mp4", _MP4),
 }
-# Nothing of ffmpeg's version and no random numbers are written: the same media gives the same bytes.
+# ffmpeg writes neither its version nor random ids: the same mjr file always gives the same bytes.
 _EXACT = ("-fflags", "+bitexact", "-flags", "+bitexact")
-# The stream says all that a container needs; what ffmpeg finds itself, it would find in the first, smallest picture.
+# Our Matroska stream announces all that the container needs. ffmpeg must not probe the stream: it would announce the
+# size of the first picture, and a browser begins with a small one.
 _INPUT = ("-nofind_stream_info", "-f", "matroska", "-i", "pipe:0")
 _COPY = ("-nostdin", "-v", "error", *_INPUT, "-map", "0:0", "-c", "copy", *_EXACT)
 _TYPES = {"opus": "audio", "vp8": "video", "vp9": "video", "h264": "video"}
 
 
 class NoMedia(Exception):
-    """The mjr file has not a single packet or frame that can be played."""
+    """The mjr file has no packet or frame that can be played; str() is its name."""
 
 
 class CannotConvert(Exception):
-    """No file came of the mjr file; the text says why in a sentence."""
+    """The mjr file cannot be converted; str() is a sentence that says why."""
 
 
 class DiskFull(CannotConvert):
-    """The disk is full, which may change."""
+    """The disk is full: the same conversion may succeed later."""
 
 
 def convert(mjr: Path, out_dir: Path, *, not_before_ms: int | None = None, salvage: bool = False) -> ConvertedFile:
-    """Writes OUT_DIR/<name of the mjr file>.<ogg|webm|mp4>; the same mjr file always gives the same bytes.
+    """Write OUT_DIR/<name of the mjr file>.<ogg|webm|mp4>; the same mjr file always gives the same bytes.
 
-    `not_before_ms` (Unix time) leaves out what came before; a video then begins with the first keyframe after it, or
-    with the last one before it if none comes in time. The folder must exist; a file of that name is replaced. A
-    process that is killed leaves a folder `.convert-*` in it. `salvage` takes a file that plays, but not for as long as
-    was written into it: then `complaint` says so, and `ended_at` is the end of what plays.
-    Raises NoMedia or CannotConvert (DiskFull is one of them); either leaves no file.
+    `not_before_ms` (Unix time) leaves out earlier media; a video then begins with the first keyframe after it, or with
+    the last one before it if none comes within tracks.LATEST_KEYFRAME_MS. `out_dir` must exist; a file of that name is
+    replaced. A process that is killed leaves a folder `.convert-*` in it. With `salvage`, a file that is shorter than
+    the media written into it is accepted: then `complaint` says so, and `ended_at` is the end of the playable part.
+    Raises NoMedia or CannotConvert (DiskFull is one of them); then there is no file.
     """
     with mjr.open("rb") as file:
         try:
@@ -126,11 +129,11 @@ def _stem(mjr: Path) -> str:
 
 
 def _deadline_secs(mjr: Path) -> float:
-    return _LEAST_SECS + mjr.stat().st_size / _LEAST_BYTES_PER_SEC
+    return _DEADLINE_SECS + mjr.stat().st_size / _DEADLINE_BYTES_PER_SEC
 
 
 def _described(muxed: Path, span: tracks.Span) -> Path:
-    """A copy of an MP4 that describes all of its pictures, not only the first."""
+    """A copy of an MP4 of H.264 with a sample description for each size in it; ffmpeg writes only the first."""
     described = muxed.with_suffix(".described.mp4")
     try:
         with muxed.open("rb") as file:
@@ -141,19 +144,19 @@ def _described(muxed: Path, span: tracks.Span) -> Path:
 
 
 def _mux(stream: Iterator[bytes], container: _Container, path: Path, deadline_secs: float) -> None:
-    """Gives the stream to ffmpeg, which has until the deadline to write the file."""
+    """Let ffmpeg write the Matroska stream into the container; it is killed after `deadline_secs`."""
     head = next(stream, None)
     if not head:
         raise NoMedia(path.name)
     command = ["ffmpeg", *_COPY, *container.options, str(path)]
-    # Its words go to a file, for nobody reads a pipe while this process writes the other one; to one in memory, for the
-    # disk may be what is full.
-    with os.fdopen(os.memfd_create("words"), "w+b") as words, _started(command, words.fileno()) as process:
+    # Standard error goes to a file: this process writes to ffmpeg's input and cannot read a pipe at the same time. The
+    # file is in memory because the disk may be full.
+    with os.fdopen(os.memfd_create("stderr"), "w+b") as errors, _started(command, errors.fileno()) as process:
         killer = threading.Timer(deadline_secs, process.kill)
         killer.start()
         try:
             assert process.stdin is not None
-            # A broken pipe is an ffmpeg that gave up: its exit status and words say why.
+            # A broken pipe means that ffmpeg has ended: its exit status and standard error say why.
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(head)
                 for chunk in stream:
@@ -166,37 +169,37 @@ def _mux(stream: Iterator[bytes], container: _Container, path: Path, deadline_se
             raise
         finally:
             killer.cancel()
-        _judge(status, _said(words), path.name)
+        _raise_for_status(status, _quoted(errors), path.name)
 
 
-def _said(words: IO[bytes]) -> str:
-    """The beginning and the end of what ffmpeg said: a flood of it is nobody's help."""
-    length = words.seek(0, os.SEEK_END)
-    words.seek(0)
-    beginning = words.read(_WORDS_BYTES)
-    words.seek(max(length - _WORDS_BYTES, len(beginning)))
-    return (beginning + words.read()).decode(errors="replace").strip().replace("\n", "; ")
+def _quoted(errors: IO[bytes]) -> str:
+    """The beginning and the end of ffmpeg's standard error, _QUOTED_BYTES each, in one line."""
+    length = errors.seek(0, os.SEEK_END)
+    errors.seek(0)
+    beginning = errors.read(_QUOTED_BYTES)
+    errors.seek(max(length - _QUOTED_BYTES, len(beginning)))
+    return (beginning + errors.read()).decode(errors="replace").strip().replace("\n", "; ")
 
 
-def _judge(status: int, said: str, name: str) -> None:
-    # It exits with 0 all the same if only the end of the file had no room.
-    if any(os.strerror(number) in said for number in _FULL):
-        raise DiskFull(f"There is no room on the disk for {name}: {said}.")
+def _raise_for_status(status: int, errors: str, name: str) -> None:
+    # ffmpeg exits with 0 even if the disk was full when it wrote the end of the file.
+    if any(os.strerror(number) in errors for number in _FULL):
+        raise DiskFull(f"There is no room on the disk for {name}: {errors}.")
     if status:
-        raise CannotConvert(f"ffmpeg wrote no {name} (status {status}): {said or 'it took too long'}.")
+        raise CannotConvert(f"ffmpeg wrote no {name} (status {status}): {errors or 'it took too long'}.")
 
 
-def _started(command: list[str], words: int) -> subprocess.Popen[bytes]:
+def _started(command: list[str], stderr: int) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr)
     except FileNotFoundError as error:
         raise CannotConvert("ffmpeg is not installed: run script/setup, or install Debian's package ffmpeg.") from error
 
 
 def _check(path: Path, codec: str, span: tracks.Span) -> str | None:
-    """The file has one track of this codec; if it does not last as long as the media, what is wrong in a sentence.
+    """None if the file lasts as long as its media; else a sentence that says how it differs, and `span.end_ms` is cut.
 
-    Then the span ends with the file.
+    Raises CannotConvert when it has not exactly one track, of this codec.
     """
     command = ["ffprobe", "-v", "error", "-of", "json", "-show_entries", "format=duration:stream=codec_name", str(path)]
     try:
@@ -217,7 +220,7 @@ def _check(path: Path, codec: str, span: tracks.Span) -> str | None:
 
 
 def _settle(unchecked: Path, path: Path) -> str:
-    """Puts the file in its place, so that it is whole or absent whatever happens; returns its SHA-256."""
+    """Give the checked file its name; it is on the disk when this returns. Returns its SHA-256 in hexadecimal."""
     with unchecked.open("rb+") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())

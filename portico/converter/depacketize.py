@@ -1,6 +1,6 @@
-"""Frames of video out of RTP payloads: VP8 (RFC 7741), VP9 (RFC 9628) and H.264 (RFC 6184).
+"""Joins RTP payloads to frames of video: VP8 (RFC 7741), VP9 (RFC 9628) and H.264 (RFC 6184).
 
-Pure, and made for payloads that anybody may have sent: whatever cannot be a frame is None, never an error.
+Pure. The payloads may be hostile: for anything that is not a frame the result is None, and nothing is raised.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,18 +17,18 @@ class Picture(NamedTuple):
     frame: bytes
     keyframe: bool
     width: int
-    """0 but for a keyframe."""
+    """In pixels, as is `height`; both are 0 unless this is a keyframe."""
     height: int
     private: bytes = b""
-    """What Matroska's CodecPrivate holds for a file that begins with this keyframe."""
+    """Matroska's CodecPrivate for a file that begins with this keyframe; empty unless it is H.264."""
 
 
 Depacketize = Callable[[Sequence[bytes]], Picture | None]
-"""The payloads of one timestamp in order -> the frame, or None if it is none or its beginning is missing."""
+"""Takes the payloads of one RTP timestamp in order; returns the frame, or None if its beginning is missing."""
 
 
 def vp8(payloads: Sequence[bytes]) -> Picture | None:
-    """Joins a frame of VP8. It begins in a packet that starts partition 0 (RFC 7741 section 4.2)."""
+    """Join a frame of VP8. Its first packet starts partition 0 (RFC 7741 section 4.2)."""
     if not all(payloads) or not payloads or payloads[0][0] & 0x17 != 0x10:
         return None
     frame = b"".join(payload[_vp8_descriptor(payload) :] for payload in payloads)
@@ -43,7 +43,7 @@ def vp8(payloads: Sequence[bytes]) -> Picture | None:
 
 
 def _vp8_descriptor(payload: bytes) -> int:
-    """How many bytes the payload descriptor takes; past the end where it is cut off."""
+    """The length of the payload descriptor (RFC 7741 section 4.2); more than the payload's if it is cut off."""
     if not payload[0] & 0x80:
         return 1
     if len(payload) < 2:
@@ -57,7 +57,7 @@ def _vp8_descriptor(payload: bytes) -> int:
 
 
 def vp9(payloads: Sequence[bytes]) -> Picture | None:
-    """Joins a frame of VP9, all its spatial layers one after the other. It begins in a packet with the flag B."""
+    """Join a frame of VP9 with all its spatial layers. Its first packet has the flag B (RFC 9628 section 4.2)."""
     if not all(payloads) or not payloads or not payloads[0][0] & 0x08:
         return None
     frame = b"".join(payload[_vp9_descriptor(payload) :] for payload in payloads)
@@ -67,9 +67,9 @@ def vp9(payloads: Sequence[bytes]) -> Picture | None:
 
 
 def _vp9_descriptor(payload: bytes) -> int:
-    """How many bytes the payload descriptor takes (RFC 9628 section 4.2); past the end where it is cut off."""
+    """The length of the payload descriptor (RFC 9628 section 4.2); more than the payload's if it is cut off."""
     flags, at = payload[0], 1
-    padded = payload + bytes(8)  # so that a descriptor that is cut off reads as zeros
+    padded = payload + bytes(8)  # a descriptor that is cut off continues with zeros
     if flags & 0x80:
         at += 2 if padded[at] & 0x80 else 1
     if flags & 0x20:
@@ -80,6 +80,7 @@ def _vp9_descriptor(payload: bytes) -> int:
 
 
 def _skip_references(payload: bytes, at: int) -> int:
+    """The position after the reference indices (P_DIFF) of flexible mode, at most three."""
     for _ in range(3):
         if at >= len(payload) or not payload[at] & 1:
             break
@@ -88,7 +89,7 @@ def _skip_references(payload: bytes, at: int) -> int:
 
 
 def _skip_structure(payload: bytes, at: int) -> int:
-    """The scalability structure: sizes of the layers, then a description of the group of pictures."""
+    """The position after the scalability structure: sizes of the layers, then the pictures of a group."""
     if at >= len(payload):
         return at + 1
     flags = payload[at]
@@ -110,13 +111,13 @@ def _vp9_profile(frame: bytes) -> int:
 
 
 def _vp9_is_key(frame: bytes) -> bool:
-    """Whether the uncompressed header says: shown anew (not an old frame again), and a key frame."""
+    """Whether the uncompressed header says: no existing frame is shown again (show_existing_frame), and a key frame."""
     reserved = 1 if _vp9_profile(frame) == 3 else 0
     return frame[0] << reserved & 0x0C == 0
 
 
 def _vp9_keyframe(frame: bytes) -> Picture | None:
-    """Reads the size behind the sync code and the colours (VP9 bitstream specification, section 6.2)."""
+    """Read the size, which follows the sync code and the colours (VP9 bitstream specification, section 6.2)."""
     profile = _vp9_profile(frame)
     bits = h264.Bits(frame[:24])
     bits.skip(9 if profile == 3 else 8)
@@ -134,8 +135,8 @@ def _vp9_keyframe(frame: bytes) -> Picture | None:
     return None if bits.overrun else Picture(frame, True, width, height)
 
 
-def h264_(payloads: Sequence[bytes]) -> Picture | None:
-    """Joins the units of one H.264 picture, each after its length; a keyframe is one with its parameters."""
+def h264_picture(payloads: Sequence[bytes]) -> Picture | None:
+    """Join the NAL units of one H.264 picture, each after its length. A keyframe is an IDR picture with SPS and PPS."""
     units = h264.units_of(payloads)
     if not units or not any(1 <= unit[0] & 31 <= 5 for unit in units):
         return None
@@ -148,4 +149,4 @@ def h264_(payloads: Sequence[bytes]) -> Picture | None:
     return Picture(frame, True, *size, h264.configuration(sps, pps)) if size else None
 
 
-BY_CODEC: dict[str, Depacketize] = {"vp8": vp8, "vp9": vp9, "h264": h264_}
+BY_CODEC: dict[str, Depacketize] = {"vp8": vp8, "vp9": vp9, "h264": h264_picture}

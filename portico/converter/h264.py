@@ -1,17 +1,17 @@
-"""H.264 inside RTP (RFC 6184) and the little of its bitstream that a container must know (ITU-T H.264)."""
+"""Reads NAL units from RTP (RFC 6184), and from them what a container announces: size and parameters (ITU-T H.264)."""
 
 from collections.abc import Sequence
 
 IDR, SPS, PPS = 5, 7, 8
 _STAP_A, _FU_A = 24, 28
-# Profiles whose parameters begin with the format of the colours (ITU-T H.264 section 7.3.2.1.1).
+# profile_idc of those profiles whose SPS has chroma_format_idc (ITU-T H.264 section 7.3.2.1.1).
 _HIGH = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _LARGEST_SIDE = 16_384
-_LONGEST_UNIT_IN_HEAD = 0xFFFF
+_SPS_BYTES_MAX = 0xFFFF  # its length has 16 bits in the AVCDecoderConfigurationRecord
 
 
 class Bits:
-    """Reads numbers out of bytes; beyond the end it reads zeros and says so."""
+    """Reads numbers bit by bit, the highest bit first. Beyond the end it reads zeros and sets `overrun`."""
 
     def __init__(self, content: bytes) -> None:
         self._bits = int.from_bytes(content, "big")
@@ -38,12 +38,13 @@ class Bits:
         return (1 << zeros) - 1 + self.take(zeros) if not self.overrun else 0
 
     def signed_golomb(self) -> int:
+        """A number in signed Exp-Golomb code, se(v) (ITU-T H.264 section 9.1.1)."""
         code = self.golomb()
         return (code + 1) // 2 if code & 1 else -(code // 2)
 
 
 def units_of(payloads: Sequence[bytes]) -> list[bytes] | None:
-    """The NAL units of one picture; None if a fragment is missing or the payloads are of no known kind."""
+    """The NAL units of one picture. None if a fragment is missing, or a payload is neither FU-A, STAP-A nor a unit."""
     units: list[bytes] = []
     fragments: list[bytes] | None = None
     for payload in payloads:
@@ -64,9 +65,9 @@ def units_of(payloads: Sequence[bytes]) -> list[bytes] | None:
 
 
 def _gather(payload: bytes, fragments: list[bytes] | None, units: list[bytes]) -> list[bytes] | None:
-    """One more fragment of a unit (RFC 6184 section 5.8); a complete unit goes to `units`.
+    """Add one FU-A fragment (RFC 6184 section 5.8); the last fragment of a unit adds the whole unit to `units`.
 
-    Returns the fragments that wait for the rest, or None if this one follows no beginning.
+    Returns the fragments so far, or None if this one does not continue them.
     """
     starts, ends = payload[1] & 0x80, payload[1] & 0x40
     if bool(starts) == bool(fragments):
@@ -80,7 +81,7 @@ def _gather(payload: bytes, fragments: list[bytes] | None, units: list[bytes]) -
 
 
 def _aggregated(payload: bytes) -> list[bytes]:
-    """The units of a packet of several (RFC 6184 section 5.7.1)."""
+    """The NAL units of a STAP-A packet (RFC 6184 section 5.7.1), up to the first that is cut off."""
     units, at = [], 1
     while at + 2 < len(payload):
         length = int.from_bytes(payload[at : at + 2], "big")
@@ -93,14 +94,14 @@ def _aggregated(payload: bytes) -> list[bytes]:
 
 
 def configuration(sps: bytes, pps: bytes) -> bytes:
-    """AVCDecoderConfigurationRecord (ISO/IEC 14496-15 section 5.3.3.1), for units with lengths of four bytes."""
+    """The AVCDecoderConfigurationRecord (ISO/IEC 14496-15 section 5.3.3.1) for units after lengths of four bytes."""
     head = bytes([1, *sps[1:4], 0xFF, 0xE1])
     return head + len(sps).to_bytes(2, "big") + sps + b"\x01" + len(pps).to_bytes(2, "big") + pps
 
 
 def size_of(sps: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels that a sequence parameter set announces; None if it is none."""
-    if len(sps) < 5 or len(sps) > _LONGEST_UNIT_IN_HEAD:
+    """Width and height in pixels that a sequence parameter set announces; None if it is not valid."""
+    if len(sps) < 5 or len(sps) > _SPS_BYTES_MAX:
         return None
     bits = Bits(sps[:128].replace(b"\x00\x00\x03", b"\x00\x00")[4:])
     bits.golomb()  # seq_parameter_set_id
@@ -122,6 +123,7 @@ def size_of(sps: bytes) -> tuple[int, int] | None:
 
 
 def _skip_colours(bits: Bits) -> int:
+    """Skip the SPS members from chroma_format_idc to the scaling lists; return chroma_format_idc."""
     chroma = bits.golomb()
     if chroma == 3:
         bits.skip(1)
@@ -136,6 +138,7 @@ def _skip_colours(bits: Bits) -> int:
 
 
 def _skip_scaling(bits: Bits, size: int) -> None:
+    """Skip one scaling list (ITU-T H.264 section 7.3.2.1.1.1)."""
     last = following = 8
     for _ in range(size):
         if following:
@@ -144,7 +147,7 @@ def _skip_scaling(bits: Bits, size: int) -> None:
 
 
 def _skip_order(bits: Bits) -> None:
-    """How the order of pictures is counted."""
+    """Skip the SPS members that say how the order of pictures is counted (pic_order_cnt_type and its members)."""
     kind = bits.golomb()
     if kind == 0:
         bits.golomb()

@@ -1,14 +1,14 @@
-"""A minimal Matroska stream of one track, to hand media with its times to ffmpeg (RFC 9559).
+"""Writes a minimal Matroska stream of one track (RFC 9559), by which ffmpeg gets media with exact times.
 
-Pure: every function returns bytes. The segment has no length, so that it can be written to a pipe.
+Pure: every function returns bytes. The segment has no length, so that the stream can be written to a pipe.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 LONGEST_CLUSTER = 30_000
-"""Times in a cluster are 16 bits with a sign, relative to its own."""
-_LARGEST_CLUSTER = 1 << 20
+"""In units of the track. A block's time has 16 bits with a sign, and counts from the time of its cluster."""
+_LARGEST_CLUSTER = 1 << 20  # bytes, which are held in memory
 
 _UNKNOWN_SIZE = b"\x01" + b"\xff" * 7
 _KEYFRAME = 0x80
@@ -16,24 +16,24 @@ _KEYFRAME = 0x80
 
 @dataclass(frozen=True)
 class Track:
-    """What a player must know before the first block."""
+    """The TrackEntry: what a player must know before the first block."""
 
     codec_id: str
     """As in RFC 9559's codec mappings: "A_OPUS", "V_VP8"."""
     unit_ns: int
-    """The unit of all times of the stream."""
+    """The unit of all times of the stream, in nanoseconds."""
     private: bytes = b""
     width: int = 0
     height: int = 0
     channels: int = 0
     """0 for video."""
     delay_ns: int = 0
-    """How much of what the decoder gives at first is to be thrown away; all times of blocks include it."""
+    """CodecDelay: how much of the decoder's first output is discarded. The times of blocks include it."""
     seek_preroll_ns: int = 0
 
 
 class Writer:
-    """Puts blocks into clusters; hands out each cluster when it is complete."""
+    """Collects blocks in clusters and yields each cluster when it is complete."""
 
     def __init__(self, track: Track) -> None:
         self._track = track
@@ -42,7 +42,7 @@ class Writer:
         self._size = 0
 
     def head(self) -> bytes:
-        """What stands before the first cluster."""
+        """The bytes before the first cluster."""
         info = _uint(b"\x2a\xd7\xb1", self._track.unit_ns) + _element(b"\x4d\x80", b"portico")
         info += _element(b"\x57\x41", b"portico")
         segment = _element(b"\x15\x49\xa9\x66", info)
@@ -50,14 +50,17 @@ class Writer:
         return _ebml_head() + b"\x18\x53\x80\x67" + _UNKNOWN_SIZE + segment
 
     def block(self, at: int, frame: bytes, *, keyframe: bool, duration: int) -> Iterator[bytes]:
-        """Adds a frame; `at` and `duration` in the track's unit, `at` never smaller than before."""
+        """Add a frame; yield the cluster before it if that is complete.
+
+        `at` and `duration` count in the track's unit; `at` must not be less than that of the frame before.
+        """
         if self._blocks and (at - self._at > LONGEST_CLUSTER or self._size > _LARGEST_CLUSTER):
             yield self.flush()
         if not self._blocks:
             self._at = at
         head = b"\x81" + (at - self._at).to_bytes(2, "big", signed=True)
         if duration:
-            # Only a group can say how long its block lasts, and only by a reference that it is no keyframe.
+            # Only a BlockGroup can have a duration. It has no keyframe flag: a ReferenceBlock says "no keyframe".
             group = _element(b"\xa1", head + b"\x00" + frame) + _uint(b"\x9b", duration)
             added = _element(b"\xa0", group if keyframe else group + _element(b"\xfb", b"\xff"))
         else:
@@ -66,7 +69,7 @@ class Writer:
         self._size += len(added)
 
     def flush(self) -> bytes:
-        """The blocks that were not handed out yet."""
+        """The cluster of the blocks that were not yielded yet; empty if there are none."""
         if not self._blocks:
             return b""
         cluster = _element(b"\x1f\x43\xb6\x75", _uint(b"\xe7", self._at) + b"".join(self._blocks))

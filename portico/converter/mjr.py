@@ -18,19 +18,19 @@ _RECORD = struct.Struct(">4sIH")
 _RTP = struct.Struct(">BBHI")
 
 LONGEST_MJR_MS = 7 * 24 * 3600 * 1000
-"""A record that claims to be later than this is damage, not media."""
+"""A record whose time is later than this, counted from the first packet, is damaged."""
 MOST_REPAIRS = 10_000
-"""How often the start of a record is searched for in one mjr file; what follows then is given up."""
+"""How often the start of the next record is searched for in one file; a file with more damage is read up to there."""
 _CHUNK = 1 << 16
 
 
 class NotMjr(Exception):
-    """The file is not what Janus writes; its text says why in a sentence."""
+    """The file is not an mjr file of one audio or video track; str() is a sentence that says why."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What Janus noted before the first packet."""
+    """The JSON object at the beginning of an mjr file."""
 
     type: Literal["audio", "video"]
     codec: str
@@ -39,7 +39,7 @@ class Header:
 
 
 class Packet(NamedTuple):
-    """One RTP packet (RFC 3550) without its extensions and padding: the payload of padding alone is empty."""
+    """One RTP packet (RFC 3550) without extensions and padding; the payload is empty if it was all padding."""
 
     arrived_ms: int
     """Since the first packet of the mjr file."""
@@ -50,10 +50,10 @@ class Packet(NamedTuple):
 
 
 def read_header(file: BinaryIO) -> Header | None:
-    """Reads up to the first record; None where Janus was gone before it had written that far."""
+    """Read up to the first record. None if the file ends before that, because Janus was killed. Raises NotMjr."""
     magic = file.read(len(_MAGIC))
     if magic != _MAGIC[: len(magic)]:
-        raise NotMjr("The file does not begin like an mjr file of Janus (MJR00002).")
+        raise NotMjr("The file does not begin with MJR00002, as mjr files do.")
     length = file.read(2)
     text = file.read(int.from_bytes(length, "big"))
     if len(length) < 2 or len(text) < int.from_bytes(length, "big"):
@@ -75,9 +75,9 @@ def _header(members: Any) -> Header:
 
 
 def packets(file: BinaryIO) -> Iterator[Packet]:
-    """Every whole packet after the header, in order of arrival; what is no RTP is passed over.
+    """All intact RTP packets after the header, in order of arrival; `arrived_ms` never decreases.
 
-    Arrival never runs backwards. Where a record is damaged, reading goes on with the next one that is whole.
+    After a damaged record, reading continues with the next intact one.
     """
     for arrived_ms, rtp in _records(file):
         packet = parse_rtp(arrived_ms, rtp)
@@ -86,7 +86,7 @@ def packets(file: BinaryIO) -> Iterator[Packet]:
 
 
 def parse_rtp(arrived_ms: int, rtp: bytes) -> Packet | None:
-    """Takes a packet apart (RFC 3550 section 5.1); None if it is not one."""
+    """Parse one RTP packet (RFC 3550 section 5.1). None if it is not valid."""
     if len(rtp) < 12 or rtp[0] >> 6 != 2:
         return None
     flags, kind, seq, timestamp = _RTP.unpack_from(rtp)
@@ -114,7 +114,7 @@ def _records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if mark == _MARK and latest <= arrived_ms < LONGEST_MJR_MS:
             rest = file.read(length + _RECORD.size)
             if len(rest) < length:
-                return  # the end of an mjr file that was cut; what is left may hold anything a sender likes
+                return  # the file ends within this record; a MEET in what is left may be a sender's own bytes
             whole = _may_precede(arrived_ms, rest[length:])
         if whole:
             yield arrived_ms, rest[:length]
@@ -130,9 +130,9 @@ def _records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _may_precede(arrived_ms: int, following: bytes) -> bool:
-    """Whether a record is sound, by what follows: nothing, or a record that arrived no earlier.
+    """Whether a record that ends here is intact: what follows is the end of the file, or a record that is not earlier.
 
-    Behind one with bytes missing comes something else, behind one with a wrong time an earlier one.
+    If bytes of the record are missing, something else follows; if its time is damaged, the next record is earlier.
     """
     if len(following) < _RECORD.size:
         return following[: len(_MARK)] == _MARK[: len(following)]
@@ -141,7 +141,7 @@ def _may_precede(arrived_ms: int, following: bytes) -> bool:
 
 
 def _find_mark(file: BinaryIO, start: int) -> int | None:
-    """Where the next record may begin, at `start` or later."""
+    """The position of the next MEET in the file, at `start` or later; None if there is none."""
     file.seek(start)
     kept = b""
     while chunk := file.read(_CHUNK):

@@ -1,7 +1,7 @@
-"""Gives an MP4 of one H.264 track a sample description for each set of parameters in it (ISO/IEC 14496-12 and -15).
+"""Adds sample descriptions to an MP4 of one H.264 track, one for each set of parameters (ISO/IEC 14496-12 and -15).
 
-ffmpeg describes the first picture only. A player that takes that for the whole file shows rubbish or nothing once the
-size changes. The media is not touched; only the tables in front of it are written anew.
+ffmpeg describes only the first picture. A player that applies that to the whole file shows garbage or nothing after the
+size changes. The media stays as it is; only the tables in front of it are written anew.
 """
 
 import shutil
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 DESCRIPTIONS_MAX = 64
-"""More different sets of parameters get no description of their own: only a hostile sender has so many."""
+"""Further sets of parameters get no description: only a hostile sender has so many."""
 _ENTRY_HEAD = 86
-"""Bytes of a visual sample entry before the boxes in it; its sizes are at 32 and 34."""
+"""Bytes of a VisualSampleEntry before the boxes in it; width and height are at offsets 32 and 34."""
 _LARGEST_32 = (1 << 32) - 1
 
 
 class Description(NamedTuple):
-    """What a decoder must know from one sample on."""
+    """What a decoder must know from one sample on: sizes in pixels, and `configuration`."""
 
     width: int
     height: int
@@ -28,14 +28,18 @@ class Description(NamedTuple):
 
 
 class NotAnMp4(Exception):
-    """The file is not what ffmpeg writes with "+faststart"."""
+    """The file is not an MP4 as ffmpeg writes it with "+faststart"; str() is a sentence that says why."""
 
 
 def describe(source: BinaryIO, path: Path, runs: Sequence[tuple[int, Description]]) -> None:
-    """Write a copy of `source` to `path` in which each run, from its first sample (from 0) on, has its description."""
+    """Write a copy of `source` to `path` in which the samples of each run have its description. Raises NotAnMp4.
+
+    A run is (number of its first sample, counted from 0; description) and ends where the next one begins.
+    """
     before, moov = _head(source)
     shifted = _described(moov, runs, 0)
-    # The tables stand before the media, which moves by what they grow. Offsets of 64 bits may make them grow again.
+    # The tables stand before the media: the more they grow, the further back the media moves, and the offsets in the
+    # tables with it. A second pass is needed when offsets of 64 bits make the tables grow again.
     for _ in range(2):
         shifted = _described(moov, runs, len(shifted) - len(moov))
     with path.open("wb") as file:
@@ -44,7 +48,7 @@ def describe(source: BinaryIO, path: Path, runs: Sequence[tuple[int, Description
 
 
 def _head(source: BinaryIO) -> tuple[bytes, bytes]:
-    """What stands before the box of the tables, and that box; the file is then read up to its end."""
+    """The bytes before the box `moov`, and that box with its tables; the file is then read up to the end of it."""
     before = b""
     while True:
         head = source.read(8)
@@ -58,7 +62,7 @@ def _head(source: BinaryIO) -> tuple[bytes, bytes]:
 
 
 def _described(moov: bytes, runs: Sequence[tuple[int, Description]], shift: int) -> bytes:
-    """The tables with every description, for media that is `shift` bytes further back."""
+    """The box `moov` with every description, for media that is `shift` bytes further back than in the source."""
 
     def rebuilt(kind: bytes, content: bytes, tables: dict[bytes, bytes]) -> bytes:
         if kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
@@ -67,7 +71,7 @@ def _described(moov: bytes, runs: Sequence[tuple[int, Description]], shift: int)
         if kind == b"stsd":
             return _box(kind, _descriptions(content, [each for _, each in runs]))
         if kind == b"stsc":
-            return _box(kind, _chunk_sizes(_chunks(tables, runs), runs))
+            return _box(kind, _samples_of_chunks(_chunks(tables, runs), runs))
         if kind in (b"stco", b"co64"):
             return _offsets([offset + shift for _, offset, _ in _chunks(tables, runs)])
         return _box(kind, content)
@@ -76,6 +80,7 @@ def _described(moov: bytes, runs: Sequence[tuple[int, Description]], shift: int)
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(Type, content) of each box in the content of another."""
     at = 0
     while at + 8 <= len(content):
         size = max(8, int.from_bytes(content[at : at + 4], "big"))
@@ -92,7 +97,7 @@ def _distinct(descriptions: Sequence[Description]) -> list[Description]:
 
 
 def _descriptions(stsd: bytes, descriptions: Sequence[Description]) -> bytes:
-    """A copy of ffmpeg's sample entry for each, with its own size and configuration."""
+    """The content of the box `stsd`: a copy of ffmpeg's sample entry for each description, with its size."""
     entry = stsd[8 : 8 + int.from_bytes(stsd[8:12], "big")]
     entries = []
     for width, height, configuration in _distinct(descriptions):
@@ -105,7 +110,7 @@ def _descriptions(stsd: bytes, descriptions: Sequence[Description]) -> bytes:
 
 
 def _chunks(tables: dict[bytes, bytes], runs: Sequence[tuple[int, Description]]) -> list[tuple[int, int, int]]:
-    """First sample, offset and number of samples of each chunk, none of which has samples of two runs."""
+    """(First sample, offset, number of samples) of each chunk, cut so that none has samples of two runs."""
     sizes = _sample_sizes(tables[b"stsz"])
     ends = list(accumulate(sizes, initial=0))
     chunks, sample = [], 0
@@ -126,7 +131,7 @@ def _sample_sizes(stsz: bytes) -> list[int]:
 
 
 def _ffmpegs_chunks(tables: dict[bytes, bytes]) -> Iterator[tuple[int, int]]:
-    """Offset and number of samples of each chunk as ffmpeg wrote them."""
+    """(Offset, number of samples) of each chunk as ffmpeg wrote them: the boxes `stco` or `co64`, and `stsc`."""
     offsets = _numbers(tables[b"stco"][8:], 4) if b"stco" in tables else _numbers(tables[b"co64"][8:], 8)
     table = _numbers(tables[b"stsc"][8:], 4)
     firsts, counts = table[0::3], table[1::3]
@@ -138,7 +143,7 @@ def _numbers(content: bytes, width: int) -> list[int]:
     return [int.from_bytes(content[at : at + width], "big") for at in range(0, len(content), width)]
 
 
-def _chunk_sizes(chunks: Sequence[tuple[int, int, int]], runs: Sequence[tuple[int, Description]]) -> bytes:
+def _samples_of_chunks(chunks: Sequence[tuple[int, int, int]], runs: Sequence[tuple[int, Description]]) -> bytes:
     numbers = {each: number for number, each in enumerate(_distinct([each for _, each in runs]), start=1)}
     starts = [first for first, _ in runs]
     entries: list[bytes] = []

@@ -1,20 +1,21 @@
-"""Opus packets: how long they are, whether they are sound, and silence of any length (RFC 6716)."""
+"""Opus packets (RFC 6716): their length, whether they are valid, and silence of any length."""
 
 from collections.abc import Iterator
 
 SAMPLES_PER_MS = 48
 PRE_SKIP = 312
-"""Samples that libopus, and so every browser, encodes ahead of the first one at 48 kHz: 6.5 ms."""
+"""Samples at 48 kHz that libopus, the encoder of all browsers, adds before the first one of its input: 6.5 ms."""
 SHORTEST = 120
-"""The shortest frame, 2.5 ms: every length of a packet is a multiple."""
-_LONGEST = 5760
-_LONGEST_FRAME = 1275
+"""Samples of the shortest frame, 2.5 ms: the length of each packet is a multiple of it."""
+_LONGEST = 5760  # samples of a packet, 120 ms (RFC 6716 section 3.4)
+_LONGEST_FRAME = 1275  # bytes
+# Samples of a frame by the lowest bits of the configuration number (RFC 6716 section 3.1, table 2).
 _SILK = (480, 960, 1920, 2880)
 _HYBRID = (480, 960)
 _CELT = (120, 240, 480, 960)
-# CELT at full band with frames of 20, 10, 5 and 2.5 ms: the configurations 31 to 28.
+# (Samples, TOC byte) of CELT at full band with frames of 20, 10, 5 and 2.5 ms: the configurations 31 to 28.
 _SILENT_FRAMES = ((960, 0xF8), (480, 0xF0), (240, 0xE8), (120, 0xE0))
-_SILENT = b"\xff\xfe"  # begins with CELT's flag for silence, whatever the length of the frame
+_SILENT = b"\xff\xfe"  # a CELT frame that begins with the flag for silence; valid for each length of a frame
 
 
 def samples_of(packet: bytes) -> int:
@@ -24,19 +25,20 @@ def samples_of(packet: bytes) -> int:
     body = packet[1:]
     match packet[0] & 3:
         case 0:
-            count, sound = 1, len(body) <= _LONGEST_FRAME
+            count, valid = 1, len(body) <= _LONGEST_FRAME
         case 1:
-            count, sound = 2, len(body) % 2 == 0 and len(body) // 2 <= _LONGEST_FRAME
+            count, valid = 2, len(body) % 2 == 0 and len(body) // 2 <= _LONGEST_FRAME
         case 2:
             first, rest = _frame_length(body)
-            count, sound = 2, 0 <= first <= len(rest) and len(rest) - first <= _LONGEST_FRAME
+            count, valid = 2, 0 <= first <= len(rest) and len(rest) - first <= _LONGEST_FRAME
         case _:
-            count, sound = _many(body)
+            count, valid = _many(body)
     samples = count * _frame_samples(packet[0])
-    return samples if sound and samples <= _LONGEST else 0
+    return samples if valid and samples <= _LONGEST else 0
 
 
 def is_stereo(packet: bytes) -> bool:
+    """Whether the packet has two channels (RFC 6716 section 3.1)."""
     return packet[0] & 4 != 0
 
 
@@ -54,7 +56,7 @@ def head(channels: int) -> bytes:
 
 
 def silence(samples: int, *, stereo: bool) -> Iterator[bytes]:
-    """Packets of silence, as few as can be; `samples` is a multiple of SHORTEST."""
+    """As few packets of silence as possible that have `samples` together, a multiple of SHORTEST."""
     channels = 4 if stereo else 0
     while samples >= 2 * 960:
         count = min(samples // 960, _LONGEST // 960)
@@ -74,7 +76,7 @@ def _frame_samples(toc: int) -> int:
 
 
 def _frame_length(body: bytes) -> tuple[int, bytes]:
-    """A frame's length (section 3.2.1) and what follows it; -1 where it is cut off."""
+    """(Length of a frame, bytes after the length) (RFC 6716 section 3.2.1); the length is -1 if it is cut off."""
     if not body:
         return -1, b""
     if body[0] < 252:
@@ -83,7 +85,7 @@ def _frame_length(body: bytes) -> tuple[int, bytes]:
 
 
 def _many(body: bytes) -> tuple[int, bool]:
-    """The number of frames of a packet of code 3, and whether they fit into it (section 3.2.5)."""
+    """(Number of frames, whether they fit) of a packet of code 3 without its TOC byte (RFC 6716 section 3.2.5)."""
     if not body or not body[0] & 63:
         return 0, False
     flags, count = body[0], body[0] & 63
@@ -102,6 +104,7 @@ def _many(body: bytes) -> tuple[int, bool]:
 
 
 def _without_padding(body: bytes) -> bytes | None:
+    """The frames of a packet of code 3 whose padding flag is set; None if there is more padding than packet."""
     padding = at = 0
     while at < len(body) and body[at] == 255:
         padding += 254

@@ -1,4 +1,4 @@
-"""RTP packets put into the order in which they were sent: numbers unwrapped, duplicates gone, gaps counted."""
+"""Puts RTP packets into the order in which they were sent: unwraps numbers, drops duplicates, counts losses."""
 
 import heapq
 from collections.abc import Generator, Iterable, Iterator
@@ -8,21 +8,21 @@ from typing import NamedTuple
 from portico.converter.mjr import Packet
 
 PATIENCE_MS = 2000
-"""How long a missing packet is waited for. Janus asks the sender for it again; later it would not come."""
+"""How long a missing packet is waited for. Janus requests it again (NACK); after this time it does not come."""
 MOST_WAITING = 2048
-"""How many packets wait for a missing one at most."""
+"""How many packets wait for a missing one at most: about 3 MB of video."""
 _LATEST = 3000
-"""Further behind than this is no late packet but a sender that began to count anew (RFC 3550 appendix A.1)."""
+"""A packet that is more sequence numbers behind is not late: the sender has restarted (RFC 3550 appendix A.1)."""
 _RESTART = 10_000
-"""A jump ahead beyond this is a sender that began to count anew, not a loss."""
+"""A jump ahead by more sequence numbers is not a loss: the sender has restarted."""
 
 
 class Sent(NamedTuple):
-    """A packet with numbers that do not wrap."""
+    """A packet whose sequence number and timestamp do not wrap around."""
 
     seq: int
     ticks: int
-    """RTP timestamp in units of the codec's clock."""
+    """RTP timestamp, in units of the codec's clock: 48 kHz for Opus, 90 kHz for video."""
     arrived_ms: int
     marker: bool
     payload: bytes
@@ -30,15 +30,15 @@ class Sent(NamedTuple):
 
 @dataclass
 class Tally:
-    """How many packets came, and how many never did."""
+    """How many packets arrived, and how many are lost."""
 
     packets: int = 0
     lost: int = 0
     from_seq: int | None = None
-    """What was sent before is not counted."""
+    """Packets with a lower sequence number are not counted."""
 
     def count(self, seq: int, due: int | None) -> None:
-        """Takes note of a packet, and of those that should have come before it."""
+        """Count one packet, and as lost those from `due`, the next expected sequence number, up to it."""
         due = seq if due is None else due
         if self.from_seq is not None:
             if seq < self.from_seq:
@@ -50,7 +50,7 @@ class Tally:
 
 
 def unwrapped(packets: Iterable[Packet]) -> Iterator[Sent]:
-    """The same packets in the same order; every number is taken as near as can be to that of the newest packet."""
+    """The same packets in the same order, each number unwrapped to the value nearest to that of the newest packet."""
     newest: Sent | None = None
     for arrived_ms, seq16, timestamp, marker, payload in packets:
         if newest is None:
@@ -68,7 +68,7 @@ def unwrapped(packets: Iterable[Packet]) -> Iterator[Sent]:
 
 
 def in_order(packets: Iterable[Sent], tally: Tally) -> Iterator[Sent]:
-    """Each packet once, in order of `seq`; holds back a bounded number of them."""
+    """Each packet once, in order of `seq`; holds back at most MOST_WAITING of them, for at most PATIENCE_MS."""
     waiting: list[Sent] = []
     due: int | None = None  # None until the first packet went out
     for packet in packets:
@@ -89,7 +89,7 @@ def _may_go(waiting: list[Sent], due: int | None, now_ms: int) -> bool:
 
 
 def _next(waiting: list[Sent], due: int | None, tally: Tally) -> Generator[Sent, None, int]:
-    """Gives the first packet that waits, if it is no duplicate; returns the number that is due then."""
+    """Yield the first packet that waits, unless it is a duplicate; return the sequence number that is due next."""
     packet = heapq.heappop(waiting)
     if due is not None and packet.seq < due:
         return due

@@ -1,4 +1,4 @@
-"""Groups the packets of a video into frames, and knows which of them a decoder can show as they were meant."""
+"""Groups the packets of a video into whole frames, and marks those that a loss has damaged."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -8,33 +8,33 @@ from portico.converter.sequence import Sent
 
 LARGEST_FRAME = 16 << 20
 MOST_PACKETS = 16 << 10
-"""A frame with more bytes or packets is not put together."""
+"""A frame with more bytes or packets is dropped: only a hostile sender has one."""
 
 
 class Frame(NamedTuple):
-    """A frame of which every packet is there."""
+    """A frame of which every packet arrived."""
 
     seq: int
-    """Of its first packet."""
+    """The sequence number of its first packet."""
     ticks: int
     arrived_ms: int
-    """When its first packet arrived: the other ones wait for it on the sender's side."""
+    """When its first packet arrived. Its other packets arrive later only because the sender spreads them out."""
     picture: Picture
     damaged: bool
-    """Whether something was lost between this frame and the last keyframe: it may show rubbish."""
+    """Whether a packet was lost since the last keyframe: the decoded picture may have errors."""
 
 
 class _Group:
-    """The packets of one timestamp so far."""
+    """The packets with one RTP timestamp so far."""
 
     def __init__(self, first: Sent, *, follows: bool) -> None:
         self.first = first
         self.last = first
         self.follows = follows
-        """Whether the packet before the first one is known."""
+        """Whether the packet before the first one arrived, so that no part of this frame is missing before it."""
         self.complete = True
         self.ended = False
-        """Whether the packet with the marker came, which ends a frame; padding may follow it."""
+        """Whether the packet with the marker bit arrived, which ends a frame; padding may follow it."""
         self.payloads: list[bytes] = []
         self.size = 0
         self.add(first)
@@ -44,7 +44,7 @@ class _Group:
             self.complete = False
         self.last = packet
         self.ended |= packet.marker
-        # An empty payload is padding, which only keeps the count (RFC 3550 section 5.1).
+        # A packet without payload is padding (RFC 3550 section 5.1): it only takes a sequence number.
         if packet.payload and self.complete:
             self.size += len(packet.payload)
             self.payloads.append(packet.payload)
@@ -54,7 +54,7 @@ class _Group:
 
 
 def frames(packets: Iterable[Sent], codec: str) -> Iterator[Frame]:
-    """All whole frames of "vp8", "vp9" or "h264"; the packets come in order of `seq`, each once."""
+    """All whole frames of a track of "vp8", "vp9" or "h264". The packets come in order of `seq`, each once."""
     damaged = True
     group: _Group | None = None
     for packet in packets:
@@ -77,6 +77,7 @@ def frames(packets: Iterable[Sent], codec: str) -> Iterator[Frame]:
 
 
 def _frame(group: _Group, codec: str, *, damaged: bool) -> Frame | None:
+    """The frame of a group; None if packets are missing or the payloads are no frame."""
     if not group.complete or not group.payloads:
         return None
     picture = BY_CODEC[codec](group.payloads)
@@ -87,7 +88,8 @@ def _frame(group: _Group, codec: str, *, damaged: bool) -> Frame | None:
 
 
 def _is_damaged_after(group: _Group, frame: Frame | None, *, damaged: bool) -> bool:
+    """Whether the frames after this group are damaged until the next keyframe."""
     if frame is not None:
         return frame.damaged
-    nothing = group.complete and group.follows and not group.payloads
-    return damaged or not nothing
+    only_padding = group.complete and group.follows and not group.payloads
+    return damaged or not only_padding

@@ -17,7 +17,7 @@ LOUD, QUIET = b"\x78" + bytes(60), b"\x78" + bytes(10)  # 20 ms each
 
 def placed(packets: Sequence[tuple[float, int, bytes]]) -> list[Piece]:
     line = AudioLine()
-    pieces = [piece for time_ms, ticks, packet in packets for piece in line.place(time_ms, ticks, packet)]
+    pieces = [piece for time_ms, ticks, packet in packets for piece in line.put(time_ms, ticks, packet)]
     ends = [0, *itertools.accumulate(piece.samples for piece in pieces)]
     assert [piece.at for piece in pieces] == ends[:-1], "a line has no holes"
     assert line.end == ends[-1]
