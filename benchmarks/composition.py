@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.machine import machine
-from portico.composer.commands import AudioFile, CompositionPlan, Preset, VideoFile
+from portico.composer.plan import AudioFile, CompositionPlan, Preset, VideoFile
 from portico.core.layout import VideoSource, plan
 from tests.converter.pictures import MediaFile, encode, ffmpeg, together, tone
 

@@ -18,24 +18,33 @@ from types import FrameType
 import msgspec
 
 from portico.composer import commands, ffmpeg, reduction, source_facts
-from portico.composer.commands import CompositionPlan, Input, Segment, Stretch
+from portico.composer.commands import Input
 from portico.composer.ffmpeg import Ended, Running
+from portico.composer.plan import (
+    FRAME_MS,
+    CompositionPlan,
+    Segment,
+    SoundSegment,
+    picture_segments,
+    sound_segments,
+    sum_groups,
+)
+from portico.composer.progress import JOIN_COST, SOUND_COST, ProgressMeter
 from portico.composer.source_facts import SourceFacts
 from portico.composer.work_folder import Step, WorkFolder, settle, size_and_sha256
 from portico.runtime import child_limits
 from portico.runtime.child_messages import ComposedFile, ExitStatus, Failure, Progress, print_line
 
 NICENESS = 19
+"""The lowest priority: calls come first."""
 THREADS = 2
-"""Of x264. A third of the time less than one thread, for a twentieth more work."""
+"""Threads of x264. Compared with one thread, it takes two thirds of the time and 5 % more CPU time."""
 _PR_SET_PDEATHSIG = 1
-# What a second of sound, and of joining, costs beside a second of picture: only progress follows from it.
-_SOUND_COST, _JOIN_COST = 0.1, 0.05
-_SOUND_TOLERANCE_US = 1000
+_SOUND_TOLERANCE_US = 1000  # by how much the length that ffmpeg reports of a FLAC may differ from its samples
 
 
 class CompositionError(Exception):
-    """There is no composition; str() is a sentence that says why."""
+    """The composition cannot be made; str() is a sentence that says why."""
 
 
 def compose(
@@ -46,45 +55,19 @@ def compose(
     on_progress: Callable[[float], None],
     threads: int = THREADS,
 ) -> ComposedFile:
-    """Makes the composition; `on_progress` hears numbers from 0 to 1 that never fall. Raises CompositionError.
+    """Write the composition to `out`, which exists only when it is complete. Raises CompositionError.
 
-    The work folder, which nobody else may use meanwhile, is the caller's to remove. `out` appears only when complete.
+    `on_progress` is called with numbers from 0 to 1 that never fall. The caller removes `work_dir`, and lets no other
+    process use it meanwhile.
     """
-    here = WorkFolder(work_dir.absolute())
-    return _Composer(_with_absolute_paths(plan), here, _Progress(plan, on_progress), threads).compose(out.absolute())
-
-
-class _Progress:
-    """How far the composition is, by what its parts cost."""
-
-    def __init__(self, plan: CompositionPlan, say: Callable[[float], None]) -> None:
-        self._say = say
-        self._whole = plan.frames * commands.FRAME_MS * 1000 * (1 + _JOIN_COST + plan.sound * _SOUND_COST)
-        self._done = 0.0
-        self._said = -1.0
-
-    def at(self, out_us: int, cost: float) -> None:
-        """So much of the current part is made."""
-        fraction = min(1.0, (self._done + out_us * cost) / self._whole)
-        if fraction > self._said:
-            self._said = fraction
-            self._say(fraction)
-
-    def goes_on(self) -> None:
-        """Something is done that is no part of the composition."""
-        self._said = max(self._said, 0.0)
-        self._say(self._said)
-
-    def past(self, length_us: int, cost: float) -> None:
-        """The current part is finished."""
-        self._done += length_us * cost
-        self.at(0, cost)
+    folder, progress = WorkFolder(work_dir.absolute()), ProgressMeter(plan, on_progress)
+    return _Composer(_with_absolute_paths(plan), folder, progress, threads).compose(out.absolute())
 
 
 class _Composer:
-    """One composition on its way."""
+    """Makes one composition. Holds what is known of its recordings: facts, reduced copies, what cannot be read."""
 
-    def __init__(self, plan: CompositionPlan, folder: WorkFolder, progress: _Progress, threads: int) -> None:
+    def __init__(self, plan: CompositionPlan, folder: WorkFolder, progress: ProgressMeter, threads: int) -> None:
         self._plan = plan
         self._folder = folder
         self._progress = progress
@@ -98,21 +81,21 @@ class _Composer:
         self._left_out: dict[str, None] = {}
 
     def compose(self, out: Path) -> ComposedFile:
-        segments = commands.segments(self._plan)
+        segments = picture_segments(self._plan)
         self._write_names(segments)
         self._reduce_some(segments)
         pictures = [self._picture(number, each) for number, each in enumerate(segments)]
-        sounds = [self._sound(number, each) for number, each in enumerate(self._stretches())]
+        sounds = [self._sound(number, each) for number, each in enumerate(self._sound_segments())]
         self._join(pictures, sounds, out)
         size, sha256 = size_and_sha256(out)
-        self._progress.at(sys.maxsize, 1)
-        return ComposedFile(size, sha256, self._plan.frames * commands.FRAME_MS, tuple(self._left_out))
+        self._progress.advance(sys.maxsize, 1)
+        return ComposedFile(size, sha256, self._plan.frames * FRAME_MS, tuple(self._left_out))
 
     def _write_names(self, segments: Sequence[Segment]) -> None:
         scripts = commands.scripts(self._plan, segments)
         for file, text in scripts.items():
             self._folder.write(file, text)
-        # An ffmpeg may be built without libass; then the tiles carry no names.
+        # ffmpeg may be built without libass: then tiles have no names.
         trial = commands.lettering_trial(next(iter(scripts))) if scripts else []
         self._lettering = bool(trial) and ffmpeg.run(trial, self._folder.path).status == 0
 
@@ -125,12 +108,15 @@ class _Composer:
         self._reduce(reduction.needed(self._plan, segments, self._facts))
 
     def _reduce(self, recordings: Iterable[str]) -> bool:
-        """Decode these alone and make them small; those that cannot be are left out. False: all were before."""
+        """Replace these recordings by reduced copies; those that cannot be decoded are left out from now on.
+
+        False if each of them has been replaced, or left out, before.
+        """
         fresh = [each for each in recordings if each in self._cells and each not in self._reduced]
         for each in fresh:
             self._reduced.add(each)
             number = next(at for at, video in enumerate(self._plan.videos) if video.recording_id == each)
-            file = self._small(number, each)
+            file = self._reduced_copy(number, each)
             if file is None:
                 self._unreadable.add(each)
                 self._left_out[each] = None
@@ -140,8 +126,8 @@ class _Composer:
                 self._plan = replace(self._plan, videos=tuple(videos))
         return bool(fresh)
 
-    def _small(self, number: int, recording_id: str) -> str | None:
-        """The file of a recording that is decoded alone, within a memory and a CPU time of its own."""
+    def _reduced_copy(self, number: int, recording_id: str) -> str | None:
+        """The name of a recording's reduced copy in the work folder; None if it cannot be made within its limits."""
         command = reduction.command(self._plan.videos[number].path, self._cells[recording_id])
         step = Step(f"small-{number:05}.mkv", tuple(command), 0)
         if self._folder.has(step):
@@ -160,8 +146,8 @@ class _Composer:
         self._folder.keep(step, made)
         return step.file
 
-    def _stretches(self) -> Sequence[Stretch]:
-        return commands.stretches(self._plan) if self._plan.sound else ()
+    def _sound_segments(self) -> Sequence[SoundSegment]:
+        return sound_segments(self._plan) if self._plan.sound else ()
 
     def _picture(self, number: int, segment: Segment) -> tuple[str, int]:
         file = f"picture-{number:05}.mp4"
@@ -169,35 +155,35 @@ class _Composer:
         def step(without: Container[str]) -> Step:
             tiles = tuple(tile for tile in segment.tiles if tile.placeholder or tile.recording_id not in without)
             left = replace(segment, tiles=tiles)
-            command = commands.segment_command(self._plan, left, threads=self._threads, lettering=self._lettering)
-            return Step(file, tuple(command), segment.frames * commands.FRAME_MS * 1000, segment.frames)
+            command = commands.picture_command(self._plan, left, threads=self._threads, lettering=self._lettering)
+            return Step(file, tuple(command), segment.frames * FRAME_MS * 1000, segment.frames)
 
         cpu_secs = commands.picture_cpu_secs(segment)
-        self._make(step, 1.0, lambda: commands.seen(self._plan, segment), cpu_secs=cpu_secs)
+        self._make(step, 1.0, lambda: commands.visible_inputs(self._plan, segment), cpu_secs=cpu_secs)
         return file, segment.frames
 
-    def _sound(self, number: int, stretch: Stretch) -> tuple[str, int]:
+    def _sound(self, number: int, segment: SoundSegment) -> tuple[str, int]:
         file = f"sound-{number:05}.flac"
-        groups = commands.groups(stretch)
+        groups = sum_groups(segment)
         if len(groups) == 1:
-            self._sum(file, groups[0], _SOUND_COST)
+            self._sum(file, groups[0], SOUND_COST)
         else:
-            cost = _SOUND_COST / (len(groups) + 1)
+            cost = SOUND_COST / (len(groups) + 1)
             parts = [f"sound-{number:05}-{index:03}.flac" for index in range(len(groups))]
             for part, group in zip(parts, groups, strict=True):
                 self._sum(part, group, cost)
-            whole = Step(file, tuple(commands.sums_command(stretch, parts)), _length_us(stretch))
-            self._make(lambda _: whole, cost, dict, cpu_secs=commands.sound_cpu_secs(stretch))
-        return file, stretch.frames
+            whole = Step(file, tuple(commands.sum_groups_command(segment, parts)), _length_us(segment))
+            self._make(lambda _: whole, cost, dict, cpu_secs=commands.sound_cpu_secs(segment))
+        return file, segment.frames
 
-    def _sum(self, file: str, stretch: Stretch, cost: float) -> None:
+    def _sum(self, file: str, segment: SoundSegment, cost: float) -> None:
         def step(without: Container[str]) -> Step:
-            audios = tuple(audio for audio in stretch.audios if audio.recording_id not in without)
-            command = commands.stretch_command(self._plan, replace(stretch, audios=audios))
-            return Step(file, tuple(command), _length_us(stretch))
+            audios = tuple(audio for audio in segment.audios if audio.recording_id not in without)
+            command = commands.sound_command(self._plan, replace(segment, audios=audios))
+            return Step(file, tuple(command), _length_us(segment))
 
-        inputs = commands.heard(self._plan, stretch)
-        self._make(step, cost, lambda: inputs, cpu_secs=commands.sound_cpu_secs(stretch))
+        inputs = commands.audible_inputs(self._plan, segment)
+        self._make(step, cost, lambda: inputs, cpu_secs=commands.sound_cpu_secs(segment))
 
     def _make(
         self,
@@ -207,10 +193,11 @@ class _Composer:
         *,
         cpu_secs: int,
     ) -> None:
-        """Makes one part, unless it is there: `step_of` tells how, without some recordings.
+        """Make one part unless it is finished already. `step_of` gives its step without the recordings it is passed.
 
-        Where it takes more than it may, all that is seen is decoded alone first. Recordings that prove to be unreadable
-        where the part begins are left out; those that are so at all, from then on.
+        If the step exceeds a limit, all its inputs are replaced by reduced copies first. Recordings that cannot be
+        decoded at the beginning of this part are left out of it; those that cannot be decoded at all, of all parts
+        from then on. Raises CompositionError when the step fails although all its inputs can be decoded.
         """
         without = set(self._unreadable)
         step = step_of(without)
@@ -232,10 +219,10 @@ class _Composer:
             self._left_out |= dict.fromkeys(broken)
             without |= set(broken)
             step = step_of(without)
-        self._progress.past(step.length_us, cost)
+        self._progress.finish_part(step.length_us, cost)
 
     def _reads(self, each: Input) -> bool:
-        """Whether anything can be decoded of what is read. A file that is not there at all is an error."""
+        """Whether something of this input can be decoded. Raises CompositionError when the file is missing."""
         if not Path(each.path).exists():
             raise CompositionError(f"The file of a recording is missing: {Path(each.path).name}.")
         ended = ffmpeg.run(commands.reading_trial(each), self._folder.path)
@@ -244,28 +231,28 @@ class _Composer:
     def _join(self, pictures: Sequence[tuple[str, int]], sounds: Sequence[tuple[str, int]], out: Path) -> None:
         self._folder.write("pictures.ffconcat", commands.concat_list(pictures))
         self._folder.write("sounds.ffconcat", commands.concat_list(sounds))
-        unfinished = out.with_name(f"{out.name}.part")
+        part = out.with_name(f"{out.name}.part")
         try:
             command = commands.join_command(
                 "pictures.ffconcat", "sounds.ffconcat" if self._plan.sound else None, self._plan.preset
             )
             cpu_secs = commands.joining_cpu_secs(self._plan)
-            ended = self._run([*command, str(unfinished)], _JOIN_COST, cpu_secs=cpu_secs)
+            ended = self._run([*command, str(part)], JOIN_COST, cpu_secs=cpu_secs)
             if ended.status != 0 or ended.frames != self._plan.frames:
                 raise CompositionError(f"The parts of the composition could not be joined: {_how(ended)}")
-            settle(unfinished, out)
+            settle(part, out)
         finally:
-            unfinished.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
     def _run(self, arguments: Sequence[str], cost: float, *, cpu_secs: int) -> Ended:
-        def heard(running: Running) -> None:
+        def on_progress(running: Running) -> None:
             if cost:
-                self._progress.at(running.out_us, cost)
+                self._progress.advance(running.out_us, cost)
             else:
-                self._progress.goes_on()
+                self._progress.repeat()
 
         try:
-            return ffmpeg.run(arguments, self._folder.path, heard, cpu_secs=cpu_secs)
+            return ffmpeg.run(arguments, self._folder.path, on_progress, cpu_secs=cpu_secs)
         except OSError as error:
             raise CompositionError(f"ffmpeg cannot be started: {error.strerror}. Is it installed?") from error
 
@@ -278,8 +265,8 @@ def _complete(step: Step, ended: Ended) -> bool:
     return abs(ended.out_us - step.length_us) <= _SOUND_TOLERANCE_US
 
 
-def _length_us(stretch: Stretch) -> int:
-    return stretch.frames * commands.FRAME_MS * 1000
+def _length_us(segment: SoundSegment) -> int:
+    return segment.frames * FRAME_MS * 1000
 
 
 def _why(step: Step, ended: Ended) -> str:
@@ -299,14 +286,14 @@ def _with_absolute_paths(plan: CompositionPlan) -> CompositionPlan:
 
 
 def main() -> None:
-    """Reads the command line, makes the composition and says how far it is."""
+    """Make the composition that the command line names; print progress and the outcome."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plan", type=Path, help="a CompositionPlan as JSON")
     parser.add_argument("out", type=Path, help="the MP4 to write")
     parser.add_argument("--work", type=Path, help="folder for the parts (default: OUT.mp4.work)")
     parser.add_argument("--threads", type=int, default=THREADS, help=f"threads of x264 (default: {THREADS})")
     options = parser.parse_args()
-    _be_a_good_child()
+    _set_up_process()
     work = options.work or options.out.with_name(f"{options.out.name}.work")
     try:
         plan = msgspec.json.decode(options.plan.read_bytes(), type=CompositionPlan)
@@ -323,13 +310,13 @@ def main() -> None:
     print_line(composed)
 
 
-def _be_a_good_child() -> None:
-    """Whatever else the machine does comes first; SIGTERM ends us in good order; and we end with our parent."""
+def _set_up_process() -> None:
+    """Take the lowest priority, limit memory, end in good order at SIGTERM, and receive one when the parent ends."""
     os.nice(NICENESS)
     child_limits.limit_own_memory()
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the way out must not be interrupted
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the clean-up
         sys.exit(ExitStatus.TERMINATED)
 
     signal.signal(signal.SIGTERM, end)

@@ -1,4 +1,4 @@
-"""Runs one ffmpeg command: with progress, a watch on stalls, and never a process left behind."""
+"""Runs one ffmpeg command, reads its progress, kills it if it stalls, and never leaves its process behind."""
 
 import contextlib
 import os
@@ -16,43 +16,47 @@ from typing import IO
 from portico.runtime import child_limits
 
 STALLED_SECS = 600.0
-"""An ffmpeg that gets no further for so long is killed. It is silent while it decodes up to where a segment begins."""
+"""ffmpeg is killed after so long without progress; it reports none while it decodes up to the start of a segment."""
 CPU_SECS = 120
-"""What a command may cost that is no work on a whole part."""
-_REPORT_SECS = 0.5
-_KEPT_BYTES = 4096
+"""CPU seconds that a trial command may take, which makes no part of a composition."""
+_REPORT_SECS = 0.5  # between reports of progress
+_KEPT_BYTES = 4096  # of the end of standard error
 _FFMPEG = ("ffmpeg", "-nostdin", "-hide_banner", "-v", "error")
 _STARVED = (b"Cannot allocate memory", b"malloc of size")
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended: exit status (negative: the signal), frames and microseconds written, last complaints."""
+    """How a command ended."""
 
     status: int
+    """The exit status; negative: the number of the signal that killed it."""
     frames: int
+    """Frames written."""
     out_us: int
+    """Microseconds written."""
     complaint: str
+    """The last two lines of standard error."""
     starved: bool = False
-    """Whether memory was refused to it: then what it wrote lacks something, whatever its status is."""
+    """Whether an allocation of memory failed: then the output lacks something, even if the exit status is 0."""
     cpu_secs: float = 0.0
 
     @property
     def over_limit(self) -> bool:
-        """Whether it needed more than it was given."""
+        """Whether it exceeded a limit of memory or CPU time, or was killed for another reason."""
         return self.starved or self.status < 0
 
 
 class Running:
-    """One started ffmpeg. It cannot outlive us: the kernel kills it when we are gone."""
+    """One started ffmpeg. The kernel kills it when this process ends."""
 
     def __init__(self, arguments: Iterable[str], folder: Path, cpu_secs: int) -> None:
-        # Not our own settings, which hold keys.
+        # Settings of ours hold keys: ffmpeg reads hostile files and gets none of them.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
         limits = child_limits.prefix(cpu_secs)
         progress = ["-progress", "pipe:1", "-stats_period", str(_REPORT_SECS)]
         self._process = subprocess.Popen(
-            [*_dies_with_us(), *limits, *_FFMPEG, *progress, "-y", *arguments],
+            [*_killed_with_parent(), *limits, *_FFMPEG, *progress, "-y", *arguments],
             cwd=folder,
             env=environment | child_limits.ENVIRONMENT,
             stdin=subprocess.DEVNULL,
@@ -62,7 +66,7 @@ class Running:
         assert self._process.stdout is not None and self._process.stderr is not None
         self._report, self._complaints = self._process.stdout, self._process.stderr
         self._unread = b""
-        self._last_words = b""
+        self._last_errors = b""
         self._moved_at = time.monotonic()
         self._starved = False
         self._cpu_before = _cpu_secs_of_children()
@@ -71,19 +75,20 @@ class Running:
 
     @property
     def pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        """Where it speaks; to be watched until `read` says that nothing more comes."""
+        """Its standard output and standard error, to be watched until `read` returns False for both."""
         return self._report, self._complaints
 
     @property
     def stalls(self) -> bool:
+        """Whether it has made no progress for STALLED_SECS."""
         return time.monotonic() - self._moved_at > STALLED_SECS
 
     def read(self, pipe: IO[bytes]) -> bool:
-        """Takes what has come through a pipe; False at its end."""
+        """Read what is in a pipe; False at its end."""
         chunk = os.read(pipe.fileno(), 65536)
         if pipe is self._complaints:
-            self._last_words = (self._last_words + chunk)[-_KEPT_BYTES:]
-            self._starved |= any(sign in self._last_words or sign in chunk for sign in _STARVED)
+            self._last_errors = (self._last_errors + chunk)[-_KEPT_BYTES:]
+            self._starved |= any(sign in self._last_errors or sign in chunk for sign in _STARVED)
         else:
             *lines, self._unread = (self._unread + chunk).split(b"\n")
             for line in lines:
@@ -91,21 +96,21 @@ class Running:
         return chunk != b""
 
     def end(self) -> Ended:
-        """Waits for its end, which is near once both pipes have ended."""
+        """Wait until the process has ended; call it when both pipes are at their end."""
         try:
             status = self._process.wait(STALLED_SECS)
         except subprocess.TimeoutExpired:
             self.kill()
             status = -signal.SIGKILL
         self._close()
-        words = self._last_words.decode(errors="replace").strip().splitlines()
-        # The last line alone often only says that there was an error before.
-        complaint = "; ".join(line.strip() for line in words[-2:])[:300]
+        lines = self._last_errors.decode(errors="replace").strip().splitlines()
+        # Two lines: the last one often says only that an error occurred before.
+        complaint = "; ".join(line.strip() for line in lines[-2:])[:300]
         spent = _cpu_secs_of_children() - self._cpu_before
         return Ended(status, self.frames, self.out_us, complaint, self._starved, spent)
 
     def kill(self) -> None:
-        """Ends it at once."""
+        """Kill it if it still runs, and close the pipes."""
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -113,6 +118,7 @@ class Running:
         self._close()
 
     def _note(self, line: str) -> None:
+        """Take one NAME=VALUE line of a progress report."""
         name, _, value = line.partition("=")
         if name not in ("frame", "out_time_us") or not value.strip().isdecimal():
             return  # "N/A" before the first packet
@@ -134,7 +140,10 @@ def run(
     *,
     cpu_secs: int = CPU_SECS,
 ) -> Ended:
-    """Runs one command to its end. However this is left, the process is gone; it is killed when it stalls."""
+    """Run one command to its end. The process is gone when this returns or raises; it is killed when it stalls.
+
+    `on_progress` is called at least once a second. Raises OSError when ffmpeg cannot be started.
+    """
     running = Running(arguments, folder, cpu_secs)
     try:
         with selectors.DefaultSelector() as selector:
@@ -161,7 +170,7 @@ def _cpu_secs_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _dies_with_us() -> list[str]:
-    """A program of util-linux that has the kernel kill the child with us, and then becomes ffmpeg."""
+def _killed_with_parent() -> list[str]:
+    """setpriv of util-linux: it asks the kernel to kill this process when its parent ends, then becomes ffmpeg."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

@@ -1,6 +1,7 @@
-"""The name on a tile as a script of subtitles: libass draws it, with another font for each script that one lacks.
+"""Writes the name on a tile as a subtitle script in the format ASS, http://www.tcax.org/docs/ass-specs.htm.
 
-drawtext knows one font, and draws boxes for Chinese, Japanese or Korean. http://www.tcax.org/docs/ass-specs.htm
+libass picks another font for characters that the first one lacks; ffmpeg's drawtext has one font, and draws boxes for
+Chinese, Japanese and Korean.
 """
 
 import unicodedata
@@ -8,30 +9,30 @@ import unicodedata
 NAME_LETTERS_MAX = 40
 _FONT = "sans"
 _LARGEST, _WIDEST = 0.125, 0.9
-"""Of the tile's height and width."""
+"""The size of the font as a share of the tile's height, and the width of the text as a share of the tile's width."""
 _LETTER = 0.62
-"""How wide a letter is on average, of the size of its font."""
+"""The average width of a letter as a share of the size of its font."""
 _LINE = 1.16
-"""libass counts a line's height as the size."""
-_SMALLEST = 8
+"""libass takes the height of a line as the size of a font: so much more than the size of its letters."""
+_SMALLEST = 8  # size of the font in pixels
 _JOINER = "\u2060"
-"""Takes no room, and keeps a backslash from meaning something."""
+"""WORD JOINER, which is invisible: after a backslash it prevents that libass reads an escape."""
 
 
 def letters(name: str) -> str:
-    """A name as it can stand on a tile: one line of visible characters, shortened."""
+    """The name as one line of visible characters, shortened to NAME_LETTERS_MAX."""
     visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in name)
     line = " ".join(visible.split())
     return line if len(line) <= NAME_LETTERS_MAX else line[: NAME_LETTERS_MAX - 1] + "…"
 
 
 def text_width(text: str) -> int:
-    """How wide a text is, in letters; the wide ones of East Asia count twice."""
+    """The width of a text in letters; wide letters of East Asia count as two."""
     return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
 
 
 def script(text: str, width: int, height: int) -> str:
-    """An ASS script that has the text, whatever it holds, in white in the middle of a tile of so many pixels."""
+    """An ASS script with the text in white in the middle of a tile of `width` x `height` pixels. Any text is safe."""
     widest = width * _WIDEST / (_LETTER * max(text_width(text), 1))
     size = round(_LINE * max(_SMALLEST, min(height * _LARGEST, widest)))
     plain = text.replace("\\", "\\" + _JOINER).replace("{", "\\{").replace("}", "\\}")

@@ -1,4 +1,4 @@
-"""The graph that draws a composition's picture: tiles fitted into their cells, side by side where they can be."""
+"""The filter graph that draws a segment's picture: each recording scaled into its tile, the tiles put together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ FPS = 25
 
 _TILE_COLOUR = "0x28323c"
 _SMALLEST = 2
-"""Pixels: what a side of a fitted picture has at least, which of a very narrow one would be nothing."""
+"""Pixels that each side of a scaled picture has at least: a very narrow one would be scaled to none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A cell of the picture on even pixels, which 4:2:0 needs, and who is in it."""
+    """A cell of the layout on even pixels, as 4:2:0 needs them, and the recording in it."""
 
     recording_id: str
     x: int
@@ -22,15 +22,16 @@ class Tile:
     width: int
     height: int
     placeholder: bool = False
+    """Whether the tile shows the participant's name instead of the recording."""
 
 
 def even(pixels: int) -> int:
-    """The even number at or below."""
+    """The largest even number that is not larger."""
     return pixels - pixels % 2
 
 
 def tiles(placements: Sequence[Placement], width: int, height: int) -> tuple[Tile, ...]:
-    """The placements, lowest first, as what can be seen of them: nothing too small to draw, nothing wholly covered."""
+    """The placements as tiles, the lowest first, without those that are empty or covered by one other tile."""
     drawn: list[Tile] = []
     for placement in sorted(placements, key=lambda one: one.z, reverse=True):
         left, top = even(placement.x), even(placement.y)
@@ -45,9 +46,9 @@ def tiles(placements: Sequence[Placement], width: int, height: int) -> tuple[Til
 def graph(width: int, height: int, tiles: Sequence[Tile], inputs: Mapping[str, int], names: Mapping[str, str]) -> str:
     """A filter graph with the output [out].
 
-    `inputs` are the recordings that ffmpeg reads, in order, and for how many frames the last picture of each may have
-    to stay; `names` has for each recording how the files of its name begin. Tiles that overlap nothing below them are
-    stacked, which only copies; the others are laid over, which mixes every pixel.
+    `inputs` has the recordings that ffmpeg reads, in their order, each with the number of frames for which its last
+    picture may have to stay. `names` has for each recording how the names of its script files begin. Tiles that overlap
+    no lower tile are put together by xstack, which only copies; the others by overlay, which computes each pixel.
     """
     if not tiles:
         return f"color=c=black:s={width}x{height}:r={FPS},format=yuv420p[out]"
@@ -78,7 +79,7 @@ def _overlap(one: Tile, other: Tile) -> bool:
 
 
 def _sources(tiles: Sequence[Tile], inputs: Mapping[str, int]) -> list[str]:
-    """Every input made steady and handed to each of its tiles: a recording in two regions is decoded once."""
+    """The chains from each input to its tiles, [s0], [s1], ...: a recording in two regions is decoded once."""
     chains = []
     for number, (recording_id, stays) in enumerate(inputs.items()):
         users = [
@@ -90,18 +91,18 @@ def _sources(tiles: Sequence[Tile], inputs: Mapping[str, int]) -> list[str]:
 
 
 def _steady(stays: int) -> str:
-    """The frame for each twenty-fifth of a second from 0 on.
+    """Filters that give FPS frames a second from timestamp 0 on; the last frame stays for `stays` frames more.
 
-    Frames before 0 count only if none comes at 0, the first is there from 0 on, and the last stays. Not for ever:
-    ffmpeg would wait for ever for the first frame of an input that has none.
+    The frame for 0 is the last one at or before 0, or else the first one after it. The last one does not stay without
+    end, because ffmpeg would wait without end for the first frame of an input that has none.
     """
     return f"fps={FPS},tpad=stop={stays}:stop_mode=clone,fps={FPS}:start_time=0"
 
 
 def fitted(number: int, tile: Tile) -> str:
-    """The chain from a recording's steady pictures, [s0], to its cell, [t0], numbered alike."""
+    """The chain from a recording's frames, [sN], to its tile, [tN]: scaled to fit, with black bars."""
     width, height = _side(tile.width, f"{tile.height}*iw/ih"), _side(tile.height, f"{tile.width}*ih/iw")
-    # eval=frame: the size of the frames may change in the middle of a file.
+    # eval=frame: the size of the frames may change within a file.
     return (
         f"[s{number}]scale=w='{width}':h='{height}':eval=frame,"
         f"pad={tile.width}:{tile.height}:(ow-iw)/2:(oh-ih)/2:black:eval=frame,"
@@ -110,12 +111,12 @@ def fitted(number: int, tile: Tile) -> str:
 
 
 def _side(pixels: int, fitting: str) -> str:
-    """The even length of a side that has so many pixels, or as many as fit beside the other one."""
+    """ffmpeg's expression for a side of the scaled picture: `pixels`, or what the other side leaves; an even number."""
     return f"max({_SMALLEST},2*trunc(round(min({pixels},{fitting}))/2))"
 
 
 def _named(number: int, tile: Tile, names: Mapping[str, str]) -> str:
-    """One drawn frame, repeated. The name comes from a file, which `script_name` names."""
+    """The chain of a placeholder: one drawn frame, repeated, with the name from the file `script_name(...)`."""
     text = f"ass=f={script_name(names[tile.recording_id], tile)}," if tile.recording_id in names else ""
     return (
         f"color=c={_TILE_COLOUR}:s={tile.width}x{tile.height}:r={FPS}:d={1 / FPS},{text}"
@@ -124,12 +125,12 @@ def _named(number: int, tile: Tile, names: Mapping[str, str]) -> str:
 
 
 def script_name(name: str, tile: Tile) -> str:
-    """The file with the lettering of a tile: what is drawn depends on its size."""
+    """The name of a tile's script file, one for each size of tile."""
     return f"{name}-{tile.width}x{tile.height}.ass"
 
 
 def _stacked(width: int, height: int, numbered: Sequence[tuple[int, Tile]]) -> str:
-    """The chain from tiles that do not overlap to the whole picture [stack]."""
+    """The chain from tiles that do not overlap each other to a picture of the whole size, [stack]."""
     labels = "".join(f"[t{number}]" for number, _ in numbered)
     if len(numbered) == 1:
         tile = numbered[0][1]

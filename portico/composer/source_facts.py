@@ -1,6 +1,6 @@
-"""What a recorded video asks of whoever decodes it: its size, how many pictures it has, and where decoding can begin.
+"""Reads what decoding a recorded video will cost: its size, the number of its pictures, and its keyframes.
 
-Nothing is decoded: the container's tables and packets say it. https://ffmpeg.org/ffprobe.html
+Nothing is decoded: ffprobe reads the container's tables and packets. https://ffmpeg.org/ffprobe.html
 """
 
 import subprocess
@@ -11,29 +11,32 @@ from dataclasses import dataclass
 from portico.runtime import child_limits
 
 PROBE_CPU_SECS = 120
+"""CPU seconds that ffprobe may take."""
 _PACKETS_MAX = 5_000_000
-"""More pictures than a day has at 60 a second. What follows is not looked at."""
+"""Pictures that are read of one file, about a day at 60 a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """Of one recorded video."""
+    """What is known of one recorded video without decoding it."""
 
     width: int
     height: int
-    """Pixels that the container announces; a file may hold others."""
+    """In pixels, as the container announces them; pictures may have other sizes."""
     pictures: int
+    """Their number."""
     last_ms: int
-    """The timestamp of the last picture."""
+    """The timestamp of the last picture, in milliseconds."""
     keyframes_ms: "array[int]"
-    """The timestamps at which decoding can begin, in order."""
+    """The timestamps of the keyframes in milliseconds, ascending: decoding can begin at each."""
 
     @property
     def pixels(self) -> int:
+        """Of one picture, as announced."""
         return self.width * self.height
 
     def run_up_ms(self, position_ms: int) -> int:
-        """How much has to be decoded before the picture of that timestamp."""
+        """How many milliseconds of video must be decoded before the picture at `position_ms`."""
         before = bisect_right(self.keyframes_ms, position_ms)
         return max(0, min(position_ms, self.last_ms) - (self.keyframes_ms[before - 1] if before else 0))
 

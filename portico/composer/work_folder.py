@@ -1,4 +1,4 @@
-"""The work folder of a composition: parts that are made once, kept across interruptions, and joined at the end."""
+"""The work folder of a composition: its parts are made once and survive interruptions."""
 
 import contextlib
 import hashlib
@@ -14,23 +14,24 @@ _MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command that makes one file of the work folder, and how much of the composition is in it."""
+    """A command that makes one file of the work folder, and how long the part in it is."""
 
     file: str
     arguments: tuple[str, ...]
     """ffmpeg's, without the output's name."""
     length_us: int
+    """In microseconds of the composition."""
     frames: int | None = None
-    """How many pictures it must have made; None for sound."""
+    """The number of pictures that the file must have; None for sound."""
 
     @property
     def mark(self) -> str:
-        """Tells whether a file that is already there is what this command would make."""
+        """A digest of the arguments: a file that was made with the same mark need not be made again."""
         return hashlib.sha256("\0".join(self.arguments).encode(errors="surrogateescape")).hexdigest()
 
 
 class WorkFolder:
-    """Finished parts; each counts only once the manifest names it, which is written after the part is on the disk."""
+    """The finished parts. A part counts only once the manifest names it, and it does so when the part is on the disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,23 +41,24 @@ class WorkFolder:
             self._finished = msgspec.json.decode((path / _MANIFEST).read_bytes(), type=dict[str, str])
 
     def has(self, step: Step) -> bool:
+        """Whether the file of this step is finished, and was made by the same command."""
         return self._finished.get(step.file) == step.mark and (self.path / step.file).exists()
 
     def keep(self, step: Step, made: Path) -> None:
-        """Takes the file that the step has made."""
+        """Make the file `made` the finished file of this step; it is on the disk when this returns."""
         settle(made, self.path / step.file)
         self._finished[step.file] = step.mark
         self.write(_MANIFEST, json.dumps(self._finished))
 
     def write(self, name: str, text: str) -> None:
-        """Replaces a small file, whole or not at all."""
+        """Write a small file of the folder; after a crash it has the old text or the new one."""
         draft = self.path / f"{name}.part"
         draft.write_text(text, encoding="utf-8", errors="replace")
         settle(draft, self.path / name)
 
 
 def settle(made: Path, path: Path) -> None:
-    """Gives a written file its name; both are on the disk when this returns."""
+    """Rename a file that is written; its content and its name are on the disk when this returns."""
     _sync(made)
     made.replace(path)
     _sync(path.parent)

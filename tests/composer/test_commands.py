@@ -5,8 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico.composer import commands, lettering, picture
-from portico.composer.commands import CompositionPlan, VideoFile
 from portico.composer.picture import Tile
+from portico.composer.plan import (
+    SEGMENT_FRAMES,
+    AudioFile,
+    CompositionPlan,
+    VideoFile,
+    picture_segments,
+    sound_segments,
+    sum_groups,
+)
 from portico.core.layout import Placement
 
 T0 = 1_700_000_000_000
@@ -22,14 +30,14 @@ def a_composition(
 ) -> CompositionPlan:
     ids = dict.fromkeys(placement.recording_id for placement in placements)
     videos = tuple(VideoFile(each, f"/recordings/{each}.webm", T0, name) for each in ids)
-    sounds = tuple(commands.AudioFile(f"a{n}", f"/recordings/{n}.ogg", T0, T0 + duration_ms) for n in range(audios))
+    sounds = tuple(AudioFile(f"a{n}", f"/recordings/{n}.ogg", T0, T0 + duration_ms) for n in range(audios))
     return CompositionPlan(640, 360, T0, duration_ms, placements, videos, sounds)
 
 
 def cuts(plan: CompositionPlan) -> list[tuple[int, int, list[str]]]:
     return [
         (each.first_frame, each.frames, sorted(tile.recording_id for tile in each.tiles))
-        for each in commands.segments(plan)
+        for each in picture_segments(plan)
     ]
 
 
@@ -48,8 +56,8 @@ def test_who_comes_between_two_frames_is_in_the_next_one() -> None:
 
 def test_a_long_composition_is_cut_every_five_minutes() -> None:
     plan = a_composition(placed("a", 0, 2 * FIVE_MINUTES + 40), duration_ms=2 * FIVE_MINUTES + 40)
-    assert [each.frames for each in commands.segments(plan)] == [7500, 7500, 1]
-    assert [each.frames for each in commands.stretches(plan)] == [7500, 7500, 1]
+    assert [each.frames for each in picture_segments(plan)] == [7500, 7500, 1]
+    assert [each.frames for each in sound_segments(plan)] == [7500, 7500, 1]
 
 
 @pytest.mark.parametrize(("duration_ms", "frames"), [(0, 1), (19, 1), (40, 1), (59, 1), (60, 2), (10_019, 250)])
@@ -67,8 +75,8 @@ def test_segments_have_each_frame_once_and_show_whoever_is_placed(
     placements = [placed(f"s{n}", begin, begin + length, z=z) for n, (begin, length, z) in enumerate(spans)]
     plan = a_composition(*placements, duration_ms=duration_ms)
     at = 0
-    for segment in commands.segments(plan):
-        assert segment.first_frame == at and 0 < segment.frames <= commands.SEGMENT_FRAMES
+    for segment in picture_segments(plan):
+        assert segment.first_frame == at and 0 < segment.frames <= SEGMENT_FRAMES
         at += segment.frames
         for frame in (segment.first_frame, at - 1):
             here = [each for each in placements if each.from_ms <= frame * 40 < each.until_ms]
@@ -77,14 +85,14 @@ def test_segments_have_each_frame_once_and_show_whoever_is_placed(
             assert {tile.recording_id for tile in segment.tiles} <= {e.recording_id for e in here if e.z == top}
             assert bool(segment.tiles) == bool(here)
     assert at == plan.frames
-    assert sum(each.samples for each in commands.stretches(plan)) == plan.frames * 1920
+    assert sum(each.samples for each in sound_segments(plan)) == plan.frames * 1920
 
 
 def test_a_command_reads_only_what_is_seen_and_from_where_it_is_seen() -> None:
     plan = a_composition(placed("a", 0, 10_000), placed("b", 2_000, 4_000, 320))
-    first, second, _ = commands.segments(plan)
-    arguments = commands.segment_command(plan, second, threads=1, lettering=False)
-    assert "file:/recordings/b.webm" not in commands.segment_command(plan, first, threads=1, lettering=False)
+    first, second, _ = picture_segments(plan)
+    arguments = commands.picture_command(plan, second, threads=1, lettering=False)
+    assert "file:/recordings/b.webm" not in commands.picture_command(plan, first, threads=1, lettering=False)
     assert arguments.count("-i") == 2
     assert [arguments[n + 1] for n, each in enumerate(arguments) if each == "-ss"] == ["2.000", "2.000"]
     assert arguments[arguments.index("-frames:v") + 1] == "50"
@@ -92,8 +100,8 @@ def test_a_command_reads_only_what_is_seen_and_from_where_it_is_seen() -> None:
 
 def test_a_recording_in_two_regions_is_read_once() -> None:
     plan = a_composition(placed("a", 0, 10_000), placed("a", 0, 10_000, 320, z=1))
-    (segment,) = commands.segments(plan)
-    arguments = commands.segment_command(plan, segment, threads=1, lettering=False)
+    (segment,) = picture_segments(plan)
+    arguments = commands.picture_command(plan, segment, threads=1, lettering=False)
     assert arguments.count("-i") == 1
     assert "split=2[s0][s1]" in arguments[arguments.index("-filter_complex") + 1]
 
@@ -127,10 +135,8 @@ def test_fifty_people_for_two_hours_make_commands_of_bounded_size() -> None:
     hours = 2 * 3_600_000
     tiles = [Placement(f"{n:036}", n * 1000, hours, n % 8 * 80, n // 8 * 50, 80, 50, 0) for n in range(50)]
     plan = a_composition(*tiles, duration_ms=hours, audios=50)
-    made = [commands.segment_command(plan, each, threads=2, lettering=False) for each in commands.segments(plan)]
-    made += [
-        commands.stretch_command(plan, group) for each in commands.stretches(plan) for group in commands.groups(each)
-    ]
+    made = [commands.picture_command(plan, each, threads=2, lettering=False) for each in picture_segments(plan)]
+    made += [commands.sound_command(plan, group) for each in sound_segments(plan) for group in sum_groups(each)]
     assert len(made) < 200
     assert max(command.count("-i") for command in made) == 50
     # Linux takes 128 KiB for one argument and at least as much for all.
@@ -138,19 +144,19 @@ def test_fifty_people_for_two_hours_make_commands_of_bounded_size() -> None:
 
 
 def test_many_voices_are_summed_in_groups() -> None:
-    (stretch,) = commands.stretches(a_composition(audios=70))
-    groups = commands.groups(stretch)
+    (segment,) = sound_segments(a_composition(audios=70))
+    groups = sum_groups(segment)
     assert [len(each.audios) for each in groups] == [32, 32, 6]
-    assert [audio for each in groups for audio in each.audios] == list(stretch.audios)
-    assert {each.samples for each in groups} == {stretch.samples} == {480_000}
-    assert commands.groups(commands.stretches(a_composition())[0])[0].audios == ()
+    assert [audio for each in groups for audio in each.audios] == list(segment.audios)
+    assert {each.samples for each in groups} == {segment.samples} == {480_000}
+    assert sum_groups(sound_segments(a_composition())[0])[0].audios == ()
 
 
 def test_only_voices_of_its_time_are_in_a_stretch() -> None:
-    early = commands.AudioFile("early", "/e.ogg", T0, T0 + FIVE_MINUTES)
-    late = commands.AudioFile("late", "/l.ogg", T0 + FIVE_MINUTES, T0 + FIVE_MINUTES + 5)
+    early = AudioFile("early", "/e.ogg", T0, T0 + FIVE_MINUTES)
+    late = AudioFile("late", "/l.ogg", T0 + FIVE_MINUTES, T0 + FIVE_MINUTES + 5)
     plan = CompositionPlan(640, 360, T0, FIVE_MINUTES + 1000, (), (), (early, late))
-    assert [each.audios for each in commands.stretches(plan)] == [(early,), (late,)]
+    assert [each.audios for each in sound_segments(plan)] == [(early,), (late,)]
 
 
 @pytest.mark.parametrize(
@@ -172,8 +178,8 @@ def test_a_name_is_one_line_of_visible_letters(name: str, letters: str) -> None:
 def test_no_letter_of_a_name_stands_in_a_command() -> None:
     hostile = "x':[a];movie=/etc/passwd,\\%{e:1}"
     plan = a_composition(placed("a", 0, 10_000, placeholder=True), name=hostile)
-    (segment,) = commands.segments(plan)
-    command = " ".join(commands.segment_command(plan, segment, threads=1, lettering=True))
+    (segment,) = picture_segments(plan)
+    command = " ".join(commands.picture_command(plan, segment, threads=1, lettering=True))
     assert "ass=f=name-00000-320x360.ass" in command
     assert "passwd" not in command
     ((file, script),) = commands.scripts(plan, [segment]).items()
@@ -183,8 +189,8 @@ def test_no_letter_of_a_name_stands_in_a_command() -> None:
 
 def test_without_letters_a_named_tile_is_plain() -> None:
     plan = a_composition(placed("a", 0, 10_000, placeholder=True))
-    (segment,) = commands.segments(plan)
-    assert "drawtext" not in " ".join(commands.segment_command(plan, segment, threads=1, lettering=False))
+    (segment,) = picture_segments(plan)
+    assert "drawtext" not in " ".join(commands.picture_command(plan, segment, threads=1, lettering=False))
 
 
 def test_the_list_of_parts_says_how_long_each_is() -> None:

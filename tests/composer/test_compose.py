@@ -20,8 +20,8 @@ import pytest
 from numpy.typing import NDArray
 
 from portico.composer import commands
-from portico.composer.commands import AudioFile, CompositionPlan, VideoFile
 from portico.composer.compose import CompositionError, compose
+from portico.composer.plan import AudioFile, CompositionPlan, Preset, VideoFile, picture_segments, sound_segments
 from portico.core.layout import Placement, plan
 from portico.core.model import Region
 from portico.runtime.child_messages import ComposedFile
@@ -357,7 +357,7 @@ def test_segments_join_without_a_frame_too_many_or_too_few(stage: Stage) -> None
         "red", 0, 8, (0.313, 0.351), (1.333, 2.017), (3.001, 3.039), (4.1, 4.98), (5.55, 7.999), file="green.webm"
     )
     of = stage.plan(secs=8, size=(320, 64))
-    assert len(commands.segments(of)) >= 9
+    assert len(picture_segments(of)) >= 9
     made = stage.composition(of)
     assert numbers(made, 0, 160, 32) == list(range(200))
     assert made.streams("video")[0]["nb_read_packets"] == "200"
@@ -365,14 +365,14 @@ def test_segments_join_without_a_frame_too_many_or_too_few(stage: Stage) -> None
 
 @pytest.mark.parametrize("preset", ["fast", "default", "small"])
 @pytest.mark.parametrize("with_sound", [True, False])
-def test_pictures_are_decoded_forty_milliseconds_apart(stage: Stage, preset: commands.Preset, with_sound: bool) -> None:
+def test_pictures_are_decoded_forty_milliseconds_apart(stage: Stage, preset: Preset, with_sound: bool) -> None:
     """Also where the arrangement changes after one or two pictures, at the beginning and at the end."""
     stage.sees("counter", 0, 4)
     stage.sees("green", 0, 4, (0.04, 0.08), (0.5, 0.54), (0.62, 0.7), (1, 1.12), (2.2, 2.24), (2.28, 3.16))
     stage.sees("blue", 0, 4, (0.08, 1.04), (1.08, 2.24), (3.2, 3.24))
     stage.hears(400, 0, 4)
     of = replace(stage.plan(secs=3.24, sound=with_sound), preset=preset)
-    lengths = {segment.frames for segment in commands.segments(of)}
+    lengths = {segment.frames for segment in picture_segments(of)}
     assert {1, 2} <= lengths
     made = stage.composition(of)
     assert made.decoding_times() == pytest.approx([number * 0.04 for number in range(81)], abs=0.0005)
@@ -401,7 +401,7 @@ def test_stretches_of_sound_join_without_a_click(stage: Stage, monkeypatch: pyte
     for hertz in (400, 600, 1000):
         stage.hears(hertz, 0, 4)
     of = stage.plan(secs=4, sound=True)
-    assert len(commands.stretches(of)) == 4
+    assert len(sound_segments(of)) == 4
     samples = stage.composition(of).sound()
     at = np.arange(4 * RATE) / RATE
     # What is left when the three tones, wherever their phases are, are taken away.
@@ -526,7 +526,7 @@ def test_a_full_disk_is_said_in_ffmpegs_words(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("preset", ["fast", "default", "small"])
-def test_every_preset_makes_a_composition(stage: Stage, preset: commands.Preset) -> None:
+def test_every_preset_makes_a_composition(stage: Stage, preset: Preset) -> None:
     stage.sees("red", 0, 1)
     stage.sees("green", 0.5, 1)
     made = stage.composition(replace(stage.plan(secs=1), preset=preset))

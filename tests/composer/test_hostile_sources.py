@@ -11,8 +11,8 @@ import pytest
 
 from portico.composer import commands, reduction, source_facts
 from portico.composer import ffmpeg as running
-from portico.composer.commands import CompositionPlan, VideoFile
 from portico.composer.compose import compose
+from portico.composer.plan import CompositionPlan, VideoFile, picture_segments
 from portico.composer.source_facts import SourceFacts
 from portico.core.layout import Placement, VideoSource, plan
 from portico.runtime import child_limits
@@ -97,7 +97,7 @@ def test_a_file_that_says_it_is_small_takes_no_more(huge: Path, tmp_path: Path) 
     assert facts is not None and (facts.width, facts.height) == (160, 120)
     green = video(tmp_path / "green.webm", GREEN, 1)
     of = grid_of([liar, green, *[liar] * 6], 0.4)
-    assert reduction.needed(of, commands.segments(of), {video.recording_id: facts for video in of.videos}) == []
+    assert reduction.needed(of, picture_segments(of), {video.recording_id: facts for video in of.videos}) == []
     assert 50 < peak_megabytes(of, tmp_path) < 600
     assert middles(tmp_path, of, 3, 3) == [RED, GREEN, *[RED] * 6, BLACK]
 
@@ -119,7 +119,7 @@ def test_fifty_cameras_are_decoded_within_the_memory_of_one_child(tmp_path: Path
     of = grid_of([camera] * 50, 0.4)
     facts = source_facts.look(str(camera))
     assert facts is not None
-    reduced = reduction.needed(of, commands.segments(of), {video.recording_id: facts for video in of.videos})
+    reduced = reduction.needed(of, picture_segments(of), {video.recording_id: facts for video in of.videos})
     assert 20 < len(reduced) < 35
     assert 50 < peak_megabytes(of, tmp_path) < 600
     assert middles(tmp_path, of, 8, 7)[:50] == [RED] * 50
@@ -135,7 +135,7 @@ def test_a_camera_that_blinks_is_not_decoded_from_its_beginning_again_and_again(
     of = CompositionPlan(320, 128, T0, 30_000, placements, videos, (), False, "fast")
     facts = source_facts.look(str(counter))
     assert facts is not None and len(facts.keyframes_ms) == 1 and facts.pictures == 750
-    assert reduction.needed(of, commands.segments(of), {"counter": facts}) == ["counter"]
+    assert reduction.needed(of, picture_segments(of), {"counter": facts}) == ["counter"]
     composed = compose(of, tmp_path / "work", tmp_path / "composition.mp4", on_progress=lambda _: None)
     assert composed.left_out == ()
     made = MediaFile(tmp_path / "composition.mp4").frames()
@@ -152,7 +152,7 @@ def test_a_thousand_pictures_a_second_are_no_camera() -> None:
     fast = SourceFacts(640, 480, 1000 * 3600, HOUR_MS, keyframes)
     # Segments of five minutes are decoded from the only keyframe each.
     many = SourceFacts(640, 480, 30 * 3600, HOUR_MS, array("q", range(0, HOUR_MS, 10_000)))
-    segments = commands.segments(of)
+    segments = picture_segments(of)
     assert reduction.needed(of, segments, {"00": many}) == []
     assert reduction.needed(of, segments, {"00": fast}) == ["00"]
     assert reduction.needed(of, segments, {"00": camera}) == ["00"]
@@ -175,7 +175,7 @@ def test_cameras_that_blink_all_the_time_make_no_more_segments_than_its_length_h
     )
     videos = tuple(VideoFile(f"{number}", "camera.webm", T0) for number in range(4))
     of = CompositionPlan(64, 64, T0, HOUR_MS, blinking, videos)
-    segments = commands.segments(of)
+    segments = picture_segments(of)
     assert len(segments) <= 1800 + 200 + 12
     assert sum(segment.frames for segment in segments) == of.frames
     assert [each.first_frame for each in segments[1:]] == [each.first_frame + each.frames for each in segments[:-1]]
@@ -186,7 +186,7 @@ def test_no_more_than_a_hundred_recordings_are_decoded_at_once() -> None:
     sources = [VideoSource(f"{number:03}", T0, end, ((T0, end),)) for number in range(150)]
     videos = tuple(VideoFile(f"{number:03}", "camera.webm", T0) for number in range(150))
     of = CompositionPlan(1280, 720, T0, 1000, plan((), sources, 1280, 720, T0, end), videos)
-    assert [len(commands.seen(of, segment)) for segment in commands.segments(of)] == [100]
+    assert [len(commands.visible_inputs(of, segment)) for segment in picture_segments(of)] == [100]
 
 
 def test_a_child_is_ended_at_its_limit_of_processor_time(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from sqlalchemy import select
 
-from portico.composer.commands import Preset
+from portico.composer.plan import Preset
 from portico.core.errors import NotFound
 from portico.core.model import file_name_of
 from portico.db.engine import Database, Transaction

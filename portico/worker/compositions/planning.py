@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from portico.composer.commands import AudioFile, CompositionPlan, Preset, VideoFile
+from portico.composer.plan import AudioFile, CompositionPlan, Preset, VideoFile
 from portico.core import layout
 from portico.core.names import display_name
 from portico.services.compositions import Person, SourceRecording, Work

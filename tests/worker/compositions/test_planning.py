@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from portico.composer.commands import CompositionPlan
+from portico.composer.plan import CompositionPlan
 from portico.core.model import Region
 from portico.services.compositions import Person, SourceRecording, Work
 from portico.worker.compositions import planning
