@@ -1,4 +1,4 @@
-"""Where Janus is found and what we write into its configuration files."""
+"""Finds the Janus program and writes its configuration files."""
 
 import os
 import secrets
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from portico.janus.errors import JanusUnavailable
+from portico.janus.mjr_folder import FOLDER_NAME
 
 VIDEOROOM = "janus.plugin.videoroom"
 AUDIOBRIDGE = "janus.plugin.audiobridge"
@@ -17,18 +18,18 @@ TRANSPORT = "janus.transport.websockets"
 EVENT_HANDLER = "janus.eventhandler.wsevh"
 
 # Janus loads every library of a folder that is not named in `disable`. The names below are those of releases 1.0 to
-# 1.4, for a Janus whose folders we cannot find; where we find them, whatever lies there is named as well.
+# 1.4, for a Janus whose folders are not found; if they are found, all other libraries in them are named as well.
 _OTHER_PLUGINS = ("duktape", "echotest", "lua", "nosip", "recordplay", "sip", "streaming", "videocall", "voicemail")
 _OTHER_TRANSPORTS = ("http", "mqtt", "nanomsg", "pfunix", "rabbitmq")
 _LOGGERS = ("jsonlog",)
 _OTHER_EVENT_HANDLERS = ("gelfevh", "mqttevh", "nanomsgevh", "rabbitmqevh", "sampleevh")
 _EVENTS_KEPT_MAX = 10_000
-"""Events that Janus 1.4 keeps for us while it is not connected to us; older versions keep all of them."""
+"""Events that Janus 1.4 keeps while its event handler is not connected; older versions keep all of them."""
 
 _CHECKOUT = Path(__file__).parents[2]
 
-# Janus puts together the names of its configuration files in buffers of 255 bytes.
-_LONGEST_FOLDER = 200
+# Janus builds the paths of its configuration files in buffers of 255 bytes.
+_FOLDER_BYTES_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,15 @@ class JanusSettings:
     binary: Path | None = None
     """The program to start; None looks for one (see `find_janus`)."""
     url: str | None = None
-    """ws:// address of a Janus that somebody else runs; then nothing is started here."""
+    """ws:// address of a Janus that runs elsewhere, a remote Janus; then none is started here."""
     interface: str | None = None
-    """Interface name or address to offer to clients; None offers all but loopback."""
+    """Interface name or address that Janus offers to clients; None offers all but loopback."""
     address: str | None = None
-    """Public address that a 1:1 NAT maps onto this machine."""
+    """Public address that a 1:1 NAT maps to this machine."""
     rtp_ports: tuple[int, int] = (20000, 39999)
+    """The first and the last UDP port for media."""
     event_loops: int | None = None
-    """Threads for the media; None takes one per core."""
+    """Threads of Janus for media; None takes one per core."""
     api_secret: str | None = field(default=None, repr=False)
     """Only with `url`: the api_secret of that Janus."""
     admin_key: str | None = field(default=None, repr=False)
@@ -54,18 +56,18 @@ class JanusSettings:
 
     @property
     def folder(self) -> Path:
-        """Where configuration, log and lock of our own Janus live."""
+        """Where configuration, log and lock of a child Janus are."""
         return self.data_dir.absolute() / "janus"
 
     @property
     def mjr_folder(self) -> Path:
-        """Where our own Janus writes recordings."""
-        return self.data_dir.absolute() / "dumps"
+        """Where a child Janus writes mjr files."""
+        return self.data_dir.absolute() / FOLDER_NAME
 
 
 @dataclass(frozen=True)
 class JanusSecrets:
-    """Random for every start, and written nowhere but into files that only our user can read."""
+    """The secrets of one start of a child Janus: random, and written only to files that only our user can read."""
 
     api_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     admin_key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
@@ -73,7 +75,10 @@ class JanusSecrets:
 
 
 def find_janus(binary: Path | None) -> Path:
-    """The program to start: the one named, else $PORTICO_JANUS_BIN, else ./.janus of the checkout, else PATH."""
+    """The program to start: `binary`, else $PORTICO_JANUS_BIN, else .janus of the checkout, else `janus` on PATH.
+
+    Raises JanusUnavailable when there is none.
+    """
     named = binary or (Path(value) if (value := os.environ.get("PORTICO_JANUS_BIN")) else None)
     if named is not None:
         if os.access(named, os.X_OK) and named.is_file():
@@ -94,7 +99,7 @@ def find_janus(binary: Path | None) -> Path:
 
 
 def program_files(binary: Path) -> list[Path]:
-    """What the program has to read beside the system's own folders: itself, its libraries, plugins and transports."""
+    """The files and folders outside the system's own that Janus reads: itself, its libraries, plugins, transports."""
     program = binary.resolve()
     libraries = [path for name in ("lib", "lib64") if (path := program.parent.parent / name).is_dir()]
     return [binary, program, *libraries]
@@ -109,27 +114,28 @@ def write_config(
     *,
     admin_port: int | None = None,
 ) -> None:
-    """Writes all files of `settings.folder` anew, readable by our user alone.
+    """Write all configuration files in `settings.folder` anew, readable only by our user.
 
-    `port` and `admin_port` are ports of 127.0.0.1 for Janus' API and its Admin API; with None there is no Admin API.
-    `events_url` is the ws:// address that the event handler reports to; with None there are no events.
+    `port` and `admin_port` are ports of 127.0.0.1 for Janus' API and its Admin API; None: no Admin API.
+    `events_url` is the ws:// address that the event handler connects to; None: no events.
+    Raises JanusUnavailable when the path of the folder is too long.
     Sources: the sample files janus.jcfg, janus.transport.websockets.jcfg, janus.eventhandler.wsevh.jcfg and
     janus.plugin.*.jcfg of the releases 1.1.2 and 1.4.1, https://github.com/meetecho/janus-gateway/tree/master/conf.
     """
     folder = settings.folder
-    if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+    if len(os.fsencode(folder)) > _FOLDER_BYTES_MAX:
         raise JanusUnavailable(f"The path {folder} is too long for Janus: choose a shorter PORTICO_DATA_DIR.")
-    _write(folder / "janus.jcfg", _dump(_core_config(settings, secret, binary, events=events_url is not None)))
-    _write(folder / f"{TRANSPORT}.jcfg", _dump(_transport_config(port, admin_port)))
-    _write(folder / f"{EVENT_HANDLER}.jcfg", _dump(_event_config(events_url)))
+    _write(folder / "janus.jcfg", _libconfig(_core_config(settings, secret, binary, events=events_url is not None)))
+    _write(folder / f"{TRANSPORT}.jcfg", _libconfig(_transport_config(port, admin_port)))
+    _write(folder / f"{EVENT_HANDLER}.jcfg", _libconfig(_event_config(events_url)))
     for name in PLUGINS:
-        # The VideoRoom reports nothing that its answers to browsers do not say as well.
+        # The VideoRoom's events repeat what its answers to browsers say, which we read anyway.
         general: Mapping[str, _Value] = {
             "admin_key": secret.admin_key,
             "string_ids": False,
             "events": name != VIDEOROOM,
         }
-        _write(folder / f"{name}.jcfg", _dump({"general": general}))
+        _write(folder / f"{name}.jcfg", _libconfig({"general": general}))
 
 
 _Value = str | int | bool
@@ -148,7 +154,7 @@ def _core_config(settings: JanusSettings, secret: JanusSecrets, binary: Path, *,
         "api_secret": secret.api_secret,
         "admin_secret": secret.admin_secret,
         "session_timeout": 60,
-        "reclaim_session_timeout": 0,  # a closed socket frees its session at once
+        "reclaim_session_timeout": 0,  # a closed socket ends its session at once
         "recordings_tmp_ext": "tmp",  # a file ending in .mjr is complete
         "event_loops": settings.event_loops or len(os.sched_getaffinity(0)),
     }
@@ -161,7 +167,7 @@ def _core_config(settings: JanusSettings, secret: JanusSecrets, binary: Path, *,
         "media": {
             "rtp_port_range": f"{settings.rtp_ports[0]}-{settings.rtp_ports[1]}",
             "no_media_timer": 1,
-            "ipv6": True,  # for clients that have nothing else
+            "ipv6": True,  # some clients have only IPv6
             "ipv6_linklocal": False,
         },
         "nat": _nat_config(settings),
@@ -171,21 +177,21 @@ def _core_config(settings: JanusSettings, secret: JanusSecrets, binary: Path, *,
         "events": {
             "broadcast": events,
             "disable": _disabled(libraries, "events", _OTHER_EVENT_HANDLERS, (EVENT_HANDLER,)),
-            "stats_period": 0,  # statistics of each track would be most of what is reported, and nobody reads them
+            "stats_period": 0,  # no statistics of tracks: they would be most of the events, and we do not use them
         },
     }
 
 
 def _nat_config(settings: JanusSettings) -> dict[str, _Value]:
     nat: dict[str, _Value] = {
-        # Browsers hide their addresses behind mDNS names, which we cannot resolve and need not: they reach us.
+        # Browsers hide their addresses behind mDNS names, which we cannot resolve. They connect to us anyway.
         "ignore_mdns": True,
-        # ICE lite answers checks and makes none: right where everybody can reach us directly, as a public address
-        # promises. Behind any other NAT our own checks are what opens the way.
+        # ICE lite answers checks and sends none. That suffices if all clients can reach us directly, which a public
+        # address implies; behind any other NAT our own checks open the path.
         "ice_lite": settings.address is not None,
-        # A path that carries nothing any more is noticed by checks that stay unanswered (RFC 7675), never by silence.
-        # 1.4 knows consent, and then hangs up within 25 s; 1.1 has only checks as keepalives, which take 65 s: there
-        # signaling/liveness.py looks for signs of life earlier.
+        # A lost path is detected by checks without an answer (RFC 7675), not by missing media: a muted camera sends
+        # none. Janus 1.4 has consent checks and hangs up within 25 s. 1.1 has only keepalive checks, which take 65 s:
+        # there signaling/liveness.py detects it earlier.
         "ice_consent_freshness": True,
         "ice_keepalive_conncheck": True,
     }
@@ -229,28 +235,29 @@ def _event_config(url: str | None) -> _Sections:
 
 
 def _library_folder(binary: Path) -> Path | None:
-    """The folder with plugins/ and transports/ of a binary: PREFIX/lib/janus, or Debian's multiarch path."""
+    """The folder that has plugins/ and transports/: PREFIX/lib/janus or Debian's multiarch path; None if not found."""
     prefix = binary.resolve().parent.parent
     candidates = [prefix / "lib" / "janus", prefix / "lib64" / "janus", *sorted(prefix.glob("lib/*-linux-gnu*/janus"))]
     return next((folder for folder in candidates if (folder / "plugins").is_dir()), None)
 
 
 def _disabled(libraries: Path | None, kind: str, known: Iterable[str], wanted: Iterable[str]) -> str:
+    """The value of `disable`: file names of all libraries of a kind, known or found, that are not wanted."""
     names = {f"libjanus_{name}.so" for name in known}
     if libraries is not None:
         names |= {path.name for path in (libraries / kind).glob("*.so")}
     return ",".join(sorted(names - {f"libjanus_{name.rpartition('.')[2]}.so" for name in wanted}))
 
 
-def _dump(sections: _Sections) -> str:
+def _libconfig(sections: _Sections) -> str:
     """Text in libconfig's format, https://hyperrealm.github.io/libconfig/libconfig_manual.html."""
     lines = []
     for section, items in sections.items():
-        lines += [f"{section}: {{", *(f"\t{name} = {_dump_value(value)}" for name, value in items.items()), "}"]
+        lines += [f"{section}: {{", *(f"\t{name} = {_libconfig_value(value)}" for name, value in items.items()), "}"]
     return "\n".join(lines) + "\n"
 
 
-def _dump_value(value: _Value) -> str:
+def _libconfig_value(value: _Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -259,7 +266,7 @@ def _dump_value(value: _Value) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    # Unlinked first: a file left with wider permissions would keep them.
+    # A file that exists would keep its permissions, which may be wider: it is deleted first.
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

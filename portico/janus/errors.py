@@ -1,11 +1,11 @@
-"""What can go wrong between us and Janus."""
+"""Errors of requests to Janus."""
 
 
 class JanusError(Exception):
     """Janus, or one of its plugins, answered a request with an error.
 
-    Codes below 500 with a leading 4 come from the core as well as from the plugins: the numbers are each plugin's own
-    (https://janus.conf.meetecho.com/docs/rest.html for the core's, each plugin's page for the rest).
+    The core and each plugin have their own codes, and the same number can mean different things: see
+    https://janus.conf.meetecho.com/docs/rest.html for the core's, and the page of the plugin for its own.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -15,4 +15,4 @@ class JanusError(Exception):
 
 
 class JanusUnavailable(Exception):
-    """Janus cannot be started or does not answer; the message is one sentence for the person who runs Portico."""
+    """Janus cannot be started or does not answer; str() is a sentence for the operator."""

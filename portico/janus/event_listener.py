@@ -1,4 +1,4 @@
-"""The WebSocket server that Janus' event handler `wsevh` connects to: on the loopback address, behind a secret path."""
+"""The WebSocket server that Janus' event handler `wsevh` connects to: on 127.0.0.1, at a secret path."""
 
 import secrets
 from collections.abc import Callable
@@ -11,17 +11,18 @@ from aiohttp import WSMsgType, web
 log = structlog.get_logger(__name__)
 
 FRAME_MAX = 4 * 1024 * 1024
-"""Bytes of one frame. Janus groups at most 100 events, and the longest holds a `display` of 32 kB."""
+"""Bytes of one frame. Janus groups at most 100 events, and the largest has a `display` of 32 kB."""
 CLOSE_SECS = 1.0
+"""Deadline for closing the connection in good order."""
 PING_SECS = 10.0
-"""A connection that does not answer a ping within half of this is closed; Janus connects again."""
+"""The interval of pings. Without an answer within half of it the connection is closed; Janus connects again."""
 
 Receive = Callable[[object], None]
-"""Takes a decoded frame: an event or a list of events. Must not wait."""
+"""Called with each decoded frame: an event or a list of events. It must not block."""
 
 
 class EventListener:
-    """Open while a Janus of ours runs. A restarted Janus connects to the same URL."""
+    """Open for as long as there is a child Janus: a restarted one connects to the same URL."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -29,7 +30,7 @@ class EventListener:
         self._connected = 0
         self._runner: web.AppRunner | None = None  # set by open()
         self.url = ""
-        """ws:// address with the secret; set by open()."""
+        """ws:// address with the secret path; set by open()."""
 
     @property
     def is_connected(self) -> bool:
@@ -54,7 +55,7 @@ class EventListener:
         return listener
 
     async def close(self) -> None:
-        """Close the port and every connection within CLOSE_SECS."""
+        """Close the port and the connection within CLOSE_SECS."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -78,5 +79,5 @@ class EventListener:
     def _take(self, text: str) -> None:
         try:
             self._receive(msgspec.json.decode(text))
-        except Exception:  # one event that cannot be handled must not cost the following ones
+        except Exception:  # an event that cannot be handled must not end the connection, and lose all later events
             log.exception("janus.event_not_handled")

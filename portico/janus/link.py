@@ -1,6 +1,6 @@
 """The control connection to Janus: one WebSocket, one session, one handle per plugin, many requests at once.
 
-The messages are those of https://janus.conf.meetecho.com/docs/rest.html, carried as the WebSocket transport does.
+Messages: https://janus.conf.meetecho.com/docs/rest.html, one per WebSocket frame.
 """
 
 import asyncio
@@ -17,28 +17,29 @@ from portico.janus.errors import JanusError, JanusUnavailable
 SUBPROTOCOL = "janus-protocol"
 ADMIN_SUBPROTOCOL = "janus-admin-protocol"
 
-_MOST_PENDING = 1000
-"""Requests that may wait for their answers; more of them means that Janus does not keep up."""
+_PENDING_MAX = 1000
+"""Requests that may wait for their answers. If there are more, Janus is overloaded and further requests fail."""
 
 _CLOSE_DEADLINE = 0.2
+"""Seconds that Janus has to answer the closing handshake."""
 
-_LONGEST_ANSWER = 4 * 1024 * 1024
+_ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
 Message = dict[str, Any]
 
 
 class JanusLink:
-    """Requests of Janus' operator. Once closed it stays closed: open another."""
+    """A connection for requests of the server itself. It is not opened again after it was closed or lost."""
 
     def __init__(
         self, client: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse, secret: dict[str, str]
     ) -> None:
-        """`secret` is what every request carries: {"apisecret": ...}, {"admin_secret": ...} or nothing."""
+        """`secret` is added to every request: {"apisecret": ...}, {"admin_secret": ...} or {}."""
         self._client = client
         self._socket = socket
         self._secret = secret
         self._transactions = itertools.count(1)
-        self._pending: dict[str, asyncio.Future[Message | None]] = {}  # None says that the connection was lost
+        self._pending: dict[str, asyncio.Future[Message | None]] = {}  # None: the connection was lost
         self._session_id = 0  # set by open()
         self._handles: dict[str, int] = {}  # plugin -> handle; set by open()
         self._lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -46,16 +47,16 @@ class JanusLink:
 
     @classmethod
     async def open(cls, url: str, secret: str | None, *, deadline: float) -> "JanusLink":
-        """Connects and attaches to the three plugins within `deadline` seconds.
+        """Connect and attach to the three plugins within `deadline` seconds.
 
-        Raises JanusUnavailable or, where the secret is wrong, JanusError.
+        Raises JanusUnavailable, and JanusError if `secret` is wrong.
         """
-        carried = {"apisecret": secret} if secret is not None else {}
-        return await cls._open(url, SUBPROTOCOL, carried, PLUGINS, deadline)
+        added = {"apisecret": secret} if secret is not None else {}
+        return await cls._open(url, SUBPROTOCOL, added, PLUGINS, deadline)
 
     @classmethod
     async def open_admin(cls, url: str, secret: str, *, deadline: float) -> "JanusLink":
-        """Connects to the Admin API, for `core` alone, within `deadline` seconds; raises JanusUnavailable."""
+        """Connect to the Admin API within `deadline` seconds; use only `core`. Raises JanusUnavailable."""
         return await cls._open(url, ADMIN_SUBPROTOCOL, {"admin_secret": secret}, (), deadline)
 
     @classmethod
@@ -66,7 +67,7 @@ class JanusLink:
         link: JanusLink | None = None
         try:
             async with asyncio.timeout(deadline):
-                socket = await client.ws_connect(url, protocols=(subprotocol,), max_msg_size=_LONGEST_ANSWER)
+                socket = await client.ws_connect(url, protocols=(subprotocol,), max_msg_size=_ANSWER_BYTES_MAX)
                 link = cls(client, socket, secret)
                 if plugins:
                     await link._attach(plugins, deadline)
@@ -82,7 +83,10 @@ class JanusLink:
                 await link.close()
 
     async def request(self, plugin: str, body: Message, *, deadline: float) -> Message:
-        """Sends a message to a plugin and returns the plugin's answer; a plugin's error raises JanusError."""
+        """Send a message to a plugin; return `plugindata.data` of its answer.
+
+        Raises JanusError with the plugin's error, and JanusUnavailable if there is no answer within `deadline` seconds.
+        """
         message = {"janus": "message", "handle_id": self._handles[plugin], "body": body}
         answer = await self.core({**message, "session_id": self._session_id}, deadline=deadline)
         data: Message = answer["plugindata"]["data"]
@@ -91,8 +95,11 @@ class JanusLink:
         return data
 
     async def core(self, message: Message, *, deadline: float) -> Message:
-        """Sends a request to Janus' core (`info`, `ping`, `create`, ...) and returns the whole answer."""
-        if self._lost.done() or len(self._pending) >= _MOST_PENDING:
+        """Send a request to Janus' core (`info`, `ping`, `create`, ...); return the whole answer.
+
+        Raises JanusError with the core's error, and JanusUnavailable if there is no answer within `deadline` seconds.
+        """
+        if self._lost.done() or len(self._pending) >= _PENDING_MAX:
             raise JanusUnavailable("Janus is not answering at the moment: try again in a few seconds.")
         transaction = str(next(self._transactions))
         answered = self._pending[transaction] = asyncio.get_running_loop().create_future()
@@ -119,16 +126,16 @@ class JanusLink:
         return self._lost.done()
 
     async def lost(self) -> str:
-        """Returns when the connection is gone, with words for why."""
+        """Return when the connection is lost or closed, with the reason as a clause that follows "Janus"."""
         return await asyncio.shield(self._lost)
 
     async def close(self) -> None:
-        """Closes the connection, which also ends its Janus session; what still waits for an answer gets an error."""
+        """Close the connection, which ends its Janus session. Requests without an answer raise JanusUnavailable."""
         self._end("was closed by us")
         self._reader.cancel()
         try:
             await asyncio.wait([self._reader])
-            # A Janus that hangs does not say good-bye: the deadline drops the connection.
+            # Janus does not answer the closing handshake if it hangs: after the deadline the connection is dropped.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_DEADLINE):
                     await self._socket.close()
@@ -152,9 +159,9 @@ class JanusLink:
             self._end("closed the control connection")
 
     def _take(self, message: Message) -> bool:
-        """Gives an answer to whoever waits for it; False when the message says that our session is over."""
+        """Give an answer to the request that waits for it; False if the message says that our session has ended."""
         kind = message.get("janus")
-        # After an `ack` the answer itself is still to come, as an `event` with the same transaction.
+        # An `ack` is no answer: an `event` with the same transaction follows.
         if kind in ("success", "error", "event", "pong", "server_info"):
             answered = self._pending.get(message.get("transaction", ""))
             if answered is not None and not answered.done():

@@ -1,4 +1,4 @@
-"""A Janus that is kept alive: started, watched by requests with deadlines, and started again when it is lost."""
+"""Keeps a Janus running: starts it, watches it by requests with deadlines, and starts it again when it is lost."""
 
 import asyncio
 import contextlib
@@ -37,35 +37,36 @@ __all__ = ["AUDIOBRIDGE", "TEXTROOM", "VIDEOROOM", "JanusError", "JanusNode", "J
 log = structlog.get_logger(__name__)
 
 START_DEADLINE = 10.0
-"""Seconds that Janus has from its start to its first answer."""
+"""Seconds from the start of Janus to its first answer."""
 
 TEND_PERIOD = 15.0
-"""Seconds between requests that keep the control session, which Janus ends after 60 s of silence."""
+"""Seconds between requests that keep the control session: Janus ends it after 60 s without one."""
 
 CAPACITY_GOOD_FOR_SECS = 1.0
 SHORTAGE_TOLD_SECS = 60.0
 LOST_DEADLINE = 10.0
-"""Seconds that `on_lost` has before the restart goes on without waiting for it."""
+"""Seconds that `on_lost` may take before Janus is restarted without waiting for it."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+"""Seconds before the first attempt to restart and before later ones: each pause is twice the one before."""
 HEALTHY_AFTER = 60.0
-"""Seconds of good health after which the pauses before a restart begin anew at the shortest."""
+"""Seconds that Janus must have been up for the next restart to begin with FIRST_PAUSE again."""
 
 
 class JanusNode:
-    """One Janus: a child process of ours, or with `settings.url` somebody else's, which is watched just the same.
+    """One Janus: a child process, or with `settings.url` a remote one, which is watched in the same way.
 
-    `on_lost` is awaited once per loss, before anything is started again; `on_up` after each successful restart.
-    `on_event` is called with what the event handler of a child reports; somebody else's Janus reports nothing to us.
+    `on_lost` is awaited once per loss, before the restart; `on_up` after each successful restart. `on_event` is called
+    with each event that a child reports; a remote Janus reports none.
     """
 
     url: str
-    """Where clients' sockets go, subprotocol janus-protocol; a restarted child has another port."""
+    """The ws:// address for clients' sockets, subprotocol janus-protocol; a restarted child has another port."""
     api_secret: str | None
     admin_key: str
     version: str | None = None
     checks_consent: bool = False
-    """Whether this Janus ends what has lost its path by ICE consent, as releases since 1.2 do."""
+    """Whether this Janus ends a PeerConnection without ICE consent (RFC 7675), as releases since 1.2 do."""
     is_up: bool = False
 
     def __init__(
@@ -105,11 +106,11 @@ class JanusNode:
 
     @property
     def shows_handles(self) -> bool:
-        """Whether `handle_info` answers: always for a child that is up, never for somebody else's Janus."""
+        """Whether `handle_info` answers: always for a child that is up, never for a remote Janus."""
         return self._admin is not None
 
     def capacity(self) -> Capacity | None:
-        """Ports and descriptors of the child, at most CAPACITY_GOOD_FOR_SECS old; None where they cannot be known."""
+        """Ports and descriptors of the child, at most CAPACITY_GOOD_FOR_SECS old; None for a remote Janus."""
         now = time.monotonic()
         if self._capacity_at is None or now - self._capacity_at >= CAPACITY_GOOD_FOR_SECS:
             self._capacity_at, self._capacity = now, self._look()
@@ -137,11 +138,11 @@ class JanusNode:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the child, if there is one."""
+        """The process id of the child; None without one."""
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:
-        """Returns when Janus answers; raises JanusUnavailable, and then nothing of it is left."""
+        """Return when Janus answers. Raises JanusUnavailable, and then no process or socket of it is left."""
         try:
             if self._settings.url is None:
                 folder = _private_folder(self._settings.data_dir)
@@ -154,10 +155,10 @@ class JanusNode:
             await self.stop()
             raise
         self._supervisor = asyncio.create_task(self._supervise(), name="janus-supervisor")
-        self._supervisor.add_done_callback(_tell_crash)
+        self._supervisor.add_done_callback(_log_crash)
 
     async def stop(self) -> None:
-        """Ends supervision, callbacks, connection and child; does nothing when there is nothing to end."""
+        """End supervision, callbacks, connection and child, as far as there are any."""
         running = [*self._callbacks, *([self._supervisor] if self._supervisor is not None else [])]
         for task in running:
             task.cancel()
@@ -182,11 +183,11 @@ class JanusNode:
         plugin: str,
         body: dict[str, Any],
         *,
-        timeout: float = 5.0,  # noqa: ASYNC109 - the connection has to know it, to forget the request
+        timeout: float = 5.0,  # noqa: ASYNC109 - the connection needs it, to forget the request
     ) -> dict[str, Any]:
-        """A request to a plugin as Janus' operator; returns the plugin's answer, `plugindata.data`.
+        """Send a request of the server itself to a plugin; return `plugindata.data` of the answer.
 
-        Raises JanusError with the plugin's code, and JanusUnavailable when there is no answer within `timeout` seconds.
+        Raises JanusError with the plugin's code, and JanusUnavailable if there is no answer within `timeout` seconds.
         """
         return await self._live_link().request(plugin, body, deadline=timeout)
 
@@ -196,13 +197,13 @@ class JanusNode:
         *,
         timeout: float = 5.0,  # noqa: ASYNC109 - as above
     ) -> dict[str, Any]:
-        """A request to Janus' core, such as {"janus": "info"}; returns the whole answer."""
+        """Send a request such as {"janus": "info"} to the core; return the whole answer. Raises as `request` does."""
         return await self._live_link().core(message, deadline=timeout)
 
     async def handle_info(self, session_id: int, handle_id: int, *, deadline: float) -> dict[str, Any]:
-        """The Admin API's account of a handle, with the counters of its PeerConnection in `webrtc`.
+        """What the Admin API's `handle_info` says of a handle, with the counters of its PeerConnection in `webrtc`.
 
-        Raises JanusError when there is no such handle, and JanusUnavailable, always for somebody else's Janus.
+        Raises JanusError if there is no such handle, and JanusUnavailable, always so for a remote Janus.
         """
         if self._admin is None:
             raise JanusUnavailable("The Admin API of Janus is not reachable.")
@@ -235,7 +236,10 @@ class JanusNode:
             log.info("janus.ports", ports=f"{low}-{high}", cameras_in_one_room=capacity.people(ports))
 
     async def _check_admin_key(self, link: JanusLink) -> None:
-        """Make a room in each plugin and take it away: with a wrong key every join would fail, at nobody's fault."""
+        """Create and destroy a room in each plugin. With a wrong admin_key each join would fail later.
+
+        Raises JanusUnavailable.
+        """
         room = {"room": secrets.randbelow(2**53 - 1) + 1, "permanent": False, "admin_key": self.admin_key}
         for plugin in PLUGINS:
             try:
@@ -247,7 +251,7 @@ class JanusNode:
                 ) from error
 
     async def _start_child(self, folder: Path) -> JanusLink:
-        """Starts Janus and connects to it as soon as it listens."""
+        """Start Janus and connect to it as soon as it listens. Raises JanusUnavailable."""
         binary = find_janus(self._settings.binary)
         port = free_port()
         events_url = self._listener.url if self._listener is not None else None
@@ -289,10 +293,10 @@ class JanusNode:
             await self._call("on_lost", self._on_lost(reason), wait_secs=LOST_DEADLINE)
             pause = await self._restart(pause)
             if self._on_up is not None:
-                await self._call("on_up", self._on_up(), wait_secs=0)  # meanwhile we watch already
+                await self._call("on_up", self._on_up(), wait_secs=0)  # the watch begins meanwhile
 
     async def _watch(self) -> str:
-        """Returns when Janus is lost, with the reason in words for a log and an operator."""
+        """Return when Janus is lost, with the reason as a sentence for the log."""
         link = self._live_link()
         watchers = [asyncio.create_task(link.lost()), asyncio.create_task(self._watch_health())]
         tending = asyncio.create_task(self._tend(link))
@@ -300,7 +304,7 @@ class JanusNode:
             watchers.append(asyncio.create_task(self._process.wait()))
         try:
             await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
-            # A process that ends closes its connections first: give its exit the moment it needs to be seen.
+            # A process that ends closes its connections first: wait for its exit status, which says more.
             if self._process is not None and not watchers[1].done():
                 await asyncio.wait(watchers[2:], timeout=0.2)
             return "Janus " + next(watcher.result() for watcher in reversed(watchers) if watcher.done())
@@ -310,12 +314,13 @@ class JanusNode:
             await asyncio.gather(*watchers, tending, return_exceptions=True)
 
     async def _watch_health(self) -> str:
-        """Returns when a plugin does not answer, although the process may still run and the core may still talk."""
+        """Return when a plugin does not answer, even if the process runs and the core answers."""
         watching = watch(self.url, self.api_secret)
-        # On the side loop it is sure that Janus did not answer, rather than that we did not read the answer.
+        # On the side loop, which nothing blocks: there a missing answer means that Janus sent none.
         return await (watching if self._side is None else self._side.run(watching))
 
     async def _tend(self, link: JanusLink) -> str:
+        """Keep the control session alive and limit the child's log, until cancelled."""
         while True:
             await asyncio.sleep(TEND_PERIOD)
             if self._process is not None:
@@ -324,7 +329,7 @@ class JanusNode:
                 await check(link, CHECK_DEADLINE)
 
     async def _restart(self, pause: float) -> float:
-        """Tries until Janus is up; returns the pause to begin with at the next loss."""
+        """Try until Janus is up; return the pause that the next restart begins with."""
         while True:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -336,7 +341,7 @@ class JanusNode:
                 await self._take_down()
 
     async def _take_down(self) -> None:
-        """Leaves nothing of a Janus that is lost: it may hang, so it is not asked."""
+        """Close the connections to a lost Janus and kill the child, which may hang."""
         await self._drop_link()
         if self._process is not None:
             await self._process.kill()
@@ -349,7 +354,7 @@ class JanusNode:
                 await link.close()
 
     async def _call(self, name: str, callback: Awaitable[None], *, wait_secs: float) -> None:
-        """Awaits a callback for a while. A slower one goes on beside us: what it still has to tell is told."""
+        """Await a callback for `wait_secs` at most. A slower one continues in its own task."""
         task = asyncio.create_task(_run(name, callback), name=f"janus-{name}")
         self._callbacks.add(task)
         task.add_done_callback(self._callbacks.discard)
@@ -361,11 +366,11 @@ class JanusNode:
 async def _run(name: str, callback: Awaitable[None]) -> None:
     try:
         await callback
-    except Exception:  # whatever the callback's fault is, Janus has to come back
+    except Exception:  # a fault of the callback must not prevent the restart of Janus
         log.exception("janus.callback_failed", callback=name)
 
 
-def _tell_crash(supervisor: asyncio.Task[None]) -> None:
+def _log_crash(supervisor: asyncio.Task[None]) -> None:
     if not supervisor.cancelled() and (fault := supervisor.exception()) is not None:
         log.critical("janus.supervisor_crashed", exc_info=fault)
 
@@ -381,7 +386,7 @@ async def _listens(port: int) -> bool:
 
 def _quote(process: JanusProcess) -> str:
     line = process.last_error()
-    return f"; the last it said was: {line.rstrip('.')}" if line else ""
+    return f"; its last log line: {line.rstrip('.')}" if line else ""
 
 
 def let_janus_in(settings: JanusSettings, binary: Path) -> Confinement:

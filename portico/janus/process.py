@@ -1,4 +1,4 @@
-"""The Janus process itself: started, bounded, ended, and never left behind."""
+"""Starts and ends the Janus process, limits its log, and leaves no process behind."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ from portico.runtime.child import Confinement
 log = structlog.get_logger(__name__)
 
 LOG_LIMIT = 8 * 1024 * 1024
-"""Bytes that the log may have before it starts anew; one older file of that size is kept."""
+"""Bytes of janus.log; then it starts anew, and the old one is kept as janus.log.1."""
 
 STOP_DEADLINE = 5.0
-"""Seconds that Janus has to end by itself before it is killed."""
+"""Seconds that Janus has to end after SIGTERM before it is killed."""
 
 
 class JanusProcess:
-    """One started Janus, without privileges (`child`). The kernel kills it when the thread that started it is gone."""
+    """One started Janus, confined (runtime/child.py). The kernel kills it when the thread that started it ends."""
 
     def __init__(self, process: asyncio.subprocess.Process, log_path: Path) -> None:
         self._process = process
@@ -35,10 +35,10 @@ class JanusProcess:
 
     @classmethod
     async def spawn(cls, binary: Path, folder: Path, rules: Confinement) -> "JanusProcess":
-        """Starts Janus with the configuration in `folder`; it does not answer yet when this returns."""
+        """Start Janus with the configuration in `folder`. It does not listen yet when this returns."""
         log_path = folder / "janus.log"
         janus = [str(binary), f"--config={folder / 'janus.jcfg'}", _mark(folder)]
-        # Off the loop: the first time, `confined` asks the kernel what it offers.
+        # In a thread: the first call of `confined` starts a process that asks what the kernel offers.
         command = await asyncio.to_thread(child.confined, janus, rules)
         with _open_log(log_path) as output:
             try:
@@ -64,12 +64,12 @@ class JanusProcess:
         return self._process.returncode is not None
 
     async def wait(self) -> str:
-        """Returns when Janus has ended, with words for how."""
+        """Return when Janus has ended, and say how: a clause that follows "Janus"."""
         status = await self._process.wait()
         return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
 
     async def stop(self) -> None:
-        """Ends Janus, by force after `STOP_DEADLINE`."""
+        """End Janus in good order, or kill it after STOP_DEADLINE."""
         if not self.has_ended:
             try:
                 self._signal(signal.SIGTERM)
@@ -81,13 +81,13 @@ class JanusProcess:
                 await self.kill()
 
     async def kill(self) -> None:
-        """Ends Janus at once, also when it hangs or is stopped."""
+        """Kill Janus, also if it hangs or is stopped by SIGSTOP."""
         if not self.has_ended:
             self._signal(signal.SIGKILL)
             await self._process.wait()
 
     def last_error(self) -> str | None:
-        """The last line that Janus logged as an error, else as a warning, else at all; without its prefixes."""
+        """The last line of the log that is an error, else a warning, else any; without time and severity."""
         try:
             with self._log_path.open("rb") as file:
                 file.seek(max(0, self._log_path.stat().st_size - 16384))
@@ -101,7 +101,7 @@ class JanusProcess:
         return None
 
     def bound_log(self) -> None:
-        """Starts the log anew when it has grown past `LOG_LIMIT`. Janus keeps writing to the same file: it appends."""
+        """Start the log anew if it is longer than LOG_LIMIT. Janus appends, so it goes on at the new beginning."""
         try:
             if self._log_path.stat().st_size > LOG_LIMIT:
                 shutil.copyfile(self._log_path, _older(self._log_path))
@@ -115,7 +115,10 @@ class JanusProcess:
 
 
 class FolderLock:
-    """Says that a configuration folder is ours. The kernel lets go of it when we die, however we die."""
+    """A lock that this process holds on a configuration folder. The kernel releases it however the process ends.
+
+    Raises JanusUnavailable when another process holds it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -132,22 +135,22 @@ class FolderLock:
 
 
 async def end_orphans(folder: Path) -> None:
-    """Kills every Janus that runs with the configuration in `folder`: call only with that folder's `FolderLock`.
+    """Kill every Janus that runs with the configuration in `folder`. The caller holds its `FolderLock`.
 
-    A parent that is killed takes its Janus along, except in the first instant, before the kernel was told to. The
-    command lines are read rather than a file with a process id, because an id may belong to somebody else by now.
+    The kernel kills a Janus with its parent, except in the first instant, before it was asked to. This reads command
+    lines rather than a file with a process id, because another process may have that id by now.
     """
     for pid in _pids_of(folder):
         log.warning("janus.orphan_ended", pid=pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     async with asyncio.timeout(STOP_DEADLINE):
-        while _pids_of(folder):  # noqa: ASYNC110 - nothing tells of the end of a process that is not our child
+        while _pids_of(folder):  # noqa: ASYNC110 - there is no event for the end of a process that is not our child
             await asyncio.sleep(0.01)
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on at this moment."""
+    """A TCP port of 127.0.0.1 that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -155,7 +158,7 @@ def free_port() -> int:
 
 
 def _mark(folder: Path) -> str:
-    """The argument by which our Janus is told from any other."""
+    """The argument that distinguishes a Janus of this folder from all others in /proc."""
     return f"--configs-folder={folder}"
 
 
@@ -174,7 +177,7 @@ def _older(log_path: Path) -> Path:
 
 
 def _open_log(path: Path) -> IO[bytes]:
-    """A new log for one run of Janus; the log of the run before is kept beside it."""
+    """Open a new log for one run of Janus; the log of the run before becomes janus.log.1."""
     if path.exists() and path.stat().st_size > 0:
         path.replace(_older(path))
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")

@@ -1,4 +1,4 @@
-"""Watches whether Janus answers, over a connection of its own: it may run on another event loop than the calls."""
+"""Watches whether Janus answers, over its own connection, so that it can run on another event loop than the calls."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -11,11 +11,11 @@ from portico.janus.link import JanusLink
 CHECK_PERIOD = 2.0
 CHECK_DEADLINE = 4.0
 SECOND_CHECK_DEADLINE = 2.0
-"""Seconds between health checks, for the answers to one, and for the repetition that decides: 8 s to notice a hang."""
+"""Seconds between health checks, for the answers to one, and to its repetition: a hang is noticed within 8 s."""
 
 
 async def watch(url: str, secret: str | None) -> str:
-    """Return when a plugin does not answer, although the process may still run; the reason as a clause."""
+    """Return when a plugin does not answer, even if the process runs; the reason is a clause that follows "Janus"."""
     link: JanusLink | None = None
     try:
         while True:
@@ -39,13 +39,13 @@ async def watch(url: str, secret: str | None) -> str:
 
 
 async def check(link: JanusLink, deadline: float) -> None:
-    """Ask each plugin for a room, which takes the lock that its requests wait for when a plugin is stuck.
+    """Ask each plugin whether a room exists: a plugin that is stuck holds the lock that this request needs.
 
-    Raises JanusUnavailable when one does not answer in time.
+    Raises JanusUnavailable if one does not answer within `deadline` seconds.
     """
     exists = {"request": "exists", "room": 1}
     asked: list[Coroutine[Any, Any, Any]] = [link.request(plugin, exists, deadline=deadline) for plugin in PLUGINS]
     for outcome in await asyncio.gather(*asked, return_exceptions=True):
-        # An error is an answer too: the plugin lives.
+        # An error is an answer too: the plugin works.
         if isinstance(outcome, BaseException) and not isinstance(outcome, JanusError):
             raise outcome

@@ -277,7 +277,7 @@ async def test_a_failed_start_leaves_nothing_and_says_why(make_node: MakeNode, t
     broken.chmod(0o755)
     with pytest.raises(JanusUnavailable) as failure:
         await make_node(binary=broken).start()
-    assert str(failure.value) == f"{broken} exited with status 3; the last it said was: No ports left."
+    assert str(failure.value) == f"{broken} exited with status 3; its last log line: No ports left."
 
 
 async def test_a_start_without_an_answer_ends(
@@ -347,7 +347,7 @@ async def test_an_orphan_of_a_killed_parent_is_ended_at_start(
     await first.start()
     await first.stop()
     folder = tmp_path / "janus"
-    # What is left when the parent dies before setpriv has run: the same command, and nobody who watches it.
+    # What is left when the parent dies before setpriv has run: the same command, and no parent that watches it.
     orphan = await asyncio.create_subprocess_exec(
         janus_binary,
         f"--config={folder}/janus.jcfg",
@@ -395,8 +395,8 @@ async def test_an_external_janus_is_watched_but_never_ended(
 
 
 async def test_an_external_janus_that_is_not_there_or_refuses_us(external: JanusNode, make_node: MakeNode) -> None:
-    nobody = f"ws://127.0.0.1:{free_port()}"
-    with pytest.raises(JanusUnavailable, match=f"does not answer on {nobody}"):
-        await make_node(url=nobody).start()
+    unused_url = f"ws://127.0.0.1:{free_port()}"
+    with pytest.raises(JanusUnavailable, match=f"does not answer on {unused_url}"):
+        await make_node(url=unused_url).start()
     with pytest.raises(JanusUnavailable, match="refuses us: Unauthorized"):
         await make_node(url=external.url).start()
