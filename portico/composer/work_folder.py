@@ -31,7 +31,7 @@ class Step:
 
 
 class WorkFolder:
-    """The finished parts. A part counts only once the manifest names it, and it does so when the part is on the disk."""
+    """The finished parts. A part counts only once the manifest names it, which happens when the part is on the disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

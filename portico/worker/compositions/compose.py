@@ -27,10 +27,11 @@ from portico.worker.runner import Job, JobFailed, Kind, NotYet
 log = structlog.get_logger()
 
 LOOK_AGAIN = timedelta(seconds=30)
-"""Whatever ends a session or a recording hurries the job; this is for what is forgotten."""
+"""The end of a session or a recording wakes the job at once; this is the fallback."""
 SHARE_AGAIN = timedelta(seconds=1)
+"""The pause until a composition is made itself, if the identical one that it was to share was deleted."""
 PROGRESS_SECS = 1.0
-"""How often it is written how far the composition is."""
+"""Between writes of the progress to the database."""
 
 
 class _Unwanted(Exception):
@@ -59,11 +60,11 @@ class Compose:
         self._least_free = least_free_bytes
 
     def kind(self, at_once: int) -> Kind:
-        """For the runner of jobs."""
+        """What the job runner needs to know, with how many jobs run at the same time."""
         return Kind(self.run, self.give_up, at_once, in_turn=True)
 
     async def run(self, job: Job) -> None:
-        """The job's subject is the composition's id."""
+        """Run one job, whose subject is the composition's id."""
         await self.sweep()
         try:
             work = await self._db.write(partial(compositions.begin, composition_id=job.subject, now=self._clock()))
@@ -87,19 +88,19 @@ class Compose:
         except _Unwanted:
             return
         finally:
-            # Deleted, and then nothing may stay behind; or the server stops, and the finished parts stay for the next.
+            # If the composition was deleted, nothing may stay on the disk. If the server stops, finished parts stay.
             await asyncio.shield(asyncio.create_task(self.sweep()))
 
     async def give_up(self, job: Job, reason: str) -> None:
-        """The composition has failed, and says why."""
+        """Mark the composition as failed, with the reason."""
         await self._fail(job.subject, reason)
 
     async def _make(self, work: Work) -> ComposedFile:
         began = time.monotonic()
         folder = self._folder / work.composition_id
         files = await self._fetch(work, folder)
-        await self._expect_room()
-        # Of many who switched their cameras often, this takes seconds.
+        await self._expect_free_space()
+        # In a thread: many participants who switched their cameras often take seconds.
         plan = await asyncio.to_thread(planning.make, work, files, self._preset)
         await asyncio.to_thread(_write, folder / "plan.json", msgspec.json.encode(plan))
         log.info(
@@ -112,9 +113,9 @@ class Compose:
             if time.monotonic() - written < PROGRESS_SECS:
                 return
             written = time.monotonic()
-            await self._expect_room()
-            said = partial(compositions.set_progress, progress=progress, now=self._clock())
-            if not await self._db.write(partial(said, composition_id=work.composition_id)):
+            await self._expect_free_space()
+            write = partial(compositions.set_progress, progress=progress, now=self._clock())
+            if not await self._db.write(partial(write, composition_id=work.composition_id)):
                 raise _Unwanted
 
         composed = await composer_process.compose(
@@ -132,14 +133,14 @@ class Compose:
         return composed
 
     async def _fetch(self, work: Work, folder: Path) -> dict[str, Path]:
-        """Where each source's file can be read: in the store if that is here, else a copy."""
+        """The path of each source's file, by recording id: in the local store, or a copy from a remote one."""
         copies = folder / "sources"
         await asyncio.to_thread(copies.mkdir, parents=True, exist_ok=True)
         files = {}
         for source in work.sources:
             path = self._store.local_path(source.object_key)
             if path is None:
-                await self._expect_room()
+                await self._expect_free_space()
                 path = copies / f"{source.id}{Path(source.object_key).suffix}"
                 try:
                     await self._store.fetch(source.object_key, path)
@@ -148,14 +149,14 @@ class Compose:
             files[source.id] = path
         return files
 
-    async def _expect_room(self) -> None:
-        """A composition must not be what fills the disk, which calls and the database need: it waits for room."""
+    async def _expect_free_space(self) -> None:
+        """Raise StorageTrouble, which delays the job, if the disk is nearly full: calls and the database come first."""
         free = (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
         if free < self._least_free:
             raise StorageTrouble(f"The disk is nearly full: {free // 1_000_000} MB are free.")
 
     async def _share(self, composition_id: str, shared: Shared) -> None:
-        """What an identical request has made is this one's too, as a file of its own."""
+        """Complete this composition with a copy of the file of an identical one."""
         if shared.file is None:
             await self._fail(composition_id, shared.failure)
             return
@@ -164,7 +165,7 @@ class Compose:
             if path is None:
                 path = self._folder / composition_id / "composition.mp4"
                 await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-                await self._expect_room()
+                await self._expect_free_space()
                 await self._store.fetch(shared.file.object_key, path)
             key = object_keys.composition_key(composition_id)
             await self._keep(composition_id, replace(shared.file, object_key=key), path)
@@ -177,7 +178,7 @@ class Compose:
         name = file_name_of("composition", file.started_at, None, composition_id, key)
         await self._store.put(path, key, object_keys.content_type(key), file.sha256, filename=name)
 
-        # Before the row is written: a store may have to ask for credentials, and all who write would wait.
+        # Before the transaction: a store may have to request credentials, and all writers would wait for it.
         link = await asyncio.to_thread(self._store.link, key, name, object_keys.content_type(key), now=now)
         complete = partial(
             compositions.complete, composition_id=composition_id, file=file, link=lambda *_: link, now=now
@@ -185,7 +186,7 @@ class Compose:
         if await self._db.write(complete):
             log.info("composition completed", composition_id=composition_id, bytes=file.size_bytes)
         elif not await self._db.read(partial(_is_completed, composition_id=composition_id)):
-            await self._store.delete(key)  # it was deleted while we were at it
+            await self._store.delete(key)  # the composition was deleted meanwhile
         await asyncio.to_thread(self._clear, composition_id)
 
     async def _fail(self, composition_id: str, reason: str) -> None:
@@ -195,7 +196,7 @@ class Compose:
         await asyncio.to_thread(self._clear, composition_id)
 
     async def sweep(self) -> None:
-        """Remove what is left of compositions that nobody wants any more."""
+        """Delete the working folders of compositions that are finished or deleted."""
         names = await asyncio.to_thread(_names, self._folder)
         wanted = await self._db.read(_unfinished)
         for name in names - wanted:

@@ -13,24 +13,25 @@ import msgspec
 from portico.runtime import child
 from portico.runtime.child import Confinement
 from portico.runtime.child_messages import ComposedFile, Failure, Progress, parse_line
-from portico.worker.recordings.converter_process import size_of_file, start, step_back
+from portico.worker.recordings.converter_process import lower_session_priority, size_of_file, start
 
 STALLED_SECS = 900.0
-"""A program that gets no further for so long will not."""
+"""The composer is killed after so long without a message."""
 NICENESS = 10
 """Of the composer's session, where Linux schedules sessions as groups; elsewhere compose.py's own niceness counts."""
 ENDS_WITHIN_SECS = 0.5
-"""After SIGTERM; then it is killed with all its children.
+"""Seconds from SIGTERM to SIGKILL, which its children get too.
 
-A runner of jobs hears within a second that a composition is deleted, and nothing of it may be left after two. On a busy
-machine the composer, which comes last there, does not end by itself in that time.
+The job runner learns within 1 s that a composition is deleted, and 2 s after that nothing of it may be left. On a busy
+machine the composer, which has the lowest priority, may need longer to end by itself.
 """
 LINE_BYTES_MAX = 64 * 1024
+"""Bytes of one message."""
 FONT_CACHE = Path("/var/cache/fontconfig")
 
 
 class ComposeFailed(Exception):
-    """There is no composition; str() says why."""
+    """The composition cannot be made; str() is a sentence that says why."""
 
 
 async def compose(
@@ -42,9 +43,10 @@ async def compose(
     sources: Sequence[Path] = (),
     data_dir: Path | None = None,
 ) -> ComposedFile:
-    """Make the composition of the plan. Raises ComposeFailed. Cancelled, it leaves in `work` what is finished.
+    """Write the composition of the plan to `out`. Raises ComposeFailed. If cancelled, finished parts stay in `work`.
 
-    `plan` and `work` are in the folder of `out`. The program reads the sources and sees nothing else of `data_dir`.
+    `plan` and `work` are in the folder of `out`. `on_progress` is called with numbers from 0 to 1. The program sees
+    nothing of `data_dir` but that folder and the sources.
     """
     folder = out.parent
     command = await asyncio.to_thread(_prepare, plan, out, work, sources, data_dir)
@@ -58,7 +60,9 @@ async def compose(
             limit=LINE_BYTES_MAX,
         )
         try:
-            last, _ = await asyncio.gather(_read_messages(process, on_progress), step_back(process.pid, NICENESS))
+            last, _ = await asyncio.gather(
+                _read_messages(process, on_progress), lower_session_priority(process.pid, NICENESS)
+            )
             status = await process.wait()
         finally:
             await asyncio.shield(asyncio.create_task(_end(process)))
@@ -72,13 +76,13 @@ async def compose(
 
 
 def _prepare(plan: Path, out: Path, work: Path, sources: Sequence[Path], data_dir: Path | None) -> list[str]:
-    """Let the program read the plan and the sources and write its folder; the command that starts it."""
+    """Give the program access to plan, sources and folder; return the command that starts it confined to them."""
     folder = out.parent
     child.let_read(plan)
     for path in sources:
         try:
             child.let_read(path)
-        except FileNotFoundError as error:  # its words would show where this machine keeps its files
+        except FileNotFoundError as error:  # its own message would show paths of this machine to the client
             raise ComposeFailed(f"The file of a recording is missing: {path.name}.") from error
     child.give(folder)
     inside = [path.parent for path in sources if path.is_relative_to(folder)]
@@ -86,7 +90,7 @@ def _prepare(plan: Path, out: Path, work: Path, sources: Sequence[Path], data_di
         child.let_read(path)
     rules = Confinement(
         write=[folder],
-        # Without its cache fontconfig looks into every font each time.
+        # Without its cache fontconfig reads each font file of the system every time.
         read=[*(path for path in sources if not path.is_relative_to(folder)), *filter(Path.exists, [FONT_CACHE])],
         runs_python=True,
         hide=[data_dir] if data_dir is not None else [],
@@ -129,6 +133,7 @@ def _parse(line: bytes) -> Progress | ComposedFile | Failure:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
+    """End the program by SIGTERM, and after ENDS_WITHIN_SECS kill it with its children."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):

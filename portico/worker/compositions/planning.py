@@ -18,33 +18,33 @@ _MS = timedelta(milliseconds=1)
 
 
 def interval(work: Work) -> tuple[datetime, datetime] | None:
-    """From the first to the last moment of anything that is seen or heard; None when there is nothing."""
+    """(Start of the first source, end of the last source); None without sources."""
     if not work.sources:
         return None
     return min(source.started_at for source in work.sources), max(source.ended_at for source in work.sources)
 
 
 def make(work: Work, files: Mapping[str, Path], preset: Preset) -> CompositionPlan:
-    """The composition of these sources, whose files are given by recording id."""
+    """The plan for these sources. `files` has the path of each, by recording id."""
     during = interval(work)
     assert during is not None
     started_ms, ended_ms = _ms(during[0]), _ms(during[1])
     videos = [source for source in work.sources if source.type == "video"]
     audios = [source for source in work.sources if source.type == "audio"] if work.sound else []
     shown = [_shown(video) for video in videos]
-    people = _without_camera(work, videos, started_ms, ended_ms)
+    cameraless = _without_camera(work, videos, started_ms, ended_ms)
     if work.show_placeholders:
         shown = _while_present(work, videos, shown, started_ms, ended_ms)
     placements = layout.plan(
         work.regions,
-        [*shown, *people.values()],
+        [*shown, *cameraless.values()],
         work.width,
         work.height,
         started_ms,
         ended_ms,
         work.show_placeholders,
     )
-    named = {_nobody(person): display_name(person.label, person.context) for person in work.people}
+    named = {_placeholder_id(person): display_name(person.label, person.context) for person in work.people}
     return CompositionPlan(
         work.width,
         work.height,
@@ -53,7 +53,7 @@ def make(work: Work, files: Mapping[str, Path], preset: Preset) -> CompositionPl
         placements,
         (
             *(VideoFile(each.id, str(files[each.id]), _ms(each.started_at), _name(each)) for each in videos),
-            *(VideoFile(each, "", people[each].started_ms, named[each]) for each in people),
+            *(VideoFile(each, "", cameraless[each].started_ms, named[each]) for each in cameraless),
         ),
         tuple(AudioFile(a.id, str(files[a.id]), _ms(a.started_at), _ms(a.ended_at)) for a in audios),
         work.sound,
@@ -66,6 +66,7 @@ def _name(source: SourceRecording) -> str:
 
 
 def _shown(video: SourceRecording) -> layout.VideoSource:
+    """The source for the layout: shown while the camera was on, within the recording's own time."""
     started, ended = _ms(video.started_at), _ms(video.ended_at)
     shown = tuple((max(begin, started), min(ended, ended if end is None else end)) for begin, end in video.shown)
     return layout.VideoSource(video.id, started, ended, shown, screen=video.stream_key == SCREEN)
@@ -74,19 +75,19 @@ def _shown(video: SourceRecording) -> layout.VideoSource:
 def _while_present(
     work: Work, videos: Sequence[SourceRecording], shown: Sequence[layout.VideoSource], started_ms: int, ended_ms: int
 ) -> list[layout.VideoSource]:
-    """The cameras from when their people join to when they leave: a tile stands where there is no picture (yet)."""
+    """The sources with those of cameras extended from joining to leaving: meanwhile they keep a cell."""
     present = {person.participant_id: _present(person, started_ms, ended_ms) for person in work.people}
     result = list(shown)
     cameras: dict[str, list[int]] = {}
-    for at in sorted(range(len(shown)), key=lambda number: shown[number].started_ms):
-        if not shown[at].screen:
-            cameras.setdefault(videos[at].participant_id, []).append(at)
-    for participant_id, numbers in cameras.items():
+    for index in sorted(range(len(shown)), key=lambda number: shown[number].started_ms):
+        if not shown[index].screen:
+            cameras.setdefault(videos[index].participant_id, []).append(index)
+    for participant_id, indices in cameras.items():
         joined, left = present.get(participant_id, (ended_ms, started_ms))
-        first, last = numbers[0], numbers[-1]
+        first, last = indices[0], indices[-1]
         result[first] = replace(result[first], started_ms=min(joined, result[first].started_ms))
-        for at, following in pairwise(numbers):
-            result[at] = replace(result[at], ended_ms=max(result[at].ended_ms, result[following].started_ms))
+        for index, following in pairwise(indices):
+            result[index] = replace(result[index], ended_ms=max(result[index].ended_ms, result[following].started_ms))
         result[last] = replace(result[last], ended_ms=max(left, result[last].ended_ms))
     return result
 
@@ -94,23 +95,24 @@ def _while_present(
 def _without_camera(
     work: Work, videos: Sequence[SourceRecording], started_ms: int, ended_ms: int
 ) -> dict[str, layout.VideoSource]:
-    """By an id of its own a source without a picture for everybody who never had a camera on."""
+    """A source that is never shown for each participant without a recorded camera, by `_placeholder_id`."""
     cameras = {video.participant_id for video in videos if video.stream_key != SCREEN}
     found = {}
     for person in work.people:
         joined, left = _present(person, started_ms, ended_ms)
         if person.participant_id not in cameras and joined < left:
-            found[_nobody(person)] = layout.VideoSource(_nobody(person), joined, left, ())
+            found[_placeholder_id(person)] = layout.VideoSource(_placeholder_id(person), joined, left, ())
     return found
 
 
 def _present(person: Person, started_ms: int, ended_ms: int) -> tuple[int, int]:
-    """When somebody was there during the composition."""
+    """When a participant was in the session: (from, until) in Unix milliseconds, within the composition."""
     left = ended_ms if person.left_at is None else _ms(person.left_at)
     return max(started_ms, _ms(person.joined_at)), min(ended_ms, left)
 
 
-def _nobody(person: Person) -> str:
+def _placeholder_id(person: Person) -> str:
+    """What stands for a recording id in the sources of a participant without a camera."""
     return f"participant-{person.participant_id}"
 
 

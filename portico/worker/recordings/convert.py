@@ -1,4 +1,4 @@
-"""The job that makes a file of what Janus recorded of one track, stores it, and tells of it."""
+"""The job that converts the mjr file of one track, stores the media file, and completes the recording."""
 
 import asyncio
 import errno
@@ -18,6 +18,7 @@ from sqlalchemy import Row, select
 from portico.core import object_keys
 from portico.core.model import Recording
 from portico.db.engine import Database, Transaction
+from portico.janus.mjr_folder import FOLDER_NAME
 from portico.runtime.child_messages import ConvertedFile, parse_line
 from portico.services import files, recordings
 from portico.services.recordings import ConversionOutcome
@@ -29,26 +30,26 @@ from portico.worker.runner import Job, Kind, NotYet, is_last_try
 log = structlog.get_logger()
 
 FINAL_WITHIN = timedelta(seconds=10)
-"""Janus gives an mjr file its final name soon after its end, or it was killed: then the file is taken as it is."""
+"""Janus gives a file its final name soon after its track's end. Later than this, the unfinished file is taken."""
 LOOK_AGAIN = timedelta(seconds=0.5)
-TOLD_LATE_MS = 500
-"""Browsers send a camera's first picture, a keyframe, before they say that it is on."""
+SHOWN_EARLIER_MS = 500
+"""Browsers send a camera's first picture, a keyframe, before they report that it is on: up to this much is kept."""
 CONTAINER_BYTES = 1_000_000
-"""More than a converted file has beyond what its mjr file has."""
+"""What a converted file needs at most beyond the size of its mjr file."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 RESULT = "result.json"
-"""In a recording's working folder: the converted file is whole and on disk, and where it goes in the store."""
+"""The name of the file with a `FileToStore`, in a recording's working folder."""
 
 
 class FileToStore(msgspec.Struct, frozen=True):
-    """What is in RESULT."""
+    """A converted file that is complete on the disk, and the key that it gets in the store."""
 
     result: ConvertedFile
     object_key: str
 
 
 class ConvertRecording:
-    """Converts and stores one track. Killed at any line, the job runs again and ends the same.
+    """Converts and stores one track. Killed at any line, the job runs again with the same outcome.
 
     The mjr file is deleted only after the store has confirmed the converted file.
     """
@@ -57,18 +58,20 @@ class ConvertRecording:
         self._db = db
         self._store = store
         self._data_dir = data_dir
-        self._mjr_folder = data_dir / "dumps"
+        self._mjr_folder = data_dir / FOLDER_NAME
         self._failed = failed_folder(self._mjr_folder)
         self._work = working_folder(data_dir)
         self._clock = clock
-        self._needed: dict[str, int] = {}  # bytes of the files that are being made, in the order in which they began
+        self._needed: dict[
+            str, int
+        ] = {}  # bytes that conversions need, by recording id, in the order in which they began
 
     def kind(self, at_once: int) -> Kind:
-        """For the runner of jobs."""
+        """What the job runner needs to know, with how many jobs run at the same time."""
         return Kind(self.run, self.give_up, at_once)
 
     async def run(self, job: Job) -> None:
-        """The job's subject is the recording's id."""
+        """Run one job, whose subject is the recording's id."""
         recording = await self._wanted(job.subject)
         if recording is None:
             return
@@ -82,16 +85,19 @@ class ConvertRecording:
         await self._complete(recording, made)
 
     async def give_up(self, job: Job, reason: str) -> None:
-        """The recording is completed without a file; its mjr file is kept aside, for whoever knows more."""
+        """Complete the recording without a file. Its mjr file moves to the folder `failed`, for the operator."""
         recording = await self._wanted(job.subject)
         if recording is not None:
             await self._complete_without(recording, reason)
 
     async def _wanted(self, recording_id: str) -> Row[Any] | None:
-        """The recording, unless it is gone, done, or never had media; what it left on disk goes then."""
+        """The recording; None if it is deleted, completed, or had no media: then its files on disk are deleted.
+
+        Raises NotYet if the track is still published.
+        """
         recording = await self._db.read(partial(_row, recording_id=recording_id))
         if recording is None:
-            return None  # which files it had is known to the sweep
+            return None  # its files are unknown here; MjrCare deletes them
         if recording.status == recordings.COMPLETED:
             await asyncio.to_thread(self._clear, recording)
             return None
@@ -106,22 +112,22 @@ class ConvertRecording:
         return await self._db.read(partial(_row, recording_id=recording_id))
 
     def _find(self, recording: Row[Any]) -> Path:
-        """Janus' file: the final one, or after a while what there is."""
+        """The recording's mjr file. Raises NotYet if Janus may still write it, ConversionFailed if there is none."""
         found = _mjr_files(self._mjr_folder, recording, ".mjr")
         if not found:
             if timedelta(0) <= self._clock() - recording.ended_at < FINAL_WITHIN:
-                raise NotYet("The media server still writes.", LOOK_AGAIN)
+                raise NotYet("The media server still writes the file.", LOOK_AGAIN)
             found = _mjr_files(self._mjr_folder, recording, ".mjr.tmp") or _mjr_files(self._failed, recording, "")
             if not found:
                 raise ConversionFailed("The media server left no file.")
             log.warning("recording is salvaged", recording_id=recording.id, mjr=found[0].name)
-        if others := found[1:]:  # a track has one file; should Janus ever begin another, it is not lost
+        if others := found[1:]:  # a track has one file; if Janus ever writes another, it is kept for the operator
             log.error("recording has several mjr files", recording_id=recording.id, kept_aside=[o.name for o in others])
             self._put_aside(others)
         return found[0]
 
     async def _make(self, recording: Row[Any], mjr: Path, *, salvage: bool) -> FileToStore:
-        """The converted file; the one of an earlier try, where only the store was missing."""
+        """The converted file, from an earlier try if that failed only at the store."""
         folder = self._work / recording.id
         made = await asyncio.to_thread(read_file_to_store, folder)
         if made is not None:
@@ -141,11 +147,11 @@ class ConvertRecording:
         return made
 
     async def _convert(self, recording: Row[Any], mjr: Path, folder: Path, *, salvage: bool) -> FileToStore:
-        # What others are making takes its room too; who came later waits, not both.
+        # Conversions that began earlier need disk space too: the later one waits, not both.
         before = list(self._needed).index(recording.id) + 1
         await asyncio.to_thread(_make_room, folder, sum(list(self._needed.values())[:before]))
-        told_late_ms = TOLD_LATE_MS if recording.type == recordings.VIDEO else 0
-        shown_from = recording.shown[0][0] - told_late_ms if recording.shown else None
+        earlier_ms = SHOWN_EARLIER_MS if recording.type == recordings.VIDEO else 0
+        shown_from = recording.shown[0][0] - earlier_ms if recording.shown else None
         result = await converter_process.convert(
             mjr, folder, not_before_ms=shown_from, salvage=salvage, data_dir=self._data_dir
         )
@@ -173,12 +179,12 @@ class ConvertRecording:
             ended_at=result.ended_at,
             failure=result.complaint,
         )
-        if not await self._told(recording, outcome, now) and not await self._is_kept(made.object_key):
-            await self._store.delete(made.object_key)  # the recording was deleted while we were at it
+        if not await self._save(recording, outcome, now) and not await self._is_kept(made.object_key):
+            await self._store.delete(made.object_key)  # the recording was deleted meanwhile
         await asyncio.to_thread(self._clear, recording)
 
     async def _complete_without(self, recording: Row[Any], reason: str) -> None:
-        # First aside, for an mjr file that no unfinished recording needs is swept.
+        # Moved before the row is completed: afterwards MjrCare deletes mjr files that no unfinished recording needs.
         await asyncio.to_thread(self._put_aside, _mjr_files(self._mjr_folder, recording, ""))
         outcome = ConversionOutcome(
             codec=None,
@@ -189,21 +195,21 @@ class ConvertRecording:
             ended_at=recording.ended_at,
             failure=reason,
         )
-        await self._told(recording, outcome, self._clock())
+        await self._save(recording, outcome, self._clock())
         folder = self._work / recording.id
-        if (
-            await asyncio.to_thread(read_file_to_store, folder) is None
-        ):  # else it may be in the store: for the sweep to see
+        # Otherwise the file may be in the store already: then MjrCare deletes it there and the folder here.
+        if await asyncio.to_thread(read_file_to_store, folder) is None:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         log.error("recording has no file", recording_id=recording.id, why=reason, mjr_folder=str(self._failed))
 
-    async def _told(self, recording: Row[Any], outcome: ConversionOutcome, now: datetime) -> bool:
+    async def _save(self, recording: Row[Any], outcome: ConversionOutcome, now: datetime) -> bool:
+        """Complete the recording's row; False if it was deleted, or completed before."""
         link = await asyncio.to_thread(self._link, recording, outcome, now)
         complete = partial(
             recordings.complete, recording_id=recording.id, outcome=outcome, link=lambda *_: link, now=now
         )
-        told = await self._db.write(complete)
-        if told:
+        saved = await self._db.write(complete)
+        if saved:
             waited = (now - recording.ended_at).total_seconds()
             log.info(
                 "recording completed",
@@ -212,10 +218,13 @@ class ConvertRecording:
                 bytes=outcome.size_bytes,
                 after_end_secs=round(waited, 3),
             )
-        return told
+        return saved
 
     def _link(self, recording: Row[Any], outcome: ConversionOutcome, now: datetime) -> str:
-        """Made before the row is written: a store may have to ask for credentials, and all who write would wait."""
+        """The download URL for the event; empty without a file.
+
+        Made before the transaction: a store may have to request credentials, and all writers would wait for it.
+        """
         key = outcome.object_key
         if key is None:
             return ""
@@ -226,7 +235,7 @@ class ConvertRecording:
         return await self._db.read(partial(files.is_kept, object_key=key))
 
     def _clear(self, recording: Row[Any]) -> None:
-        """Everything on disk of a recording that is stored, or that nobody wants."""
+        """Delete the mjr files and the working folder of a recording."""
         for path in _mjr_files(self._mjr_folder, recording, ""):
             path.unlink(missing_ok=True)
         shutil.rmtree(self._work / recording.id, ignore_errors=True)
@@ -240,17 +249,17 @@ class ConvertRecording:
 
 
 def working_folder(data_dir: Path) -> Path:
-    """Where files are made before they are stored: one folder for each recording."""
+    """The folder with one working folder per recording, where files are until they are stored."""
     return data_dir / "work" / "recordings"
 
 
 def failed_folder(mjr_folder: Path) -> Path:
-    """Where mjr files are kept that no file came of, until somebody deletes their recordings."""
+    """The folder of mjr files that could not be converted; they are deleted with their recordings."""
     return mjr_folder / "failed"
 
 
 def read_file_to_store(folder: Path) -> FileToStore | None:
-    """What an earlier try left in a recording's working folder, if it came to its end."""
+    """The converted file that an earlier try left in a recording's working folder; None if it did not finish."""
     try:
         made = parse_line((folder / RESULT).read_bytes(), FileToStore)
         whole = made.result.path.stat().st_size == made.result.size_bytes
@@ -260,7 +269,7 @@ def read_file_to_store(folder: Path) -> FileToStore | None:
 
 
 def _write_file_to_store(folder: Path, made: FileToStore) -> None:
-    """The converter has left the file itself on disk; this says so, and is not believed half-written."""
+    """Write RESULT, whole or not at all. The converter has synced the converted file itself."""
     temporary = folder / f"{RESULT}.tmp"
     temporary.write_bytes(msgspec.json.encode(made, enc_hook=str))
     sync(temporary)
@@ -269,7 +278,7 @@ def _write_file_to_store(folder: Path, made: FileToStore) -> None:
 
 
 def _make_room(folder: Path, needed: int) -> None:
-    """An empty folder; StorageTrouble when so many bytes would not fit, which may change."""
+    """Make the folder, empty. Raises StorageTrouble if the disk has less than `needed` bytes left."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     free = shutil.disk_usage(folder).free
@@ -278,7 +287,7 @@ def _make_room(folder: Path, needed: int) -> None:
 
 
 def _mjr_files(folder: Path, recording: Row[Any], ending: str) -> list[Path]:
-    """The files of this track that end so, or however ("") they end; the largest first."""
+    """The mjr files of this track with this ending (".mjr", ".mjr.tmp" or "" for both), the largest first."""
     pattern = f"{glob.escape(recording.mjr_name)}-{recording.type}-[0-9]*.mjr"
     found = [path for path in folder.glob(f"{pattern}*") if path.name.endswith(ending or (".mjr", ".mjr.tmp"))]
     return sorted(found, key=_size, reverse=True)
@@ -288,7 +297,7 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:
-        return 0  # just renamed
+        return 0  # Janus has just renamed it
 
 
 def _file_name(recording: Row[Any], object_key: str, started_at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Runs the program that makes a file of an mjr file: at low priority, within bounds, and never left behind."""
+"""Runs the converter: at low priority, confined, with limits of time and memory, and never leaves it behind."""
 
 import asyncio
 import contextlib
@@ -21,31 +21,33 @@ from portico.storage.store import StorageTrouble
 from portico.worker.runner import JobFailed
 
 NICENESS = 5
-"""Calls that go on come first; but somebody waits for this, and it is short."""
+"""Calls come first; but a conversion comes before compositions, because it is short."""
 DEADLINE_SECS, DEADLINE_SECS_PER_MB = 600.0, 10.0
-"""Only for what would never end: next to calls that take the whole machine, an hour of sound may need minutes."""
+"""Generous, and per MB of the mjr file: when calls take the whole machine, an hour of sound may need minutes."""
 MEMORY_BYTES_MAX = 2 << 30
-"""Of addresses, most of which are never used: Python and ffmpeg begin with 0.3 GB."""
+"""Limit of the address space, most of which is never used: Python and ffmpeg start with 0.3 GB."""
 SPARE_BYTES = 64 << 20
-"""What a file may be longer than twice its mjr file."""
+"""A file that the converter writes may have twice the bytes of the mjr file, and so many more."""
 OUTPUT_BYTES_MAX = 64 * 1024
 ERRORS_BYTES_MAX = 4 * 1024
+"""Bytes that are kept of the end of standard output and standard error."""
 
 
 class ConversionFailed(JobFailed):
-    """No file came of the mjr file; str() says why."""
+    """The mjr file cannot be converted; str() is a sentence that says why."""
 
 
 class NothingRecorded(ConversionFailed):
-    """Nothing was ever recorded in it."""
+    """The mjr file has no media."""
 
 
 async def convert(
     mjr: Path, folder: Path, *, not_before_ms: int | None, salvage: bool = False, data_dir: Path | None = None
 ) -> ConvertedFile:
-    """Make the file of one track in `folder`; ConversionFailed when that cannot be done, StorageTrouble without room.
+    """Convert one mjr file into a media file in `folder`.
 
-    `salvage` takes what plays, even if it is less than it should be. The program sees nothing else of `data_dir`.
+    `not_before_ms` and `salvage` are those of converter/convert.py. The program sees nothing of `data_dir` but `mjr`
+    and `folder`. Raises ConversionFailed, NothingRecorded (one of them), and StorageTrouble when the disk is full.
     """
     command = [sys.executable, "-m", "portico.converter.convert", str(mjr), str(folder), *(["--salvage"] * salvage)]
     if not_before_ms is not None:
@@ -66,7 +68,7 @@ async def convert(
     try:
         converted = parse_line(_last_line(output).encode(), ConvertedFile)
     except msgspec.MsgspecError as error:
-        raise ConversionFailed(f"The converter's answer was not understood: {error}") from error
+        raise ConversionFailed(f"The converter printed something that is not its message: {error}") from error
     path = converted.path
     if path.parent != folder or await asyncio.to_thread(size_of_file, path) != converted.size_bytes:
         raise ConversionFailed(f"The converter reports another size or folder than the file has: {path.name}")
@@ -74,7 +76,7 @@ async def convert(
 
 
 def _prepare(command: Sequence[str], mjr: Path, folder: Path, data_dir: Path | None, size: int) -> list[str]:
-    """Let the program read the mjr file and write the folder; the command that starts it with nothing more."""
+    """Give the program access to the mjr file and the folder; return the command that starts it confined to them."""
     child.let_read(mjr)
     child.give(folder)
     rules = Confinement(
@@ -89,13 +91,16 @@ def _prepare(command: Sequence[str], mjr: Path, folder: Path, data_dir: Path | N
 
 
 def size_of_file(path: Path) -> int:
-    """-1 for what is no file: a link would lead to what the program itself may not read."""
+    """The size of a regular file, and -1 for anything else: the program may have put a link to a file of ours there."""
     status = path.lstat()
     return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
 
 async def run(command: Sequence[str], deadline_secs: float) -> tuple[int, bytes, bytes]:
-    """Exit status and the ends of both outputs; killed with all its children when it is late, or we are cancelled."""
+    """Run a command; return its exit status and the ends of its standard output and standard error.
+
+    It is killed with all its children when this is cancelled, and after `deadline_secs`, which raises ConversionFailed.
+    """
     process = await start(
         *_wrapped(command),
         stdin=asyncio.subprocess.DEVNULL,
@@ -109,7 +114,7 @@ async def run(command: Sequence[str], deadline_secs: float) -> tuple[int, bytes,
             output, errors, _ = await asyncio.gather(
                 _end_of(process.stdout, OUTPUT_BYTES_MAX),
                 _end_of(process.stderr, ERRORS_BYTES_MAX),
-                step_back(process.pid, NICENESS),
+                lower_session_priority(process.pid, NICENESS),
             )
             return await process.wait(), output, errors
     except TimeoutError:
@@ -119,12 +124,12 @@ async def run(command: Sequence[str], deadline_secs: float) -> tuple[int, bytes,
             await _kill(process)
 
 
-async def start(*command: str, **how: Any) -> asyncio.subprocess.Process:
-    """A child in a session of its own. If we are cancelled before it has begun, nothing of it is left.
+async def start(*command: str, **options: Any) -> asyncio.subprocess.Process:
+    """Start a child in its own session. If this is cancelled meanwhile, the child is killed.
 
-    Cancelled itself, asyncio would wait for ever for the end of pipes that it has not connected yet.
+    asyncio's own function must not be cancelled: it would wait without end for pipes that are not connected yet.
     """
-    return await take(asyncio.create_subprocess_exec(*command, start_new_session=True, **how), _kill)
+    return await take(asyncio.create_subprocess_exec(*command, start_new_session=True, **options), _kill)
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
@@ -134,7 +139,7 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
 
 
 def _wrapped(command: Sequence[str]) -> list[str]:
-    """Programs of util-linux and coreutils that set what a child needs and then become it."""
+    """The command behind setpriv (killed with its parent) and nice, which set that and then become the command."""
     wrapped = []
     if setpriv := shutil.which("setpriv"):
         wrapped += [setpriv, "--pdeathsig", "KILL", "--"]
@@ -143,21 +148,24 @@ def _wrapped(command: Sequence[str]) -> list[str]:
     return [*wrapped, *command]
 
 
-async def step_back(pid: int, niceness: int) -> None:
-    """Its niceness counts only within its session, where Linux groups processes so (sched(7), autogroup)."""
+async def lower_session_priority(pid: int, niceness: int) -> None:
+    """Set the niceness of a child's session: Linux schedules sessions as groups (sched(7), autogroup).
+
+    There, the niceness of a process counts only within its session.
+    """
     for _ in range(50):
         try:
             Path(f"/proc/{pid}/autogroup").write_text(str(niceness))  # noqa: ASYNC240  no file, but the kernel
-        except BlockingIOError:  # it takes one such wish in a tenth of a second
+        except BlockingIOError:  # the kernel accepts one change in 0.1 s
             await asyncio.sleep(0.1)
         except OSError:
-            return  # there are no such groups, or the process has ended
+            return  # this kernel has no autogroups, or the process has ended
         else:
             return
 
 
 async def _end_of(stream: asyncio.StreamReader, length: int) -> bytes:
-    """The last so many bytes; the rest is read all the same, for a full pipe would stop its writer."""
+    """The last `length` bytes of a stream. All of it is read, because a full pipe would block its writer."""
     kept = b""
     while chunk := await stream.read(length):
         kept = (kept + chunk)[-length:]
@@ -165,12 +173,12 @@ async def _end_of(stream: asyncio.StreamReader, length: int) -> bytes:
 
 
 def _why(status: int, output: bytes, errors: bytes) -> str:
-    """Its own words, else how it ended."""
+    """The converter's own sentence, else how the process ended."""
     try:
         return parse_line(_last_line(output).encode(), Failure).error
     except msgspec.MsgspecError:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
-        return f"The converter {how}: {_last_line(errors) or 'it said nothing'}"
+        return f"The converter {how}: {_last_line(errors) or 'it printed no error'}"
 
 
 def _last_line(output: bytes) -> str:

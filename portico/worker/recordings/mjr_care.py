@@ -1,4 +1,4 @@
-"""Looks after the files of recordings that go on: on disk soon, and gone when nobody needs them."""
+"""Syncs mjr files to the disk while they grow, and deletes mjr files and working folders that are not needed."""
 
 import asyncio
 import re
@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from portico.db.engine import Database, Transaction
 from portico.db.outage import faults_logged
+from portico.janus.mjr_folder import FOLDER_NAME
 from portico.services import files, recordings
 from portico.storage.store import StorageTrouble, Store, sync
 from portico.worker.recordings.convert import failed_folder, read_file_to_store, working_folder
@@ -19,30 +20,30 @@ from portico.worker.recordings.convert import failed_folder, read_file_to_store,
 log = structlog.get_logger()
 
 SYNC_SECS = 1.0
-"""A crash of the machine costs what Janus wrote since the last time, and what it still holds in memory."""
+"""Between syncs. A crash of the machine loses what was written since the last one, and what Janus buffers."""
 SWEEP_SECS = 60.0
 UNTOUCHED_SECS = 60.0
-"""A file that was changed since is left alone: whoever writes it may not be done."""
-KEPT_ASIDE_AT_ONCE = 500
-"""In one query; there are as many as the disk has had troubles."""
+"""A file that changed more recently is kept: its writer may not be finished."""
+FAILED_AT_ONCE = 500
+"""Names in one query: the folder `failed` may have any number of files."""
 _MJR = re.compile(r"(.+)-(audio|video|data)-\d+\.mjr(?:\.tmp)?")
 
 
 class MjrCare:
-    """One per folder of mjr files."""
+    """One for each folder of mjr files."""
 
     def __init__(self, db: Database, store: Store, data_dir: Path) -> None:
         self._db = db
         self._store = store
-        self._mjr_folder = data_dir / "dumps"
+        self._mjr_folder = data_dir / FOLDER_NAME
         self._work = working_folder(data_dir)
         self._synced: dict[str, int] = {}
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin to look after the folder, which is made when it is missing."""
+        """Create the folder if it is missing, and begin."""
         await asyncio.to_thread(self._mjr_folder.mkdir, parents=True, exist_ok=True)
-        self._loops = [asyncio.create_task(self._sync_for_ever()), asyncio.create_task(self._sweep_for_ever())]
+        self._loops = [asyncio.create_task(self._keep_syncing()), asyncio.create_task(self._keep_sweeping())]
 
     async def stop(self) -> None:
         for task in self._loops:
@@ -50,11 +51,11 @@ class MjrCare:
         await asyncio.gather(*self._loops, return_exceptions=True)
 
     async def sync_growing(self) -> int:
-        """Write to disk what unfinished mjr files have grown by since the last time; how many there were."""
+        """Sync the mjr files that have grown since the last call; return how many are being written."""
         return await asyncio.to_thread(self._sync_growing)
 
     async def sweep(self) -> None:
-        """Delete the mjr files and the working files that no recording needs any more."""
+        """Delete the mjr files and the working folders that no recording needs."""
         names = await asyncio.to_thread(_untouched, self._mjr_folder)
         wanted = await self._db.read(recordings.unfinished_mjr_names) if names else set()
         for path in names:
@@ -68,19 +69,21 @@ class MjrCare:
                 await self._sweep_work(folder)
 
     async def _sweep_failed(self) -> None:
-        """What was kept aside goes with its recording, when somebody deletes that or it gets too old."""
+        """Delete files in `failed` whose recordings are deleted, by a request or because they are too old."""
         kept = await asyncio.to_thread(_untouched, failed_folder(self._mjr_folder))
         tracks = [(path, match[1], match[2]) for path in kept if (match := _MJR.fullmatch(path.name))]
-        for begin in range(0, len(tracks), KEPT_ASIDE_AT_ONCE):
-            some = tracks[begin : begin + KEPT_ASIDE_AT_ONCE]
-            there = await self._db.read(partial(recordings.tracks_of, mjr_names=[mjr_name for _, mjr_name, _ in some]))
+        for begin in range(0, len(tracks), FAILED_AT_ONCE):
+            some = tracks[begin : begin + FAILED_AT_ONCE]
+            existing = await self._db.read(
+                partial(recordings.tracks_of, mjr_names=[mjr_name for _, mjr_name, _ in some])
+            )
             for path, mjr_name, kind in some:
-                if (mjr_name, kind) not in there:
+                if (mjr_name, kind) not in existing:
                     log.info("mjr file of a deleted recording swept", mjr_name=path.name)
                     await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _sweep_work(self, folder: Path) -> None:
-        """Whoever was at this recording was killed or stopped, and may have stored its file already."""
+        """Delete a working folder that a killed or stopped worker left, and its file in the store if no row has it."""
         made = await asyncio.to_thread(read_file_to_store, folder)
         if made is not None and not await self._db.read(partial(files.is_kept, object_key=made.object_key)):
             await self._store.delete(made.object_key)
@@ -94,19 +97,19 @@ class MjrCare:
                 if sizes[path.name] != self._synced.get(path.name):
                     sync(path)
             except FileNotFoundError:
-                continue  # just got its final name
+                continue  # Janus has just given it its final name
         self._synced = sizes
         return len(sizes)
 
-    async def _sync_for_ever(self) -> None:
+    async def _keep_syncing(self) -> None:
         while True:
             try:
                 await self.sync_growing()
             except OSError as error:
-                log.error("mjr files could not be written to disk", why=str(error))
+                log.error("mjr files could not be synced to the disk", why=str(error))
             await asyncio.sleep(SYNC_SECS)
 
-    async def _sweep_for_ever(self) -> None:
+    async def _keep_sweeping(self) -> None:
         while True:
             with faults_logged("sweeping mjr files failed"):
                 try:
@@ -117,7 +120,7 @@ class MjrCare:
 
 
 def _untouched(folder: Path) -> list[Path]:
-    """What is in a folder and was not changed for a while."""
+    """The entries of a folder that have not changed for UNTOUCHED_SECS."""
     since = time.time() - UNTOUCHED_SECS
     found = []
     for path in folder.iterdir() if folder.is_dir() else ():
