@@ -63,7 +63,7 @@ def recordings(folder: Path, secs: int) -> CompositionPlan:
 
 
 def by_hand(folder: Path, secs: int, x264: Sequence[str], *, laid_over: bool = False) -> list[str]:
-    """One ffmpeg command for the same picture and sound, as somebody writes it who knows what these files are."""
+    """One ffmpeg command for the same picture and sound, as an expert writes it for these files."""
     inputs = [part for kind in ("webm", "ogg") for n in range(4) for part in ("-i", str(folder / f"{n}.{kind}"))]
     if laid_over:
         chains = [f"[{n}:v]fps=25,scale=480:360[t{n}]" for n in range(4)]

@@ -41,7 +41,7 @@ def cuts(plan: CompositionPlan) -> list[tuple[int, int, list[str]]]:
     ]
 
 
-def test_the_composition_is_cut_where_somebody_comes_or_goes() -> None:
+def test_the_composition_is_cut_where_participants_join_or_leave() -> None:
     assert cuts(a_composition(placed("a", 0, 10_000), placed("b", 2_000, 4_000, 320))) == [
         (0, 50, ["a"]),
         (50, 50, ["a", "b"]),
@@ -69,7 +69,7 @@ def test_the_frames_are_the_duration_rounded(duration_ms: int, frames: int) -> N
     st.integers(0, 1_000_000),
     st.lists(st.tuples(st.integers(0, 1_000_000), st.integers(1, 300_000), st.integers(0, 3)), max_size=20),
 )
-def test_segments_have_each_frame_once_and_show_whoever_is_placed(
+def test_segments_have_each_frame_once_and_show_what_is_placed(
     duration_ms: int, spans: list[tuple[int, int, int]]
 ) -> None:
     placements = [placed(f"s{n}", begin, begin + length, z=z) for n, (begin, length, z) in enumerate(spans)]

@@ -1,4 +1,4 @@
-"""Composition with the real ffmpeg: what is seen and heard at which second, and what survives an interruption."""
+"""Composition with the real ffmpeg: what is visible and audible at which second, and what survives an interruption."""
 
 import json
 import os
@@ -75,12 +75,12 @@ class Stage:
         self.sources: list[VideoSource] = []
         self.videos: list[VideoFile] = []
         self.audios: list[AudioFile] = []
-        self.heard: list[float] = []
+        self.reported: list[float] = []
 
     def sees(
         self, name: str, from_secs: float, until_secs: float, *shown: tuple[float, float], file: str | None = None
     ) -> str:
-        """Another camera; whoever comes at the same time as others is behind those who were named before."""
+        """Another camera. Of several that begin at the same time, the first one named is in front."""
         begin, end = ms(from_secs), ms(until_secs)
         recording_id = f"{len(self.videos):02}-{name}"
         intervals = tuple((ms(a), ms(b)) for a, b in shown) or ((begin, end),)
@@ -88,7 +88,7 @@ class Stage:
         self.videos.append(VideoFile(recording_id, str(self.tape / (file or f"{name}.webm")), begin, name))
         return recording_id
 
-    def hears(self, hertz: int, from_secs: float, until_secs: float) -> None:
+    def adds_sound(self, hertz: int, from_secs: float, until_secs: float) -> None:
         number = len(self.audios)
         self.audios.append(AudioFile(f"{number}", str(self.tape / f"{hertz}.ogg"), ms(from_secs), ms(until_secs)))
 
@@ -107,7 +107,7 @@ class Stage:
 
     def composition(self, of: CompositionPlan) -> MediaFile:
         self.composed = compose(
-            of, self.folder / "work", self.folder / "composition.mp4", on_progress=self.heard.append
+            of, self.folder / "work", self.folder / "composition.mp4", on_progress=self.reported.append
         )
         return MediaFile(self.folder / "composition.mp4")
 
@@ -134,13 +134,13 @@ def numbers(composition: MediaFile, x: int, width: int, y: int) -> list[int]:
     return [sum(1 << bit for bit, column in enumerate(at) if picture[y, column, 1] > 128) for picture in pictures]
 
 
-def test_everybody_is_in_their_cell_and_heard_from_second_to_second(stage: Stage) -> None:
+def test_each_participant_is_visible_and_audible_from_second_to_second(stage: Stage) -> None:
     stage.sees("red", 0, 4)
     stage.sees("green", 1, 3)
     stage.sees("blue", 1.5, 4)
-    stage.hears(400, 0, 4)
-    stage.hears(600, 1, 2.5)
-    stage.hears(1000, 3, 4)
+    stage.adds_sound(400, 0, 4)
+    stage.adds_sound(600, 1, 2.5)
+    stage.adds_sound(1000, 3, 4)
     made = stage.composition(stage.plan(secs=4, sound=True))
     assert corners(made, 0.96) == [RED, BLACK, BLACK, BLACK]
     assert corners(made, 1.0) == [RED, GREEN, BLACK, BLACK]
@@ -156,14 +156,14 @@ def test_everybody_is_in_their_cell_and_heard_from_second_to_second(stage: Stage
         (3.02, 3.98, (400, 1000)),
     ]:
         part = samples[int(begin * RATE) : int(end * RATE)]
-        heard = tuple(hertz for hertz in (400, 600, 800, 1000) if loudness(part, hertz) > 0.2)
+        audible = tuple(hertz for hertz in (400, 600, 800, 1000) if loudness(part, hertz) > 0.2)
         silent = tuple(hertz for hertz in (400, 600, 800, 1000) if loudness(part, hertz) < 0.01)
-        assert heard == expected and len(heard + silent) == 4
+        assert audible == expected and len(audible + silent) == 4
 
 
 def test_the_file_is_what_the_contract_says(stage: Stage) -> None:
     stage.sees("red", 0, 4)
-    stage.hears(400, 0, 4)
+    stage.adds_sound(400, 0, 4)
     made = stage.composition(stage.plan(secs=3.21, sound=True))
     facts = made.facts()
     (picture,), (voice,) = made.streams("video"), made.streams("audio")
@@ -176,7 +176,7 @@ def test_the_file_is_what_the_contract_says(stage: Stage) -> None:
     assert content.index(b"moov") < content.index(b"mdat")
     assert str(stage.tape).encode() not in content
     assert stage.composed.size_bytes == len(content) and stage.composed.duration_ms == 3200
-    assert stage.heard == sorted(set(stage.heard)) and stage.heard[-1] == 1.0 and 0 <= stage.heard[0] < 0.5
+    assert stage.reported == sorted(set(stage.reported)) and stage.reported[-1] == 1.0 and 0 <= stage.reported[0] < 0.5
 
 
 def test_a_picture_is_fitted_into_its_cell_within_two_pixels(stage: Stage) -> None:
@@ -194,7 +194,7 @@ def test_a_picture_is_fitted_into_its_cell_within_two_pixels(stage: Stage) -> No
 def test_a_cell_is_used_again_and_the_gap_is_black_and_silent(stage: Stage) -> None:
     stage.sees("red", 0, 1)
     stage.sees("green", 2, 3)
-    stage.hears(400, 0, 1)
+    stage.adds_sound(400, 0, 1)
     made = stage.composition(stage.plan(secs=3, sound=True))
     for secs, colour in [(0, RED), (0.96, RED), (1, BLACK), (1.96, BLACK), (2, GREEN), (2.96, GREEN)]:
         assert seems(made.frame(round(secs * 25)), 160, 90) == colour
@@ -262,7 +262,7 @@ def test_names_in_every_script_are_letters_and_no_boxes(stage: Stage) -> None:
 
 
 def test_small_text_of_a_shared_screen_can_be_read(stage: Stage) -> None:
-    """Letters of 12 points, 16 pixels, on a screen of 1920x1080 are told apart at 720p by comparing alphabets."""
+    """Letters of 12 points, 16 pixels, on a screen of 1920x1080 differ at 720p, as comparing alphabets shows."""
     letters = "abcdefghijkmnopqrstuvwxyzABDEFGHKMNPRSTUXYZ23456789"
     words = random.Random(7).choices(letters, k=120)
     written(stage.tape / "text.png", words)
@@ -311,7 +311,7 @@ def written(path: Path, letters: Sequence[str]) -> Path:
 
 
 def letters_of(screen: NDArray[Any]) -> list[NDArray[Any]]:
-    """The surroundings of every place for a letter on a screen that is 1066 pixels wide."""
+    """The area around each position of a letter on a screen that is 1066 pixels wide."""
     scale, half = 1066 / 1920, 9
     at = [(round(PITCH * (y + 1) * scale), round(PITCH * (x + 1) * scale)) for y in range(4) for x in range(34)]
     return [screen[y - half : y + half, x - half : x + half].astype(float) for y, x in at]
@@ -330,7 +330,7 @@ def likeness(seen: NDArray[Any], known: NDArray[Any]) -> float:
     return best
 
 
-def test_a_source_that_changes_its_resolution_is_fitted_anew_and_disturbs_nobody(stage: Stage) -> None:
+def test_a_source_that_changes_its_resolution_is_fitted_anew_and_changes_nothing_else(stage: Stage) -> None:
     small = video(stage.tape / "small.webm", GREEN, 1, "90x90")
     wide = video(stage.tape / "wide.webm", BLUE, 1, "320x90")
     together(stage.tape / "changing.webm", stage.tape / "red.webm", small, wide)
@@ -338,7 +338,7 @@ def test_a_source_that_changes_its_resolution_is_fitted_anew_and_disturbs_nobody
     encode(stage.tape / "still.webm", "color=c=yellow:s=160x120:r=0.5:d=6")
     for name in ("changing", "still", "counter"):
         stage.sees(name, 0, 6)
-    stage.hears(400, 0, 4)
+    stage.adds_sound(400, 0, 4)
     made = stage.composition(stage.plan(secs=6, sound=True, size=(640, 360)))
     before, square, wide_one = (made.frame(frame) for frame in (99, 101, 126))
     assert [seems(before, x, 90) for x in (35, 45, 275, 285)] == [BLACK, RED, RED, BLACK]
@@ -370,7 +370,7 @@ def test_pictures_are_decoded_forty_milliseconds_apart(stage: Stage, preset: Pre
     stage.sees("counter", 0, 4)
     stage.sees("green", 0, 4, (0.04, 0.08), (0.5, 0.54), (0.62, 0.7), (1, 1.12), (2.2, 2.24), (2.28, 3.16))
     stage.sees("blue", 0, 4, (0.08, 1.04), (1.08, 2.24), (3.2, 3.24))
-    stage.hears(400, 0, 4)
+    stage.adds_sound(400, 0, 4)
     of = replace(stage.plan(secs=3.24, sound=with_sound), preset=preset)
     lengths = {segment.frames for segment in picture_segments(of)}
     assert {1, 2} <= lengths
@@ -399,7 +399,7 @@ def test_stretches_of_sound_join_without_a_click(stage: Stage, monkeypatch: pyte
     monkeypatch.setattr(commands, "SEGMENT_FRAMES", 33)
     monkeypatch.setattr(commands, "INPUTS_AT_ONCE", 2)
     for hertz in (400, 600, 1000):
-        stage.hears(hertz, 0, 4)
+        stage.adds_sound(hertz, 0, 4)
     of = stage.plan(secs=4, sound=True)
     assert len(sound_segments(of)) == 4
     samples = stage.composition(of).sound()
@@ -416,15 +416,15 @@ def test_stretches_of_sound_join_without_a_click(stage: Stage, monkeypatch: pyte
 def test_loud_voices_are_limited_not_clipped(stage: Stage) -> None:
     tone(stage.tape / "300.ogg", 300, 2, volume=0.7)
     for _ in range(6):
-        stage.hears(300, 0, 2)
+        stage.adds_sound(300, 0, 2)
     samples = stage.composition(stage.plan(secs=2, sound=True)).sound()[RATE // 2 : RATE]
     assert 0.8 < np.abs(samples).max() <= 1.0
     assert loudness(samples, 300) > 0.8
     assert loudness(samples, 900) < 0.03  # clipping would make the third harmonic: 0.25 and more
 
 
-def test_a_silent_composition_has_no_audio_track_and_a_composition_of_nobody_is_black(stage: Stage) -> None:
-    stage.hears(400, 0, 4)
+def test_a_silent_composition_has_no_audio_track_and_a_composition_without_video_is_black(stage: Stage) -> None:
+    stage.adds_sound(400, 0, 4)
     made = stage.composition(stage.plan(secs=1, sound=False))
     assert [each["codec_type"] for each in made.facts()["streams"]] == ["video"]
     assert made.frames().max() < 20 and len(made.frames()) == 25
@@ -452,7 +452,7 @@ def test_h264_and_a_recording_that_began_before_the_keyframe_are_read_alike(stag
 
 def test_a_file_that_is_shorter_than_its_recording_keeps_its_last_picture(stage: Stage) -> None:
     stage.sees("red", 0, 8, (0, 5), (6, 8))
-    stage.hears(400, 0, 8)
+    stage.adds_sound(400, 0, 8)
     made = stage.composition(stage.plan(secs=8, sound=True))
     assert [seems(made.frame(frame), 160, 90) for frame in (124, 125, 149, 150, 199)] == [RED, BLACK, BLACK, RED, RED]
     assert len(made.sound()) == pytest.approx(8 * RATE, abs=2048)
@@ -466,8 +466,8 @@ def test_a_recording_that_cannot_be_read_is_left_out(stage: Stage) -> None:
     stage.sees("red", 0, 1)
     stage.sees("noise", 0, 1)
     stage.sees("stump", 0.5, 1)
-    stage.hears(400, 0, 1)
-    stage.hears(500, 0, 1)
+    stage.adds_sound(400, 0, 1)
+    stage.adds_sound(500, 0, 1)
     made = stage.composition(stage.plan(secs=1, sound=True))
     assert corners(made, 0.2) == [RED, BLACK, BLACK, BLACK]
     assert set(stage.composed.left_out) == {"01-noise", "02-stump", "1"}
@@ -516,7 +516,7 @@ def test_a_file_that_is_missing_is_an_error_that_names_it(stage: Stage) -> None:
     assert [path.name for path in stage.folder.iterdir()] == ["work"]
 
 
-def test_a_full_disk_is_said_in_ffmpegs_words(stage: Stage) -> None:
+def test_a_full_disk_is_reported_as_ffmpeg_does(stage: Stage) -> None:
     stage.sees("red", 0, 1)
     work = stage.folder / "work"
     work.mkdir()
@@ -536,7 +536,7 @@ def test_every_preset_makes_a_composition(stage: Stage, preset: Preset) -> None:
 def test_what_is_finished_is_not_made_again_unless_the_plan_is_another(stage: Stage) -> None:
     stage.sees("red", 0, 2)
     stage.sees("green", 1, 2)
-    stage.hears(400, 0, 2)
+    stage.adds_sound(400, 0, 2)
     first = stage.plan(secs=2, sound=True)
     one = stage.composition(first).path.read_bytes()
     before = made_parts(stage.folder / "work")
@@ -551,8 +551,8 @@ def test_what_is_finished_is_not_made_again_unless_the_plan_is_another(stage: St
 
 def test_fifty_people_fit_into_one_picture(stage: Stage) -> None:
     for number in range(50):
-        stage.sees("somebody", 0, 1, file=f"{list(COLOURS)[number % 4]}.webm")
-        stage.hears((400, 600, 800, 1000)[number % 4], 0, 1)
+        stage.sees("participant", 0, 1, file=f"{list(COLOURS)[number % 4]}.webm")
+        stage.adds_sound((400, 600, 800, 1000)[number % 4], 0, 1)
     made = stage.composition(stage.plan(secs=0.4, size=(640, 448), sound=True))  # eight columns, seven rows
     picture = made.frame(5)
     seen = [seems(picture, 40 + number % 8 * 80, 32 + number // 8 * 64) for number in range(50)]
@@ -587,10 +587,10 @@ def test_flash_and_beep_stay_together_for_ten_minutes(tmp_path: Path) -> None:
     seen = np.flatnonzero(light[1:] & ~light[:-1]) / 25 + 0.04
     loud = np.abs(made.sound()) > 0.1
     starts = np.flatnonzero(loud & ~np.roll(loud, 1)) / RATE
-    heard = starts[np.concatenate([[True], np.diff(starts) > 0.5])]
-    assert len(seen) == len(heard) == 599
-    assert np.percentile(np.abs(seen - heard), 95) <= 0.08
-    assert np.abs(seen - np.round(seen)).max() <= 0.05 and np.abs(heard - np.round(heard)).max() <= 0.02
+    audible = starts[np.concatenate([[True], np.diff(starts) > 0.5])]
+    assert len(seen) == len(audible) == 599
+    assert np.percentile(np.abs(seen - audible), 95) <= 0.08
+    assert np.abs(seen - np.round(seen)).max() <= 0.05 and np.abs(audible - np.round(audible)).max() <= 0.02
     for stream in made.facts()["streams"]:
         assert float(stream["duration"]) == pytest.approx(600, abs=0.1)
 

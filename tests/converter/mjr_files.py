@@ -189,7 +189,7 @@ def ogg_packets(ogg: bytes) -> list[bytes]:
     return packets
 
 
-def heard(path: Path, options: Sequence[str] = ()) -> Floats:
+def sound_of(path: Path, options: Sequence[str] = ()) -> Floats:
     """The sound of a file, mono at 48 kHz."""
     pcm = ffmpeg([*options, "-i", str(path), "-f", "f32le", "-ac", "1", "-ar", str(RATE), "-"])
     return np.frombuffer(pcm, "<f4").astype(np.float64)

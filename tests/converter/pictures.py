@@ -41,13 +41,13 @@ _VP8 = ("libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "1M")
 
 
 def tone(path: Path, hertz: float, secs: float, volume: float = 0.25) -> Path:
-    """A recorded microphone that hears one tone, in both channels as loud."""
+    """A recorded microphone that records one tone, in both channels as loud."""
     at = np.arange(round(secs * RATE)) / RATE
     return sound(path, volume * np.sin(2 * np.pi * hertz * at))
 
 
 def sound(path: Path, samples: NDArray[np.float64], *options: str) -> Path:
-    """A recorded microphone that hears the samples in both channels, as Opus."""
+    """A recorded microphone that records the samples in both channels, as Opus."""
     stereo = np.repeat(samples.astype(np.float32), 2).tobytes()
     raw = ("-f", "f32le", "-ar", str(RATE), "-ac", "2")
     ffmpeg(*raw, "-i", "pipe:0", "-c:a", "libopus", "-b:a", "64k", *options, path, stdin=stereo)

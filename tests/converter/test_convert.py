@@ -30,12 +30,12 @@ from tests.converter.mjr_files import (
     encode,
     every,
     ffprobe,
-    heard,
     numbers_in,
     onsets_ms,
     opus_units,
     seen,
     seen_strictly,
+    sound_of,
     video_units,
     write_mjr,
 )
@@ -70,12 +70,12 @@ def media_ms(converted: ConvertedFile) -> tuple[float, float]:
 
 def beep_errors(converted: ConvertedFile) -> dict[int, float]:
     """For every beep in the file: the second it stands for, and by how many milliseconds it misses it."""
-    at = onsets_ms(heard(converted.path)) + media_ms(converted)[0]
+    at = onsets_ms(sound_of(converted.path)) + media_ms(converted)[0]
     return {round(moment / 1000): float(moment - 1000 * round(moment / 1000)) for moment in at}
 
 
 def loudest(converted: ConvertedFile, begin_secs: float, end_secs: float) -> float:
-    return float(np.abs(heard(converted.path)[int(begin_secs * 48_000) : int(end_secs * 48_000)]).max())
+    return float(np.abs(sound_of(converted.path)[int(begin_secs * 48_000) : int(end_secs * 48_000)]).max())
 
 
 def picture_errors(converted: ConvertedFile, true_ms: Callable[[int], float]) -> list[float]:
@@ -161,7 +161,7 @@ def test_a_track_that_is_muted_is_silent_meanwhile(tmp_path: Path, speech: list[
 
 @pytest.mark.parametrize("kept", [0, 20])
 def test_discontinuous_transmission_is_silence(tmp_path: Path, kept: int) -> None:
-    """A browser sends one packet of a byte or two in 400 ms while nobody speaks."""
+    """A browser sends one packet of a byte or two in 400 ms while there is silence."""
 
     def pause(true_ms: Floats) -> Floats:
         into = true_ms % 4000 / 1000
@@ -177,7 +177,7 @@ def test_discontinuous_transmission_is_silence(tmp_path: Path, kept: int) -> Non
     ]
     mjr = write_mjr(tmp_path / "a-audio-0.mjr", sent, "opus", Network(jitter_ms=3))
     converted = convert(mjr, tmp_path)
-    onsets = onsets_ms(heard(converted.path))
+    onsets = onsets_ms(sound_of(converted.path))
     assert max(abs(onsets - 4000 * np.arange(5))) <= 20
     assert loudest(converted, 1, 3.9) < 0.01
 
@@ -192,7 +192,7 @@ def test_packets_of_every_length_and_both_channels(tmp_path: Path, frame_ms: int
     assert_lasts(converted, 0, 60_000 / (1 - 500e-6))
 
 
-def test_sound_before_the_wished_beginning_is_left_out(tmp_path: Path, speech: list[Unit]) -> None:
+def test_sound_before_the_requested_beginning_is_left_out(tmp_path: Path, speech: list[Unit]) -> None:
     mjr = write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus")
     converted = convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5500)
     assert list(beep_errors(converted)) == list(range(6, 20))
@@ -202,7 +202,7 @@ def test_sound_before_the_wished_beginning_is_left_out(tmp_path: Path, speech: l
 
 def test_a_place_in_the_middle_of_the_sound_is_found(tmp_path: Path, speech: list[Unit]) -> None:
     converted = convert(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus"), tmp_path)
-    after = onsets_ms(heard(converted.path, ["-ss", "12.5"]))
+    after = onsets_ms(sound_of(converted.path, ["-ss", "12.5"]))
     assert max(abs(after - (500 + 1000 * np.arange(7)))) <= 10
 
 
@@ -259,7 +259,7 @@ def test_after_a_loss_pictures_go_on_if_no_keyframe_is_near(tmp_path: Path, vide
     network = Network(lost=lambda number, of: number == 40 and of == 0)
     converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, video.codec, network), tmp_path)
     packets = ffprobe(converted.path, "packet=pts_time")["packets"]
-    assert len(packets) in {299, 300}  # of H.264 cannot be told whether a slice or a whole picture is missing
+    assert len(packets) in {299, 300}  # with H.264 it is unknown whether a slice or a whole picture is missing
     assert float(packets[-1]["pts_time"]) == pytest.approx(299 * INTERVAL_MS / 1000, abs=0.005)
 
 
@@ -273,15 +273,15 @@ def test_an_mjr_that_begins_within_a_group_begins_with_its_first_keyframe(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("keyframe_every", "wished_ms", "first"),
+    ("keyframe_every", "requested_ms", "first"),
     [(30, 3500, 120), (30, 3990, 120), (100, 3700, 100), (100, 4700, 200), (100, 9000, 200), (30, -5000, 0)],
 )
-def test_pictures_begin_with_the_keyframe_that_suits_the_wished_beginning(
-    tmp_path: Path, keyframe_every: int, wished_ms: int, first: int
+def test_pictures_begin_with_the_keyframe_that_suits_the_requested_beginning(
+    tmp_path: Path, keyframe_every: int, requested_ms: int, first: int
 ) -> None:
     encoded = encode("vp8", range(300), keyframe_every=keyframe_every)
     mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(encoded, every(INTERVAL_MS, 300)), "vp8")
-    converted = convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + wished_ms)
+    converted = convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + requested_ms)
     assert seen(converted.path).numbers == list(range(first, 300))
     assert media_ms(converted)[0] == pytest.approx(first * INTERVAL_MS, abs=5)
 
@@ -393,7 +393,7 @@ def test_pictures_without_a_keyframe_are_no_media(tmp_path: Path, video: Encoded
         convert(mjr, tmp_path)
 
 
-def test_sound_that_ended_before_the_wished_beginning_is_no_media(tmp_path: Path, speech: list[Unit]) -> None:
+def test_sound_that_ended_before_the_requested_beginning_is_no_media(tmp_path: Path, speech: list[Unit]) -> None:
     mjr = write_mjr(tmp_path / "x.mjr", speech, "opus")
     with pytest.raises(NoMedia):
         convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 30_000)
@@ -407,7 +407,7 @@ def test_a_codec_that_is_not_ours_is_refused_in_a_sentence(tmp_path: Path, codec
         convert(mjr, tmp_path)
 
 
-def test_a_disk_that_is_full_is_told_in_a_sentence_and_leaves_nothing(tmp_path: Path, speech: list[Unit]) -> None:
+def test_a_disk_that_is_full_is_reported_in_a_sentence_and_leaves_nothing(tmp_path: Path, speech: list[Unit]) -> None:
     mjr = write_mjr(tmp_path / "x.mjr", speech, "opus")
     limit = ["bash", "-c", 'ulimit -f 40; exec "$@"', "limited"]
     process = subprocess.run([*limit, *command(mjr, tmp_path)], capture_output=True, timeout=150, check=False)
@@ -429,7 +429,7 @@ def test_a_file_that_does_not_last_as_long_as_it_should_is_taken_only_to_save_it
 
 
 @pytest.mark.parametrize("codec", ["opus", *CODECS])
-def test_a_disk_that_is_full_is_told_from_an_mjr_that_is_bad(tmp_path: Path, codec: str, speech: list[Unit]) -> None:
+def test_a_disk_that_is_full_differs_from_a_damaged_mjr_file(tmp_path: Path, codec: str, speech: list[Unit]) -> None:
     """A file system of its own, which only the child sees and which has less room with each try."""
     units = speech if codec == "opus" else video_units(encode(codec, range(600)), every(INTERVAL_MS, 600))
     mjr = write_mjr(tmp_path / "x.mjr", units, codec)
@@ -449,8 +449,8 @@ def command(mjr: Path, out_dir: Path, *options: str) -> list[str]:
 
 def test_the_command_prints_what_was_finished(tmp_path: Path, speech: list[Unit]) -> None:
     mjr = write_mjr(tmp_path / "x.mjr", speech, "opus")
-    wished = ["--not-before-ms", str(int(FIRST_PACKET_MS) + 5000)]
-    process = subprocess.run(command(mjr, tmp_path, *wished), capture_output=True, timeout=150, check=True)
+    options = ["--not-before-ms", str(int(FIRST_PACKET_MS) + 5000)]
+    process = subprocess.run(command(mjr, tmp_path, *options), capture_output=True, timeout=150, check=True)
     converted = convert(mjr, tmp_path, not_before_ms=int(FIRST_PACKET_MS) + 5000)
     assert process.stdout.count(b"\n") == 1
     assert parse_line(process.stdout, ConvertedFile) == converted

@@ -54,7 +54,7 @@ def test_every_frame_comes_back_byte_for_byte(encoded: Encoded) -> None:
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("size", [(224, 64), (226, 66), (640, 480), (180, 180), (1280, 720)])
-def test_a_keyframe_tells_its_size(codec: str, size: tuple[int, int]) -> None:
+def test_a_keyframe_has_its_size(codec: str, size: tuple[int, int]) -> None:
     made = encode_from(codec, ["-f", "lavfi", "-i", f"testsrc2=s={size[0]}x{size[1]}:d=0.1"], keyframe_every=10)
     unit = video_units(made, [0.0])[0]
     picture = BY_CODEC[codec](unit.payloads)
@@ -92,7 +92,7 @@ def test_padding_between_frames_is_no_loss(encoded: Encoded) -> None:
     assert numbers(list(frames(padded, encoded.codec))) == list(range(40))
 
 
-def test_a_last_frame_whose_end_never_came_is_dropped(encoded: Encoded) -> None:
+def test_a_last_frame_whose_end_is_missing_is_dropped(encoded: Encoded) -> None:
     units = units_of(encoded)
     packets = sent([*units[:5], units[10]])
     assert len(units[10].payloads) > 1

@@ -58,7 +58,7 @@ def test_the_header_says_what_was_recorded_and_when_it_began() -> None:
         head({**MEMBERS, "e": True}),
     ],
 )
-def test_what_is_no_mjr_is_told_apart_in_a_sentence(mjr: bytes) -> None:
+def test_what_is_no_mjr_file_is_refused_in_a_sentence(mjr: bytes) -> None:
     with pytest.raises(NotMjr, match=r"\.$"):
         read_header(io.BytesIO(mjr))
 

@@ -11,7 +11,7 @@ from portico.db.wakeup import Commits
 
 
 class LateAnswer:
-    """Everything is done at once; whoever asked for `what` and was given something hears of it when he is let go."""
+    """All is done at once; the caller of `what` gets a result that is not empty only after `let_go` is set."""
 
     def __init__(self, database: Database, what: Callable[..., Any]) -> None:
         self.engine: Engine = database.engine

@@ -1,4 +1,4 @@
-"""A stream that was recorded, and whoever makes files of it: a database, mjr files, a store and a runner of jobs."""
+"""A recorded stream, and what converts it: a database, mjr files, a store and a job runner."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,14 +21,14 @@ from tests.worker.recordings.workshop import Workshop
 
 SECRET = bytes(range(32))
 BEGAN = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=FIRST_PACKET_US)
-"""When the synthetic mjr files' first packet came."""
+"""When the first packet of the synthetic mjr files arrived."""
 SECOND = timedelta(seconds=1)
 KIND = jobs.CONVERT_RECORDING
 
 
 @dataclass
 class Studio:
-    """A stream that was published for three seconds, and whoever makes files of it."""
+    """A stream that was published for three seconds, and what converts it."""
 
     workshop: Workshop
     data_dir: Path
@@ -52,7 +52,7 @@ class Studio:
         return await self.workshop.database.read(partial(function, *args, **kwargs))
 
     async def media(self, *kinds: str) -> None:
-        """The first packets of these tracks came, after they had been enabled."""
+        """The first packets of these tracks arrive, after they were enabled."""
         for kind in kinds:
             shown = [[milliseconds(BEGAN - SECOND / 2), None]]
             assert await self.do(recordings.first_media, mjr_name=self.mjr_name, type=kind, shown=shown, now=BEGAN)
@@ -72,7 +72,7 @@ class Studio:
         await self.do(recordings.end, mjr_name=self.mjr_name, now=self.workshop.clock.now)
 
     async def work(self) -> None:
-        """Start who does the jobs."""
+        """Start the job runner."""
         database = self.workshop.database
         convert = ConvertRecording(database, self.store, self.data_dir, clock=self.workshop.clock)
         delete = delete_object.kind(database, self.store)
@@ -92,7 +92,7 @@ class Studio:
 
         return await self.workshop.until(found)
 
-    async def told(self) -> list[dict[str, Any]]:
+    async def events(self) -> list[dict[str, Any]]:
         """The payloads of recording.completed."""
         happened = await self.see(facts, room_id=self.room_id)
         return [payload for name, payload in happened if name == "recording.completed"]

@@ -1,4 +1,4 @@
-"""Compositions as durable jobs: waiting, making, telling; killed, deleted and failing on the way."""
+"""Compositions as durable jobs: waiting, composing, events; killed, deleted and failing meanwhile."""
 
 import asyncio
 import hashlib
@@ -39,7 +39,7 @@ SECONDS = 3.0
 
 @dataclass
 class Cutting:
-    """A session of one person whose picture and sound are in the store, and whoever makes compositions."""
+    """A session of one person whose picture and sound are in the store, and what makes compositions."""
 
     workshop: Workshop
     data_dir: Path
@@ -81,14 +81,14 @@ class Cutting:
             now=NOW,
         )
 
-    async def wish(self, **members: Any) -> str:
+    async def request_composition(self, **members: Any) -> str:
         body = {"session_id": self.session_id, "resolution": "320x240", **members}
         make = partial(compositions.create, account_id=self.account_id, body=body, now=NOW)
         made = await self.workshop.database.write(partial(make, regions_max=16, sound_by_default=True))
         return made.id
 
     async def begin(self) -> None:
-        """Start who makes compositions."""
+        """Start what makes compositions."""
         composer = Compose(
             self.workshop.database,
             self.store,
@@ -134,8 +134,8 @@ async def cutting(database: Database, tmp_path: Path, sources: dict[str, Path]) 
     await workshop.stop()
 
 
-async def test_a_composition_waits_for_the_session_and_is_made_and_told(cutting: Cutting) -> None:
-    composition_id = await cutting.wish()
+async def test_a_composition_waits_for_the_session_and_is_made_and_reported(cutting: Cutting) -> None:
+    composition_id = await cutting.request_composition()
     await cutting.begin()
     # It was looked at, and the session goes on.
     await cutting.workshop.job(leased_until=None, attempts=0, due_at=NOW + LOOK_AGAIN)
@@ -153,8 +153,8 @@ async def test_a_composition_waits_for_the_session_and_is_made_and_told(cutting:
     assert (composition.ended_at - composition.started_at).total_seconds() == SECONDS
     await cutting.workshop.idle()
     assert not cutting.work.exists() or not any(cutting.work.iterdir())
-    told = await cutting.workshop.database.read(partial(facts, room_id=cutting.room_id))
-    (payload,) = [payload for name, payload in told if name == "composition.completed"]
+    events = await cutting.workshop.database.read(partial(facts, room_id=cutting.room_id))
+    (payload,) = [payload for name, payload in events if name == "composition.completed"]
     assert payload["composition_id"] == composition_id and payload["download_url"].startswith("http://127.0.0.1:8080/")
 
 
@@ -164,19 +164,19 @@ async def test_of_a_session_without_recordings_there_is_no_composition(database:
     session = await database.read(partial(row, table=schema.room_sessions, row_id=joined.session_id))
     store = open_store(None, tmp_path, secret=SECRET, base_url="http://127.0.0.1:8080")
     at = Cutting(workshop, tmp_path, store, session.account_id, session.room_id, session.id)
-    composition_id = await at.wish()
+    composition_id = await at.request_composition()
     await at.end()
     await at.begin()
     assert (await at.has(composition_id, "failed")).failure == "Nothing of this session was recorded."
     await workshop.idle()
-    told = dict(await database.read(partial(facts, room_id=session.room_id)))
-    assert told["composition.failed"]["failure"] == "Nothing of this session was recorded."
+    events = dict(await database.read(partial(facts, room_id=session.room_id)))
+    assert events["composition.failed"]["failure"] == "Nothing of this session was recorded."
     await workshop.stop()
 
 
 async def test_after_three_failures_it_says_why(cutting: Cutting) -> None:
     await cutting.end()
-    composition_id = await cutting.wish()
+    composition_id = await cutting.request_composition()
     for path in (cutting.data_dir / "files" / "recordings").rglob("*.webm"):
         path.unlink()
     await cutting.begin()
@@ -194,7 +194,7 @@ async def test_what_is_missing_in_a_bucket_is_named(cutting: Cutting, tmp_path: 
     bucket = a_bucket()
     cutting.store = open_store(f"s3://{BUCKET}", tmp_path, secret=SECRET, base_url="", s3=bucket.access)
     with bucket.up():
-        composition_id = await cutting.wish()
+        composition_id = await cutting.request_composition()
         await cutting.begin()
         for attempt, pause in enumerate(PAUSES, 1):
             await cutting.workshop.job(attempts=attempt, leased_until=None)
@@ -224,7 +224,7 @@ async def slow_composition(cutting: Cutting) -> str:
         tx.execute(rows.update().values(ended_at=NOW + timedelta(minutes=20), shown=[[0, 2**45]]))
 
     await cutting.workshop.database.write(lengthen)
-    return await cutting.wish(**slow_layout())
+    return await cutting.request_composition(**slow_layout())
 
 
 def slow_layout() -> dict[str, Any]:
@@ -276,7 +276,7 @@ class FarAway(LocalStore):
 
 async def test_what_is_deleted_while_it_is_stored_leaves_nothing(cutting: Cutting) -> None:
     await cutting.end()
-    composition_id = await cutting.wish()
+    composition_id = await cutting.request_composition()
     store = cutting.store = FarAway(cutting.data_dir / "files", SECRET, "http://127.0.0.1:8080")
     await cutting.begin()
     await until(lambda: store.is_asked)
@@ -315,8 +315,8 @@ async def running(cutting: Cutting) -> None:
 
 async def test_identical_requests_share_one_run_and_have_a_file_each(cutting: Cutting) -> None:
     await cutting.end()
-    same = [await cutting.wish() for _ in range(5)]
-    other = await cutting.wish(resolution="160x120")
+    same = [await cutting.request_composition() for _ in range(5)]
+    other = await cutting.request_composition(resolution="160x120")
     with capture_logs() as logs:
         await cutting.begin()
         made = [await cutting.has(composition_id, "completed") for composition_id in (*same, other)]
@@ -324,21 +324,21 @@ async def test_identical_requests_share_one_run_and_have_a_file_each(cutting: Cu
     assert sum(line["event"] == "composing" for line in logs) == 2
     assert len({each.object_key for each in made}) == 6
     assert len({each.sha256 for each in made[:5]}) == 1 and made[5].sha256 != made[0].sha256
-    told = await cutting.workshop.database.read(partial(facts, room_id=cutting.room_id))
-    assert {payload["composition_id"] for name, payload in told if name == "composition.completed"} == {*same, other}
+    events = await cutting.workshop.database.read(partial(facts, room_id=cutting.room_id))
+    assert {payload["composition_id"] for name, payload in events if name == "composition.completed"} == {*same, other}
     for composition_id in same[:4]:
         delete = partial(compositions.delete, account_id=cutting.account_id, composition_id=composition_id)
         await cutting.do(delete, now=NOW)
     path = cutting.store.local_path(made[4].object_key)
     assert path is not None and hashlib.sha256(path.read_bytes()).hexdigest() == made[4].sha256
-    later = await cutting.wish()
+    later = await cutting.request_composition()
     assert (await cutting.has(later, "completed")).sha256 == made[4].sha256
     assert sum(line["event"] == "composing" for line in logs) == 2
 
 
 async def test_identical_requests_share_a_failure_and_a_later_one_is_tried_anew(cutting: Cutting) -> None:
     await cutting.end()
-    first, second = await cutting.wish(), await cutting.wish()
+    first, second = await cutting.request_composition(), await cutting.request_composition()
 
     async def begin(composition_id: str) -> Any:
         return await cutting.do(compositions.begin, composition_id=composition_id, now=NOW)
@@ -359,7 +359,7 @@ async def test_an_identical_request_is_made_when_the_one_that_it_waits_for_is_de
     first = await slow_composition(cutting)
     await cutting.begin()
     await running(cutting)
-    again = await cutting.wish(**slow_layout())
+    again = await cutting.request_composition(**slow_layout())
     await cutting.workshop.until(lambda tx: rows(tx, schema.jobs, subject=again, attempts=0, leased_until=None) or None)
     assert (await cutting.has(again, "enqueued")).progress == 0
     await cutting.do(compositions.delete, account_id=cutting.account_id, composition_id=first, now=NOW)

@@ -14,7 +14,7 @@ HAPPENS_WITHIN_SECS = 20.0
 
 
 async def _nothing(_progress: float) -> None:
-    """Nobody looks."""
+    """Ignore the progress."""
 
 
 def _niceness_of_groups() -> list[str]:
@@ -43,7 +43,7 @@ def _is_denied(status: dict[str, str]) -> bool:
 
 
 async def test_the_composer_has_no_privileges(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "plan")  # which it waits for, and which nobody writes
+    os.mkfifo(tmp_path / "plan")  # which it waits for, and which is never written
     made = asyncio.create_task(composer_process.compose(tmp_path / "plan", tmp_path / "out", tmp_path, _nothing))
     try:
         deadline = time.monotonic() + HAPPENS_WITHIN_SECS
@@ -60,7 +60,7 @@ async def test_the_composer_has_no_privileges(tmp_path: Path) -> None:
 
 
 async def test_calls_come_first_also_where_linux_shares_out_time_by_sessions(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "plan")  # which it waits for, and which nobody writes
+    os.mkfifo(tmp_path / "plan")  # which it waits for, and which is never written
     composition = asyncio.create_task(composer_process.compose(tmp_path / "plan", tmp_path / "out", tmp_path, _nothing))
     try:
         deadline = time.monotonic() + HAPPENS_WITHIN_SECS

@@ -43,7 +43,7 @@ def tiles(plan: CompositionPlan) -> list[tuple[str, int, int, bool]]:
     return sorted(found, key=lambda each: each[:2])
 
 
-def test_somebody_without_a_camera_has_a_tile_while_they_are_there() -> None:
+def test_a_participant_without_a_camera_has_a_tile_while_present() -> None:
     sources = [recording("r1", "Anna", 0, 30), recording("r2", "Ben", 0, 30, type="audio")]
     people = [person("Anna", -5, 30), person("Ben", 10, 20), person("Carol", 15, None), person("Dora", 31, 40)]
     assert tiles(made(sources, people)) == [
@@ -54,7 +54,7 @@ def test_somebody_without_a_camera_has_a_tile_while_they_are_there() -> None:
     assert tiles(made(sources, people, placeholders=False)) == [("Anna", 0, 30, False)]
 
 
-def test_nobody_had_a_camera() -> None:
+def test_no_participant_has_a_camera() -> None:
     sources = [recording("r", "Anna", 0, 10, type="audio")]
     plan = made(sources, [person("Anna", -1, 10), person("Ben", 2, 8)])
     assert tiles(plan) == [("Anna", 0, 10, True), ("Ben", 2, 8, True)]

@@ -73,13 +73,13 @@ async def test_both_tracks_become_files_that_can_be_had(studio: Studio) -> None:
     assert studio.names() == [] and studio.names("work/recordings") == []
 
 
-async def test_everybody_hears_of_it_with_a_link(small_studio: Studio) -> None:
+async def test_the_event_has_a_link(small_studio: Studio) -> None:
     await small_studio.media("audio")
     small_studio.sound()
     await small_studio.end()
     await small_studio.work()
     recording = await small_studio.completed("audio")
-    (payload,) = await small_studio.told()
+    (payload,) = await small_studio.events()
     link = urlsplit(payload["download_url"])
     name = links.verify(
         SECRET, link.path.removeprefix("/files/"), dict(parse_qsl(link.query)), now=recording.completed_at
@@ -132,7 +132,7 @@ async def test_an_mjr_that_janus_did_not_end_is_salvaged(small_studio: Studio) -
 
 
 async def test_a_track_that_never_had_media_leaves_nothing(studio: Studio) -> None:
-    """The SDK publishes pictures of a camera that is not there: its mjr file is full, but nobody was shown anything."""
+    """The SDK publishes pictures of a camera that is not there: its mjr file is full, but it was never shown."""
     await studio.media("audio")
     studio.sound()
     studio.pictures()
@@ -141,7 +141,7 @@ async def test_a_track_that_never_had_media_leaves_nothing(studio: Studio) -> No
     await studio.workshop.idle()
     assert [each.type for each in await studio.see(rows, table=schema.room_recordings)] == ["audio"]
     assert studio.names() == []
-    assert len(await studio.told()) == 1
+    assert len(await studio.events()) == 1
 
 
 async def failed(studio: Studio, kind: str = "audio") -> Row[Any]:
@@ -163,7 +163,7 @@ async def test_an_mjr_that_cannot_be_read_is_kept_aside_and_its_recording_comple
     recording = await failed(studio)
     assert (recording.size_bytes, recording.object_key, recording.codec) == (0, None, None)
     assert broken.name in recording.failure
-    (payload,) = await studio.told()
+    (payload,) = await studio.events()
     assert (payload["download_url"], payload["size_mb"]) == (None, 0)
     await studio.workshop.idle()
     assert studio.names() == ["failed"] and studio.names("dumps/failed") == [broken.name]
@@ -211,7 +211,7 @@ async def test_a_store_that_is_down_is_waited_for_and_nothing_is_done_twice(sqli
         await studio.workshop.move(2 * SECOND)
 
     def waits_or_is_done(tx: Transaction) -> str | None:
-        """A clock that went on while somebody is at it would end the lease."""
+        """A clock that went on while the job runs would end the lease."""
         queued = rows(tx, schema.jobs)
         waits = any(each.leased_until is None and each.due_at > studio.workshop.clock.now for each in queued)
         return "waits" if waits else None if queued else "is done"
@@ -290,14 +290,14 @@ async def test_a_recording_that_is_deleted_meanwhile_leaves_nothing(small_studio
     recording = await studio.recording("audio")
 
     async def delete() -> None:
-        # Only the row: what tells the runner to stop comes too late.
+        # Only the row: the signal that stops the runner comes too late.
         await studio.do(lambda tx: tx.execute(recordings.RECORDINGS.delete()))
 
     studio.store = Meanwhile(studio.store, delete)
     await studio.work()
     await studio.workshop.idle()
     assert await studio.store.size(f"recordings/{recording.session_id}/{recording.id}.ogg") is None
-    assert await studio.told() == []
+    assert await studio.events() == []
     assert studio.names() == [] and studio.names("work/recordings") == []
 
 
@@ -337,7 +337,7 @@ class Slow:
         return self._store.link(*args, **kwargs)
 
 
-async def test_nobody_who_writes_waits_for_a_link(small_studio: Studio) -> None:
+async def test_no_writer_waits_for_a_link(small_studio: Studio) -> None:
     studio = small_studio
     await studio.media("audio")
     studio.sound()

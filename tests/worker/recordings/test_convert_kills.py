@@ -97,7 +97,7 @@ async def ended_after(line: int, url: str, folder: Path) -> tuple[int, int]:
         await studio.workshop.idle()
         assert (recording.codec, recording.failure) == ("opus", None), child.stderr
         assert await studio.store.size(recording.object_key) == recording.size_bytes > 0
-        assert len(await studio.told()) == 1, "neither lost nor said twice"
+        assert len(await studio.events()) == 1, "neither lost nor sent twice"
         assert studio.names() == [] and studio.names("work/recordings") == []
         assert len([each for each in (folder / "files").rglob("*") if each.is_file()]) == 1
     finally:

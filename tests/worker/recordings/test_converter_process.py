@@ -49,7 +49,7 @@ async def test_an_mjr_becomes_a_file(tmp_path: Path) -> None:
     assert result.packets == 50
 
 
-async def test_nothing_and_rubbish_are_told_apart(tmp_path: Path) -> None:
+async def test_no_media_and_garbage_differ(tmp_path: Path) -> None:
     with pytest.raises(NothingRecorded):
         await convert(write_mjr(tmp_path / "empty-audio-0.mjr", [], "opus"), tmp_path, not_before_ms=None)
     rubbish = tmp_path / "rubbish-audio-0.mjr"
@@ -69,7 +69,7 @@ except StorageTrouble as trouble:
 """
 
 
-def test_a_disk_without_room_is_no_failure_but_trouble_that_may_pass(tmp_path: Path) -> None:
+def test_a_full_disk_is_no_failure_of_the_conversion(tmp_path: Path) -> None:
     """On a file system of its own, which only the child sees."""
     mjr = write_mjr(tmp_path / "d-audio-0.mjr", opus_units(10_000), "opus")
     (disk := tmp_path / "disk").mkdir()
@@ -93,7 +93,7 @@ print("nice")
 
 
 async def test_calls_come_first_also_where_linux_shares_out_time_by_sessions(tmp_path: Path) -> None:
-    """Several at once: the kernel takes only one wish in a tenth of a second."""
+    """Several at once: the kernel accepts only one change in 0.1 s."""
     assert [output for _, output, _ in await asyncio.gather(*(run(python(UNTIL_NICE), 30) for _ in range(3)))] == [
         b"nice\n"
     ] * 3
@@ -125,7 +125,7 @@ async def test_what_takes_too_long_is_ended_with_its_children(tmp_path: Path) ->
         await until(partial(is_gone, pid))
 
 
-async def test_what_nobody_wants_any_more_is_ended_with_its_children(tmp_path: Path) -> None:
+async def test_what_is_not_needed_is_ended_with_its_children(tmp_path: Path) -> None:
     running = asyncio.create_task(run(a_parent(tmp_path / "pids"), 100))
     pids = await pids_in(tmp_path / "pids")
     running.cancel()

@@ -1,4 +1,4 @@
-"""Mjr files that are looked after: written to disk while they grow, and swept when nobody needs them."""
+"""Mjr files are synced while they grow, and deleted when no recording needs them."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def care(database: Database, store: LocalStore, tmp_path: Path) -> MjrCare:
 
 
 def lying(path: Path, content: bytes = b"x", *, since: float = UNTOUCHED_SECS + 10) -> Path:
-    """A file that nobody has touched for so long."""
+    """A file that has not changed for so long."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     long_ago = time.time() - since
@@ -47,7 +47,7 @@ def lying(path: Path, content: bytes = b"x", *, since: float = UNTOUCHED_SECS + 
     return path
 
 
-async def test_only_mjr_files_that_nobody_needs_are_swept(care: MjrCare, database: Database, tmp_path: Path) -> None:
+async def test_only_mjr_files_without_need_are_deleted(care: MjrCare, database: Database, tmp_path: Path) -> None:
     mjr_folder = tmp_path / "dumps"
     participant = (await database.write(somebody)).participant_id
     needed = await database.write(partial(a_stream, participant_id=participant))
@@ -70,7 +70,7 @@ async def test_only_mjr_files_that_nobody_needs_are_swept(care: MjrCare, databas
 async def test_what_was_kept_aside_goes_with_its_recording(
     care: MjrCare, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mjr_care, "KEPT_ASIDE_AT_ONCE", 2)
+    monkeypatch.setattr(mjr_care, "FAILED_AT_ONCE", 2)
     failed = tmp_path / "dumps" / "failed"
     joined = await database.write(somebody)
     ids, mjr_files = [], []
