@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from portico.composer import commands
 from portico.composer.compose import CompositionError, compose
 from portico.composer.plan import AudioFile, CompositionPlan, Preset, VideoFile, picture_segments, sound_segments
-from portico.core.layout import Placement, plan
+from portico.core.layout import Placement, VideoSource, plan
 from portico.core.model import Region
 from portico.runtime.child_messages import ComposedFile
 from tests.converter.pictures import (

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import select
 
 from portico.composer.plan import Preset
+from portico.core import object_keys
 from portico.core.errors import NotFound
 from portico.core.model import file_name_of
 from portico.db.engine import Database, Transaction
