@@ -1,33 +1,45 @@
-"""What a Janus of ours has left of UDP ports for media and of file descriptors, read from proc(5)."""
+"""How many UDP ports for media and file descriptors a child Janus has left, read from proc(5)."""
 
 import math
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 CALL_OF_TWO_PORTS = 8
-"""What two participants with cameras need, by `people`: fewer are a shortage before anybody joins."""
+"""The ports of two participants with cameras, by `people`: fewer are a shortage before any join."""
 JOIN_DESCRIPTORS = 32
-"""Measured: 5 for a data channel and a mixer with one address, 13 with five; the rest is for the streams."""
+"""File descriptors for one more participant.
+
+Measured: 5 for a data channel and a mixer with one address, 13 with five; the rest is for the streams.
+"""
+CAPACITY_GOOD_FOR_SECS = 1.0
+"""How long a reading is used again: a reading takes some milliseconds."""
+SHORTAGE_LOGGED_SECS = 60.0
+
+log = structlog.get_logger(__name__)
 
 
 def people(ports: tuple[int, int]) -> int:
-    """How many participants with cameras a range carries in one room where everybody sees everybody.
+    """How many participants with cameras a range of ports carries in one room where each sees all others.
 
-    Of N, each holds a port for the data channel, the mix, the camera and N - 1 subscriptions: N(N + 2) together.
+    Of N participants, each holds a port for the data channel, the mix, the camera and N - 1 subscriptions: N(N + 2)
+    together.
     Measured on two addresses, of IPv4 and IPv6: 3, 8, 15, 24 on each. Addresses do not share ports.
     """
     return math.isqrt(ports[1] - ports[0] + 2) - 1
 
 
 def join_ports(present: int) -> int:
-    """What one more participant with a camera adds to a room in which so many are: (N + 1)(N + 3) - N(N + 2)."""
+    """The ports that one more participant with a camera needs in a room of `present`: (N + 1)(N + 3) - N(N + 2)."""
     return 2 * present + 3
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Ports of the media range that are bound on the address where most are, and descriptors that Janus has open."""
+    """The bound ports of the media range, on the address with most of them, and the open file descriptors."""
 
     ports_used: int
     ports_total: int
@@ -35,7 +47,7 @@ class Capacity:
     descriptors_total: int
 
     def shortage(self, ports_needed: int | None = None) -> str | None:
-        """What a join lacks, as a sentence; None when it lacks nothing. Without a number: what a call of two lacks."""
+        """What a join lacks that needs so many ports, as a sentence; None: nothing. Without a number: a call of two."""
         ports, descriptors = self.ports_total - self.ports_used, self.descriptors_total - self.descriptors_used
         if ports < (min(CALL_OF_TWO_PORTS, self.ports_total // 2) if ports_needed is None else ports_needed):
             return f"Janus has {ports} of {self.ports_total} media ports left: widen PORTICO_RTP_PORTS."
@@ -44,8 +56,43 @@ class Capacity:
         return None
 
 
+class CapacityMeter:
+    """Reads the capacity of a child Janus, at most once in CAPACITY_GOOD_FOR_SECS, and logs a shortage."""
+
+    def __init__(self, ports: tuple[int, int]) -> None:
+        self._ports = ports
+        self._capacity: Capacity | None = None
+        self._read_at: float | None = None  # monotonic seconds
+        self._logged_at: float | None = None
+
+    def read(self, pid: int | None) -> Capacity | None:
+        """The capacity of the Janus with this process id; None without one, or when it has ended."""
+        now = time.monotonic()
+        if self._read_at is None or now - self._read_at >= CAPACITY_GOOD_FOR_SECS:
+            self._read_at, self._capacity = now, self._look(pid)
+        return self._capacity
+
+    def shortage(self, pid: int | None, present: int | None) -> str | None:
+        """See JanusNode.shortage."""
+        capacity = self.read(pid)
+        if capacity is None:
+            return None
+        shortage = capacity.shortage(None if present is None else join_ports(present))
+        now = time.monotonic()
+        if shortage and (self._logged_at is None or now - self._logged_at >= SHORTAGE_LOGGED_SECS):
+            self._logged_at = now
+            log.warning("janus.full", reason=shortage)
+        return shortage
+
+    def _look(self, pid: int | None) -> Capacity | None:
+        try:
+            return None if pid is None else look(pid, self._ports)
+        except OSError:
+            return None
+
+
 def look(pid: int, ports: tuple[int, int]) -> Capacity:
-    """What the Janus with this process id has. Raises OSError when it is gone, or not ours to look at."""
+    """The capacity of the Janus with this process id. Raises OSError when it has ended or belongs to another user."""
     process = Path(f"/proc/{pid}")
     bound = [*_bound(process / "net" / "udp", ports), *_bound(process / "net" / "udp6", ports)]
     everywhere = {port for address, port in bound if not address.strip("0")}
@@ -58,8 +105,10 @@ def look(pid: int, ports: tuple[int, int]) -> Capacity:
 
 
 def _bound(table: Path, ports: tuple[int, int]) -> list[tuple[str, int]]:
-    """(address in hexadecimal, port) of each socket that has one of the ports; none where the kernel has no such
-    protocol."""
+    """(Address in hexadecimal, port) of each socket of a table that has one of the ports.
+
+    Empty if the kernel has no such table: no IPv6.
+    """
     try:
         with table.open() as lines:
             next(lines)

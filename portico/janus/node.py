@@ -3,15 +3,14 @@
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from portico.janus import capacity
-from portico.janus.capacity import Capacity
+from portico.janus.capacity import Capacity, CapacityMeter
+from portico.janus.child import open_link, private_folder, start_child
 from portico.janus.config import (
     AUDIOBRIDGE,
     PLUGINS,
@@ -19,31 +18,21 @@ from portico.janus.config import (
     VIDEOROOM,
     JanusSecrets,
     JanusSettings,
-    find_janus,
-    program_files,
-    write_config,
 )
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.event_listener import EventListener, Receive
 from portico.janus.link import JanusLink
-from portico.janus.process import FolderLock, JanusProcess, end_orphans, free_port
+from portico.janus.process import FolderLock, JanusProcess, end_orphans
 from portico.janus.watch import CHECK_DEADLINE, check, watch
-from portico.runtime import child
-from portico.runtime.child import Confinement
 from portico.runtime.side_loop import SideLoop
 
 __all__ = ["AUDIOBRIDGE", "TEXTROOM", "VIDEOROOM", "JanusError", "JanusNode", "JanusSettings", "JanusUnavailable"]
 
 log = structlog.get_logger(__name__)
 
-START_DEADLINE = 10.0
-"""Seconds from the start of Janus to its first answer."""
-
 TEND_PERIOD = 15.0
 """Seconds between requests that keep the control session: Janus ends it after 60 s without one."""
 
-CAPACITY_GOOD_FOR_SECS = 1.0
-SHORTAGE_TOLD_SECS = 60.0
 LOST_DEADLINE = 10.0
 """Seconds that `on_lost` may take before Janus is restarted without waiting for it."""
 
@@ -83,9 +72,7 @@ class JanusNode:
         self._on_lost = on_lost
         self._on_up = on_up
         self._on_event = on_event
-        self._capacity: Capacity | None = None
-        self._shortage_told_at: float | None = None
-        self._capacity_at: float | None = None
+        self._meter = CapacityMeter(settings.rtp_ports)
         self._listener: EventListener | None = None  # between start() and stop(), for a child with `on_event`
         self._secrets = JanusSecrets()
         self.url = settings.url or ""
@@ -95,7 +82,7 @@ class JanusNode:
         self._process: JanusProcess | None = None  # set while there is a child
         self._link: JanusLink | None = None  # set while Janus is up
         self._admin: JanusLink | None = None  # set while a child is up
-        self._admin_url = ""
+        self._admin_url = ""  # of the last child
         self._supervisor: asyncio.Task[None] | None = None  # runs between start() and stop()
         self._callbacks: set[asyncio.Task[None]] = set()  # on_lost and on_up that have not returned yet
 
@@ -111,30 +98,18 @@ class JanusNode:
 
     def capacity(self) -> Capacity | None:
         """Ports and descriptors of the child, at most CAPACITY_GOOD_FOR_SECS old; None for a remote Janus."""
-        now = time.monotonic()
-        if self._capacity_at is None or now - self._capacity_at >= CAPACITY_GOOD_FOR_SECS:
-            self._capacity_at, self._capacity = now, self._look()
-        return self._capacity
+        return self._meter.read(self._running_pid)
 
     def shortage(self, present: int | None = None) -> str | None:
-        """What a join into a room in which so many are lacks of Janus, as a sentence for an operator, who finds it in
-        the log once in SHORTAGE_TOLD_SECS. Without a number: what a call of two lacks.
-        """
-        found = self.capacity()
-        lacks = found.shortage(None if present is None else capacity.join_ports(present)) if found is not None else None
-        now = time.monotonic()
-        if lacks and (self._shortage_told_at is None or now - self._shortage_told_at >= SHORTAGE_TOLD_SECS):
-            self._shortage_told_at = now
-            log.warning("janus.full", reason=lacks)
-        return lacks
+        """What a join lacks of Janus if `present` participants are in the room, as a sentence; None: nothing.
 
-    def _look(self) -> Capacity | None:
-        if self._process is None or self._process.has_ended:
-            return None
-        try:
-            return capacity.look(self._process.pid, self._settings.rtp_ports)
-        except OSError:
-            return None
+        Without `present`: what a call of two lacks. A shortage is logged at most once in SHORTAGE_LOGGED_SECS.
+        """
+        return self._meter.shortage(self._running_pid, present)
+
+    @property
+    def _running_pid(self) -> int | None:
+        return self._process.pid if self._process is not None and not self._process.has_ended else None
 
     @property
     def pid(self) -> int | None:
@@ -145,7 +120,7 @@ class JanusNode:
         """Return when Janus answers. Raises JanusUnavailable, and then no process or socket of it is left."""
         try:
             if self._settings.url is None:
-                folder = _private_folder(self._settings.data_dir)
+                folder = private_folder(self._settings.data_dir)
                 self._lock = FolderLock(folder)
                 await end_orphans(folder)
                 if self._on_event is not None:
@@ -218,9 +193,11 @@ class JanusNode:
 
     async def _bring_up(self) -> None:
         if self._settings.url is None:
-            self._link = await self._start_child(self._settings.folder)
+            started = await start_child(self._settings, self._secrets, self._listener.url if self._listener else None)
+            self._process, self._link, self._admin = started.process, started.link, started.admin
+            self.url, self._admin_url = started.url, started.admin_url
         else:
-            self._link = await self._open_link()
+            self._link = await open_link(self.url, self.api_secret)
         answer = await self._link.core({"janus": "info"}, deadline=CHECK_DEADLINE)
         self.version = answer.get("version_string")
         await check(self._link, CHECK_DEADLINE)
@@ -249,35 +226,6 @@ class JanusNode:
                 raise JanusUnavailable(
                     f"{plugin} of Janus on {self.url} makes no room: {error.reason}; is PORTICO_JANUS_ADMIN_KEY right?"
                 ) from error
-
-    async def _start_child(self, folder: Path) -> JanusLink:
-        """Start Janus and connect to it as soon as it listens. Raises JanusUnavailable."""
-        binary = find_janus(self._settings.binary)
-        port = free_port()
-        events_url = self._listener.url if self._listener is not None else None
-        admin_port = free_port()
-        write_config(self._settings, self._secrets, binary, port, events_url, admin_port=admin_port)
-        self.url, self._admin_url = (f"ws://127.0.0.1:{one}" for one in (port, admin_port))
-        rules = await asyncio.to_thread(let_janus_in, self._settings, binary)
-        self._process = process = await JanusProcess.spawn(binary, folder, rules)
-        try:
-            async with asyncio.timeout(START_DEADLINE):
-                while not process.has_ended:
-                    if await _listens(port) and await _listens(admin_port):
-                        secret = self._secrets.admin_secret
-                        self._admin = await JanusLink.open_admin(self._admin_url, secret, deadline=START_DEADLINE)
-                        return await self._open_link()
-                    await asyncio.sleep(0.01)
-        except (TimeoutError, JanusUnavailable) as error:
-            if not process.has_ended:
-                raise JanusUnavailable(f"{binary} does not answer{_quote(process)}.") from error
-        raise JanusUnavailable(f"{binary} {await process.wait()}{_quote(process)}.")
-
-    async def _open_link(self) -> JanusLink:
-        try:
-            return await JanusLink.open(self.url, self.api_secret, deadline=START_DEADLINE)
-        except JanusError as error:
-            raise JanusUnavailable(f"Janus on {self.url} refuses us: {error.reason} ({error.code}).") from error
 
     async def _supervise(self) -> None:
         pause = FIRST_PAUSE
@@ -373,40 +321,3 @@ async def _run(name: str, callback: Awaitable[None]) -> None:
 def _log_crash(supervisor: asyncio.Task[None]) -> None:
     if not supervisor.cancelled() and (fault := supervisor.exception()) is not None:
         log.critical("janus.supervisor_crashed", exc_info=fault)
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
-
-
-def _quote(process: JanusProcess) -> str:
-    line = process.last_error()
-    return f"; its last log line: {line.rstrip('.')}" if line else ""
-
-
-def let_janus_in(settings: JanusSettings, binary: Path) -> Confinement:
-    """Let Janus read its configuration and create mjr files; it can neither change nor move other files there."""
-    for path in (settings.folder, *settings.folder.glob("*.jcfg")):
-        child.let_read(path)
-    # Before Janus can put a link of that name there, through which we would move files to anywhere.
-    (settings.mjr_folder / "failed").mkdir(parents=True, exist_ok=True)
-    child.share(settings.mjr_folder)
-    return Confinement(
-        write=[settings.mjr_folder], read=[settings.folder, *program_files(binary)], hide=[settings.data_dir.absolute()]
-    )
-
-
-def _private_folder(data_dir: Path) -> Path:
-    """The folder of Janus' files, which hold secrets: for our user alone, also when it was there before."""
-    folder = JanusSettings(data_dir).folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    except OSError as error:
-        raise JanusUnavailable(f"{folder} cannot be written: {error.strerror}.") from error
-    return folder

@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from portico.janus.child import let_janus_in
 from portico.janus.config import EVENT_HANDLER, PLUGINS, TRANSPORT, JanusSecrets, write_config
 from portico.janus.link import ADMIN_SUBPROTOCOL, SUBPROTOCOL
 from portico.janus.node import (
@@ -24,7 +25,6 @@ from portico.janus.node import (
     JanusNode,
     JanusSettings,
     JanusUnavailable,
-    let_janus_in,
 )
 from portico.janus.process import JanusProcess, free_port
 from portico.runtime.child import protect
@@ -283,7 +283,7 @@ async def test_a_failed_start_leaves_nothing_and_says_why(make_node: MakeNode, t
 async def test_a_start_without_an_answer_ends(
     make_node: MakeNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portico.janus.node.START_DEADLINE", 0.2)
+    monkeypatch.setattr("portico.janus.child.START_DEADLINE", 0.2)
     silent = tmp_path / "silent"
     silent.write_text("#!/bin/sh\nexec sleep 60\n")
     silent.chmod(0o755)
