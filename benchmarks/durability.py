@@ -1,4 +1,4 @@
-"""Durability: the server is killed with SIGKILL at random moments of running calls; what was lost, what came twice.
+"""Durability: the server is killed with SIGKILL at random moments of running calls; what was lost, what was sent twice.
 
 Run it as `script/bench durability [--kills 100] [--seed N] [--json FILE]`.
 """

@@ -84,14 +84,14 @@ async def _flood(target: Target, data: bytes, *, first: bytes = b"", sockets: in
     await asyncio.gather(*(one() for _ in range(sockets)))
 
 
-async def _hold(target: Target, said: bytes, sockets: int) -> None:
+async def _hold(target: Target, payload: bytes, sockets: int) -> None:
     """Keep so many connections that say this and no more, and read nothing."""
 
     async def one() -> None:
         while True:
             with contextlib.suppress(OSError):
                 async with Raw(target, receive_buffer=4096) as raw:
-                    await raw.send(said)
+                    await raw.send(payload)
                     await raw.seconds_until_closed(within=3600)
             await asyncio.sleep(0.5)
 

@@ -25,7 +25,7 @@ ANSWER_SECS = 30.0
 
 @dataclass
 class Figures:
-    """What came of the requests that were due within the time: milliseconds, and statuses by number."""
+    """The outcome of the requests that were due within the time: milliseconds, and statuses by number."""
 
     milliseconds: list[float]
     statuses: dict[int, int]

@@ -1,4 +1,4 @@
-// One join with a stopwatch: from the opened WebSocket to the first decoded frame of somebody who is already there.
+// One join with a stopwatch: from the opened WebSocket to the first decoded frame of a participant who is already there.
 import { initialize } from "/telnyx-video.mjs";
 
 let openedAt;

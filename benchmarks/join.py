@@ -66,7 +66,7 @@ async def measure(browser: Browser, site: str, way: Way) -> Times:
 
 
 async def _publisher(browser: Browser, site: str, connect_js: str, room_id: str, token: str, messages: bool) -> Person:
-    """Somebody who is already there and shows a camera."""
+    """A participant who is already there and shows a camera."""
     person = await Person.open(browser, site, connect_js, "the one who is there")
     await person.join(room_id, token, messages=messages)
     await person.publish(tone=440, colour=GREEN, rate=30)

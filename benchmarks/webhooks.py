@@ -115,7 +115,7 @@ async def bench(database: str | None) -> AsyncIterator[Bench]:
         )
         assert receiver.stdout is not None
         url = (await asyncio.to_thread(receiver.stdout.readline)).strip()
-        silent = socket.create_server(("127.0.0.1", 0), backlog=1024)  # the kernel accepts, and nobody answers
+        silent = socket.create_server(("127.0.0.1", 0), backlog=1024)  # the kernel accepts, and nothing answers
         hanging_url = f"http://127.0.0.1:{silent.getsockname()[1]}/hook"
         db = open_database(database or f"sqlite:///{folder}/portico.db")
         if database is not None:
@@ -170,7 +170,7 @@ async def measure(way: str, waiting: int, database: str | None) -> dict[str, flo
             await at.happen(at.rooms[number % ROOMS])
         steady = await at.arrived(STEADY_PER_SEC * STEADY_SECS)
         delays = sorted(1000 * (steady[one] - committed) for one, committed in at.committed.items() if one in steady)
-        # A backlog, as after a receiver came back: the worker, as after a restart, finds it and works it off.
+        # A backlog, as after a receiver is back: the worker, as after a restart, finds it and works it off.
         await at.worker.stop()
         await asyncio.gather(*(at.happen(at.rooms[number % ROOMS]) for number in range(BURST)))
         begin = time.time()
