@@ -21,9 +21,9 @@ from portico.core.tokens import Claims
 from portico.db.engine import Transaction
 from portico.db.outage import faults_logged
 from portico.gateway import seats
-from portico.gateway.browser import Browser, Closed, Receive, Send, Silent, TooSlow
+from portico.gateway.browser_socket import BrowserSocket, NothingReceived, Receive, Send, SocketClosed, TooSlow
+from portico.gateway.context import GatewayContext
 from portico.gateway.recorder import Recorder
-from portico.gateway.surroundings import Surroundings
 from portico.janus.errors import JanusUnavailable
 from portico.listener.connections import Connection as Socket
 from portico.services import participants, rooms
@@ -103,13 +103,13 @@ class Connection:
     """Relays strictly in order. It ends once, for one reason, and then the participant has left."""
 
     def __init__(
-        self, room_id: str, receive: Receive, send: Send, around: Surroundings, socket: Socket | None = None
+        self, room_id: str, receive: Receive, send: Send, context: GatewayContext, socket: Socket | None = None
     ) -> None:
         self._room_id = room_id
         self._socket = socket
         self._joining_as: str | None = None  # the family of the token for which it counts until it joins
-        self._browser = Browser(receive, send)
-        self._around = around
+        self._browser = BrowserSocket(receive, send)
+        self._context = context
         self.owner = secrets.token_hex(12)
         self._dialect = Dialect(self.owner)
         self._janus: aiohttp.ClientWebSocketResponse | None = None
@@ -129,7 +129,7 @@ class Connection:
         self._log = log.bind(room_id=room_id)
 
     async def run(self) -> None:
-        """From the open socket to the last fact."""
+        """From the open socket to the last change."""
         self._start(self._from_browser())
         try:
             end = await self._end
@@ -237,12 +237,12 @@ class Connection:
         within: float | None = FIRST_MESSAGE_SECS
         try:
             while True:
-                message = await self._browser.hear(within)
+                message = await self._browser.receive(within)
                 within = None
                 await self._perform(self._dialect.from_client(message))
-        except Silent:
+        except NothingReceived:
             self._finish(CloseCode.TIMED_OUT, "no request came", "timeout")
-        except Closed as closed:
+        except SocketClosed as closed:
             by_choice = self._dialect.said_goodbye or closed.by_choice
             self._finish(None, str(closed), "left" if by_choice else "timeout")
 
@@ -251,7 +251,7 @@ class Connection:
         for effect in effects:
             match effect:
                 case ToClient():
-                    await self._tell_browser()
+                    await self._send_to_browser()
                 case ToJanus(message):
                     await self._to_janus(message)
                 case CheckToken(token):
@@ -270,7 +270,7 @@ class Connection:
             case ExpectJoin(secs):
                 self._expect_join(JOIN_SECS if secs is None else secs)
             case Expel(room, username):
-                self._around.registry.expel(room, username)
+                self._context.registry.expel(room, username)
             case ScheduleDue(handle, secs):
                 self._say_due(self._due, handle, secs, self._dialect.due)
             case ExpectMedia(handle, secs):
@@ -292,14 +292,14 @@ class Connection:
                 self._recorder.unpublished(handle)
 
     async def _check(self, token: str) -> list[Effect]:
-        now = self._around.clock()
+        now = self._context.clock()
         try:
             claims = tokens.verify(
-                token, "access", self._around.keys.accepted, room_id=self._room_id, now=now, leeway=TOKEN_LEEWAY
+                token, "access", self._context.keys.accepted, room_id=self._room_id, now=now, leeway=TOKEN_LEEWAY
             )
         except tokens.TokenRefused as refused:
             # Expiry gates joining: in a running call a token that is otherwise good changes nothing (contract 4.3).
-            goes_on = refused.expired and self._around.expiry_ends == "join"
+            goes_on = refused.expired and self._context.expiry_ends == "join"
             if goes_on and self._media is not None and self._claims is not None:
                 return self._dialect.token_accepted(token, self._media, self._claims.permissions)
             return self._refuse(401, str(refused))
@@ -311,8 +311,8 @@ class Connection:
             return self._refuse(403, complaint)
         if not await self._enter(claims, max_participants):
             return self._refuse(503, "Too many connections with this token have not joined; try again in a moment.")
-        present = len(self._around.registry.members(self._room_id))
-        if self._media is None and self._around.node.shortage(present) is not None:
+        present = len(self._context.registry.members(self._room_id))
+        if self._media is None and self._context.node.shortage(present) is not None:
             return self._refuse(503, "The media server is full: no port is left for another participant.")
         try:
             media = self._media or await self._open_media()
@@ -325,7 +325,7 @@ class Connection:
     async def _enter(self, claims: Claims, max_participants: int) -> bool:
         """Count the socket for its token instead of for its address; False when there are too many of them."""
         if self._joining_as is None and self._joining is None:
-            if not await self._around.joining.enter(self._room_id, claims.family, max_participants):
+            if not await self._context.joining.enter(self._room_id, claims.family, max_participants):
                 return False
             self._joining_as = claims.family
         if self._socket is not None:
@@ -335,7 +335,7 @@ class Connection:
     def _end_joining(self) -> None:
         """Its participant has joined, or the connection ends."""
         if self._joining_as is not None:
-            self._around.joining.leave(self._room_id, self._joining_as)
+            self._context.joining.leave(self._room_id, self._joining_as)
             self._joining_as = None
 
     async def _read_about(self, claims: Claims) -> tuple[str | None, int]:
@@ -347,7 +347,7 @@ class Connection:
         give_up_at = time.monotonic() + (TOKEN_CHECK_SECS if self._joining is not None else 0)
         while True:
             try:
-                complaint, max_participants = await self._around.db.read(partial(_read_about, claims=claims))
+                complaint, max_participants = await self._context.db.read(partial(_read_about, claims=claims))
                 if complaint is None:
                     await self._remember(claims)
                 return complaint, max_participants
@@ -362,7 +362,7 @@ class Connection:
         if self._joining is not None and (known is None or known.family != claims.family):
             joined = await asyncio.shield(self._joining)
             show = partial(participants.show_token, participant_id=joined.participant_id, token=claims)
-            await self._around.db.write(partial(show, now=self._around.clock()))
+            await self._context.db.write(partial(show, now=self._context.clock()))
         self._claims = claims
 
     def _refuse(self, status: int, reason: str) -> list[Effect]:
@@ -373,12 +373,12 @@ class Connection:
 
     async def _open_media(self) -> MediaRoom:
         """The room's numbers, after the rooms exist in Janus and our socket to it is open."""
-        if self._around.descriptors_are_short():
+        if self._context.descriptors_are_short():
             raise JanusUnavailable("no descriptor is free for a socket to Janus")
         async with asyncio.timeout(JANUS_SECS):
-            media = await self._around.registry.enter(self._room_id, self)
-            self._janus = await self._around.janus.ws_connect(
-                self._around.node.url, protocols=(SUBPROTOCOL,), max_msg_size=JANUS_MESSAGE_MAX, compress=0
+            media = await self._context.registry.enter(self._room_id, self)
+            self._janus = await self._context.janus.ws_connect(
+                self._context.node.url, protocols=(SUBPROTOCOL,), max_msg_size=JANUS_MESSAGE_MAX, compress=0
             )
         self._media = media
         self._hearing_janus = self._start(self._from_janus(self._janus))
@@ -423,7 +423,7 @@ class Connection:
         """What the token's end ends: joining, which is over for whoever has not joined, or the running call too."""
 
         def expire() -> None:
-            if self._around.expiry_ends == "session" or self._joining is None:
+            if self._context.expiry_ends == "session" or self._joining is None:
                 self._start(self._perform(self._dialect.token_expired()))
 
         self._end_in((instant - now + TOKEN_LEEWAY).total_seconds(), expire)
@@ -431,17 +431,17 @@ class Connection:
     async def _admit(self, wanted: Admit) -> list[Effect]:
         assert self._claims is not None, "before a token was accepted nobody is admitted"
         source = self._room_id, self._claims.family, "" if self._socket is None else self._socket.address
-        if wait := self._around.join_limit.take(*source):
+        if wait := self._context.join_limit.take(*source):
             reason = f"Too many joins with this token, or from this address: try again in {wait} s."
             self._log.info("join refused", participant_id=wanted.participant_id, reason=reason)
             return self._dialect.refused(429, reason, CloseCode.UNAVAILABLE)
         try:
             joined = await self._join_or_free_a_seat(wanted)
         except (JoinRefused, Busy) as trouble:
-            self._around.join_limit.give_back(*source)
+            self._context.join_limit.give_back(*source)
             return self._not_admitted(wanted, trouble)
         self._end_joining()
-        self._around.registry.admitted(joined.participant_id, self)
+        self._context.registry.admitted(joined.participant_id, self)
         if joined.recorded:
             self._record(joined.participant_id)
         effects = self._dialect.admitted(joined.max_participants)
@@ -459,7 +459,7 @@ class Connection:
         try:
             return await self._join(wanted)
         except RoomFull:
-            if not await seats.free(self._around.registry.members(self._room_id), self.family):
+            if not await seats.free(self._context.registry.members(self._room_id), self.family):
                 raise
             return await self._join(wanted)
 
@@ -469,33 +469,33 @@ class Connection:
             room_id=self._room_id,
             participant_id=wanted.participant_id,
             context=wanted.context,
-            gateway_id=self._around.gateway_id,
-            now=self._around.clock(),
-            grace=self._around.grace,
+            gateway_id=self._context.gateway_id,
+            now=self._context.clock(),
+            grace=self._context.grace,
             token=self._claims,
         )
         # The write goes on when this connection ends meanwhile: whoever winds it up must know what came of it.
-        self._joining = asyncio.ensure_future(self._around.db.write(join))
+        self._joining = asyncio.ensure_future(self._context.db.write(join))
         return await asyncio.shield(self._joining)
 
     def _record(self, participant_id: str) -> None:
         async def tell_janus(handle: int, mjr_name: str | None) -> None:
             await self._perform(self._dialect.record(handle, mjr_name))
 
-        around = self._around
+        context = self._context
         self._recorder = Recorder(
-            around.db,
+            context.db,
             participant_id,
             tell_janus,
-            around.clock,
-            node_id=around.registry.mjr_folder.node_id,
-            room_on_disk=around.registry.room_on_disk,
+            context.clock,
+            node_id=context.registry.mjr_folder.node_id,
+            room_on_disk=context.registry.room_on_disk,
         )
         self._start(self._recorder.run())
 
-    async def _tell_browser(self) -> None:
+    async def _send_to_browser(self) -> None:
         try:
-            await self._browser.tell()
+            await self._browser.send()
         except TooSlow:
             self._finish(None, "the browser is too slow", "timeout")
 
@@ -512,8 +512,8 @@ class Connection:
 
     async def _to_janus(self, message: Message) -> None:
         assert self._janus is not None
-        if self._around.node.api_secret is not None:
-            message = {**message, "apisecret": self._around.node.api_secret}
+        if self._context.node.api_secret is not None:
+            message = {**message, "apisecret": self._context.node.api_secret}
         try:
             async with asyncio.timeout(JANUS_SECS):
                 await self._janus.send_frame(msgspec.json.encode(message), aiohttp.WSMsgType.TEXT)
@@ -530,7 +530,7 @@ class Connection:
         self._end_joining()
         if self._recorder is not None:
             self._recorder.leave()
-        written = asyncio.create_task(self._write_left(end, self._around.clock()))
+        written = asyncio.create_task(self._write_left(end, self._context.clock()))
         told = asyncio.create_task(self._close_browser(end))
         closing = asyncio.create_task(self._let_janus_answer())
         if end.at_once:
@@ -542,7 +542,7 @@ class Connection:
         await asyncio.wait({written}, timeout=ROW_FIRST_SECS)
         await closing
         await self._close_janus()
-        self._around.registry.leave(self._room_id, self, self._dialect.participant_id)
+        self._context.registry.leave(self._room_id, self, self._dialect.participant_id)
         await asyncio.gather(written, told)
 
     async def _let_janus_answer(self) -> None:
@@ -576,7 +576,7 @@ class Connection:
         for pause in chain((0.1, 0.5), repeat(2.0)):
             written = False
             with faults_logged("leave not written", participant_id=joined.participant_id, tried_again_in_secs=pause):
-                await self._around.db.write(leave)
+                await self._context.db.write(leave)
                 written = True
             if written:
                 break

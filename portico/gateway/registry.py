@@ -30,7 +30,7 @@ _NUMBER_MAX = 2**53 - 1
 """Ids cross JavaScript, whose integers end here."""
 
 
-class Fact(Protocol):
+class ParticipantChange(Protocol):
     """What a participant's row says."""
 
     id: str
@@ -101,7 +101,7 @@ class Registry:
         self.room_on_disk = True
         """For recordings, which pause without it."""
         self._rooms: dict[str, _Occupied] = {}
-        self._people: dict[str, Member] = {}
+        self._participants: dict[str, Member] = {}
         self._owners: dict[str, Member] = {}
         self._background: set[asyncio.Task[None]] = set()
 
@@ -123,11 +123,11 @@ class Registry:
     @property
     def participant_ids(self) -> list[str]:
         """The participants who are connected and admitted, and whose connections are not ending."""
-        return [participant_id for participant_id, member in self._people.items() if not member.is_ending]
+        return [participant_id for participant_id, member in self._participants.items() if not member.is_ending]
 
     def has(self, participant_id: str) -> bool:
         """Whether the participant is connected and admitted, and the connection is not ending."""
-        member = self._people.get(participant_id)
+        member = self._participants.get(participant_id)
         return member is not None and not member.is_ending
 
     async def enter(self, room_id: str, member: Member) -> MediaRoom:
@@ -146,22 +146,22 @@ class Registry:
 
     def admitted(self, participant_id: str, member: Member) -> None:
         """The connection's participant is in."""
-        self._people[participant_id] = member
+        self._participants[participant_id] = member
 
-    def obey(self, facts: Iterable[Fact]) -> None:
+    def apply(self, changes: Iterable[ParticipantChange]) -> None:
         """Bring the connections of these participants to where their rows are already."""
-        for fact in facts:
-            member = self._people.get(fact.id)
+        for change in changes:
+            member = self._participants.get(change.id)
             if member is None:
                 continue
-            if fact.left_at is None:
-                member.set_muted(fact.audio_muted)
+            if change.left_at is None:
+                member.set_muted(change.audio_muted)
                 continue
-            del self._people[fact.id]
-            if fact.left_reason == "kicked":
+            del self._participants[change.id]
+            if change.left_reason == "kicked":
                 member.kick()
             else:
-                member.close(*(_MEDIA_LOST if self.media_is_lost else _ENDINGS.get(str(fact.left_reason), _GONE)))
+                member.close(*(_MEDIA_LOST if self.media_is_lost else _ENDINGS.get(str(change.left_reason), _GONE)))
 
     def open_rooms(self) -> list[tuple[MediaRoom, list[Member]]]:
         """The rooms that exist in Janus now, and who is connected to each."""
@@ -204,13 +204,13 @@ class Registry:
     def set_room_on_disk(self, enough: bool) -> None:
         """Recordings pause while the disk is nearly full; calls go on."""
         self.room_on_disk = enough
-        for member in self._people.values():
+        for member in self._participants.values():
             member.set_room_on_disk(enough)
 
     def leave(self, room_id: str, member: Member, participant_id: str | None = None) -> None:
         """Forget a connection. The next one after the last gets rooms with new numbers."""
-        if participant_id is not None and self._people.get(participant_id) is member:
-            del self._people[participant_id]
+        if participant_id is not None and self._participants.get(participant_id) is member:
+            del self._participants[participant_id]
         occupied = self._rooms.get(room_id)
         if occupied is None or member not in occupied.members:
             return

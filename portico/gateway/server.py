@@ -18,8 +18,9 @@ from portico.core.errors import DatabaseUnavailable
 from portico.core.rate import Limit
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
-from portico.gateway.browser import Receive, Send
+from portico.gateway.browser_socket import Receive, Send
 from portico.gateway.connection import SUBPROTOCOL, Connection
+from portico.gateway.context import GatewayContext
 from portico.gateway.join_limit import JOINS, JoinLimit
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.known_rooms import KnownRooms
@@ -27,7 +28,6 @@ from portico.gateway.lease import BEAT_SECS, Observed
 from portico.gateway.path_watch import PathWatch
 from portico.gateway.registry import Registry
 from portico.gateway.room_watch import RoomWatch
-from portico.gateway.surroundings import Surroundings
 from portico.janus.mjr_folder import MjrFolder
 from portico.janus.node import JanusNode
 from portico.listener.connections import connection_of
@@ -91,7 +91,7 @@ class Gateway:
         self.registry = Registry(node, mjr_folder)
         self._open: dict[Connection, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._around: Surroundings | None = None
+        self._context: GatewayContext | None = None
         self._wake = asyncio.Event()
 
     async def start(self) -> None:
@@ -99,7 +99,7 @@ class Gateway:
         gateway_id = await self._db.write(
             partial(gateways.register, now=self._clock(), node_id=self.registry.mjr_folder.node_id)
         )
-        self._around = Surroundings(
+        self._context = GatewayContext(
             self._db,
             self._keys,
             self._node,
@@ -130,22 +130,22 @@ class Gateway:
             task.cancel()
         await self.close_all(CloseCode.RESTART, "The server stops.")
         await self.registry.close()
-        if self._around is not None:
-            await self._around.janus.close()
-            await self._db.write(partial(gateways.retire, gateway_id=self._around.gateway_id, now=self._clock()))
+        if self._context is not None:
+            await self._context.janus.close()
+            await self._db.write(partial(gateways.retire, gateway_id=self._context.gateway_id, now=self._clock()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One signaling socket, from the handshake to its end."""
         room_id = _uuid(scope["path_params"]["room_id"])
         await receive()  # websocket.connect
-        if room_id is None or self._around is None or SUBPROTOCOL not in scope.get("subprotocols", ()):
+        if room_id is None or self._context is None or SUBPROTOCOL not in scope.get("subprotocols", ()):
             await send({"type": "websocket.close"})  # before accepting: the handshake is answered with 403
             return
         if (refusal := await self._refusal(room_id)) is not None:
             await refuse(send, *refusal)
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-        connection = Connection(room_id, receive, send, self._around, connection_of(scope))
+        connection = Connection(room_id, receive, send, self._context, connection_of(scope))
         task = asyncio.current_task()
         assert task is not None
         self._open[connection] = task
@@ -208,11 +208,11 @@ class Gateway:
 
     async def _beat_for_ever(self) -> None:
         """On the side loop: a stall of the main loop must not look like death to the other gateways."""
-        assert self._around is not None
+        assert self._context is not None
         while True:
             await asyncio.sleep(BEAT_SECS)
             with faults_logged("heartbeat failed"):
-                beat = partial(gateways.beat, gateway_id=self._around.gateway_id, now=self._clock())
+                beat = partial(gateways.beat, gateway_id=self._context.gateway_id, now=self._clock())
                 if not await self._beside.write(beat):
                     self._loop.call_soon_threadsafe(self._reaped.set)
 
@@ -226,11 +226,11 @@ class Gateway:
 
     async def _renew(self) -> None:
         """Others took us for dead: register anew, and take back the participants whom nobody else holds."""
-        assert self._around is not None
-        log.error("gateway was reaped", gateway_id=self._around.gateway_id)
-        old, now = self._around.gateway_id, self._clock()
+        assert self._context is not None
+        log.error("gateway was reaped", gateway_id=self._context.gateway_id)
+        old, now = self._context.gateway_id, self._clock()
         gateway_id = await self._db.write(partial(gateways.register, now=now, node_id=self.registry.mjr_folder.node_id))
-        self._around = replace(self._around, gateway_id=gateway_id)
+        self._context = replace(self._context, gateway_id=gateway_id)
         connected = self.registry.participant_ids
         take_back = partial(gateways.take_back, gateway_id=gateway_id, participant_ids=connected, now=now)
         back = set(await self._db.write(partial(take_back, grace=self._grace)))
@@ -258,18 +258,18 @@ class Gateway:
                     await self._wake.wait()
 
     async def _follow(self) -> None:
-        assert self._around is not None
+        assert self._context is not None
         self._wake.clear()
         now = self._clock()
         # What has changed while the database did not answer, or the clock was set forward, is not missed.
         since = min(now, self._followed_at) - FOLLOW_BACK
         if self.registry.connections:
-            changed = partial(gateways.changes, gateway_id=self._around.gateway_id, since=since)
+            changed = partial(gateways.changes, gateway_id=self._context.gateway_id, since=since)
             rows = await self._db.read(changed)
             # A participant whose connection goes on times out by one way only: another gateway took us for dead.
             if any(row.left_reason == "timeout" and self.registry.has(row.id) for row in rows):
                 self._reaped.set()
-            self.registry.obey(row for row in rows if row.left_reason != "timeout")
+            self.registry.apply(row for row in rows if row.left_reason != "timeout")
         self._followed_at = now
 
     async def _sweep_for_ever(self) -> None:
@@ -279,9 +279,9 @@ class Gateway:
             await asyncio.sleep(SWEEP_SECS)
 
     async def _sweep(self) -> None:
-        assert self._around is not None
+        assert self._context is not None
         now = self._clock()
-        look = partial(gateways.look, gateway_id=self._around.gateway_id, now=now, grace=self._grace)
+        look = partial(gateways.look, gateway_id=self._context.gateway_id, now=now, grace=self._grace)
         seen = await self._db.read(look)
         dead = self._observed.dead(seen.others, time.monotonic())
         with faults_logged("lost gateways not reaped"):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from portico.gateway.browser import Browser, Closed, Silent
+from portico.gateway.browser_socket import BrowserSocket, NothingReceived, SocketClosed
 
 
 class Socket:
@@ -27,12 +27,12 @@ class Socket:
 
 async def test_what_one_task_says_does_not_overtake_what_another_has_to_say() -> None:
     socket = Socket()
-    browser = Browser(socket.incoming.get, socket.send)
+    browser = BrowserSocket(socket.incoming.get, socket.send)
     browser.queue([{"n": 1}, {"n": 2}])
-    first = asyncio.create_task(browser.tell())
+    first = asyncio.create_task(browser.send())
     await asyncio.sleep(0)  # it waits for the socket
     browser.queue([{"n": 3}])
-    second = asyncio.create_task(browser.tell())
+    second = asyncio.create_task(browser.send())
     socket.let(3)
     await asyncio.gather(first, second)
     assert socket.sent == ['{"n":1}', '{"n":2}', '{"n":3}']
@@ -43,11 +43,11 @@ async def test_who_takes_nothing_any_more_is_still_heard() -> None:
         raise RuntimeError("Unexpected ASGI message")
 
     socket = Socket()
-    browser = Browser(socket.incoming.get, send)
+    browser = BrowserSocket(socket.incoming.get, send)
     socket.incoming.put_nowait({"type": "websocket.receive", "text": '{"janus": "destroy"}'})
     browser.queue([{"n": 1}])
-    await browser.tell()
-    assert await browser.hear(None) == {"janus": "destroy"}
+    await browser.send()
+    assert await browser.receive(None) == {"janus": "destroy"}
     await browser.close(1000, "goodbye")  # nobody is there to be told
 
 
@@ -58,7 +58,7 @@ async def test_a_close_reason_is_cut_to_the_bytes_of_a_control_frame(reason: str
     async def send(event: Any) -> None:
         events.append(event)
 
-    await Browser(Socket().incoming.get, send).close(1008, reason)
+    await BrowserSocket(Socket().incoming.get, send).close(1008, reason)
     assert events == [{"type": "websocket.close", "code": 1008, "reason": sent}] and len(sent.encode()) <= 123
 
 
@@ -69,7 +69,7 @@ async def test_a_close_reason_is_cut_to_the_bytes_of_a_control_frame(reason: str
 async def test_what_is_not_json_is_none(event: dict[str, Any], message: object) -> None:
     socket = Socket()
     socket.incoming.put_nowait({"type": "websocket.receive", **event})
-    assert await Browser(socket.incoming.get, socket.send).hear(None) == message
+    assert await BrowserSocket(socket.incoming.get, socket.send).receive(None) == message
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ async def test_what_is_not_json_is_none(event: dict[str, Any], message: object) 
 async def test_who_closes_and_who_is_lost(event: dict[str, Any], by_choice: bool) -> None:
     socket = Socket()
     socket.incoming.put_nowait({"type": "websocket.disconnect", **event})
-    with pytest.raises(Closed) as closed:
-        await Browser(socket.incoming.get, socket.send).hear(None)
+    with pytest.raises(SocketClosed) as closed:
+        await BrowserSocket(socket.incoming.get, socket.send).receive(None)
     assert closed.value.by_choice == by_choice
 
 
 async def test_who_says_nothing_is_silent() -> None:
     socket = Socket()
-    with pytest.raises(Silent):
-        await Browser(socket.incoming.get, socket.send).hear(0.01)
+    with pytest.raises(NothingReceived):
+        await BrowserSocket(socket.incoming.get, socket.send).receive(0.01)

@@ -25,11 +25,11 @@ class TooSlow(Exception):
     """The browser has not taken a message for SLOW_BROWSER_SECS."""
 
 
-class Silent(Exception):
+class NothingReceived(Exception):
     """The browser has said nothing for too long."""
 
 
-class Closed(Exception):
+class SocketClosed(Exception):
     """The browser has closed the socket, or was lost."""
 
     def __init__(self, event: MutableMapping[str, Any]) -> None:
@@ -39,16 +39,16 @@ class Closed(Exception):
         self.by_choice = "reason" in event and code in (1000, 1001, 1005)
 
 
-class Browser:
+class BrowserSocket:
     """An accepted ASGI WebSocket."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._outgoing: deque[Message] = deque()
-        self._sending = asyncio.Lock()
+        self._send_lock = asyncio.Lock()
 
-    async def hear(self, within: float | None) -> object:
+    async def receive(self, within: float | None) -> object:
         """The next message, None for what is not JSON (and for binary frames, which nobody sends).
 
         Raises Closed, or Silent when none comes within so many seconds.
@@ -57,9 +57,9 @@ class Browser:
             async with asyncio.timeout(within):
                 event = await self._receive()
         except TimeoutError:
-            raise Silent from None
+            raise NothingReceived from None
         if event["type"] != "websocket.receive":
-            raise Closed(event)
+            raise SocketClosed(event)
         text = event.get("text")
         try:
             return msgspec.json.decode(text) if text is not None else None
@@ -70,12 +70,12 @@ class Browser:
         """To be told by the next `tell`, whoever calls it: in this order, and after what was queued before."""
         self._outgoing.extend(messages)
 
-    async def tell(self) -> None:
+    async def send(self) -> None:
         """Send all that is queued. Raises TooSlow.
 
         A browser that is gone is none of its business: what it said last, and how it went, is still to be heard.
         """
-        async with self._sending:
+        async with self._send_lock:
             while self._outgoing:
                 text = msgspec.json.encode(self._outgoing.popleft()).decode()
                 try:

@@ -16,7 +16,7 @@ from portico.services.tokens import TokenKeys
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class GatewayContext:
     """What every connection of a gateway shares."""
 
     db: Database
