@@ -1,4 +1,4 @@
-"""The socket to one browser: what it says, decoded, and what it is told, in order."""
+"""The WebSocket of one browser: decoded messages from it, and messages to it in their order."""
 
 import asyncio
 from collections import deque
@@ -16,7 +16,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SLOW_BROWSER_SECS = 10
-"""A browser that does not take a message for so long is lost: nobody waits for it, and Janus' queue for it must end."""
+"""How long one message to the browser may take. Then the browser is lost, and the queue of its messages must end."""
 CLOSE_REASON_BYTES_MAX = 123
 """What a control frame has room for beside the code (RFC 6455, section 5.5)."""
 
@@ -26,21 +26,21 @@ class TooSlow(Exception):
 
 
 class NothingReceived(Exception):
-    """The browser has said nothing for too long."""
+    """No message of the browser arrived in time."""
 
 
 class SocketClosed(Exception):
-    """The browser has closed the socket, or was lost."""
+    """The socket is closed: by the browser, or because the browser was lost. `by_choice` tells the two apart."""
 
     def __init__(self, event: MutableMapping[str, Any]) -> None:
         code = event.get("code")
         super().__init__(f"closed with {code}")
-        # Without a close frame, which comes with a reason if only an empty one, uvicorn says 1005 as well.
+        # Our listener gives a reason, if only an empty one, when there was a close frame, and none otherwise.
         self.by_choice = "reason" in event and code in (1000, 1001, 1005)
 
 
 class BrowserSocket:
-    """An accepted ASGI WebSocket."""
+    """An accepted ASGI WebSocket, sent to by one task at a time."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -49,9 +49,9 @@ class BrowserSocket:
         self._send_lock = asyncio.Lock()
 
     async def receive(self, within: float | None) -> object:
-        """The next message, None for what is not JSON (and for binary frames, which nobody sends).
+        """The next message, decoded; None for a text that is not JSON and for a binary frame.
 
-        Raises Closed, or Silent when none comes within so many seconds.
+        Raises SocketClosed, or NothingReceived when no message arrives in `within` seconds (None: no limit).
         """
         try:
             async with asyncio.timeout(within):
@@ -67,13 +67,13 @@ class BrowserSocket:
             return None
 
     def queue(self, messages: Iterable[Message]) -> None:
-        """To be told by the next `tell`, whoever calls it: in this order, and after what was queued before."""
+        """Append messages to those that the next `send`, by whichever task, sends in this order."""
         self._outgoing.extend(messages)
 
     async def send(self) -> None:
-        """Send all that is queued. Raises TooSlow.
+        """Send all queued messages. Raises TooSlow.
 
-        A browser that is gone is none of its business: what it said last, and how it went, is still to be heard.
+        A closed socket is no error here: `receive` still returns the browser's last messages, then reports the end.
         """
         async with self._send_lock:
             while self._outgoing:
@@ -87,10 +87,10 @@ class BrowserSocket:
                     return
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the socket; a browser that is gone is no error any more."""
+        """Close the socket with this code and reason. A socket that is closed already is no error."""
         fitting = reason.encode()[:CLOSE_REASON_BYTES_MAX].decode(errors="ignore")
         try:
             async with asyncio.timeout(SLOW_BROWSER_SECS):
                 await self._send({"type": "websocket.close", "code": code, "reason": fitting})
         except (TimeoutError, OSError, RuntimeError):
-            log.info("the browser was gone before it was told", code=code)
+            log.info("socket closed before its close code was sent", code=code)

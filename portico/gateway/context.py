@@ -1,4 +1,4 @@
-"""What all connections of a gateway work with."""
+"""What all connections of a gateway share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,19 +17,20 @@ from portico.services.tokens import TokenKeys
 
 @dataclass(frozen=True, slots=True)
 class GatewayContext:
-    """What every connection of a gateway shares."""
+    """The services, settings and limits that every connection of one gateway uses."""
 
     db: Database
     keys: TokenKeys
     node: JanusNode
     registry: Registry
     janus: aiohttp.ClientSession
+    """Opens a socket to Janus for each connection."""
     gateway_id: str
     expiry_ends: Literal["join", "session"]
-    """What an expired token ends: joining only, or the running call too."""
+    """What the expiry of a token ends: joining only ("join"), or a running call as well ("session")."""
     clock: Callable[[], datetime]
     grace: timedelta
     joining: JoiningSockets
     join_limit: JoinLimit
     descriptors_are_short: Callable[[], bool]
-    """Whether one more socket to Janus would take a descriptor that is kept for something else."""
+    """Whether a socket to Janus would take one of the file descriptors that are reserved for other uses."""

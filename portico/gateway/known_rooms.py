@@ -1,4 +1,4 @@
-"""Whether a room exists, before a socket for it is accepted: at most one read at a time, for all who wait."""
+"""Whether a room exists, asked before a socket is accepted. One read at a time answers all sockets that wait."""
 
 import asyncio
 from collections import OrderedDict
@@ -9,11 +9,11 @@ from portico.services import rooms
 
 _KNOWN_MAX = 10_000
 _AT_ONCE_MAX = 200
-"""Rooms that one read asks for."""
+"""The most rooms that one read asks for."""
 
 
 class KnownRooms:
-    """Remembers rooms that exist; a room's row stays when the room is deleted. Any other is looked up every time."""
+    """Remembers the rooms that exist. A deleted room keeps its row, so it stays known. Other ids are read each time."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -22,7 +22,7 @@ class KnownRooms:
         self._reading: asyncio.Task[None] | None = None
 
     async def exists(self, room_id: str) -> bool:
-        """Whether there is, or was, such a room. Raises what the database raises."""
+        """Whether a room with this id exists or existed. Raises the errors of the database."""
         if room_id in self._known:
             self._known.move_to_end(room_id)
             return True
@@ -38,10 +38,10 @@ class KnownRooms:
             batch = {room_id: self._wanted.pop(room_id) for room_id in list(self._wanted)[:_AT_ONCE_MAX]}
             try:
                 found = await self._db.read(partial(rooms.existing, room_ids=list(batch)))
-            except Exception as error:  # noqa: BLE001  whoever asked gets it
+            except Exception as error:  # noqa: BLE001  each socket that waits raises it
                 for answer in batch.values():
                     answer.set_exception(error)
-                    answer.exception()  # whoever asked may be gone
+                    answer.exception()  # counts as retrieved, as the socket that waits may be closed
                 continue
             for room_id, answer in batch.items():
                 answer.set_result(room_id in found)

@@ -1,17 +1,17 @@
-"""Which other gateways are dead, as this process observes it."""
+"""Which other gateways are dead, as observed by this process."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
 LEASE_SECS = 15.0
-"""A gateway whose row has not changed for so long is dead."""
+"""A gateway whose row has not changed for this long is dead."""
 BEAT_SECS = 2.0
 """How often a gateway changes its row."""
 GAP_SECS = 5.0
-"""Without a look for so long the observer or the database was away, and everybody gets a full lease again."""
+"""After a gap of this length between two reads, ours or the database's, every gateway gets a full lease again."""
 
 
-class Observed:
+class ObservedLeases:
     """Remembers since when each gateway's row has not changed, in seconds of this process's monotonic clock.
 
     Instants of different machines are compared for equality only, so their clocks may differ by any amount.

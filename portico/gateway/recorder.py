@@ -1,7 +1,7 @@
-"""Has Janus record what one participant publishes, and keeps the rows about it up to date.
+"""Has Janus record what one participant publishes, and keeps the rows of these recordings up to date.
 
-It works from what is wanted towards what is written, again and again: a database that fails for a while costs nothing
-but time, and a browser that switches its camera wildly costs one write a second.
+The wanted state is kept in memory and written in rounds: while the database fails, the round is tried again, and a
+browser that switches its camera many times a second costs one write a second.
 """
 
 import asyncio
@@ -24,44 +24,44 @@ from portico.signaling.effects import PublishedStream
 
 log = structlog.get_logger()
 PAUSE_SECS = 1.0
-"""Between two rounds of writing, so that neither failures nor wild switching keep the database busy."""
+"""Pause between two rounds of writing, so that neither failures nor a switching camera keep the database busy."""
 KINDS = ("audio", "video")
 
 Record = Callable[[int, str | None], Awaitable[None]]
-"""Have Janus record what it receives on this handle into mjr files of this name, or (None) stop."""
+"""Has Janus record this handle into mjr files of this name, or stop recording it (None)."""
 
 
 @dataclass(slots=True)
 class _Track:
-    shown: Intervals = ()
-    came: bool = False
-    started: bool = False  # and the row says so
-    written: Intervals = ()
+    shown: Intervals = ()  # when the browser had the track enabled
+    has_media: bool = False  # whether it has carried any
+    started: bool = False  # whether its row is written as started
+    written: Intervals = ()  # `shown` as the row has it
 
     @property
     def starts(self) -> bool:
-        """Whether it carries something and nobody was told yet."""
-        return self.came and bool(self.shown) and not self.started
+        """Whether the track carries media and its row is not written as started yet."""
+        return self.has_media and bool(self.shown) and not self.started
 
 
 @dataclass(slots=True)
-class _Take:
-    """One stream, recorded under one mjr name from when it is on the air until it is not."""
+class _Publication:
+    """One publication of a stream, recorded into files of one name."""
 
     handle: int
     key: str
     mjr_name: str
     epoch_ms: float
-    """Unix milliseconds minus those of the monotonic clock, from the one time that this take reads the wall clock.
+    """Unix time minus monotonic time, in milliseconds, when the publication began.
 
-    Janus dates a file when it begins it, so a wall clock that is set during the take must not move the timeline."""
+    Janus dates a file once, when it begins it. So the timeline must not move when the wall clock is set later."""
     begun: bool = False
     over: bool = False
     tracks: dict[str, _Track] = field(default_factory=lambda: {kind: _Track() for kind in KINDS})
 
 
 class Recorder:
-    """For one participant in a session that is recorded. `node_id` begins every mjr name (janus/mjr_folder.py)."""
+    """Records one participant of a recorded session. `node_id` is the id of the host whose Janus writes the files."""
 
     def __init__(
         self,
@@ -82,43 +82,43 @@ class Recorder:
         self._node_id = node_id
         self._room_on_disk = room_on_disk
         self._streams: dict[int, PublishedStream] = {}
-        self._takes: dict[int, _Take] = {}
-        self._over: list[_Take] = []
+        self._publications: dict[int, _Publication] = {}
+        self._over: list[_Publication] = []
         self._changed = asyncio.Event()
         self._urgent = asyncio.Event()
         self._log = log.bind(participant_id=participant_id)
 
     def published(self, stream: PublishedStream) -> None:
-        """A stream is on the air, or something about it changed."""
+        """Take in the state of a published stream: begin to record it, or extend the timelines of its tracks."""
         self._streams[stream.handle] = stream
         if not self._room_on_disk:
             return
-        take = self._takes.get(stream.handle)
-        if take is None:
+        publication = self._publications.get(stream.handle)
+        if publication is None:
             epoch_ms = self._clock().timestamp() * 1000 - self._monotonic() * 1000
-            take = _Take(stream.handle, stream.key, f"{self._node_id}_{new_id()}", epoch_ms)
-            self._takes[stream.handle] = take
+            publication = _Publication(stream.handle, stream.key, f"{self._node_id}_{new_id()}", epoch_ms)
+            self._publications[stream.handle] = publication
             self._urgent.set()
-        now_ms = self._now_ms(take)
-        for kind, track in take.tracks.items():
+        now_ms = self._now_ms(publication)
+        for kind, track in publication.tracks.items():
             track.shown = timeline.switched(track.shown, kind in stream.enabled, now_ms)
-            track.came = track.came or kind in stream.with_media
+            track.has_media = track.has_media or kind in stream.with_media
             if track.starts:
                 self._urgent.set()
         self._changed.set()
 
     def unpublished(self, handle: int) -> None:
-        """A stream has ended."""
+        """End the recording of a stream that is no longer published."""
         self._streams.pop(handle, None)
         self._end(handle)
 
     def leave(self) -> None:
-        """Close the timelines of what is on the air: its participant leaves. The rows of the leave end the rest."""
-        for take in self._takes.values():
-            self._close(take)
+        """Close the timelines of all published streams, whose participant leaves. Writing the leave ends their rows."""
+        for publication in self._publications.values():
+            self._close(publication)
 
     def set_room_on_disk(self, enough: bool) -> None:
-        """Without room everything that is recorded ends; with it, what is on the air is recorded again."""
+        """End all recordings when the disk has no room; record every published stream again when it has."""
         if enough is self._room_on_disk:
             return
         self._room_on_disk = enough
@@ -126,11 +126,11 @@ class Recorder:
             for stream in self._streams.values():
                 self.published(stream)
         else:
-            for handle in list(self._takes):
+            for handle in list(self._publications):
                 self._end(handle)
 
     async def run(self) -> None:
-        """Write what changes, for as long as the participant is there."""
+        """Write changes until cancelled: each PAUSE_SECS, and at once when a track or recording starts or ends."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -148,57 +148,57 @@ class Recorder:
                     await self._urgent.wait()
 
     async def write(self) -> None:
-        """Bring the rows, and Janus, to where we are."""
+        """Bring the rows, and what Janus records, to the wanted state. Raises the errors of the database."""
         while self._over:
             await self._finish(self._over[0])
             self._over.pop(0)
-        for take in list(self._takes.values()):
-            await self._begin(take)
-            for kind, track in take.tracks.items():
-                await self._write_track(take, kind, track)
+        for publication in list(self._publications.values()):
+            await self._begin(publication)
+            for kind, track in publication.tracks.items():
+                await self._write_track(publication, kind, track)
 
     def _end(self, handle: int) -> None:
-        take = self._takes.pop(handle, None)
-        if take is None:
+        publication = self._publications.pop(handle, None)
+        if publication is None:
             return
-        self._close(take)
-        take.over = True
-        self._over.append(take)
+        self._close(publication)
+        publication.over = True
+        self._over.append(publication)
         self._changed.set()
         self._urgent.set()
 
-    def _close(self, take: _Take) -> None:
-        now_ms = self._now_ms(take)
-        for track in take.tracks.values():
+    def _close(self, publication: _Publication) -> None:
+        now_ms = self._now_ms(publication)
+        for track in publication.tracks.values():
             track.shown = timeline.switched(track.shown, False, now_ms)
 
-    async def _begin(self, take: _Take) -> None:
-        """The row comes first: an mjr file that nothing speaks of is swept away."""
-        if take.begun:
+    async def _begin(self, publication: _Publication) -> None:
+        """Write the rows, then have Janus record: mjr files without a row are deleted by the worker."""
+        if publication.begun:
             return
-        begin = partial(recordings.begin, stream_key=take.key, mjr_name=take.mjr_name, now=self._clock())
+        begin = partial(recordings.begin, stream_key=publication.key, mjr_name=publication.mjr_name, now=self._clock())
         if await self._db.write(partial(begin, participant_id=self._participant_id)):
-            take.begun = True
-            if not take.over:
-                await self._record(take.handle, take.mjr_name)
+            publication.begun = True
+            if not publication.over:
+                await self._record(publication.handle, publication.mjr_name)
 
-    async def _write_track(self, take: _Take, kind: str, track: _Track) -> None:
+    async def _write_track(self, publication: _Publication, kind: str, track: _Track) -> None:
         starts, shown = track.starts, track.shown
         if not starts and (not track.started or track.written == shown):
             return
         write = recordings.first_media if starts else recordings.show
         now = self._clock()
-        await self._db.write(partial(write, mjr_name=take.mjr_name, type=kind, shown=timeline.plain(shown), now=now))
+        await self._db.write(partial(write, mjr_name=publication.mjr_name, type=kind, shown=timeline.plain(shown), now=now))
         track.started, track.written = True, shown
 
-    async def _finish(self, take: _Take) -> None:
-        if not take.begun:
-            return  # nothing was recorded
-        if take.handle in self._streams:  # still on the air: it is the disk that has no room
-            await self._record(take.handle, None)
-        for kind, track in take.tracks.items():
-            await self._write_track(take, kind, track)
-        await self._db.write(partial(recordings.end, mjr_name=take.mjr_name, now=self._clock()))
+    async def _finish(self, publication: _Publication) -> None:
+        if not publication.begun:
+            return  # Janus has recorded nothing
+        if publication.handle in self._streams:  # still published: it ends because the disk has no room
+            await self._record(publication.handle, None)
+        for kind, track in publication.tracks.items():
+            await self._write_track(publication, kind, track)
+        await self._db.write(partial(recordings.end, mjr_name=publication.mjr_name, now=self._clock()))
 
-    def _now_ms(self, take: _Take) -> int:
-        return round(take.epoch_ms + self._monotonic() * 1000)
+    def _now_ms(self, publication: _Publication) -> int:
+        return round(publication.epoch_ms + self._monotonic() * 1000)

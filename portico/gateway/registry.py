@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from portico.gateway.seats import Seated
+from portico.gateway.seats import SeatedConnection
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.mjr_folder import MjrFolder
 from portico.janus.node import JanusNode
@@ -39,7 +39,7 @@ class ParticipantChange(Protocol):
     audio_muted: bool
 
 
-class Member(Seated, Protocol):
+class Member(SeatedConnection, Protocol):
     """What the registry needs of a connection."""
 
     owner: str

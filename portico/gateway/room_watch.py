@@ -1,6 +1,6 @@
-"""Compares, again and again, who is in Janus' rooms with who may be: the net below Janus' event handler.
+"""Compares the members of Janus' rooms with the connected participants, in case an event of Janus is missed.
 
-It works alone where Janus has no event handler, as with PORTICO_JANUS_URL.
+It is the only check where Janus has no event handler, as with PORTICO_JANUS_URL.
 """
 
 import asyncio
@@ -18,25 +18,24 @@ from portico.signaling.dialect import UNSEEN_SECS
 log = structlog.get_logger()
 
 ROUND_SECS = 0.8
-"""Pause between two rounds without events: with the answers, who must not be in a room is out within a second."""
+"""Pause between two rounds without events: a member who must not be in a room is out of it within a second."""
 ROUND_WITH_EVENTS_SECS = 5.0
-"""With events this is a second net. TextRoom lists its members without the lock under which they join, so it is not
-asked more often than needed."""
+"""The same with events. TextRoom lists its members without the lock under which they join, so it is asked rarely."""
 AT_ONCE = 8
-"""Rooms that are asked for at the same time: the control connection has other work too."""
+"""Rooms that are compared at the same time. The connection to Janus that all share has other requests, too."""
 ANSWER_SECS = 2.0
 
 
 class RoomWatch:
-    """One for a gateway."""
+    """The task that compares all rooms of one gateway."""
 
     def __init__(self, registry: Registry, node: JanusNode) -> None:
         self._registry = registry
         self._node = node
-        self._seen: dict[tuple[int, str], float] = {}  # unknown names of TextRooms, and since when
+        self._seen: dict[tuple[int, str], float] = {}  # since when (loop time) a TextRoom (number) has an unknown name
 
     async def run(self) -> None:
-        """Look at all rooms, round after round."""
+        """Compare all rooms, again and again, until cancelled."""
         now = asyncio.get_running_loop().time
         last = now()
         while True:
@@ -59,21 +58,23 @@ class RoomWatch:
                     await self._compare_bridge(room)
                     unknown.update(await self._compare_texts(room))
                 except (JanusError, JanusUnavailable):
-                    return  # the room is being closed, or Janus is
+                    return  # the room, or Janus, is closing
 
         await asyncio.gather(*(compare(room) for room, _ in self._registry.open_rooms()))
         self._seen = {key: since for key, since in self._seen.items() if key in unknown}
 
     async def _compare_bridge(self, room: MediaRoom) -> None:
-        """End the connections whose register member Janus does not list."""
-        registers = [(member, member.dialect.register_id) for member in self._members(room)]  # before Janus is asked
+        """End each connection whose register member the AudioBridge does not list."""
+        registers = [
+            (member, member.dialect.register_id) for member in self._members(room)
+        ]  # read before the list, so that no join in between counts
         listed = {one.get("id") for one in await self._list(AUDIOBRIDGE, control.list_members(room))}
         for member, number in registers:
             if number is not None and number not in listed:
                 member.bridge_left(number)
 
     async def _compare_texts(self, room: MediaRoom) -> set[tuple[int, str]]:
-        """Expel from the TextRoom whoever is no present participant that may send messages; who is unknown yet."""
+        """Expel the members of the TextRoom that no connection accounts for; returns (number, name) of each."""
         names = {str(one.get("username")) for one in await self._list(TEXTROOM, control.list_text_members(room))}
         members = self._members(room)
         unknown = names - {member.dialect.text_name for member in members}
@@ -81,7 +82,8 @@ class RoomWatch:
         now = asyncio.get_running_loop().time()
         for name in unknown:
             since = self._seen.setdefault((room.text, name), now)
-            # Without events nobody says which name belongs to a connection that has not announced its participant yet.
+            # A browser joins the TextRoom before it announces its participant, and only an event says whose name it is.
+            # So without events an unknown name may stay for UNSEEN_SECS while such a browser is in the room.
             if not joining or now - since > UNSEEN_SECS:
                 self._registry.expel(room.text, name)
         return {(room.text, name) for name in unknown}

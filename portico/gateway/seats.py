@@ -1,38 +1,39 @@
-"""Seats of a full room that nobody uses any more: their sockets are half-open, as after a hard loss of the network."""
+"""Frees seats of a full room whose sockets are half-open, as after a sudden loss of the network."""
 
 import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
 ANSWER_SECS = 2.0
-"""What a browser has to answer a ping, whose way there and back is a twentieth of it almost everywhere."""
+"""How long a browser may take to answer a ping. Almost everywhere a round trip takes a twentieth of this."""
 
 
-class Seated(Protocol):
-    """What is asked of a connection."""
+class SeatedConnection(Protocol):
+    """A connection, as far as its seat is concerned."""
 
     @property
     def family(self) -> str | None:
-        """Of its token."""
+        """The family of the token that was accepted last; None before the first."""
         ...
 
     @property
     def has_seat(self) -> bool:
-        """Whether its participant is in the room."""
+        """Whether the participant of the connection is in the room."""
         ...
 
     async def end_if_silent(self, within: float) -> bool:
-        """End it unless its browser answers in so many seconds; True when its seat is free then."""
+        """End the connection unless its browser answers a ping in `within` seconds; True if its seat is free then."""
         ...
 
 
-async def free(seated: Iterable[Seated], family: str | None) -> bool:
-    """Free the seats of this token family whose sockets do not answer; whether there were any.
+async def free(connections: Iterable[SeatedConnection], family: str | None) -> bool:
+    """Free the seats of this token family whose browsers do not answer a ping; True if at least one is free now.
 
-    Whoever answers keeps the seat, for applications may share one token among a whole room; and the holder of another
-    token has no say about a seat. The seats of other processes are not asked: a room's people are in one.
+    A browser that answers keeps its seat: an application may share one token among all participants of a room. Seats
+    of other families are left alone, as another holder's token gives no right to them. All connections of a room are
+    in one process, so no other process is asked.
     """
     if family is None:
         return False
-    asked = [one.end_if_silent(ANSWER_SECS) for one in seated if one.has_seat and one.family == family]
-    return any(await asyncio.gather(*asked))
+    pings = [one.end_if_silent(ANSWER_SECS) for one in connections if one.has_seat and one.family == family]
+    return any(await asyncio.gather(*pings))

@@ -24,7 +24,7 @@ from portico.gateway.context import GatewayContext
 from portico.gateway.join_limit import JOINS, JoinLimit
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.known_rooms import KnownRooms
-from portico.gateway.lease import BEAT_SECS, Observed
+from portico.gateway.lease import BEAT_SECS, ObservedLeases
 from portico.gateway.path_watch import PathWatch
 from portico.gateway.registry import Registry
 from portico.gateway.room_watch import RoomWatch
@@ -76,7 +76,7 @@ class Gateway:
         self._descriptors_are_short = descriptors_are_short
         self._side = side
         self._beside = db.beside()
-        self._observed = Observed()
+        self._observed = ObservedLeases()
         self._beating: Future[None] | None = None
         self._reaped = asyncio.Event()
         self.is_draining = False

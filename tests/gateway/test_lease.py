@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from portico.gateway.lease import GAP_SECS, LEASE_SECS, Observed
+from portico.gateway.lease import GAP_SECS, LEASE_SECS, ObservedLeases
 from tests.factories import NOW
 
 OTHER = "other"
@@ -11,7 +11,7 @@ OTHER = "other"
 
 def watched(seen: Sequence[datetime | None], *, every: float = 1.0, begin: float = 0.0) -> list[bool]:
     """Whether the other gateway is dead at each look; None for a look that the database did not answer."""
-    observed = Observed()
+    observed = ObservedLeases()
     found = []
     for n, seen_at in enumerate(seen):
         if seen_at is not None:
@@ -41,7 +41,7 @@ def test_a_short_silence_of_the_database_prolongs_nothing() -> None:
 
 
 def test_one_that_is_gone_and_comes_back_begins_anew() -> None:
-    observed = Observed()
+    observed = ObservedLeases()
     for n in range(10):
         assert not observed.dead([(OTHER, NOW)], n)
     assert not observed.dead([], 10)

@@ -1,4 +1,4 @@
-"""What a participant publishes becomes rows and orders to Janus, on both databases, whatever fails on the way."""
+"""What a participant publishes becomes rows and requests to Janus, on both databases, whatever fails on the way."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ class RecordedParticipant:
     def __init__(self, db: Database, participant_id: str, *, room_on_disk: bool = True) -> None:
         self.db = db
         self.participant_id = participant_id
-        self.orders: list[tuple[int, str | None]] = []
+        self.requests: list[tuple[int, str | None]] = []
         self.began = self.now = datetime(2026, 3, 26, 12, tzinfo=UTC)
         self.stepped = timedelta(0)
         """By how much the wall clock was set while time passed as `now` says."""
@@ -46,7 +46,7 @@ class RecordedParticipant:
         return (self.now - self.began).total_seconds()
 
     async def order(self, handle: int, mjr_name: str | None) -> None:
-        self.orders.append((handle, mjr_name))
+        self.requests.append((handle, mjr_name))
 
     async def rows(self) -> list[Any]:
         def read(tx: Transaction) -> list[Any]:
@@ -88,11 +88,11 @@ async def recorded_participant(db: Database, **options: Any) -> AsyncIterator[Re
 async def test_rows_come_before_the_mjr_file_and_show_with_the_first_media(database: Database) -> None:
     async with recorded_participant(database) as at:
         at.recorder.published(SELF)
-        await at.until(lambda rows: len(rows) == 2 and at.orders)
+        await at.until(lambda rows: len(rows) == 2 and at.requests)
         audio, video = await at.rows()
         assert (audio.type, video.type, audio.stream_key) == ("audio", "video", "self")
         assert audio.started_at is None and video.started_at is None
-        assert at.orders == [(7, audio.mjr_name)] and audio.mjr_name == video.mjr_name
+        assert at.requests == [(7, audio.mjr_name)] and audio.mjr_name == video.mjr_name
         at.recorder.published(replace(SELF, with_media=frozenset({"audio"})))
         await at.until(lambda rows: sum(row.started_at is not None for row in rows) == 1)
         at.recorder.published(replace(SELF, with_media=BOTH))
@@ -166,20 +166,20 @@ async def test_without_room_on_the_disk_recording_ends_and_with_room_it_goes_on(
         at.now += timedelta(seconds=5)
         at.recorder.set_room_on_disk(False)
         await at.until(lambda rows: all(row.ended_at == at.now for row in rows))
-        first = at.orders[0][1]
-        assert at.orders == [(7, first), (7, None)]
+        first = at.requests[0][1]
+        assert at.requests == [(7, first), (7, None)]
         at.recorder.published(replace(SELF, enabled=frozenset({"audio"}), with_media=BOTH))
         at.now += timedelta(seconds=5)
         at.recorder.set_room_on_disk(True)
         await at.until(lambda rows: len(rows) == 4 and sum(row.started_at is not None for row in rows) == 3)
-        assert len(at.orders) == 3 and at.orders[2][1] not in (None, first)
+        assert len(at.requests) == 3 and at.requests[2][1] not in (None, first)
 
 
 async def test_whoever_joins_while_there_is_no_room_is_recorded_when_there_is(database: Database) -> None:
     async with recorded_participant(database, room_on_disk=False) as at:
         at.recorder.published(replace(SELF, with_media=BOTH))
         await asyncio.sleep(0.2)  # nothing is to happen
-        assert (at.orders, await at.rows()) == ([], [])
+        assert (at.requests, await at.rows()) == ([], [])
         at.recorder.set_room_on_disk(True)
         await at.until(lambda rows: len(rows) == 2 and all(row.started_at is not None for row in rows))
 
@@ -189,9 +189,9 @@ async def test_a_handle_that_publishes_again_gets_files_of_its_own(database: Dat
         at.recorder.published(replace(SELF, with_media=BOTH))
         at.recorder.unpublished(7)
         at.recorder.published(replace(SELF, with_media=BOTH))
-        await at.until(lambda rows: at.orders and any(row.ended_at is None for row in rows))
+        await at.until(lambda rows: at.requests and any(row.ended_at is None for row in rows))
         (mjr_name,) = {row.mjr_name for row in await at.rows() if row.ended_at is None}
-        assert at.orders[-1] == (7, mjr_name)
+        assert at.requests[-1] == (7, mjr_name)
 
 
 async def test_who_has_left_is_not_recorded(database: Database) -> None:
@@ -200,4 +200,4 @@ async def test_who_has_left_is_not_recorded(database: Database) -> None:
         await database.write(leave)
         at.recorder.published(replace(SELF, with_media=BOTH))
         await at.recorder.write()
-        assert (at.orders, await at.rows()) == ([], [])
+        assert (at.requests, await at.rows()) == ([], [])
