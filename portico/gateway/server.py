@@ -19,8 +19,9 @@ from portico.core.rate import Limit
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
 from portico.gateway.browser_socket import Receive, Send
-from portico.gateway.connection import SUBPROTOCOL, Connection
+from portico.gateway.connection import Connection
 from portico.gateway.context import GatewayContext
+from portico.gateway.janus_socket import SUBPROTOCOL
 from portico.gateway.join_limit import JOINS, JoinLimit
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.known_rooms import KnownRooms

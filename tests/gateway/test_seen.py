@@ -45,12 +45,13 @@ async def has_left(program: Inside, room: str, browser: SignalingBrowser) -> boo
 
 
 async def take_out(program: Inside, browser: SignalingBrowser, handle: int) -> None:
-    """Has Janus drop a member, past the dialect, which lets no browser do that."""
+    """Have Janus drop a member, past the dialect, which passes no such request of a browser."""
     ((_, members),) = program.gateway.registry.open_rooms()
     (connection,) = [one for one in members if one.dialect.participant_id == browser.participant_id]
     assert isinstance(connection, Connection)
     request = {"janus": "message", "session_id": browser._session_id, "handle_id": handle}
-    await connection._to_janus({**request, "transaction": "portico:test", "body": {"request": "leave"}})
+    assert connection._janus is not None
+    assert await connection._janus.send({**request, "transaction": "portico:test", "body": {"request": "leave"}})
 
 
 @pytest.mark.parametrize("role", ["register", "listener"])

@@ -1,0 +1,209 @@
+"""Admission of one connection: the check of its tokens, its place in Janus' room, and the join of its participant."""
+
+import asyncio
+import time
+from datetime import datetime, timedelta
+from functools import partial
+
+from portico.core import tokens
+from portico.core.errors import Busy, GatewayLost, JoinRefused, RoomElsewhere, RoomFull, TokenRevoked
+from portico.core.tokens import Claims
+from portico.db.engine import Transaction
+from portico.gateway import seats
+from portico.gateway.context import GatewayContext
+from portico.gateway.registry import Member
+from portico.listener.connections import Connection as Socket
+from portico.services import participants, rooms
+from portico.services import tokens as client_tokens
+from portico.services.participants import Joined
+from portico.signaling.control import MediaRoom
+from portico.signaling.effects import Admit, CloseCode
+
+TOKEN_LEEWAY = timedelta(seconds=5)
+"""How long after its expiry a token is still accepted: the clocks of its maker and of this host may differ."""
+TOKEN_CHECK_SECS = 45
+"""How long a running call that shows another token waits for a database that does not answer. The browser's messages
+wait meanwhile, and Janus ends a session after 60 s without one."""
+
+_REFUSALS: dict[type[JoinRefused], CloseCode] = {
+    RoomFull: CloseCode.ROOM_FULL,
+    TokenRevoked: CloseCode.TOKEN_REFUSED,
+}
+"""Close codes of refused joins; REFUSED for the others."""
+
+
+class NotAdmitted(Exception):
+    """The token or the join is refused. str() is the reason for the browser, without secrets."""
+
+    def __init__(self, status: int, reason: str, code: CloseCode) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.code = code
+
+
+class Admission:
+    """Admits one connection: first its token, then its participant."""
+
+    def __init__(self, context: GatewayContext, room_id: str, connection: Member, socket: Socket | None) -> None:
+        self._context = context
+        self._room_id = room_id
+        self._connection = connection
+        self._socket = socket
+        self._joining_family: str | None = None  # the token family that this socket is counted for until it joins
+        self._join: asyncio.Future[Joined] | None = None  # from the moment at which the row may be written
+        self.claims: Claims | None = None
+        """Of the newest token that was accepted."""
+        self.media: MediaRoom | None = None
+        """The room inside Janus, once this connection has entered it and has a socket to Janus."""
+        self.left = asyncio.Event()
+        """Set when the leave of the participant is written."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a join was tried: the participant may be in the room."""
+        return self._join is not None
+
+    @property
+    def has_seat(self) -> bool:
+        """Whether the participant is in the room: its join is written, and its leave is not."""
+        join = self._join
+        if join is None or not join.done() or join.cancelled() or join.exception() is not None:
+            return False
+        return not self.left.is_set()
+
+    async def joined(self) -> Joined | None:
+        """The result of the join, once it is written; None where no join was tried or it was refused."""
+        if self._join is None:
+            return None
+        await asyncio.wait({self._join})
+        if self._join.cancelled() or self._join.exception() is not None:
+            return None
+        return self._join.result()
+
+    async def check_token(self, token: str, now: datetime) -> Claims | None:
+        """The claims of a token that admits to the room. Raises NotAdmitted.
+
+        None for a token that has expired and is valid otherwise, shown during a call: by default expiry ends no running
+        call, and nothing changes (contract 4.3).
+        """
+        accepted = self._context.keys.accepted
+        try:
+            claims = tokens.verify(token, "access", accepted, room_id=self._room_id, now=now, leeway=TOKEN_LEEWAY)
+        except tokens.TokenRefused as refused:
+            expiry_ends_nothing = self._context.expiry_ends == "join" and self.media is not None
+            if refused.expired and expiry_ends_nothing and self.claims is not None:
+                return None
+            raise NotAdmitted(401, str(refused), CloseCode.TOKEN_REFUSED) from None
+        try:
+            complaint, max_participants = await self._read_about(claims)
+        except Busy as busy:
+            raise NotAdmitted(503, str(busy), CloseCode.UNAVAILABLE) from None
+        if complaint:
+            raise NotAdmitted(403, complaint, CloseCode.TOKEN_REFUSED)
+        if not await self._count_joining(claims, max_participants):
+            reason = "Too many connections with this token have not joined; try again in a moment."
+            raise NotAdmitted(503, reason, CloseCode.UNAVAILABLE)
+        present = len(self._context.registry.members(self._room_id))
+        if self.media is None and self._context.node.shortage(present) is not None:
+            reason = "The media server is full: no port is left for another participant."
+            raise NotAdmitted(503, reason, CloseCode.UNAVAILABLE)
+        return claims
+
+    async def enter_room(self) -> MediaRoom:
+        """Enter the room inside Janus, which is made for its first connection. Raises JanusUnavailable."""
+        return await self._context.registry.enter(self._room_id, self._connection)
+
+    async def join(self, wanted: Admit) -> Joined:
+        """Write that the participant joins, and register its connection. Raises NotAdmitted."""
+        assert self.claims is not None, "a token is accepted before a participant is admitted"
+        source = self._room_id, self.claims.family, "" if self._socket is None else self._socket.address
+        if wait := self._context.join_limit.take(*source):
+            reason = f"Too many joins with this token, or from this address: try again in {wait} s."
+            raise NotAdmitted(429, reason, CloseCode.UNAVAILABLE)
+        try:
+            joined = await self._join_or_free_a_seat(wanted)
+        except (JoinRefused, Busy) as trouble:
+            self._context.join_limit.give_back(*source)
+            if isinstance(trouble, GatewayLost | RoomElsewhere | Busy):
+                raise NotAdmitted(503, str(trouble), CloseCode.UNAVAILABLE) from None
+            raise NotAdmitted(403, str(trouble), _REFUSALS.get(type(trouble), CloseCode.REFUSED)) from None
+        self.stop_joining()
+        self._context.registry.admitted(joined.participant_id, self._connection)
+        return joined
+
+    def stop_joining(self) -> None:
+        """Stop counting the socket among those that have not joined: its participant has, or the connection ends."""
+        if self._joining_family is not None:
+            self._context.joining.leave(self._room_id, self._joining_family)
+            self._joining_family = None
+
+    def leave_room(self) -> None:
+        """Forget the connection in the registry, which destroys Janus' room after its last connection."""
+        self._context.registry.leave(self._room_id, self._connection, self._connection.dialect.participant_id)
+
+    async def _count_joining(self, claims: Claims, max_participants: int) -> bool:
+        """Count the socket for its token instead of for its address; False when too many sockets have not joined."""
+        if self._joining_family is None and self._join is None:
+            if not await self._context.joining.enter(self._room_id, claims.family, max_participants):
+                return False
+            self._joining_family = claims.family
+        if self._socket is not None:
+            self._socket.admit()
+        return True
+
+    async def _read_about(self, claims: Claims) -> tuple[str | None, int]:
+        """(why the database forbids the token, None if it does not; max_participants of the room).
+
+        The claims of a token that it allows are kept. Raises Busy when the database does not answer: in a running call
+        after TOKEN_CHECK_SECS, and at once otherwise.
+        """
+        give_up_at = time.monotonic() + (TOKEN_CHECK_SECS if self._join is not None else 0)
+        while True:
+            try:
+                complaint, max_participants = await self._context.db.read(partial(_read_about, claims=claims))
+                if complaint is None:
+                    await self._keep(claims)
+                return complaint, max_participants
+            except Busy:
+                if time.monotonic() >= give_up_at:
+                    raise
+            await asyncio.sleep(1)
+
+    async def _keep(self, claims: Claims) -> None:
+        """Keep the claims. A token of another family that a participant shows is written as one of its tokens, so that
+        a kick that revokes the participant's tokens revokes this one as well."""
+        known = self.claims
+        if self._join is not None and (known is None or known.family != claims.family):
+            joined = await asyncio.shield(self._join)
+            show = partial(participants.show_token, participant_id=joined.participant_id, token=claims)
+            await self._context.db.write(partial(show, now=self._context.clock()))
+        self.claims = claims
+
+    async def _join_or_free_a_seat(self, wanted: Admit) -> Joined:
+        try:
+            return await self._write_join(wanted)
+        except RoomFull:
+            family = self.claims.family if self.claims is not None else None
+            if not await seats.free(self._context.registry.members(self._room_id), family):
+                raise
+            return await self._write_join(wanted)
+
+    async def _write_join(self, wanted: Admit) -> Joined:
+        join = partial(
+            participants.join,
+            room_id=self._room_id,
+            participant_id=wanted.participant_id,
+            context=wanted.context,
+            gateway_id=self._context.gateway_id,
+            now=self._context.clock(),
+            grace=self._context.grace,
+            token=self.claims,
+        )
+        # The write goes on when the connection ends meanwhile: the end has to know whether a leave must follow.
+        self._join = asyncio.ensure_future(self._context.db.write(join))
+        return await asyncio.shield(self._join)
+
+
+def _read_about(tx: Transaction, claims: Claims) -> tuple[str | None, int]:
+    """(what is wrong with a token whose signature is valid, None if nothing; max_participants of its room)."""
+    return client_tokens.complaint_about(tx, claims), rooms.max_participants(tx, claims.room_id)
