@@ -31,7 +31,7 @@ from portico.db.migrate import upgrade
 from portico.gateway.server import Gateway
 from portico.janus.mjr_folder import open_mjr_folder
 from portico.janus.node import JanusNode, JanusSettings
-from portico.listener.connections import CAUSES, REFUSALS, Connections
+from portico.listener.connections import CAUSES, REFUSALS, ClientConnections
 from portico.listener.limits import Limits
 from portico.listener.server import make_server
 from portico.runtime import child
@@ -63,7 +63,7 @@ class Running:
 
     app: Starlette
     gateway: Gateway
-    connections: Connections
+    connections: ClientConnections
     welcome: Welcome
 
 
@@ -71,7 +71,7 @@ class Running:
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """Start everything but the listening socket; on leaving, end everything that was started."""
     await asyncio.to_thread(child.report)
-    connections = Connections(_limits(settings))
+    connections = ClientConnections(_limits(settings))
     db = open_database(settings.database, list_secs=settings.list_timeout_secs)
     try:
         await asyncio.to_thread(upgrade, db.engine)
@@ -109,7 +109,7 @@ async def _clock(db: Database) -> AsyncIterator[Clock]:
 
 @asynccontextmanager
 async def _gateway(
-    settings: Settings, db: Database, keys: TokenKeys, connections: Connections, clock: Clock
+    settings: Settings, db: Database, keys: TokenKeys, connections: ClientConnections, clock: Clock
 ) -> AsyncIterator[tuple[Gateway, JanusNode]]:
     async def on_lost(reason: str) -> None:
         await gateway.janus_lost(reason)
@@ -193,7 +193,7 @@ class Parts:
     webhook_keys: WebhookKeys
     storage: Storage
     gateway: Gateway
-    connections: Connections
+    connections: ClientConnections
     node: JanusNode
     worker: Deliveries
     jobs: Jobs
@@ -280,7 +280,11 @@ def _metrics(parts: Parts) -> CollectorRegistry:
     for name, text, figure in figures:
         Gauge(name, text, registry=registry).set_function(figure)
     _counts(
-        registry, "portico_sockets_refused", "Connections refused, by the limit", REFUSALS, parts.connections.refused
+        registry,
+        "portico_sockets_refused",
+        "Connections refused, by the limit",
+        REFUSALS,
+        parts.connections.refused,
     )
     _counts(registry, "portico_sockets_aborted", "Connections ended by us, by cause", CAUSES, parts.connections.ended)
     return registry

@@ -12,7 +12,7 @@ from portico.db.engine import Transaction
 from portico.gateway import seats
 from portico.gateway.context import GatewayContext
 from portico.gateway.registry import Member
-from portico.listener.connections import Connection as Socket
+from portico.listener.connections import ClientConnection
 from portico.services import participants, rooms
 from portico.services import tokens as client_tokens
 from portico.services.participants import Joined
@@ -44,11 +44,13 @@ class NotAdmitted(Exception):
 class Admission:
     """Admits one connection: first its token, then its participant."""
 
-    def __init__(self, context: GatewayContext, room_id: str, connection: Member, socket: Socket | None) -> None:
+    def __init__(
+        self, context: GatewayContext, room_id: str, connection: Member, client: ClientConnection | None
+    ) -> None:
         self._context = context
         self._room_id = room_id
         self._connection = connection
-        self._socket = socket
+        self._client = client
         self._joining_family: str | None = None  # the token family that this socket is counted for until it joins
         self._join: asyncio.Future[Joined] | None = None  # from the moment at which the row may be written
         self.claims: Claims | None = None
@@ -116,7 +118,7 @@ class Admission:
     async def join(self, wanted: Admit) -> Joined:
         """Write that the participant joins, and register its connection. Raises NotAdmitted."""
         assert self.claims is not None, "a token is accepted before a participant is admitted"
-        source = self._room_id, self.claims.family, "" if self._socket is None else self._socket.address
+        source = self._room_id, self.claims.family, "" if self._client is None else self._client.address
         if wait := self._context.join_limit.take(*source):
             reason = f"Too many joins with this token, or from this address: try again in {wait} s."
             raise NotAdmitted(429, reason, CloseCode.UNAVAILABLE)
@@ -147,8 +149,8 @@ class Admission:
             if not await self._context.joining.enter(self._room_id, claims.family, max_participants):
                 return False
             self._joining_family = claims.family
-        if self._socket is not None:
-            self._socket.admit()
+        if self._client is not None:
+            self._client.admit()
         return True
 
     async def _read_about(self, claims: Claims) -> tuple[str | None, int]:

@@ -19,7 +19,7 @@ from portico.gateway.janus_socket import JanusSocket
 from portico.gateway.leaving import LEFT_REASONS, End, Leaving
 from portico.gateway.recorder import Recorder
 from portico.janus.errors import JanusUnavailable
-from portico.listener.connections import Connection as Socket
+from portico.listener.connections import ClientConnection
 from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
 from portico.signaling.effects import (
@@ -62,15 +62,20 @@ class Connection:
     """
 
     def __init__(
-        self, room_id: str, receive: Receive, send: Send, context: GatewayContext, socket: Socket | None = None
+        self,
+        room_id: str,
+        receive: Receive,
+        send: Send,
+        context: GatewayContext,
+        client: ClientConnection | None = None,
     ) -> None:
         self._room_id = room_id
-        self._socket = socket
+        self._client = client
         self._browser = BrowserSocket(receive, send)
         self._context = context
         self.owner = secrets.token_hex(12)
         self._dialect = Dialect(self.owner)
-        self._admission = Admission(context, room_id, self, socket)
+        self._admission = Admission(context, room_id, self, client)
         self._deadlines = Deadlines()
         self._janus: JanusSocket | None = None
         self._end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
@@ -128,7 +133,7 @@ class Connection:
 
     async def end_if_silent(self, within: float) -> bool:
         """End the connection unless its browser answers a ping in `within` seconds; True if its seat is free then."""
-        if self._socket is None or await self._socket.answers(within):
+        if self._client is None or await self._client.answers(within):
             return False
         self._finish(CloseCode.TIMED_OUT, "the browser does not answer", "timeout")
         with contextlib.suppress(TimeoutError):

@@ -20,11 +20,11 @@ from portico.core import addresses, client_address
 from portico.core.budget import Budget
 from portico.listener.descriptors import Descriptors
 from portico.listener.limits import (
-    KEY_BELIEVED_SECS,
+    KEPT_SECS_MIN,
+    KEY_TRUSTED_SECS,
     PROGRESS_BYTES_MIN,
     REQUEST_WAITS_SECS_MAX,
     REQUESTS_BURST,
-    SPARED_SECS,
     UNSENT_BYTES_MAX,
     Limits,
 )
@@ -34,7 +34,7 @@ TICK_SECS = 1.0
 _ADDRESSES_MAX = 10_000
 """Addresses whose requests are remembered; the one that asked longest ago is forgotten."""
 EXTENSION = "portico.connection"
-"""Where an ASGI scope of ours holds its Connection, among its extensions."""
+"""Where an ASGI scope of ours holds its ClientConnection, among its extensions."""
 Refusal = Literal["address", "strangers", "all", "descriptors"]
 Cause = Literal["head", "body", "idle", "handshake", "token", "close", "answer", "unsent", "displaced", "flood", "pong"]
 REFUSALS: tuple[Refusal, ...] = ("address", "strangers", "all", "descriptors")
@@ -43,10 +43,12 @@ CAUSES: tuple[Cause, ...] = (
 )
 
 
-class Connection:
+class ClientConnection:
     """One accepted socket. It belongs to a stranger until a token or an API key was shown on it."""
 
-    def __init__(self, all_: "Connections", transport: asyncio.Transport, address: str, network: str | None) -> None:
+    def __init__(
+        self, all_: "ClientConnections", transport: asyncio.Transport, address: str, network: str | None
+    ) -> None:
         self._all = all_
         self._deadline: int | None = None
         self._cause: Cause = "head"
@@ -64,7 +66,7 @@ class Connection:
         """Whether an answer waits for its peer to read."""
         self.on_tick: Callable[[int], None] | None = None
         self.on_admitted: Callable[[], None] | None = None
-        self.ask: Callable[[float], Awaitable[bool]] | None = None
+        self.ping: Callable[[float], Awaitable[bool]] | None = None
         """Asks the peer of an open WebSocket whether it is there."""
 
     @property
@@ -92,7 +94,7 @@ class Connection:
             if self.on_admitted is not None:
                 self.on_admitted()
 
-    def behind(self, address: str) -> bool:
+    def count_for(self, address: str) -> bool:
         """Count it for the client that a trusted proxy names. False when that client has too many."""
         return self._all.recount(self, address)
 
@@ -103,11 +105,11 @@ class Connection:
     def shows_key(self, address: str) -> None:
         """A request of this client's, which may come through a trusted proxy, had a valid API key."""
         self.admit()
-        self._all.believe(address)
+        self._all.trust_keys_of(address)
 
     async def answers(self, within: float) -> bool:
         """Whether the peer answers a WebSocket ping in so many seconds; True where it cannot be asked."""
-        return self.ask is None or await self.ask(within)
+        return self.ping is None or await self.ping(within)
 
     def abort(self, cause: Cause) -> None:
         """End it at once, whatever is unsent."""
@@ -121,8 +123,8 @@ class Connection:
         self._all.forget(self)
 
     def is_displaceable(self, ticks: int) -> bool:
-        """Whether it waits for its peer, and is old enough to have sent its first request."""
-        return self._deadline is not None and ticks - self._opened >= SPARED_SECS
+        """Whether it waits for its peer, and had its time to say what it came for."""
+        return self._deadline is not None and ticks - self._opened >= KEPT_SECS_MIN
 
     def check(self, ticks: int, answer_secs: int) -> None:
         """Abort it if its peer is too late."""
@@ -141,7 +143,7 @@ class Connection:
         return ticks - self._stuck_since > answer_secs
 
 
-class Connections:
+class ClientConnections:
     """All connections of this process, and what was refused or ended."""
 
     def __init__(self, limits: Limits) -> None:
@@ -150,12 +152,12 @@ class Connections:
         self.ticks = 0
         self.refused: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
-        self._all: dict[Connection, None] = {}
-        self._strangers: dict[Connection, None] = {}  # oldest first, as each of the following
-        self._of_address: dict[str, dict[Connection, None]] = {}
+        self._all: dict[ClientConnection, None] = {}
+        self._strangers: dict[ClientConnection, None] = {}  # oldest first, as each of the following
+        self._of_address: dict[str, dict[ClientConnection, None]] = {}
         self._requests: OrderedDict[str, Budget] = OrderedDict()
         self._with_key: OrderedDict[str, int] = OrderedDict()  # by network: until which tick its keys are believed
-        self._sending: set[Connection] = set()
+        self._sending: set[ClientConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -177,26 +179,26 @@ class Connections:
         if self._timer is not None:
             self._timer.cancel()
 
-    def open(self, transport: asyncio.Transport, address: str) -> Connection | Refusal:
+    def open(self, transport: asyncio.Transport, address: str) -> ClientConnection | Refusal:
         """Count a new socket, or say which limit it meets."""
         is_proxy = client_address.is_trusted(address, self.limits.trusted_proxies)
         network = None if is_proxy else addresses.network(address)
         if (refusal := self._refusal(transport, network)) is not None:
             self.refused[refusal] += 1
             return refusal
-        connection = Connection(self, transport, address, network)
+        connection = ClientConnection(self, transport, address, network)
         self._all[connection] = self._strangers[connection] = None
         if network is not None:
             self._of_address.setdefault(network, {})[connection] = None
         return connection
 
-    def admit(self, connection: Connection) -> None:
-        """See Connection.admit."""
+    def admit(self, connection: ClientConnection) -> None:
+        """See ClientConnection.admit."""
         self._forget_stranger(connection)
         connection.is_stranger = False
 
-    def recount(self, connection: Connection, address: str) -> bool:
-        """See Connection.behind."""
+    def recount(self, connection: ClientConnection, address: str) -> bool:
+        """See ClientConnection.count_for."""
         if not connection.is_stranger:
             # The token or key was shown by any client of the proxy, which uses one connection for many.
             if self._is_full(self._strangers, self.limits.without_token):
@@ -216,8 +218,8 @@ class Connections:
         self._of_address.setdefault(network, {})[connection] = None
         return True
 
-    def touch(self, connection: Connection) -> None:
-        """See Connection.touch."""
+    def touch(self, connection: ClientConnection) -> None:
+        """See ClientConnection.touch."""
         if connection in self._strangers:
             del self._strangers[connection]
             self._strangers[connection] = None
@@ -226,21 +228,21 @@ class Connections:
                 del of_address[connection]
                 of_address[connection] = None
 
-    def forget(self, connection: Connection) -> None:
-        """See Connection.closed."""
+    def forget(self, connection: ClientConnection) -> None:
+        """See ClientConnection.closed."""
         self._all.pop(connection, None)
         self._sending.discard(connection)
         self._forget_stranger(connection)
 
-    def believe(self, address: str) -> None:
-        """For KEY_BELIEVED_SECS, requests of this address that show a key are not counted before it is looked up."""
+    def trust_keys_of(self, address: str) -> None:
+        """For KEY_TRUSTED_SECS, requests of this address that show a key are not counted before it is looked up."""
         network = addresses.network(address)
-        self._with_key[network] = self.ticks + KEY_BELIEVED_SECS
+        self._with_key[network] = self.ticks + KEY_TRUSTED_SECS
         self._with_key.move_to_end(network)
         if len(self._with_key) > _ADDRESSES_MAX:
             self._with_key.popitem(last=False)
 
-    def is_believed(self, address: str) -> bool:
+    def trusts_keys_of(self, address: str) -> bool:
         """Whether a valid key was shown from this address a short while ago."""
         return self._with_key.get(addresses.network(address), -1) >= self.ticks
 
@@ -254,7 +256,7 @@ class Connections:
         self._requests.move_to_end(network)
         return min(budget.spend(1, now), REQUEST_WAITS_SECS_MAX)
 
-    def note_sending(self, connection: Connection, is_sending: bool) -> None:
+    def note_sending(self, connection: ClientConnection, is_sending: bool) -> None:
         """Keep what all clients together have not read within UNSENT_BYTES_MAX: the largest answers go first."""
         if not is_sending:
             self._sending.discard(connection)
@@ -277,7 +279,7 @@ class Connections:
             return "all"
         return "strangers" if self._is_full(self._strangers, self.limits.without_token) else None
 
-    def _is_full(self, strangers: dict[Connection, None], most: int) -> bool:
+    def _is_full(self, strangers: dict[ClientConnection, None], most: int) -> bool:
         """Whether there is no room for one more, also not in the place of one that says nothing."""
         if len(strangers) < most:
             return False
@@ -288,7 +290,7 @@ class Connections:
                 return False
         return True
 
-    def _forget_stranger(self, connection: Connection) -> None:
+    def _forget_stranger(self, connection: ClientConnection) -> None:
         self._strangers.pop(connection, None)
         if connection.network is not None and (of_address := self._of_address.get(connection.network)) is not None:
             of_address.pop(connection, None)
@@ -307,8 +309,8 @@ def _unacknowledged(descriptor: int) -> int:
     return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0" * 4), sys.byteorder)
 
 
-def connection_of(scope: MutableMapping[str, Any]) -> Connection | None:
-    """The connection of an ASGI scope; None where another server than ours made the scope."""
+def connection_of(scope: MutableMapping[str, Any]) -> ClientConnection | None:
+    """The connection that an ASGI scope came by; None where another server than ours made the scope."""
     extensions = scope.get("extensions")
     found = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
-    return found if isinstance(found, Connection) else None
+    return found if isinstance(found, ClientConnection) else None

@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from portico.core import client_address
 from portico.core.budget import Budget
-from portico.listener.connections import EXTENSION, Connection, Connections
+from portico.listener.connections import EXTENSION, ClientConnection, ClientConnections
 from portico.listener.limits import BODY_BYTES_BURST, BODY_BYTES_PER_SEC, CLOSE_SECS, HEAD_BYTES_MAX, HEADERS_MAX
 from portico.listener.websocket_protocol import WebSocketProtocol
 
@@ -40,12 +40,12 @@ class HttpProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        connections: Connections,
+        connections: ClientConnections,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._connections = connections
         self._limits = connections.limits
-        self._connection: Connection | None = None
+        self._connection: ClientConnection | None = None
         self._flow: _Flow
         self._is_over = False  # refused, or handed on to the WebSocket protocol
         self._in_request = False
@@ -59,7 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = self._flow = _Flow(transport)
         opened = self._connections.open(transport, self.client[0] if self.client else "")
-        if isinstance(opened, Connection):
+        if isinstance(opened, ClientConnection):
             self._connection = opened
             opened.expire("head", self._limits.head_secs)
             return
@@ -155,7 +155,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         is_admitted = not connection.is_stranger and connection.network is not None
         shows_key = any(name == b"authorization" for name, _ in cycle.scope["headers"])
-        if is_admitted or (shows_key and self._connections.is_believed(client[0])):
+        if is_admitted or (shows_key and self._connections.trusts_keys_of(client[0])):
             start()
         elif wait := self._connections.count_request(client[0], self.loop.time()):
             self.loop.call_later(wait, start)
@@ -193,7 +193,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._held and self._resumes is None:
             self._resumes = self.loop.call_later(0, self._resume)
 
-    def _idle(self, connection: Connection) -> None:
+    def _idle(self, connection: ClientConnection) -> None:
         self._in_request = False
         connection.expire("idle", self._limits.idle_secs)
 
@@ -231,7 +231,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._connection = None
         self.connections.discard(self)
         client = self.scope["client"]
-        if client is not None and connection.network is None and not connection.behind(client[0]):
+        if client is not None and connection.network is None and not connection.count_for(client[0]):
             self._connection = connection
             self._refuse(503, "Too many connections.", retry=True)
             return

@@ -23,7 +23,7 @@ BODY_BYTES_PER_SEC, BODY_BYTES_BURST = 2_000_000, 4_000_000
 """Bytes of HTTP requests on one connection; the largest body that the API takes has 1,000,000."""
 REQUESTS_BURST = 3
 """Seconds' worth of requests that one address may make at once: a page with what belongs to it for 30 people."""
-KEY_BELIEVED_SECS = 60
+KEY_TRUSTED_SECS = 60
 """How long after a valid API key the keys of its address count for valid before they are looked up."""
 REQUEST_WAITS_SECS_MAX = 2.0
 """The longest that a request waits because its address has made too many."""
@@ -37,8 +37,8 @@ CLOSE_SECS = 5
 """How long a peer may take to answer a close frame, or the end of an answer; then the connection is aborted."""
 TOKEN_SECS = 30
 """How long a WebSocket may stay without an accepted token; the SDK shows it in its first message."""
-SPARED_SECS = 2
-"""A connection is not dropped for a newer one before this age: enough time to send its first request."""
+KEPT_SECS_MIN = 2
+"""A connection is not dropped for a newer one before this age: enough to say what it came for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from typing import Any, cast
 
 import uvicorn
 
-from portico.listener.connections import Connections
+from portico.listener.connections import ClientConnections
 from portico.listener.http_protocol import HttpProtocol
 from portico.listener.limits import BACKLOG
 from portico.listener.websocket_protocol import WebSocketProtocol
 
 
-def make_server(app: Any, connections: Connections) -> uvicorn.Server:
+def make_server(app: Any, connections: ClientConnections) -> uvicorn.Server:
     """A server that is not started yet. The addresses of clients come from our own reading of proxies' headers."""
     return uvicorn.Server(
         uvicorn.Config(

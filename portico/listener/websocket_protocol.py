@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 
 from portico.core.budget import Budget
 from portico.listener import frames
-from portico.listener.connections import Connection
+from portico.listener.connections import ClientConnection
 from portico.listener.frames import Frame, ProtocolError
 from portico.listener.limits import (
     CLOSE_SECS,
@@ -46,7 +46,7 @@ _NEW, _OPEN, _CLOSING, _OVER = range(4)
 class WebSocketProtocol(asyncio.Protocol):
     """From the parsed request of the handshake to the end of the socket."""
 
-    def __init__(self, config: Config, server_state: ServerState, connection: Connection) -> None:
+    def __init__(self, config: Config, server_state: ServerState, connection: ClientConnection) -> None:
         self._app = config.loaded_app
         self._loop = asyncio.get_running_loop()
         self._server = server_state
@@ -342,7 +342,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._connection.expire("token", TOKEN_SECS)
         self._connection.on_admitted = self._admitted
         self._connection.on_tick = self._tick
-        self._connection.ask = self._answers
+        self._connection.ping = self._answers
         self._ping_at = self._connection.ticks + PING_SECS
         if not self._connection.is_stranger:
             self._admitted()

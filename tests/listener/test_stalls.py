@@ -7,7 +7,7 @@ from typing import Any
 
 import uvloop
 
-from portico.listener.connections import Connections
+from portico.listener.connections import ClientConnections
 from portico.listener.limits import Limits
 from portico.listener.server import make_server
 
@@ -19,7 +19,7 @@ async def _answer(scope: Any, receive: Any, send: Any) -> None:
 
 async def _ask_after_a_stall(secs: float) -> bytes:
     """What a client gets whose request was half there when the server stood still; another that stays away is ended."""
-    connections = Connections(Limits(head_secs=2))
+    connections = ClientConnections(Limits(head_secs=2))
     server = make_server(_answer, connections)
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
