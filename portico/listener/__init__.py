@@ -1,1 +1,1 @@
-"""The listening socket: connections with their limits, and the two protocols that they speak."""
+"""The listening socket: connections and their limits, HTTP/1.1 and WebSocket."""

@@ -1,7 +1,7 @@
-"""Every connection to the listening socket: counted before it is served, and ended when its peer takes too long.
+"""Counts every connection to the listening socket before it is served, and ends those whose client is too slow.
 
-Deadlines are counted in ticks, which are seconds during which the event loop ran: while the process itself stands
-still, no peer becomes late.
+Deadlines are counted in ticks: seconds during which the event loop ran. While the process stands still no client
+becomes late.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ from portico.listener.limits import (
 log = structlog.get_logger()
 TICK_SECS = 1.0
 _ADDRESSES_MAX = 10_000
-"""Addresses whose requests are remembered; the one that asked longest ago is forgotten."""
+"""Networks whose requests are counted; the one whose last request is oldest is forgotten."""
 EXTENSION = "portico.connection"
-"""Where an ASGI scope of ours holds its ClientConnection, among its extensions."""
+"""The ASGI extension that holds the ClientConnection of a scope."""
 Refusal = Literal["address", "strangers", "all", "descriptors"]
 Cause = Literal["head", "body", "idle", "handshake", "token", "close", "answer", "unsent", "displaced", "flood", "pong"]
 REFUSALS: tuple[Refusal, ...] = ("address", "strangers", "all", "descriptors")
@@ -44,7 +44,7 @@ CAUSES: tuple[Cause, ...] = (
 
 
 class ClientConnection:
-    """One accepted socket. It belongs to a stranger until a token or an API key was shown on it."""
+    """One accepted socket. It is a stranger's until a valid token or API key is shown on it."""
 
     def __init__(
         self, all_: "ClientConnections", transport: asyncio.Transport, address: str, network: str | None
@@ -60,74 +60,74 @@ class ClientConnection:
         self.transport = transport
         self.address = address
         self.network = network
-        """The client that it counts for until it shows a token or key; None for a trusted proxy that has named none."""
+        """The network that it is counted for while it is a stranger's; None for a proxy that has not named a client."""
         self.is_stranger = True
         self.is_sending = False
-        """Whether an answer waits for its peer to read."""
+        """Whether written data waits for the client to read."""
         self.on_tick: Callable[[int], None] | None = None
         self.on_admitted: Callable[[], None] | None = None
         self.ping: Callable[[float], Awaitable[bool]] | None = None
-        """Asks the peer of an open WebSocket whether it is there."""
+        """Pings the client of an open WebSocket; whether it answers in so many seconds."""
 
     @property
     def ticks(self) -> int:
-        """Seconds for which the event loop has run."""
+        """Seconds during which the event loop has run."""
         return self._all.ticks
 
     def expire(self, cause: Cause, secs: int) -> None:
-        """Abort the connection unless `wait` or another `expire` is called within so many seconds."""
+        """Start the deadline of the client: abort the connection in `secs` ticks, unless it is changed before."""
         self._cause, self._deadline = cause, self._all.ticks + secs
 
     def wait(self) -> None:
-        """It is our turn: no deadline runs against the peer."""
+        """Stop the deadline: the client waits for us."""
         self._deadline = None
 
     def sending(self, is_sending: bool) -> None:
-        """Whether what was written waits for the peer. An answer that makes no progress for too long is dropped."""
+        """Note whether written data waits for the client; `check` aborts a connection whose client reads nothing."""
         self.is_sending, self._unsent, self._stuck_since = is_sending, 0, self._all.ticks
         self._all.note_sending(self, is_sending)
 
     def admit(self) -> None:
-        """A valid token or key was shown: the connection no longer counts for its address."""
+        """Stop counting the connection for its address: a valid token or key was shown on it."""
         if self.is_stranger:
             self._all.admit(self)
             if self.on_admitted is not None:
                 self.on_admitted()
 
     def count_for(self, address: str) -> bool:
-        """Count it for the client that a trusted proxy names. False when that client has too many."""
+        """Count the connection for the client that a trusted proxy names; False when that client has too many."""
         return self._all.recount(self, address)
 
     def touch(self) -> None:
-        """It asks for something: it is no longer among the first to be dropped for a newer one."""
+        """Note a request: connections without one for longer are displaced first."""
         self._all.touch(self)
 
     def shows_key(self, address: str) -> None:
-        """A request of this client's, which may come through a trusted proxy, had a valid API key."""
+        """Note a request with a valid API key of the client with this address (behind a proxy, not the proxy's)."""
         self.admit()
         self._all.trust_keys_of(address)
 
     async def answers(self, within: float) -> bool:
-        """Whether the peer answers a WebSocket ping in so many seconds; True where it cannot be asked."""
+        """Whether the client answers a WebSocket ping in `within` seconds; True for a connection without pings."""
         return self.ping is None or await self.ping(within)
 
     def abort(self, cause: Cause) -> None:
-        """End it at once, whatever is unsent."""
+        """End the connection at once, with unsent data, and count the cause."""
         self._all.ended[cause] += 1
-        # With a reset: otherwise the system would go on to offer what is unsent to a peer that does not read.
+        # With a reset, or the system would keep unsent data for a client that does not read.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def closed(self) -> None:
-        """The socket is gone."""
+        """Stop counting the connection, whose socket is closed."""
         self._all.forget(self)
 
     def is_displaceable(self, ticks: int) -> bool:
-        """Whether it waits for its peer, and had its time to say what it came for."""
+        """Whether a newer connection may displace it: it waits for its client, and is KEPT_SECS_MIN old."""
         return self._deadline is not None and ticks - self._opened >= KEPT_SECS_MIN
 
     def check(self, ticks: int, answer_secs: int) -> None:
-        """Abort it if its peer is too late."""
+        """Abort the connection if its client missed a deadline or reads nothing for `answer_secs` ticks."""
         if self._deadline is not None and ticks > self._deadline:
             self.abort(self._cause)
         elif self.is_sending and self._is_stuck(ticks, answer_secs):
@@ -144,7 +144,7 @@ class ClientConnection:
 
 
 class ClientConnections:
-    """All connections of this process, and what was refused or ended."""
+    """All connections of this process, and the numbers of those that were refused or aborted."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -153,34 +153,34 @@ class ClientConnections:
         self.refused: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
         self._all: dict[ClientConnection, None] = {}
-        self._strangers: dict[ClientConnection, None] = {}  # oldest first, as each of the following
+        self._strangers: dict[ClientConnection, None] = {}  # least recent request first, as below
         self._of_address: dict[str, dict[ClientConnection, None]] = {}
         self._requests: OrderedDict[str, Budget] = OrderedDict()
-        self._with_key: OrderedDict[str, int] = OrderedDict()  # by network: until which tick its keys are believed
+        self._with_key: OrderedDict[str, int] = OrderedDict()  # by network: the tick until which its keys are trusted
         self._sending: set[ClientConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def count(self) -> int:
-        """Connections that are open."""
+        """The number of open connections."""
         return len(self._all)
 
     @property
     def strangers(self) -> int:
-        """Those of them on which no token or key was shown."""
+        """The number of open connections on which no valid token or key was shown."""
         return len(self._strangers)
 
     def start(self) -> None:
-        """Begin to tick."""
+        """Start ticking."""
         self._timer = asyncio.get_running_loop().call_later(TICK_SECS, self._tick)
 
     def stop(self) -> None:
-        """End ticking."""
+        """Stop ticking."""
         if self._timer is not None:
             self._timer.cancel()
 
     def open(self, transport: asyncio.Transport, address: str) -> ClientConnection | Refusal:
-        """Count a new socket, or say which limit it meets."""
+        """Count a new socket; returns the limit instead that refuses it."""
         is_proxy = client_address.is_trusted(address, self.limits.trusted_proxies)
         network = None if is_proxy else addresses.network(address)
         if (refusal := self._refusal(transport, network)) is not None:
@@ -200,7 +200,7 @@ class ClientConnections:
     def recount(self, connection: ClientConnection, address: str) -> bool:
         """See ClientConnection.count_for."""
         if not connection.is_stranger:
-            # The token or key was shown by any client of the proxy, which uses one connection for many.
+            # A proxy uses one connection for many clients: another one may have shown the token or key.
             if self._is_full(self._strangers, self.limits.without_token):
                 self.refused["strangers"] += 1
                 return False
@@ -235,7 +235,7 @@ class ClientConnections:
         self._forget_stranger(connection)
 
     def trust_keys_of(self, address: str) -> None:
-        """For KEY_TRUSTED_SECS, requests of this address that show a key are not counted before it is looked up."""
+        """For KEY_TRUSTED_SECS, do not count requests of this address' network that show a key, valid or not."""
         network = addresses.network(address)
         self._with_key[network] = self.ticks + KEY_TRUSTED_SECS
         self._with_key.move_to_end(network)
@@ -243,11 +243,11 @@ class ClientConnections:
             self._with_key.popitem(last=False)
 
     def trusts_keys_of(self, address: str) -> bool:
-        """Whether a valid key was shown from this address a short while ago."""
+        """Whether a valid key was shown from this address' network within KEY_TRUSTED_SECS."""
         return self._with_key.get(addresses.network(address), -1) >= self.ticks
 
     def count_request(self, address: str, now: float) -> float:
-        """Count a request that shows no key; the seconds that it has to wait, so that others are served."""
+        """Count a request without a trusted key; returns the seconds that it has to wait."""
         network, per_sec = addresses.network(address), self.limits.requests_per_sec
         if (budget := self._requests.get(network)) is None:
             budget = self._requests[network] = Budget(per_sec, REQUESTS_BURST * per_sec, now)
@@ -257,7 +257,7 @@ class ClientConnections:
         return min(budget.spend(1, now), REQUEST_WAITS_SECS_MAX)
 
     def note_sending(self, connection: ClientConnection, is_sending: bool) -> None:
-        """Keep what all clients together have not read within UNSENT_BYTES_MAX: the largest answers go first."""
+        """Abort the connections with the most unsent data while all together have more than UNSENT_BYTES_MAX."""
         if not is_sending:
             self._sending.discard(connection)
             return
@@ -280,7 +280,7 @@ class ClientConnections:
         return "strangers" if self._is_full(self._strangers, self.limits.without_token) else None
 
     def _is_full(self, strangers: dict[ClientConnection, None], most: int) -> bool:
-        """Whether there is no room for one more, also not in the place of one that says nothing."""
+        """Whether there is no room for one more. Displaces a connection that waits for its client, if there is one."""
         if len(strangers) < most:
             return False
         for connection in strangers:
@@ -305,12 +305,12 @@ class ClientConnections:
 
 
 def _unacknowledged(descriptor: int) -> int:
-    """Bytes that the system holds because the peer has not taken them: SIOCOUTQ of tcp(7)."""
+    """Bytes that the system holds because the client has not acknowledged them: SIOCOUTQ of tcp(7)."""
     return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0" * 4), sys.byteorder)
 
 
 def connection_of(scope: MutableMapping[str, Any]) -> ClientConnection | None:
-    """The connection that an ASGI scope came by; None where another server than ours made the scope."""
+    """The connection of an ASGI scope; None for a scope that another server has made."""
     extensions = scope.get("extensions")
     found = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
     return found if isinstance(found, ClientConnection) else None

@@ -1,11 +1,12 @@
-"""File descriptors: as many as the system lets us have, and some of them kept for ourselves."""
+"""The limit of open file descriptors: raised as far as allowed, with a reserve that connections must not take."""
 
 import os
 import resource
 
 OPEN_FILES_MAX = 65536
-"""Two sockets for each browser, one for each delivery. Not simply the hard limit, which may be a thousand million."""
+"""The limit that we ask for: two sockets for each browser and one for each delivery. The hard limit may be 10^9."""
 _RESERVE_MAX = 256
+"""Descriptors kept for the database, files, child processes and the restart of Janus."""
 
 
 def raise_limit() -> None:
@@ -17,7 +18,7 @@ def raise_limit() -> None:
 
 
 class Descriptors:
-    """Knows when the rest is needed for database, files, children, and the restart of Janus."""
+    """Says whether a descriptor lies in the reserve: the highest _RESERVE_MAX numbers, or a quarter of a low limit."""
 
     def __init__(self) -> None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -25,11 +26,11 @@ class Descriptors:
         self._first_reserved = self.limit - min(_RESERVE_MAX, self.limit // 4)
 
     def is_reserved(self, descriptor: int) -> bool:
-        """Whether a new descriptor lies within the reserve: the system always gives the lowest free number."""
+        """Whether a new descriptor lies in the reserve. The system gives the lowest free number."""
         return descriptor >= self._first_reserved
 
     def are_short(self) -> bool:
-        """Whether a descriptor that is opened now would lie within the reserve."""
+        """Whether a descriptor that is opened now would lie in the reserve."""
         try:
             probe = os.dup(2)
         except OSError:
@@ -38,5 +39,5 @@ class Descriptors:
         return self.is_reserved(probe)
 
     def count(self) -> int:
-        """How many are open now."""
-        return len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208  the listing itself has one open
+        """The number of open descriptors."""
+        return len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208  less the one of the listing itself

@@ -1,4 +1,4 @@
-"""Frames of the WebSocket protocol (RFC 6455), server side: parsed one at a time, and written. Pure."""
+"""Frames of the WebSocket protocol (RFC 6455, section 5), server side: parsing one at a time, and building. Pure."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _SENDABLE = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 101
 
 
 class ProtocolError(Exception):
-    """The peer breaks the protocol or a limit; `code` is the close code that says so."""
+    """The client breaks the protocol or a limit. `code` is the close code for it (RFC 6455, section 7.4.1)."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -22,7 +22,7 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame, unmasked."""
+    """One frame, with its payload unmasked."""
 
     opcode: int
     is_last: bool
@@ -30,9 +30,9 @@ class Frame:
 
 
 def parse(buffer: bytes | bytearray, start: int, length_max: int) -> tuple[Frame | None, int]:
-    """The frame at `start` and where it ends; without a whole frame None, and the length that the buffer must have.
+    """(the frame at `start`, the offset after it), or (None, the length that the buffer must have) for a partial frame.
 
-    Raises ProtocolError, for a payload longer than `length_max` before it is there.
+    Raises ProtocolError, for a data frame longer than `length_max` as soon as its header is there.
     """
     have = len(buffer)
     if have < start + 2:
@@ -68,7 +68,7 @@ def _unmask(mask: bytes | bytearray, payload: bytes | bytearray) -> bytes:
 
 
 def build(opcode: int, payload: bytes) -> bytes:
-    """A whole message or control frame as a server sends it: not masked."""
+    """The bytes of a message or control frame in one frame, not masked, as a server sends it."""
     size = len(payload)
     if size <= CONTROL_LENGTH_MAX:
         return bytes((0x80 | opcode, size)) + payload
@@ -78,12 +78,12 @@ def build(opcode: int, payload: bytes) -> bytes:
 
 
 def close_payload(code: int, reason: str) -> bytes:
-    """What a close frame holds; the reason is cut to what fits."""
+    """The payload of a close frame. The reason is cut to the 123 bytes that fit."""
     return code.to_bytes(2) + reason.encode()[: CONTROL_LENGTH_MAX - 2].decode(errors="ignore").encode()
 
 
 def parse_close(payload: bytes) -> tuple[int, str]:
-    """Code and reason of a close frame; 1005 when it has none. Raises ProtocolError."""
+    """(code, reason) of a close frame's payload; code 1005 for an empty payload. Raises ProtocolError."""
     if not payload:
         return NO_CODE, ""
     code = int.from_bytes(payload[:2])

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: uvicorn's protocol with bounds on what a client sends, takes, and leaves unsaid."""
+"""HTTP/1.1 on one connection: uvicorn's protocol with bounds on what a client sends, and deadlines."""
 
 import asyncio
 from functools import partial
@@ -17,11 +17,11 @@ from portico.listener.limits import BODY_BYTES_BURST, BODY_BYTES_PER_SEC, CLOSE_
 from portico.listener.websocket_protocol import WebSocketProtocol
 
 _SLICE_BYTES = 2048
-"""The parser gets so much at once: it cannot be stopped, and 2 kB hold at most 100 requests."""
+"""Bytes that the parser gets at once. It cannot be stopped in the middle; 2 kB hold at most 100 requests."""
 
 
 class _Flow(FlowControl):
-    """Resumes reading only while the protocol holds nothing that it has to handle first."""
+    """Uvicorn's flow control, which resumes reading only when the protocol holds no unparsed bytes."""
 
     is_held = False
 
@@ -31,7 +31,7 @@ class _Flow(FlowControl):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Counted when it is made; a request has a deadline for its head, its body and the reading of its answer."""
+    """Serves one connection, with deadlines for a request's head, its body and the reading of its answer."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._limits = connections.limits
         self._connection: ClientConnection | None = None
         self._flow: _Flow
-        self._is_over = False  # refused, or handed on to the WebSocket protocol
+        self._is_over = False  # refused, or handed to the WebSocket protocol
         self._in_request = False
-        self._is_received = True  # the request under way, to its last byte
-        self._beyond_body = 0
-        self._held = b""
+        self._is_received = True  # whether the current request is read to its last byte
+        self._beyond_body = 0  # bytes of the current request that are not its body
+        self._held = b""  # received and not parsed yet
         self._bytes = Budget(BODY_BYTES_PER_SEC, BODY_BYTES_BURST, self.loop.time())
         self._resumes: asyncio.TimerHandle | None = None
 
@@ -77,7 +77,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._held = b""
         super().connection_lost(exc)
 
-    # What the client sends.
+    # Requests.
 
     def data_received(self, data: bytes) -> None:
         if self._is_over or self._connection is None:
@@ -102,7 +102,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._feed()
 
     def _feed(self) -> None:
-        """Parse what is held, unless requests wait for their turn or the budget for its time."""
+        """Parse held bytes until an earlier request has to be answered first, or the budget is used up."""
         while self._held and not self._is_over:
             if self.pipeline or self._resumes is not None:
                 self._flow.is_held = True
@@ -143,10 +143,11 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Start the application, later for an address that asks too often and shows no key.
+        """Start the application: at once, or later for an address that has made too many requests without a key.
 
-        Any text may stand where a key does: it counts where the connection, or lately its address, showed a valid one.
-        Of a trusted proxy's connection only the address says who asks.
+        A text in `Authorization` need not be a valid key. It counts as one on a connection that has shown a valid token
+        or key, or if the address has shown a valid key lately. A trusted proxy's connection has many clients, so only
+        the address counts there.
         """
         start = partial(super()._start_asgi_task, cycle, app)
         connection, client = self._connection, cycle.scope["client"]
@@ -177,7 +178,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._connection.touch()
             self._connection.wait()
 
-    # What the client takes.
+    # Answers.
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -208,7 +209,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._connection.sending(False)
 
     def _refuse(self, status: int, sentence: str, *, retry: bool = False) -> None:
-        """Answer without the application, and close."""
+        """Answer without the application, and close the connection."""
         self._is_over, self._held = True, b""
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             text = sentence.encode()
@@ -224,7 +225,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._connection.expire("close", CLOSE_SECS)
 
     def _upgrade(self) -> None:
-        """Hand the socket on: the request that was read is the handshake."""
+        """Hand the socket to the WebSocket protocol: the request that was read is a handshake."""
         connection = self._connection
         assert connection is not None
         self._is_over = True

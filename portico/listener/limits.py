@@ -1,49 +1,49 @@
-"""What a client may take of the listening socket; the defaults were measured with `script/bench hostile`."""
+"""The limits of clients on the listening socket. `script/bench hostile` measured the defaults."""
 
 from dataclasses import dataclass
 
 from portico.core.client_address import Network
 
 HEAD_BYTES_MAX = 64 * 1024
-"""Bytes of one HTTP request that are not its body: request line, headers, framing of chunks, trailers."""
+"""Bytes of one HTTP request outside its body: request line, headers, framing of chunks, trailers."""
 HEADERS_MAX = 200
 MESSAGE_BYTES_MAX = 256 * 1024
-"""Bytes of one signaling message; the largest that an SDK sends, an offer with simulcast, has about 10,000."""
+"""Bytes of one signaling message. The largest of the SDK, an offer with simulcast, has about 10,000."""
 FIRST_MESSAGE_BYTES_MAX = 16 * 1024
-"""The same for a socket without an accepted token; a token has at most 4,096."""
+"""The same on a connection without an accepted token. A token has at most 4,096 bytes."""
 FRAGMENTS_MAX = 256
-"""Frames of one message; browsers send a message in one frame or a few."""
+"""Frames of one message. Browsers send a message in one frame or a few."""
 FRAMES_PER_TURN = 32
-"""Frames that one socket may have handled before the event loop serves the others: about 0.2 ms."""
+"""Frames of one connection that are handled before the event loop serves others; they take about 0.2 ms."""
 BACKLOG = 512
-"""Connections that wait to be accepted; all of them may be in one turn of the event loop."""
+"""Connections that the system keeps until they are accepted. One turn of the event loop may accept them all."""
 RECEIVE_BUFFER_BYTES = 64 * 1024
-"""What the system keeps of what a client sends and we have not read: also the most that we hold of it unparsed."""
+"""Bytes of a client that the system keeps until we read them; also the most that we hold unparsed."""
 BODY_BYTES_PER_SEC, BODY_BYTES_BURST = 2_000_000, 4_000_000
-"""Bytes of HTTP requests on one connection; the largest body that the API takes has 1,000,000."""
+"""Bytes of HTTP requests on one connection: per second, and at once. The largest body of the API has 1,000,000."""
 REQUESTS_BURST = 3
-"""Seconds' worth of requests that one address may make at once: a page with what belongs to it for 30 people."""
+"""Seconds' worth of requests that one network may make at once: a page and its files for 30 browsers."""
 KEY_TRUSTED_SECS = 60
-"""How long after a valid API key the keys of its address count for valid before they are looked up."""
+"""How long after a valid API key other requests of its network with a key are not counted."""
 REQUEST_WAITS_SECS_MAX = 2.0
-"""The longest that a request waits because its address has made too many."""
+"""The longest wait of a request whose network has made too many requests."""
 UNSENT_BYTES_MAX = 32 * 1024 * 1024
-"""Bytes of answers that all clients together have not taken; beyond that the largest is dropped."""
+"""Unsent bytes of answers to all clients together. With more, the connection with the most is aborted."""
 PROGRESS_BYTES_MIN = 16 * 1024
-"""What a client has to take of a waiting answer within `Limits.answer_secs`."""
+"""Bytes of a waiting answer that a client has to read within `Limits.answer_secs`."""
 PING_SECS = 10
-"""A WebSocket ping goes out this often and must be answered as fast: a half-open connection ends within 20 s."""
+"""Seconds between WebSocket pings, and the time for an answer: a half-open connection ends within 20 s."""
 CLOSE_SECS = 5
-"""How long a peer may take to answer a close frame, or the end of an answer; then the connection is aborted."""
+"""How long a client may take to answer a close frame, or to close after a last answer, before we abort."""
 TOKEN_SECS = 30
-"""How long a WebSocket may stay without an accepted token; the SDK shows it in its first message."""
+"""How long a WebSocket may be open without an accepted token. The SDK shows it in its first message."""
 KEPT_SECS_MIN = 2
-"""A connection is not dropped for a newer one before this age: enough to say what it came for."""
+"""The age before which no newer connection displaces a connection: enough to send a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits that are settings; see portico.config.settings for what each means."""
+    """The limits that are settings. portico.config.settings says what each means."""
 
     per_address: int = 200
     without_token: int = 1000
@@ -59,7 +59,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one WebSocket may send: per second and at once."""
+    """What one WebSocket may send: (per second, at once)."""
 
     messages: tuple[float, float]
     frames: tuple[float, float]
@@ -67,11 +67,11 @@ class Rates:
 
 
 STRANGER = Rates(messages=(4, 16), frames=(20, 100), bytes=(8_000, 64_000))
-"""Without an accepted token. The SDK sends one message, and a pong every ten seconds."""
+"""The rates without an accepted token. The SDK sends one message, and a pong every ten seconds."""
 
 
 def admitted(messages_per_sec: int) -> Rates:
-    """With an accepted token. A join among 50 publishers takes about 800 messages of 1 kB, within seconds."""
+    """The rates with an accepted token. A join among 50 publishers takes about 800 messages of 1 kB in seconds."""
     return Rates(
         messages=(messages_per_sec, 20 * messages_per_sec),
         frames=(4 * messages_per_sec, 80 * messages_per_sec),

@@ -12,7 +12,7 @@ from portico.listener.websocket_protocol import WebSocketProtocol
 
 
 def make_server(app: Any, connections: ClientConnections) -> uvicorn.Server:
-    """A server that is not started yet. The addresses of clients come from our own reading of proxies' headers."""
+    """A uvicorn server, not started. HttpProtocol reads the client's address from proxies' headers, not uvicorn."""
     return uvicorn.Server(
         uvicorn.Config(
             app,

@@ -1,27 +1,23 @@
 """WebSocket (RFC 6455, version 13, no extensions) on one connection, as an ASGI application sees it.
 
-Own code, because no layer under uvicorn could be bounded: `websockets` and `wsproto` parse all that was read in one go
-and append an answer to every ping, read or not. Here frames are parsed one at a time, as far as the socket's
-budgets reach and while its peer takes what we write; the event loop serves others after every message.
+This is code of ours because no WebSocket library under uvicorn can be bounded: `websockets` and `wsproto` parse all
+received bytes at once, and queue an answer to every ping even if the client reads none. Here frames are parsed one at a
+time, as far as the connection's budgets allow and while the client reads what is written to it; after FRAMES_PER_TURN
+frames, and after every message, the event loop serves other connections.
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import os
 from collections import deque
 from collections.abc import MutableMapping
-from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote
 
 import structlog
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from portico.core.budget import Budget
-from portico.listener import frames
+from portico.listener import frames, handshake
 from portico.listener.connections import ClientConnection
 from portico.listener.frames import Frame, ProtocolError
 from portico.listener.limits import (
@@ -39,12 +35,11 @@ from portico.listener.limits import (
 
 log = structlog.get_logger()
 Event = MutableMapping[str, Any]
-_ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _NEW, _OPEN, _CLOSING, _OVER = range(4)
 
 
 class WebSocketProtocol(asyncio.Protocol):
-    """From the parsed request of the handshake to the end of the socket."""
+    """Serves one WebSocket, from its handshake request (parsed by HttpProtocol) to its end."""
 
     def __init__(self, config: Config, server_state: ServerState, connection: ClientConnection) -> None:
         self._app = config.loaded_app
@@ -56,49 +51,37 @@ class WebSocketProtocol(asyncio.Protocol):
         self._accept_key = b""
         self._response: tuple[int, list[tuple[bytes, bytes]]] | None = None
         self._buffer = bytearray()
-        self._needed = 0  # bytes in the buffer without which there is no whole frame
+        self._needed = 0  # length that the buffer must have for a whole frame
         self._fragments: list[bytes] = []
-        self._opcode = 0  # of the message whose fragments these are
-        self._size = 0
+        self._opcode = 0  # of the message whose fragments are kept; 0 without one
+        self._size = 0  # bytes of the fragments
         self._events: deque[Event] = deque()
         self._receiver: asyncio.Future[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._later: asyncio.Handle | None = None  # the next turn of _drain
+        self._later: asyncio.Handle | None = None  # the scheduled call of _drain
         self._is_reading = True
         now = self._loop.time()
         self._messages = Budget(*STRANGER.messages, now)
         self._frames = Budget(*STRANGER.frames, now)
         self._bytes = Budget(*STRANGER.bytes, now)
         self._longest = FIRST_MESSAGE_BYTES_MAX
-        self._pong: bytes | None = None  # the answer to the newest ping, while others are unsent
-        self._ping: bytes | None = None  # what the peer has to answer
-        self._ping_at = 0
-        self._asked: dict[bytes, asyncio.Future[None]] = {}  # pings beside that one, by what their answers contain
+        self._pong: bytes | None = None  # the payload of the newest ping that is not answered yet
+        self._ping: bytes | None = None  # the payload of our ping that the client has to answer
+        self._ping_at = 0  # the tick of our next ping
+        self._asked: dict[bytes, asyncio.Future[None]] = {}  # additional pings by payload, see _answers
 
     def begin(self, scope: dict[str, Any], url: bytes, early: bytes) -> None:
-        """Take the connection over with the request that asks for it; `early` was received after that request."""
-        self._server.connections.add(self)  # type: ignore[arg-type]  # it has the one method that is called: shutdown
+        """Take over a connection with its handshake request. `early` is what was received after the request."""
+        self._server.connections.add(self)  # type: ignore[arg-type]  # uvicorn calls one method of it: shutdown
         self._connection.expire("handshake", self._limits.head_secs)
         self._buffer += early
         headers = dict(scope["headers"])
-        if (refusal := self._complaint(scope["method"], headers)) is not None:
-            self._respond(refusal, [(b"sec-websocket-version", b"13")], b"")
+        if (status := handshake.refusal(scope["method"], headers)) is not None:
+            self._respond(status, [handshake.VERSION], b"")
             return
-        digest = hashlib.sha1(headers[b"sec-websocket-key"].strip() + _ACCEPT_GUID, usedforsecurity=False).digest()
-        self._accept_key = base64.b64encode(digest)
-        raw_path, _, query = url.partition(b"?")
-        offered = b",".join(value for name, value in scope["headers"] if name == b"sec-websocket-protocol")
-        scope |= {
-            "type": "websocket",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "scheme": "ws",
-            "path": unquote(raw_path.decode("latin-1")),
-            "raw_path": raw_path,
-            "query_string": query,
-            "subprotocols": [each.strip() for each in offered.decode("latin-1").split(",") if each.strip()],
-            "extensions": {**scope["extensions"], "websocket.http.response": {}},
-        }
+        self._accept_key = handshake.accept_key(headers)
+        scope |= handshake.websocket_scope(scope, url)
         self._events.append({"type": "websocket.connect"})
         task = self._loop.create_task(self._run(scope))
         self._server.tasks.add(task)
@@ -108,22 +91,11 @@ class WebSocketProtocol(asyncio.Protocol):
     def _limits(self) -> Limits:
         return self._connection.limits
 
-    @staticmethod
-    def _complaint(method: str, headers: dict[bytes, bytes]) -> int | None:
-        """The status that refuses a request which is no handshake (RFC 6455, section 4.2.1)."""
-        if headers.get(b"sec-websocket-version") != b"13":
-            return 426
-        try:
-            key = base64.b64decode(headers.get(b"sec-websocket-key", b"").strip(), validate=True)
-        except binascii.Error:
-            return 400
-        return None if method == "GET" and len(key) == 16 else 400
-
     async def _run(self, scope: Event) -> None:
         try:
             await self._app(scope, self.receive, self.send)
         except OSError:
-            pass  # the peer is gone
+            pass  # the client has closed the socket
         except Exception:
             log.exception("websocket failed")
         if self._state == _NEW:
@@ -131,20 +103,20 @@ class WebSocketProtocol(asyncio.Protocol):
         elif self._state == _OPEN:
             self._close(1011, "")
 
-    # The socket.
+    # asyncio.Protocol.
 
     def data_received(self, data: bytes) -> None:
         if self._state == _OVER:
             return
         self._buffer += data
-        self._frames.spend(1, self._loop.time())  # a frame of 100 kB may come in as many pieces
+        self._frames.spend(1, self._loop.time())  # a client could send a long frame byte by byte
         if self._is_blocked() or self._later is not None:
             self._read(False)
         elif len(self._buffer) >= self._needed:
             self._drain()
 
     def eof_received(self) -> None:
-        pass  # the transport closes
+        pass  # asyncio closes the transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._later is not None:
@@ -168,22 +140,23 @@ class WebSocketProtocol(asyncio.Protocol):
         self._drain_in(0)
 
     def shutdown(self) -> None:
-        """The server stops: close with the code with which the peer reconnects."""
+        """Close with 1012 because the server stops; called by uvicorn."""
         if self._state == _OPEN:
             self._end(frames.RESTARTS, "")
             self._write(frames.CLOSE, frames.close_payload(frames.RESTARTS, ""))
         self._state = _OVER
         self._transport.close()
 
-    # What the peer sends.
+    # Frames of the client.
 
     def _is_blocked(self) -> bool:
-        """Whether the next frame has to wait: for the application to take a message, or the peer its answers."""
+        """Whether the next frame must wait: the application has a message to receive, or the client answers to read."""
         if self._state == _CLOSING:
             return False
         return self._state != _OPEN or bool(self._events) or not self._writable.is_set()
 
     def _drain(self) -> None:
+        """Parse and handle buffered frames, as far as the budgets allow; then read on, wait, or stop reading."""
         self._later = None
         at = turns = self._needed = 0
         try:
@@ -204,6 +177,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._read(self._later is None and not (self._buffer and self._is_blocked()))
 
     def _spend(self, size: int) -> float:
+        """Take one frame of this size from the budgets; returns the seconds until the next frame may be handled."""
         now = self._loop.time()
         wait = max(self._frames.spend(1, now), self._bytes.spend(size, now))
         if wait and self._state == _CLOSING:
@@ -216,7 +190,7 @@ class WebSocketProtocol(asyncio.Protocol):
             return
         if self._later is not None:
             if secs == 0:
-                return  # it comes at its time, which a budget has set
+                return  # it is due at a time that a budget has set
             self._later.cancel()
         self._later = self._loop.call_later(secs, self._drain) if secs else self._loop.call_soon(self._drain)
 
@@ -226,7 +200,7 @@ class WebSocketProtocol(asyncio.Protocol):
             (self._transport.resume_reading if is_wanted else self._transport.pause_reading)()
 
     def _handle(self, frame: Frame) -> float:
-        """Act on a frame; returns for how many seconds the peer has used up its messages."""
+        """Act on a frame; returns the seconds until the next frame may be handled, by the budget of messages."""
         match frame.opcode:
             case frames.PING:
                 self._pong = frame.payload
@@ -244,6 +218,7 @@ class WebSocketProtocol(asyncio.Protocol):
         return 0.0
 
     def _gather(self, frame: Frame) -> float:
+        """Add a data frame to its message, and deliver the message when it is complete; returns as _handle does."""
         if (frame.opcode == frames.CONTINUATION) != bool(self._opcode):
             raise ProtocolError(frames.PROTOCOL_ERROR, "a message within a message")
         self._opcode = self._opcode or frame.opcode
@@ -281,7 +256,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport.close()
 
     def _end(self, code: int, reason: str | None = None) -> None:
-        """Pass the disconnect to the application, once; without a close frame there is no reason."""
+        """Deliver the event that the socket is closed, once. Without a close frame it has no reason."""
         if self._state in (_NEW, _OPEN):
             self._deliver(
                 {"type": "websocket.disconnect", "code": code} | ({} if reason is None else {"reason": reason})
@@ -293,10 +268,10 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._receiver is not None and not self._receiver.done():
             self._receiver.set_result(None)
 
-    # What the application does.
+    # Calls of the ASGI application.
 
     async def receive(self) -> Event:
-        """The next event. Others are served first: a message is parsed when it is asked for."""
+        """The next event. A message is parsed only now, so that the event loop serves other connections in between."""
         while not self._events:
             if self._buffer and self._later is None:
                 self._drain_in(0)
@@ -308,12 +283,12 @@ class WebSocketProtocol(asyncio.Protocol):
         return self._events.popleft()
 
     async def send(self, event: Event) -> None:
-        """Write an event of the application. Raises OSError when the peer is gone, RuntimeError after a close."""
+        """Write an event of the application. Raises OSError on a closed socket, RuntimeError out of order."""
         if event["type"] != "websocket.close":
             await self._writable.wait()
         match event["type"]:
             case _ if self._state == _OVER:
-                raise ConnectionResetError("the peer is gone")
+                raise ConnectionResetError("the client has closed the socket")
             case "websocket.accept" if self._state == _NEW:
                 self._accept(event)
             case "websocket.close" if self._state == _NEW:
@@ -332,12 +307,8 @@ class WebSocketProtocol(asyncio.Protocol):
                 raise RuntimeError(f"{kind} does not fit the state of the WebSocket")
 
     def _accept(self, event: Event) -> None:
-        head = [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"]
-        head.append(b"sec-websocket-accept: %s\r\n" % self._accept_key)
-        if subprotocol := event.get("subprotocol"):
-            head.append(b"sec-websocket-protocol: %s\r\n" % subprotocol.encode())
-        head += [b"%s: %s\r\n" % header for header in [*self._server.default_headers, *event.get("headers", ())]]
-        self._transport.write(b"".join([*head, b"\r\n"]))
+        headers = [*self._server.default_headers, *event.get("headers", ())]
+        self._transport.write(handshake.accepting_answer(self._accept_key, event.get("subprotocol"), headers))
         self._state = _OPEN
         self._connection.expire("token", TOKEN_SECS)
         self._connection.on_admitted = self._admitted
@@ -348,17 +319,14 @@ class WebSocketProtocol(asyncio.Protocol):
             self._admitted()
 
     def _respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Refuse the handshake with an HTTP answer."""
-        own = [(b"content-length", b"%d" % len(body)), (b"connection", b"close"), *self._server.default_headers]
-        lines = [b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())]
-        lines += [b"%s: %s\r\n" % header for header in [*own, *headers]]
-        self._transport.write(b"".join([*lines, b"\r\n", body]))
+        """Refuse the handshake with an HTTP answer, and close."""
+        self._transport.write(handshake.refusing_answer(status, [*self._server.default_headers, *headers], body))
         self._end(frames.LOST)
         self._connection.expire("close", CLOSE_SECS)
         self._transport.close()
 
     def _close(self, code: int, reason: str) -> None:
-        """Send a close frame and wait for the peer's, for CLOSE_SECS."""
+        """Send a close frame, and wait CLOSE_SECS for the client's."""
         self._write(frames.CLOSE, frames.close_payload(code, reason))
         self._end(code, reason)
         self._state = _CLOSING
@@ -366,7 +334,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._drain_in(0)
 
     def _admitted(self) -> None:
-        """A token was accepted: the peer may send more."""
+        """Raise the limits of the connection: a token was accepted on it."""
         rates = admitted(self._limits.messages_per_sec)
         self._messages.widen(*rates.messages)
         self._frames.widen(*rates.frames)
@@ -379,13 +347,13 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport.write(frames.build(opcode, payload))
 
     def _write_pong(self) -> None:
-        """One answer for all pings that arrived since the last one (RFC 6455, section 5.5.3)."""
+        """Answer the newest ping, and with it all earlier ones (RFC 6455, section 5.5.3)."""
         if self._pong is not None and self._state == _OPEN:
             pong, self._pong = self._pong, None
             self._write(frames.PONG, pong)
 
     async def _answers(self, within: float) -> bool:
-        """Whether the peer answers a ping of its own in so many seconds, or we could not read its answer by then."""
+        """Send an additional ping; whether its answer arrives in `within` seconds, or cannot be read by then."""
         if self._state != _OPEN:
             return False
         payload = os.urandom(8)
@@ -401,12 +369,12 @@ class WebSocketProtocol(asyncio.Protocol):
         return True
 
     def _tick(self, ticks: int) -> None:
-        """Each second: send a ping when one is due; end the connection of a peer that did not answer the last."""
+        """Once a second: send a ping when one is due, or abort the connection if the last one is not answered."""
         if self._state != _OPEN:
             return
         if not self._transport.get_write_buffer_size():
             self._write_pong()
-        if self._events:  # the application is busy, and the answer may wait behind what it has not taken
+        if self._events:  # the answer may wait behind messages that the application has not received
             self._ping_at = max(self._ping_at, ticks + 1)
         if ticks < self._ping_at:
             return
