@@ -1,4 +1,4 @@
-"""Who is connected to which room, and the rooms inside Janus that exist while somebody is."""
+"""The connections of each room, and the rooms inside Janus, which exist while a room has connections."""
 
 import asyncio
 import secrets
@@ -27,11 +27,11 @@ _ENDINGS = {
 _MEDIA_LOST = (CloseCode.MEDIA_LOST, "The media server was lost.")
 _GONE = (CloseCode.TIMED_OUT, "The participant is not in the room any more.")
 _NUMBER_MAX = 2**53 - 1
-"""Ids cross JavaScript, whose integers end here."""
+"""The largest integer that JavaScript, which reads these numbers, holds exactly."""
 
 
 class ParticipantChange(Protocol):
-    """What a participant's row says."""
+    """A participant's row that has changed."""
 
     id: str
     left_at: datetime | None
@@ -40,47 +40,47 @@ class ParticipantChange(Protocol):
 
 
 class Member(SeatedConnection, Protocol):
-    """What the registry needs of a connection."""
+    """A connection, as the registry uses it."""
 
     owner: str
-    """What Janus reports of this connection's handles are marked with."""
+    """The opaque_id of this connection's handles, which marks Janus' reports about them."""
 
     @property
     def dialect(self) -> Dialect:
-        """Its conversation, to be read only."""
+        """The state of the conversation, for reading only."""
         ...
 
     @property
     def is_ending(self) -> bool:
-        """Whether it has come to its end: the row of its participant says so, or is about to."""
+        """Whether the connection is ending. The leave of its participant is written, or about to be."""
         ...
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """End the connection soon; never waits."""
+        """End the connection with this close code and reason; returns at once."""
         ...
 
     def text_joined(self, room: int, username: str) -> None:
-        """A data channel of this connection joined a TextRoom; never waits."""
+        """Act on a data channel of this connection that joined a TextRoom; returns at once."""
         ...
 
     def bridge_left(self, member: int) -> None:
-        """The AudioBridge does not list this member of the room any more; never waits."""
+        """Act on a member that the AudioBridge of the room does not list any more; returns at once."""
         ...
 
     def path_lost(self) -> None:
-        """No packet of the browser comes any more; never waits."""
+        """Act on a browser from which no packet arrives any more; returns at once."""
         ...
 
     def kick(self) -> None:
-        """Send the participant away; never waits."""
+        """Remove the participant, and close the connection soon after; returns at once."""
         ...
 
     def set_muted(self, muted: bool) -> None:
-        """Mute or unmute the participant; never waits."""
+        """Mute or unmute the participant; returns at once."""
         ...
 
     def set_room_on_disk(self, enough: bool) -> None:
-        """Pause or resume recording the participant; never waits."""
+        """Pause or resume recording the participant; returns at once."""
         ...
 
 
@@ -97,9 +97,9 @@ class Registry:
         self._node = node
         self.mjr_folder = mjr_folder
         self.media_is_lost = False
-        """While the sessions of a lost Janus are being ended."""
+        """Set while the sessions of a lost Janus are being ended."""
         self.room_on_disk = True
-        """For recordings, which pause without it."""
+        """Whether the disk has room for recordings."""
         self._rooms: dict[str, _Occupied] = {}
         self._participants: dict[str, Member] = {}
         self._owners: dict[str, Member] = {}
@@ -107,49 +107,49 @@ class Registry:
 
     @property
     def connections(self) -> int:
-        """Connections that are in a room now."""
+        """The number of connections that are in a room."""
         return sum(len(occupied.members) for occupied in self._rooms.values())
 
     @property
     def occupied(self) -> list[str]:
-        """The rooms that somebody is connected to."""
+        """The ids of the rooms that have connections."""
         return list(self._rooms)
 
     def members(self, room_id: str) -> list[Member]:
-        """Who is connected to the room."""
+        """The connections of the room."""
         occupied = self._rooms.get(room_id)
         return list(occupied.members) if occupied is not None else []
 
     @property
     def participant_ids(self) -> list[str]:
-        """The participants who are connected and admitted, and whose connections are not ending."""
+        """The ids of admitted participants whose connections are not ending."""
         return [participant_id for participant_id, member in self._participants.items() if not member.is_ending]
 
     def has(self, participant_id: str) -> bool:
-        """Whether the participant is connected and admitted, and the connection is not ending."""
+        """Whether the participant is admitted and its connection is not ending."""
         member = self._participants.get(participant_id)
         return member is not None and not member.is_ending
 
     async def enter(self, room_id: str, member: Member) -> MediaRoom:
-        """The room's numbers inside Janus, where it exists when this returns. Raises JanusUnavailable."""
+        """Add a connection to its room; returns the room inside Janus, which then exists. Raises JanusUnavailable."""
         occupied = self._rooms.get(room_id)
         if occupied is None:
             occupied = self._rooms[room_id] = _Occupied(asyncio.create_task(self._open(room_id)))
         occupied.members.add(member)
         self._owners[member.owner] = member
         try:
-            # Many may wait for one opening; one of them giving up must not end it for the others.
+            # Several connections may wait for one opening, and the end of one must not cancel it for the others.
             return await asyncio.shield(occupied.opening)
         except BaseException:
             self.leave(room_id, member)
             raise
 
     def admitted(self, participant_id: str, member: Member) -> None:
-        """The connection's participant is in."""
+        """Note that the join of the connection's participant is written."""
         self._participants[participant_id] = member
 
     def apply(self, changes: Iterable[ParticipantChange]) -> None:
-        """Bring the connections of these participants to where their rows are already."""
+        """Mute, kick or close the connections of participants as their changed rows say."""
         for change in changes:
             member = self._participants.get(change.id)
             if member is None:
@@ -164,7 +164,7 @@ class Registry:
                 member.close(*(_MEDIA_LOST if self.media_is_lost else _ENDINGS.get(str(change.left_reason), _GONE)))
 
     def open_rooms(self) -> list[tuple[MediaRoom, list[Member]]]:
-        """The rooms that exist in Janus now, and who is connected to each."""
+        """The rooms that exist in Janus now, each with its connections."""
         return [
             (occupied.opening.result(), list(occupied.members))
             for occupied in self._rooms.values()
@@ -172,21 +172,21 @@ class Registry:
         ]
 
     def receive(self, event: JanusEvent) -> None:
-        """Act on what Janus' event handler reports; never waits."""
+        """Act on an event of Janus' event handler; returns at once."""
         match event:
             case TextJoined(owner, room, username):
                 member = self._owners.get(owner or "")
                 if member is not None:
                     member.text_joined(room, username)
                 else:
-                    self.expel(room, username)  # its connection has ended, and its handle is about to
+                    self.expel(room, username)  # its connection has ended, so its handle ends soon
             case BridgeLeft(room, number):
                 for media, members in self.open_rooms():
                     for member in members if media.video == room else ():
                         member.bridge_left(number)
 
     def expel(self, number: int, username: str) -> None:
-        """Kick this member out of the TextRoom with this number; never waits."""
+        """Kick this member out of the TextRoom with this number; returns at once."""
         for media, _ in self.open_rooms():
             if media.text == number:
                 self._spawn(self._expel(media, username))
@@ -199,16 +199,16 @@ class Registry:
             if not control.is_no_member(error.code):
                 log.warning("not expelled", code=error.code, reason=error.reason)
         except JanusUnavailable:
-            return  # the room went with Janus
+            return  # the room is gone with Janus
 
     def set_room_on_disk(self, enough: bool) -> None:
-        """Recordings pause while the disk is nearly full; calls go on."""
+        """Pause recording while the disk is nearly full; resume it after that. Calls go on."""
         self.room_on_disk = enough
         for member in self._participants.values():
             member.set_room_on_disk(enough)
 
     def leave(self, room_id: str, member: Member, participant_id: str | None = None) -> None:
-        """Forget a connection. The next one after the last gets rooms with new numbers."""
+        """Remove a connection. The last one of a room destroys the rooms inside Janus; the next gets new numbers."""
         if participant_id is not None and self._participants.get(participant_id) is member:
             del self._participants[participant_id]
         occupied = self._rooms.get(room_id)
@@ -217,13 +217,15 @@ class Registry:
         occupied.members.remove(member)
         self._owners.pop(member.owner, None)
         if participant_id is not None and occupied.opening.done():
-            occupied.opening.result().streams.release(participant_id)  # who was admitted found the room open
+            occupied.opening.result().streams.release(
+                participant_id
+            )  # done without error, as the participant was admitted
         if not occupied.members:
             del self._rooms[room_id]
             self._spawn(self._destroy(occupied))
 
     def forget_all(self, reason: str) -> None:
-        """Janus is gone with all its rooms: only the browsers are left to be told."""
+        """Close all connections, after Janus is lost with all its rooms."""
         rooms, self._rooms = self._rooms, {}
         self._owners.clear()
         for occupied in rooms.values():
@@ -232,7 +234,7 @@ class Registry:
                 member.close(CloseCode.MEDIA_LOST, reason)
 
     async def close(self) -> None:
-        """Wait for what is being taken away."""
+        """Wait up to 3 s for rooms that are being destroyed."""
         if self._background:
             await asyncio.wait(self._background, timeout=3)
 
@@ -250,12 +252,12 @@ class Registry:
         try:
             room = await occupied.opening
         except (JanusUnavailable, asyncio.CancelledError):
-            return  # it never came to be
+            return  # the room was not made
         for plugin, body in control.destructions(room, self._node.admin_key):
             try:
                 await self._node.request(plugin, body)
             except JanusUnavailable:
-                return  # Janus' rooms went with it
+                return  # the rooms are gone with Janus
             except JanusError as error:
                 if not control.is_gone(plugin, error.code):
                     log.warning("room not destroyed", plugin=plugin, code=error.code, reason=error.reason)

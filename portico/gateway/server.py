@@ -1,4 +1,4 @@
-"""The gateway: accepts signaling sockets, keeps its lease, and closes what ends or is lost."""
+"""The gateway of one process: accepts signaling sockets, keeps its lease, and applies changed rows to connections."""
 
 import asyncio
 import contextlib
@@ -40,21 +40,20 @@ from portico.signaling.effects import CloseCode
 
 log = structlog.get_logger()
 SWEEP_SECS = 1.0
-"""How often empty sessions and dead gateways are looked for."""
-
+"""Seconds between two searches for empty sessions and dead gateways."""
 ROOM_SECS = 5.0
-"""How long it may take to find out whether a room exists."""
+"""How long the database may take to say whether a room exists."""
 FOLLOW_SECS = 0.15
-"""How often at least the rows of connected participants are looked at; a commit of this process is seen at once. With
-KICK_SECS it is less than the second within which whoever is kicked through another process is out."""
+"""Seconds between two reads of the changed rows of connected participants; a commit of this process starts one at once.
+With KICK_SECS this is less than 1 s, the time within which a participant kicked through another process is out."""
 FOLLOW_BACK = timedelta(seconds=60)
-"""How far back a row's change is looked for: more than clocks differ, and than a write or a look may have to wait."""
+"""How far back changed rows are read: more than clocks of hosts differ, and longer than a write or a read may wait."""
 
 Scope = MutableMapping[str, Any]
 
 
 class Gateway:
-    """An ASGI application for WebSockets at /{room_id}/janus, and the tasks around them."""
+    """An ASGI application for WebSockets at /{room_id}/janus, and the periodic tasks for their connections."""
 
     def __init__(
         self,
@@ -96,7 +95,7 @@ class Gateway:
         self._wake = asyncio.Event()
 
     async def start(self) -> None:
-        """Register, close what dead predecessors left, and begin to sweep."""
+        """Register the gateway, end what dead gateways left behind, and start the periodic tasks."""
         gateway_id = await self._db.write(
             partial(gateways.register, now=self._clock(), node_id=self.registry.mjr_folder.node_id)
         )
@@ -115,7 +114,7 @@ class Gateway:
             self._join_limit,
             self._descriptors_are_short,
         )
-        await self._sweep()  # before anybody can join: a session that was empty long ago must not go on
+        await self._sweep()  # before the first join, so that it does not continue a session that was empty for too long
         self._db.commits.listen("participants", self._wake)
         watch = RoomWatch(self.registry, self._node)
         paths = PathWatch(self.registry, self._node)
@@ -124,7 +123,7 @@ class Gateway:
         self._beating = self._side.submit(self._beat_for_ever())
 
     async def stop(self) -> None:
-        """Close every socket, write that their participants left, and give the lease back."""
+        """Close every socket, write that their participants left, and delete the gateway's row."""
         if self._beating is not None:
             self._beating.cancel()
         for task in self._tasks:
@@ -136,11 +135,11 @@ class Gateway:
             await self._db.write(partial(gateways.retire, gateway_id=self._context.gateway_id, now=self._clock()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One signaling socket, from the handshake to its end."""
+        """Serve one signaling socket, from the handshake to its end."""
         room_id = _uuid(scope["path_params"]["room_id"])
         await receive()  # websocket.connect
         if room_id is None or self._context is None or SUBPROTOCOL not in scope.get("subprotocols", ()):
-            await send({"type": "websocket.close"})  # before accepting: the handshake is answered with 403
+            await send({"type": "websocket.close"})  # before it is accepted, this answers the handshake with 403
             return
         if (refusal := await self._refusal(room_id)) is not None:
             await refuse(send, *refusal)
@@ -156,18 +155,18 @@ class Gateway:
             del self._open[connection]
 
     def janus_event(self, frame: object) -> None:
-        """Act on a decoded frame of Janus' event handler; never waits."""
+        """Act on a decoded frame of Janus' event handler; returns at once."""
         for event in janus_events.parse(frame):
             self.registry.receive(event)
 
     async def drain(self, secs: float, at_once: asyncio.Event) -> None:
-        """Refuse new sockets and wait until the last one is closed, for so long, or until `at_once` is set."""
+        """Refuse new sockets, and wait until the last one is closed, for `secs`, or until `at_once` is set."""
         self.is_draining = True
         log.info("draining", sockets=len(self._open), at_most_secs=secs)
         ended = asyncio.create_task(self._wait_until_empty())
-        hurried = asyncio.create_task(at_once.wait())
-        await asyncio.wait((ended, hurried), timeout=secs, return_when=asyncio.FIRST_COMPLETED)
-        for task in (ended, hurried):
+        told_to_stop = asyncio.create_task(at_once.wait())
+        await asyncio.wait((ended, told_to_stop), timeout=secs, return_when=asyncio.FIRST_COMPLETED)
+        for task in (ended, told_to_stop):
             task.cancel()
 
     async def _wait_until_empty(self) -> None:
@@ -175,7 +174,7 @@ class Gateway:
             await asyncio.wait(list(self._open.values()))
 
     async def _refusal(self, room_id: str) -> tuple[int, str] | None:
-        """Status and sentence for a socket that is not accepted: strangers get nothing for a room that is none."""
+        """(status, sentence) that refuses a socket before it is accepted; None for a socket to accept."""
         if self.is_draining:
             return 503, "The server stops; join again in a moment."
         try:
@@ -183,16 +182,16 @@ class Gateway:
                 return None if await self._rooms.exists(room_id) else (404, "There is no such room.")
         except DatabaseUnavailable as unavailable:
             return 503, str(unavailable)
-        except Exception as error:  # noqa: BLE001  whatever it is, it is trouble of ours
+        except Exception as error:  # noqa: BLE001  every error here is ours, not the client's
             log.warning("rooms cannot be looked up", error=str(error))
             return 503, "The server is busy; try again in a moment."
 
     async def janus_lost(self, reason: str) -> None:
-        """Every call on this node is over: the facts first, then the browsers are told."""
+        """End every call of this Janus: first the rows are written, then the sockets are closed."""
         rooms = self.registry.occupied
         log.error("media server lost", reason=reason, rooms=len(rooms))
         end = partial(sessions.end_all_in, room_ids=rooms, ended_reason="stale", now=self._clock())
-        self.registry.media_is_lost = True  # whoever sees the rows first tells the browsers why
+        self.registry.media_is_lost = True  # a connection that sees its changed row closes with the same code
         try:
             with faults_logged("sessions of a lost media server not ended"):
                 await self._db.write(end)
@@ -201,14 +200,14 @@ class Gateway:
             self.registry.media_is_lost = False
 
     async def close_all(self, code: CloseCode, reason: str) -> None:
-        """End every connection and wait, for a bounded time, until their participants have left."""
+        """End every connection, and wait up to 5 s until their participants have left."""
         for connection in self._open:
             connection.close(code, reason)
         if self._open:
             await asyncio.wait(self._open.values(), timeout=5)
 
     async def _beat_for_ever(self) -> None:
-        """On the side loop: a stall of the main loop must not look like death to the other gateways."""
+        """Renew the lease, on the side loop: a main loop that stalls must not look like a dead gateway to others."""
         assert self._context is not None
         while True:
             await asyncio.sleep(BEAT_SECS)
@@ -226,7 +225,7 @@ class Gateway:
             await asyncio.sleep(SWEEP_SECS)
 
     async def _renew(self) -> None:
-        """Others took us for dead: register anew, and take back the participants whom nobody else holds."""
+        """Register anew after other gateways took this one for dead, and take back its participants where possible."""
         assert self._context is not None
         log.error("gateway was reaped", gateway_id=self._context.gateway_id)
         old, now = self._context.gateway_id, self._clock()
@@ -240,13 +239,13 @@ class Gateway:
             await self._db.write(leave)
         log.warning("participants taken back", number=len(back), of=len(connected))
         for connection in self._open:
-            # Whoever is still joining does so through the old row, which is going away.
+            # A connection that is still joining uses the old row, which is deleted next.
             if connection.participant_id not in back:
                 connection.close(CloseCode.RESTART, "The server was away for too long.")
         await self._db.write(partial(gateways.retire, gateway_id=old, now=now))
 
     async def _follow_for_ever(self) -> None:
-        """Do to connections what the API, in whatever process, has written about their participants."""
+        """Apply to connections what the API, in any process, has written about their participants."""
         while True:
             followed = False
             with faults_logged("following failed", tried_again_in_secs=SWEEP_SECS):
@@ -262,12 +261,12 @@ class Gateway:
         assert self._context is not None
         self._wake.clear()
         now = self._clock()
-        # What has changed while the database did not answer, or the clock was set forward, is not missed.
+        # No change is missed that was made while the database did not answer, or before the clock was set forward.
         since = min(now, self._followed_at) - FOLLOW_BACK
         if self.registry.connections:
             changed = partial(gateways.changes, gateway_id=self._context.gateway_id, since=since)
             rows = await self._db.read(changed)
-            # A participant whose connection goes on times out by one way only: another gateway took us for dead.
+            # Only a gateway that took this one for dead writes "timeout" for a participant who is still connected.
             if any(row.left_reason == "timeout" and self.registry.has(row.id) for row in rows):
                 self._reaped.set()
             self.registry.apply(row for row in rows if row.left_reason != "timeout")
@@ -289,12 +288,12 @@ class Gateway:
             while dead and (lost := await self._db.write(partial(gateways.reap, dead=dead, now=now))):
                 log.warning("participants of a lost gateway left", participants=lost)
         if dead or seen.stale_sessions:
-            # Nobody who belonged to such a session is connected. Whoever is in its room is about to begin the next one.
+            # No participant of such a session is connected. A connection in its room is about to begin a new one.
             await self._db.write(partial(sessions.end_stale, now=now, grace=self._grace))
 
 
 async def refuse(send: Send, status: int, sentence: str) -> None:
-    """Answer the handshake with an HTTP status."""
+    """Answer the handshake with this HTTP status, and Retry-After for 503."""
     headers = [(b"content-type", b"text/plain; charset=utf-8")] + ([(b"retry-after", b"5")] if status == 503 else [])
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": sentence.encode()})
