@@ -18,6 +18,7 @@ from portico.services import tokens as client_tokens
 from portico.services.participants import Joined
 from portico.signaling.control import MediaRoom
 from portico.signaling.effects import Admit, CloseCode
+from portico.signaling.stream_ids import StreamIds
 
 TOKEN_LEEWAY = timedelta(seconds=5)
 """How long after its expiry a token is still accepted: the clocks of its maker and of this host may differ."""
@@ -55,8 +56,8 @@ class Admission:
         self._join: asyncio.Future[Joined] | None = None  # from the moment at which the row may be written
         self.claims: Claims | None = None
         """Of the newest token that was accepted."""
-        self.media: MediaRoom | None = None
-        """The room inside Janus, once this connection has entered it and has a socket to Janus."""
+        self.media: tuple[MediaRoom, StreamIds] | None = None
+        """The room inside Janus and its stream ids, once this connection has entered it and has a socket to Janus."""
         self.left = asyncio.Event()
         """Set when the leave of the participant is written."""
 
@@ -111,7 +112,7 @@ class Admission:
             raise NotAdmitted(503, reason, CloseCode.UNAVAILABLE)
         return claims
 
-    async def enter_room(self) -> MediaRoom:
+    async def enter_room(self) -> tuple[MediaRoom, StreamIds]:
         """Enter the room inside Janus, which is made for its first connection. Raises JanusUnavailable."""
         return await self._context.registry.enter(self._room_id, self._connection)
 

@@ -38,6 +38,7 @@ from portico.signaling.effects import (
     ToClient,
     ToJanus,
 )
+from portico.signaling.stream_ids import StreamIds
 
 log = structlog.get_logger()
 
@@ -283,7 +284,7 @@ class Connection:
             claims = await self._admission.check_token(token, now)
             if claims is None:
                 assert self._admission.media is not None and self._admission.claims is not None
-                return self._dialect.token_accepted(token, self._admission.media, self._admission.claims.permissions)
+                return self._dialect.token_accepted(token, *self._admission.media, self._admission.claims.permissions)
             media = self._admission.media or await self._open_media()
         except NotAdmitted as refused:
             return self._refuse_token(refused.status, str(refused), refused.code)
@@ -292,9 +293,9 @@ class Connection:
             reason = "The media server is not available; try again in a moment."
             return self._refuse_token(503, reason, CloseCode.UNAVAILABLE)
         self._expire_at(claims.expires_at, now)
-        return self._dialect.token_accepted(token, media, claims.permissions)
+        return self._dialect.token_accepted(token, *media, claims.permissions)
 
-    async def _open_media(self) -> MediaRoom:
+    async def _open_media(self) -> tuple[MediaRoom, StreamIds]:
         """Enter the room inside Janus and open the socket to Janus."""
         if self._context.descriptors_are_short():
             raise JanusUnavailable("no descriptor is free for a socket to Janus")

@@ -18,6 +18,7 @@ from portico.signaling.control import TEXTROOM, MediaRoom
 from portico.signaling.dialect import Dialect
 from portico.signaling.effects import CloseCode
 from portico.signaling.janus_events import BridgeLeft, JanusEvent, TextJoined
+from portico.signaling.stream_ids import StreamIds
 
 log = structlog.get_logger()
 _ENDINGS = {
@@ -88,6 +89,7 @@ class Member(SeatedConnection, Protocol):
 class _Occupied:
     opening: asyncio.Task[MediaRoom]
     members: set[Member] = field(default_factory=set)
+    streams: StreamIds = field(default_factory=StreamIds)
 
 
 class Registry:
@@ -130,8 +132,11 @@ class Registry:
         member = self._participants.get(participant_id)
         return member is not None and not member.is_ending
 
-    async def enter(self, room_id: str, member: Member) -> MediaRoom:
-        """Add a connection to its room; returns the room inside Janus, which then exists. Raises JanusUnavailable."""
+    async def enter(self, room_id: str, member: Member) -> tuple[MediaRoom, StreamIds]:
+        """Add a connection to its room; returns the room inside Janus, which then exists, and its stream ids.
+
+        Raises JanusUnavailable.
+        """
         occupied = self._rooms.get(room_id)
         if occupied is None:
             occupied = self._rooms[room_id] = _Occupied(asyncio.create_task(self._open(room_id)))
@@ -139,7 +144,7 @@ class Registry:
         self._owners[member.owner] = member
         try:
             # Several connections may wait for one opening, and the end of one must not cancel it for the others.
-            return await asyncio.shield(occupied.opening)
+            return await asyncio.shield(occupied.opening), occupied.streams
         except BaseException:
             self.leave(room_id, member)
             raise
@@ -216,10 +221,8 @@ class Registry:
             return
         occupied.members.remove(member)
         self._owners.pop(member.owner, None)
-        if participant_id is not None and occupied.opening.done():
-            occupied.opening.result().streams.release(
-                participant_id
-            )  # done without error, as the participant was admitted
+        if participant_id is not None:
+            occupied.streams.release(participant_id)
         if not occupied.members:
             del self._rooms[room_id]
             self._spawn(self._destroy(occupied))

@@ -3,10 +3,8 @@
 Source: the pages of VideoRoom, AudioBridge and TextRoom in the Janus manual.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-from portico.signaling.stream_ids import StreamIds
 
 VIDEOROOM = "janus.plugin.videoroom"
 AUDIOBRIDGE = "janus.plugin.audiobridge"
@@ -44,7 +42,6 @@ class MediaRoom:
     video: int
     text: int
     secret: str
-    streams: StreamIds = field(default_factory=StreamIds, compare=False, repr=False)
 
 
 def creations(room: MediaRoom, admin_key: str, mjr_folder: str) -> list[tuple[str, dict[str, Any]]]:

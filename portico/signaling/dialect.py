@@ -30,6 +30,7 @@ from portico.signaling.liveness import Verdict
 from portico.signaling.pacing import Pacing
 from portico.signaling.policy import Role
 from portico.signaling.publishing import Publishing
+from portico.signaling.stream_ids import StreamIds
 from portico.signaling.subscribing import Subscribing, unacceptable
 from portico.signaling.turns import Turns
 from portico.signaling.wire import OWN_PREFIX, Handle, Pending, Wire
@@ -79,6 +80,7 @@ class Dialect:
         self._subscribing: Subscribing | None = None  # with the room
         self._publishing: Publishing | None = None  # with the room
         self._permissions = ALL_PERMISSIONS
+        self._streams = StreamIds()  # those of the room, with the room
         self._kicked = False
         self._silences = 0  # how often the last medium that arrived has stopped
 
@@ -105,8 +107,14 @@ class Dialect:
             return [CheckToken(token)]
         return self._take(message)
 
-    def token_accepted(self, token: str, room: MediaRoom, permissions: Permissions = ALL_PERMISSIONS) -> list[Effect]:
-        """The token that CheckToken asked about admits to the room with these numbers, and allows this much."""
+    def token_accepted(
+        self, token: str, room: MediaRoom, streams: StreamIds, permissions: Permissions = ALL_PERMISSIONS
+    ) -> list[Effect]:
+        """Go on with the message that CheckToken held: its token admits to the room, with these permissions.
+
+        `streams` are the stream ids of the room, shared by all its connections.
+        """
+        self._streams = streams
         self._token, self._room, self._permissions = token, room, permissions
         self._publishing = self._publishing or Publishing(self._wire, room, self._kinds)
         self._subscribing = self._subscribing or Subscribing(self._wire, self._pacing, room.room_id)
@@ -247,8 +255,9 @@ class Dialect:
         assert self._room is not None and self._publishing is not None
         if self._kicked:
             return self._close(CloseCode.REMOVED, "The participant was removed.")
+        own = self._publishing
         sender = policy.Sender(
-            self.participant_id, self._room, self._publishing.volume, self._permissions, self._publishing.muted
+            self.participant_id, self._room, own.volume, self._streams.owner, self._permissions, own.muted
         )
         try:
             allowed = policy.allow(handle.plugin, handle.role, sender, message.get("body"))
@@ -258,6 +267,8 @@ class Dialect:
         if handle.role is None and self._has_its_only(allowed.role):
             return self._refuse(message, 403, f"This connection has a {allowed.role} already.")
         handle.role = allowed.role
+        if allowed.publishes is not None:
+            self._streams.claim(allowed.publishes.stream_id, allowed.publishes.participant_id)
         self._publishing.note_request(handle_id, allowed)
         if allowed.announces is not None:
             if self._text_name not in (None, allowed.announces.participant_id):

@@ -71,6 +71,8 @@ class Sender:
     room: MediaRoom
     volume: int
     """Per cent at which its sound goes into the mix."""
+    owner_of: Callable[[str], str | None]
+    """The participant id of the owner of a stream id, None for an id without owner."""
     permissions: Permissions = ALL_PERMISSIONS
     silenced: bool = False
     """Muted by the API."""
@@ -300,7 +302,7 @@ def _same(sender: Sender, participant_id: str) -> None:
 def _own_stream(sender: Sender, shown: StreamDisplay) -> None:
     if shown.key == MIXER_KEY:
         raise Refused("display must not give a stream the key of the mixer")
-    if not sender.room.streams.claim(shown.stream_id, shown.participant_id):
+    if sender.owner_of(shown.stream_id) not in (None, shown.participant_id):
         raise Refused("display names a stream of another participant")
 
 

@@ -9,6 +9,7 @@ from portico.core.tokens import ALL_PERMISSIONS, Permissions
 from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
 from portico.signaling.effects import Admit, CheckToken, Close, Effect, ScheduleDue, ToClient, ToJanus
+from portico.signaling.stream_ids import StreamIds
 
 ROOM = MediaRoom("7d949cff-e29e-4439-9c81-2fab619422a1", 1157178870889012, 2959755765929613, "operator-secret")
 PARTICIPANT = "f809daa1-9f5b-438b-9139-1a589456bb50"
@@ -54,6 +55,7 @@ class Conversation:
     refuse_token: tuple[int, str] | None = None
     refuse_join: tuple[int, str] | None = None
     room: MediaRoom = ROOM
+    streams: StreamIds = field(default_factory=StreamIds)
     permissions: Permissions = ALL_PERMISSIONS
     max_participants: int = 50
     admitted: list[Admit] = field(default_factory=list)
@@ -93,7 +95,9 @@ class Conversation:
                 case CheckToken(token):
                     verdict = self.dialect.token_refused(*self.refuse_token) if self.refuse_token else None
                     accepted = (
-                        self.dialect.token_accepted(token, self.room, self.permissions) if verdict is None else []
+                        self.dialect.token_accepted(token, self.room, self.streams, self.permissions)
+                        if verdict is None
+                        else []
                     )
                     done += self.settle(verdict or accepted)
                 case Admit():

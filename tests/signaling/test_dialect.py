@@ -8,6 +8,7 @@ from portico.signaling.dialect import PENDING_MAX, Dialect
 from portico.signaling.effects import Admit, CheckToken, Close, CloseCode, ToClient, ToJanus
 from portico.signaling.limits import HANDLES_BEFORE_JOIN_MAX, HANDLES_MAX
 from portico.signaling.pacing import SETTLES_SECS
+from portico.signaling.stream_ids import StreamIds
 from portico.signaling.subscribing import NOTHING
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
@@ -50,7 +51,7 @@ class TestTokens:
         dialect = Dialect()
         message = {"janus": "create", "transaction": "t1", "client_token": "abc"}
         assert dialect.from_client(message) == [CheckToken("abc")]
-        assert dialect.token_accepted("abc", ROOM) == [ToJanus({"janus": "create", "transaction": "t1"})]
+        assert dialect.token_accepted("abc", ROOM, StreamIds()) == [ToJanus({"janus": "create", "transaction": "t1"})]
 
     def test_the_same_token_is_checked_once(self) -> None:
         talk = Conversation()
@@ -63,7 +64,7 @@ class TestTokens:
         dialect = talk.dialect
         message = {"janus": "keepalive", "transaction": "t9", "client_token": "new", "session_id": SESSION}
         assert dialect.from_client(message) == [CheckToken("new")]
-        assert len(to_janus(dialect.token_accepted("new", ROOM))) == 1
+        assert len(to_janus(dialect.token_accepted("new", ROOM, StreamIds()))) == 1
 
     def test_a_bad_token_at_create_is_told_on_the_next_request_because_the_sdk_would_wait_30_s(self) -> None:
         talk = Conversation(refuse_token=(401, "The token has expired."))

@@ -1,5 +1,7 @@
 """Nobody takes the id of another's stream: browsers would show the one in the other's place."""
 
+from dataclasses import astuple
+
 import pytest
 
 from portico.signaling import stream_ids
@@ -21,30 +23,33 @@ from tests.signaling.conversation import (
 
 def test_an_id_is_its_first_owners_until_they_leave() -> None:
     ids = StreamIds()
-    assert ids.claim("s", "anna")
-    assert ids.claim("s", "anna")
-    assert not ids.claim("s", "ben")
+    assert ids.owner("s") is None
+    ids.claim("s", "anna")
+    ids.claim("s", "anna")
     ids.release("ben")
-    assert not ids.claim("s", "ben")
+    assert ids.owner("s") == "anna"
     ids.release("anna")
-    assert ids.claim("s", "ben")
+    assert ids.owner("s") is None
+    ids.claim("s", "ben")
+    assert ids.owner("s") == "ben"
 
 
 def test_what_is_remembered_is_bounded_and_displaces_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_ids, "OF_ONE_MAX", 3)
     ids = StreamIds()
-    assert ids.claim("hers", "anna")
+    ids.claim("hers", "anna")
     for number in range(10):
-        assert ids.claim(str(number), "ben")
-    assert not ids.claim("hers", "ben")
-    assert [ids.claim(str(number), "cleo") for number in range(10)] == [True] * 7 + [False] * 3
+        ids.claim(str(number), "ben")
+    assert ids.owner("hers") == "anna"
+    assert [ids.owner(str(number)) for number in range(10)] == [None] * 7 + ["ben"] * 3
 
 
 @pytest.fixture
 def anna_and_ben() -> tuple[Conversation, Conversation]:
     """Anna publishes a stream; Ben is in the same room."""
     room = MediaRoom("7d949cff-e29e-4439-9c81-2fab619422a1", 4711, 4712, "secret")
-    anna, ben = Conversation(room=room).join(), Conversation(room=room)
+    anna = Conversation(room=room).join()
+    ben = Conversation(room=room, streams=anna.streams)
     anna.publisher()
     ben.create()
     register = ben.attach(AUDIOBRIDGE)
@@ -88,3 +93,24 @@ def test_a_stream_does_not_become_what_it_may_not_be(
 def test_a_stream_may_be_published_again_by_its_own(anna_and_ben: tuple[Conversation, Conversation]) -> None:
     anna, _ = anna_and_ben
     anna.publisher()
+
+
+def test_a_refused_request_claims_no_id(anna_and_ben: tuple[Conversation, Conversation]) -> None:
+    _, ben = anna_and_ben
+    new_id = "6a8f0c3e-0d53-4b2c-9d1e-6d6d7a6b1f00"
+    offer = {"type": "offer", "sdp": "v=0"}
+    assert refusal(ben.ask(ben.attach(VIDEOROOM), publishing(new_id), jsep=offer)) == 403  # a join has no offer
+    assert ben.streams.owner(new_id) is None
+
+
+def test_an_id_of_another_participant_cannot_be_claimed() -> None:
+    ids = StreamIds()
+    ids.claim("s", "anna")
+    with pytest.raises(ValueError, match="another owner"):
+        ids.claim("s", "ben")
+    assert ids.owner("s") == "anna"
+
+
+def test_a_media_room_holds_only_immutable_values() -> None:
+    room = MediaRoom("7d949cff-e29e-4439-9c81-2fab619422a1", 4711, 4712, "secret")
+    assert {type(value) for value in astuple(room)} == {str, int}
