@@ -1,4 +1,4 @@
-"""Requests to Janus as its operator: the three rooms behind one meeting.
+"""Requests to Janus with a room's secret: the three Janus rooms of one room, and what the API does to participants.
 
 Source: the pages of VideoRoom, AudioBridge and TextRoom in the Janus manual.
 """
@@ -15,14 +15,14 @@ Requests = list[tuple[int, dict[str, Any]]]
 """Requests of ours to plugins: (handle, body)."""
 
 PUBLISHERS_MAX = 500
-"""Streams in a room at once: more than the 8 of each of 50 participants, which `signaling/limits.py` bounds."""
+"""Published streams in a room at once: more than 50 participants with PUBLISHERS_MAX of signaling/limits.py each."""
 KEYFRAME_EVERY_SECS = 20
-"""Publishers are asked for one this often: recordings can be entered there, and go on after a loss."""
+"""Publishers are asked for a keyframe this often: a player starts at one, and a recording goes on after a loss."""
 _ALREADY_EXISTS = {VIDEOROOM: 427, AUDIOBRIDGE: 486, TEXTROOM: 418}
 _DOES_NOT_EXIST = {VIDEOROOM: 426, AUDIOBRIDGE: 485, TEXTROOM: 417}
 _NO_SUCH_TEXT_MEMBER = 423
 
-# Levels are measured over 25 packets (half a second); 45 is "speaking" on the scale of RFC 6464 (0 loud, 127 silent).
+# Levels are averages of 25 packets (half a second). Below 45 a participant talks (RFC 6464: 0 is loud, 127 silent).
 _LEVELS = {
     "audiolevel_ext": True,
     "audiolevel_event": True,
@@ -33,9 +33,10 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class MediaRoom:
-    """The numbers of a room inside Janus, and the secret that operates it. All random, none derived from the room's id.
+    """The numbers of a room inside Janus, and the secret that operates it. All are random.
 
-    `text` is told to browsers, who speak to the TextRoom directly over their data channel: it must not lead to others.
+    `video` is the number in the VideoRoom and the AudioBridge. `text` is that in the TextRoom: browsers learn it,
+    because their data channels reach the TextRoom past the gateway, so no other number may follow from it.
     """
 
     room_id: str
@@ -45,7 +46,7 @@ class MediaRoom:
 
 
 def creations(room: MediaRoom, admin_key: str, mjr_folder: str) -> list[tuple[str, dict[str, Any]]]:
-    """(plugin, request) for each of the three rooms. `mjr_folder` is where Janus writes its recordings."""
+    """(plugin, request) that makes each of the three rooms. `mjr_folder` is where Janus writes its recordings."""
     common = {
         "request": "create",
         "permanent": False,
@@ -62,7 +63,7 @@ def creations(room: MediaRoom, admin_key: str, mjr_folder: str) -> list[tuple[st
         "fir_freq": KEYFRAME_EVERY_SECS,
         "audiocodec": "opus",
         "videocodec": "vp8,h264",
-        "videoorient_ext": False,  # or phones leave it to every viewer, recordings included, to turn their pictures
+        "videoorient_ext": False,  # otherwise phones do not rotate their video, and recordings are not upright
         "notify_joining": False,
         "record": False,
         "lock_record": True,
@@ -74,7 +75,7 @@ def creations(room: MediaRoom, admin_key: str, mjr_folder: str) -> list[tuple[st
 
 
 def destructions(room: MediaRoom, admin_key: str) -> list[tuple[str, dict[str, Any]]]:
-    """(plugin, request) for each of the three rooms."""
+    """(plugin, request) that destroys each of the three rooms."""
     common = {"request": "destroy", "permanent": False, "secret": room.secret, "admin_key": admin_key}
     return [
         (VIDEOROOM, {**common, "room": room.video}),
@@ -84,60 +85,60 @@ def destructions(room: MediaRoom, admin_key: str) -> list[tuple[str, dict[str, A
 
 
 def exists_already(plugin: str, code: int) -> bool:
-    """Whether an error of `create` means that the room is there."""
+    """Whether this error code of `create` means that the room exists."""
     return _ALREADY_EXISTS[plugin] == code
 
 
 def is_no_member(code: int) -> bool:
-    """Whether an error of the TextRoom's `kick` means that there is no such room or member."""
+    """Whether this error code of the TextRoom's `kick` means that the room or the member does not exist."""
     return code in (_DOES_NOT_EXIST[TEXTROOM], _NO_SUCH_TEXT_MEMBER)
 
 
 def is_gone(plugin: str, code: int) -> bool:
-    """Whether an error of `destroy` means that there is no such room."""
+    """Whether this error code of `destroy` means that the room does not exist."""
     return _DOES_NOT_EXIST[plugin] == code
 
 
-# What the API orders during a call, asked on a handle of the browser that it concerns.
+# Request bodies during a call.
 
 
 def kick(room: MediaRoom, register_id: int) -> dict[str, Any]:
-    """Everybody hears that this participant of the AudioBridge was kicked, the participant too."""
+    """To the AudioBridge: kick this member, which is reported to all members, the kicked one included."""
     return {"request": "kick", "room": room.video, "id": register_id, "secret": room.secret}
 
 
 def list_members(room: MediaRoom) -> dict[str, Any]:
-    """To the AudioBridge: who is in the room."""
+    """To the AudioBridge: list the members of the room."""
     return {"request": "listparticipants", "room": room.video, "secret": room.secret}
 
 
 def list_text_members(room: MediaRoom) -> dict[str, Any]:
-    """To the TextRoom: who is in the room."""
+    """To the TextRoom: list the members of the room."""
     return {"request": "listparticipants", "room": room.text, "secret": room.secret}
 
 
 def probe(room: MediaRoom) -> dict[str, Any]:
-    """To the TextRoom: send every member a message, which data channels acknowledge and the SDK does not look at."""
+    """To the TextRoom: send all members an empty message, which data channels acknowledge and the SDK ignores."""
     return {"request": "announcement", "room": room.text, "text": "", "secret": room.secret}
 
 
 def expel(room: MediaRoom, username: str) -> dict[str, Any]:
-    """To the TextRoom: the member with this name is out and receives no messages any more."""
+    """To the TextRoom: kick the member with this name, which then receives no more messages."""
     return {"request": "kick", "room": room.text, "username": username, "secret": room.secret}
 
 
 def moderate(room: MediaRoom, feed: int, mid: str, *, mute: bool) -> dict[str, Any]:
-    """The VideoRoom drops what comes on this track, or takes it again, and tells everybody."""
+    """To the VideoRoom: drop the media of this track, or pass it on again; reported to all participants."""
     return {"request": "moderate", "room": room.video, "id": feed, "mid": mid, "mute": mute, "secret": room.secret}
 
 
 def mute_mixer(room: MediaRoom, mixer_id: int, *, mute: bool) -> dict[str, Any]:
-    """The AudioBridge leaves this participant out of the mix, or takes it in again."""
+    """To the AudioBridge: leave this mixer's sound out of the mix, or add it again."""
     request = "mute" if mute else "unmute"
     return {"request": request, "room": room.video, "id": mixer_id, "secret": room.secret}
 
 
 def record(room: MediaRoom, mjr_name: str | None) -> dict[str, Any]:
-    """To a publisher's handle: what it sends goes into files that begin with this name, or (None) does no more."""
+    """To a publisher's handle: record its tracks into mjr files whose names begin with this one, or stop (None)."""
     body = {"request": "configure", "record": mjr_name is not None, "secret": room.secret}
     return body if mjr_name is None else {**body, "filename": mjr_name}

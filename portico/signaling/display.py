@@ -1,7 +1,7 @@
-"""The `display` text that a browser attaches to what it joins: base64 of a small JSON object, in three forms.
+"""The `display` text of a browser's join requests: base64 of a small JSON object, in three forms.
 
-Every other browser in the room parses it and breaks on one that it cannot parse, so only the members that the SDK
-knows are passed on, each with the type that it expects.
+All other browsers of the room parse it, and break on a malformed one. So it is parsed here, and written again with only
+the members that the SDK knows, each with the type that the SDK expects.
 """
 
 import base64
@@ -15,20 +15,20 @@ import msgspec
 from portico.core.casting import UUID
 
 DISPLAY_LENGTH_MAX = 32_768
-"""Characters of base64. The application's context is most of it."""
+"""Characters of base64. Most of them are the application's context."""
 CONTEXT_BYTES_MAX = 4096
-"""In UTF-8. Everybody in the room is sent it, and every list of participants shows it."""
+"""Bytes of the context in UTF-8. All browsers in the room receive it, and lists of participants show it."""
 STREAM_KEY_LENGTH_MAX = 256
 _UUID = re.compile(UUID)
 
 
 class MalformedDisplay(Exception):
-    """A display that no SDK sends; str() says what is wrong with it."""
+    """A display that no SDK sends. str() says what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParticipantDisplay:
-    """Announces a participant. `external` is the context that the application gave."""
+    """The display that announces a participant. `external` is the context that the application gave."""
 
     participant_id: str
     external: str | None
@@ -37,7 +37,7 @@ class ParticipantDisplay:
 
 @dataclass(frozen=True, slots=True)
 class StreamDisplay:
-    """Announces one stream of a participant and whether its tracks carry anything."""
+    """The display that announces one stream of a participant, with the tracks that are enabled."""
 
     participant_id: str
     stream_id: str
@@ -48,7 +48,7 @@ class StreamDisplay:
 
 @dataclass(frozen=True, slots=True)
 class ListenerDisplay:
-    """Names the participant who wants to hear of streams."""
+    """The display of a handle that receives announcements of streams, with its participant."""
 
     participant_id: str
 
@@ -74,8 +74,8 @@ def parse(text: object) -> Display:
     return ListenerDisplay(participant_id)
 
 
-def dump(display: Display) -> str:
-    """The text of a display, with the members in the order in which the SDK writes them."""
+def encode(display: Display) -> str:
+    """The text of a display, with its members in the SDK's order."""
     members: dict[str, Any] = {"participantId": display.participant_id}
     match display:
         case ParticipantDisplay(_, external, receives):

@@ -1,4 +1,4 @@
-"""What the dialect orders its connection to do. The connection performs them one after another."""
+"""Effects: what the dialect has its connection do. The connection performs them one after another."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -8,12 +8,12 @@ Message = dict[str, Any]
 
 
 class CloseCode(IntEnum):
-    """WebSocket close codes (docs/signaling.md has the table). Clients decide by the number, never by the reason text.
+    """WebSocket close codes, the only table of them (docs/signaling.md explains each). Clients decide by the number.
 
     The SDK 1.0.2 gives names to 1000, 3999 and 4000 only; it reports every other code as "unknown".
     """
 
-    GOODBYE = 1000  # answers the browser's own goodbye; the SDK reports "user_initiated"
+    GOODBYE = 1000  # answers the browser's own request to leave; the SDK reports "user_initiated"
     REFUSED = 1008  # a status_code was sent before
     FAILED = 1011  # a fault of the server
     TIMED_OUT = 3999  # the SDK reports "timed_out"
@@ -28,23 +28,23 @@ class CloseCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ToJanus:
-    """Send to Janus."""
+    """Send this message to Janus."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class ToClient:
-    """Send to the browser."""
+    """Send this message to the browser."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class CheckToken:
-    """Find out whether this token admits to the room; answer with token_accepted or token_refused.
+    """Check whether this token admits to the room, then call token_accepted or token_refused.
 
-    Nothing else of the browser is looked at until then.
+    The browser's next messages wait until then.
     """
 
     token: str
@@ -52,9 +52,9 @@ class CheckToken:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Write that this participant joins; answer with admitted or refused.
+    """Write that this participant joins, then call admitted or refused.
 
-    Nothing else of the browser is looked at until then.
+    The browser's next messages wait until then.
     """
 
     participant_id: str
@@ -63,9 +63,9 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class ExpectJoin:
-    """The browser gets a data channel, over which it can listen and speak: it has to join soon, or go.
+    """Start the join deadline: close the connection unless Admit succeeds within `secs` (None: JOIN_SECS).
 
-    `secs` is the deadline where it is nearer than the usual one: the browser is in the TextRoom already.
+    The browser gets a data channel, over which it could receive and send messages while no list of participants has it.
     """
 
     secs: float | None = None
@@ -73,7 +73,7 @@ class ExpectJoin:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleDue:
-    """Say `due` of this handle after so long. A later one of the same handle takes the place of an earlier one."""
+    """Call `due` with this handle after `secs`. It replaces an earlier ScheduleDue of the handle."""
 
     handle: int
     secs: float
@@ -81,7 +81,7 @@ class ScheduleDue:
 
 @dataclass(frozen=True, slots=True)
 class ExpectMedia:
-    """Say `media_due` of this handle after so long. A later one of the same handle replaces an earlier one."""
+    """Call `media_due` with this handle after `secs`. It replaces an earlier ExpectMedia of the handle."""
 
     handle: int
     secs: float
@@ -89,12 +89,12 @@ class ExpectMedia:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """End the connection. What was sent before arrives before."""
+    """Close the connection with this code and reason. Earlier messages to the browser arrive before the close."""
 
     code: CloseCode
     reason: str
     at_once: bool = False
-    """Janus' side is closed before anything is written: the browser is where it must not be."""
+    """Whether Janus' session is closed first: the browser is in a room where it must not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +122,21 @@ class PublishedStream:
 
 @dataclass(frozen=True, slots=True)
 class NotePublished:
-    """A stream of this browser is on the air, or something about it changed."""
+    """Pass the state of a published stream, which has begun or changed, to the recorder."""
 
     stream: PublishedStream
 
 
 @dataclass(frozen=True, slots=True)
 class NoteUnpublished:
-    """The stream that was published on this handle has ended."""
+    """Pass the end of the stream of this handle to the recorder."""
 
     handle: int
 
 
 @dataclass(frozen=True, slots=True)
 class LogWarning:
-    """Something for the operator's log."""
+    """Log a warning for the operator."""
 
     text: str
 

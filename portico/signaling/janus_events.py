@@ -1,6 +1,6 @@
-"""Reports of Janus' event handler, parsed into types. Only what the gateway acts on is kept.
+"""Events of Janus' event handler, parsed into types. Only those that the gateway acts on are kept.
 
-Source: the page "Event Handlers" of the Janus manual; the plugins' own members are those of 1.1.2 and 1.4.1.
+Source: the page "Event Handlers" of the Janus manual, and the plugins' source in 1.1.2 and 1.4.1.
 """
 
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from typing import Any
 from portico.signaling.control import AUDIOBRIDGE, TEXTROOM
 
 _PLUGIN_EVENT = 64
-"""`type` of an event that a plugin reports."""
+"""The `type` of an event that a plugin reports."""
 _ENDS = ("left", "kicked")
 
 
 @dataclass(frozen=True, slots=True)
 class TextJoined:
-    """A handle joined a TextRoom over its data channel. `owner` is the opaque_id of the handle, None for ours."""
+    """A handle joined a TextRoom over its data channel. `owner` is the handle's opaque_id, None without one."""
 
     owner: str | None
     room: int
@@ -24,7 +24,7 @@ class TextJoined:
 
 @dataclass(frozen=True, slots=True)
 class BridgeLeft:
-    """The member with this id is not in the AudioBridge room any more. Janus does not say whose handle it was."""
+    """The member with this id is no longer in the AudioBridge room. Janus does not report its handle."""
 
     room: int
     member: int
@@ -34,7 +34,7 @@ JanusEvent = TextJoined | BridgeLeft
 
 
 def parse(frame: object) -> list[JanusEvent]:
-    """The events of one decoded frame, which holds one event or a list of events. What is malformed is left out."""
+    """The events of one decoded frame, which holds one event or a list. Malformed events are left out."""
     reports = frame if isinstance(frame, list) else [frame]
     events = [_event(report) for report in reports if isinstance(report, dict)]
     return [event for event in events if event is not None]

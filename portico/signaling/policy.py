@@ -1,7 +1,7 @@
-"""Which requests a browser may send to which plugin, and which of their members reach Janus.
+"""The allow-list: which requests a browser may send to which plugin, and which of their members reach Janus.
 
-Room numbers, ids, secrets, file names and recording switches are ours: a member that is not listed here is dropped.
-A request that is not listed here is refused.
+A request that is not listed here is refused, and a member that is not listed here is dropped: room numbers, ids,
+secrets, file names and recording switches are set by the gateway. All functions are pure checks.
 """
 
 import re
@@ -27,64 +27,66 @@ _DATA_CHANNEL = re.compile(r"^m=application", re.MULTILINE | re.IGNORECASE)
 
 
 class Role(StrEnum):
-    """What a handle is for, settled by its first request."""
+    """The purpose of a handle, set by its first request."""
 
-    TEXT = "text"  # the data channel
-    REGISTER = "register"  # audiobridge, never with media: who is here
-    MIXER = "mixer"  # audiobridge with media: everybody's sound but one's own
-    LISTENER = "listener"  # videoroom, never publishing: which streams there are
+    TEXT = "text"  # TextRoom: the data channel
+    REGISTER = "register"  # AudioBridge without media: lists the participant
+    MIXER = "mixer"  # AudioBridge with media: sends the microphone, receives the mix
+    LISTENER = "listener"  # VideoRoom without media: receives announcements of streams
     PUBLISHER = "publisher"
     SUBSCRIBER = "subscriber"
 
 
 WITH_MEDIA = frozenset({Role.TEXT, Role.MIXER, Role.PUBLISHER, Role.SUBSCRIBER})
-"""Handles that have a PeerConnection. Janus takes a member that is hung up out of its room, also one without media:
-for the other roles `hangup` and `trickle` end here."""
+"""Roles whose handles have a PeerConnection. Janus removes a member from its room when its handle is hung up, even one
+without media: so `hangup` and `trickle` for the other roles do not reach Janus."""
 ONLY_ONE = frozenset({Role.TEXT, Role.REGISTER, Role.MIXER, Role.LISTENER})
-"""Roles of which a connection has one handle at a time."""
+"""Roles of which a connection may have one handle at a time."""
 
 
 class Refused(Exception):
-    """The request is not one that a browser may send; str() says why."""
+    """The request is not one that a browser may send. str() says why, for the browser."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """A request in the form in which it goes to Janus."""
+    """A request that a browser may send, with the body that goes to Janus."""
 
     role: Role
     body: dict[str, Any]
     announces: ParticipantDisplay | None = None
+    """For the join of the register: the participant to admit."""
     paused: dict[str, bool] | None = None
-    """For a subscriber that does not want audio or video: the configuration to apply before it starts."""
+    """For a subscriber that declines audio or video: {"audio": ..., "video": ...} to configure before it starts."""
     publishes: StreamDisplay | None = None
-    """For a publisher: what it says of its stream."""
+    """For a publisher: the display of its stream."""
     mic_off: bool | None = None
-    """What the browser says of its own sound in the mix, whatever it is allowed; None when it says nothing."""
+    """For a mixer: whether the browser's microphone is off, whatever its token allows; None when not stated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What is known of the browser that sends: its participant, once admitted, and its place in Janus."""
+    """The browser that sends a request, as far as the checks depend on it."""
 
     participant_id: str | None
+    """Its participant, once admitted."""
     room: MediaRoom
     volume: int
-    """Per cent at which its sound goes into the mix."""
+    """Per cent at which its sound is added to the mix."""
     owner_of: Callable[[str], str | None]
     """The participant id of the owner of a stream id, None for an id without owner."""
     permissions: Permissions = ALL_PERMISSIONS
-    silenced: bool = False
-    """Muted by the API."""
+    muted: bool = False
+    """Whether the API has muted the participant."""
 
     @property
-    def may_sound(self) -> bool:
-        """Whether its sound may go into the mix."""
-        return self.permissions.can_publish and not self.silenced
+    def may_be_mixed(self) -> bool:
+        """Whether its sound may be added to the mix."""
+        return self.permissions.can_publish and not self.muted
 
 
 def allow(plugin: str, role: Role | None, sender: Sender, body: object) -> Allowed:
-    """The request as it may go on; raises Refused."""
+    """The request as it goes to Janus. Raises Refused."""
     if not isinstance(body, dict) or not isinstance(body.get("request"), str):
         raise Refused("body.request must be a text")
     request = body["request"]
@@ -95,9 +97,10 @@ def allow(plugin: str, role: Role | None, sender: Sender, body: object) -> Allow
 
 
 def jsep(value: object, allowed: Allowed) -> dict[str, Any] | None:
-    """The offer or answer that comes with a request, reduced to what Janus needs; None when there is none.
+    """The offer or answer of a request, reduced to what Janus needs; None for a request without one.
 
-    Raises Refused, also where none belongs: Janus takes an offer with any request, even from whoever may only listen.
+    Raises Refused, also for a request that has none in the SDK: Janus accepts an offer with any request, so it would
+    let a listener publish.
     """
     match value:
         case None:
@@ -106,14 +109,14 @@ def jsep(value: object, allowed: Allowed) -> dict[str, Any] | None:
             raise Refused(f"no jsep belongs to the request {allowed.body['request']} here")
         case {"type": "offer" | "answer" as kind, "sdp": str(sdp)} if len(sdp) <= SDP_LENGTH_MAX:
             if allowed.role is not Role.TEXT and _DATA_CHANNEL.search(sdp):
-                # The VideoRoom relays data as well: messages of somebody who may not send any, past the TextRoom.
+                # The VideoRoom relays data channels, too: messages could be sent without `can_send_messages`.
                 raise Refused("a data channel belongs to the TextRoom alone")
             return {"type": kind, "sdp": sdp}
     raise Refused("jsep must be an offer or an answer")
 
 
 def candidates(message: dict[str, Any]) -> dict[str, Any]:
-    """The members of a trickle that go on. Raises Refused."""
+    """The members of a trickle that go to Janus. Raises Refused."""
     if "candidates" in message:
         several = message["candidates"]
         if not isinstance(several, list) or len(several) > 100:
@@ -136,7 +139,7 @@ def _candidate(value: object) -> dict[str, Any] | None:
     return kept
 
 
-# One rule per request. Each takes the handle's role, the sender and the body, and gives what goes to Janus.
+# One rule per request: from the handle's role, the sender and the body to the request that goes to Janus.
 
 
 def _setup(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
@@ -150,29 +153,29 @@ def _bare(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
 
 def _join_audio(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
     shown = _display(body)
-    out = {"request": "join", "room": sender.room.video, "display": display.dump(shown)}
+    out = {"request": "join", "room": sender.room.video, "display": display.encode(shown)}
     match shown:
         case ParticipantDisplay():
             if sender.participant_id is not None:
                 raise Refused("this connection has a participant already")
             if not sender.permissions.can_send_messages:
-                # What it may not send it cannot receive either: one is in the TextRoom, or one is not.
-                out["display"] = display.dump(replace(shown, can_receive_messages=False))
+                # A browser that may not send messages is not in the TextRoom, so it receives none either.
+                out["display"] = display.encode(replace(shown, can_receive_messages=False))
             return Allowed(Role.REGISTER, {**out, "muted": True}, announces=shown)
         case StreamDisplay(key=key) if key == MIXER_KEY:
-            _same(sender, shown.participant_id)
+            _require_participant(sender, shown.participant_id)
             mic_off = _boolean(body, "muted", default=False)
-            out |= {"muted": mic_off or not sender.may_sound, "volume": sender.volume}
+            out |= {"muted": mic_off or not sender.may_be_mixed, "volume": sender.volume}
             return Allowed(Role.MIXER, out, mic_off=mic_off)
     raise Refused("display must announce a participant or its mixer")
 
 
 def _configure_mixer(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
-    out: dict[str, Any] = {"request": "configure", **_dumped(_stream_display(sender, body))}
+    out: dict[str, Any] = {"request": "configure", **_encoded(_stream_display(sender, body))}
     if "muted" not in body:
         return Allowed(Role.MIXER, out)
     mic_off = _boolean(body, "muted", default=False)
-    return Allowed(Role.MIXER, {**out, "muted": mic_off or not sender.may_sound}, mic_off=mic_off)
+    return Allowed(Role.MIXER, {**out, "muted": mic_off or not sender.may_be_mixed}, mic_off=mic_off)
 
 
 def _join_video(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
@@ -186,15 +189,15 @@ def _join_video(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allo
 
 def _join_publisher(sender: Sender, body: dict[str, Any]) -> Allowed:
     shown = _display(body)
-    _same(sender, shown.participant_id)
-    out = {"request": "join", "room": sender.room.video, "ptype": "publisher", "display": display.dump(shown)}
+    _require_participant(sender, shown.participant_id)
+    out = {"request": "join", "room": sender.room.video, "ptype": "publisher", "display": display.encode(shown)}
     match shown:
         case ListenerDisplay():
             return Allowed(Role.LISTENER, out)
         case StreamDisplay(key=key) if key != MIXER_KEY:
             if not sender.permissions.can_publish:
                 raise Refused("the token does not allow publishing")
-            _own_stream(sender, shown)
+            _require_own_stream(sender, shown)
             return Allowed(Role.PUBLISHER, out, publishes=shown)
     raise Refused("display must name the participant or one of its streams")
 
@@ -209,7 +212,7 @@ def _join_subscriber(sender: Sender, body: dict[str, Any]) -> Allowed:
         "room": sender.room.video,
         "ptype": "subscriber",
         "feed": _feed(body),
-        "autoupdate": False,  # else Janus sends a new offer when the publisher goes, which no SDK answers
+        "autoupdate": False,  # otherwise Janus sends an offer when the publisher leaves, which no SDK answers
     }
     wanted = {kind: _boolean(body, kind, default=True) for kind in ("audio", "video")}
     return Allowed(Role.SUBSCRIBER, out, paused=None if all(wanted.values()) else wanted)
@@ -218,8 +221,8 @@ def _join_subscriber(sender: Sender, body: dict[str, Any]) -> Allowed:
 def _configure_publisher(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
     shown = _stream_display(sender, body)
     if shown is not None:
-        _own_stream(sender, shown)
-    out: dict[str, Any] = {"request": "configure", **_dumped(shown), **_tracks(body)}
+        _require_own_stream(sender, shown)
+    out: dict[str, Any] = {"request": "configure", **_encoded(shown), **_tracks(body)}
     if (bitrate := body.get("bitrate")) is not None:
         if isinstance(bitrate, bool) or not isinstance(bitrate, int) or bitrate < 0:
             raise Refused("bitrate must be a number of bits per second")
@@ -268,7 +271,7 @@ _NEGOTIATING = {
 
 
 HANGING_UP = {(Role.PUBLISHER, "unpublish"), (Role.SUBSCRIBER, "leave")}
-"""Upon these Janus closes the PeerConnection, some time after its answer."""
+"""Requests at which Janus closes the PeerConnection of the handle, some time after its answer."""
 
 
 def _display(body: dict[str, Any]) -> display.Display:
@@ -284,22 +287,22 @@ def _stream_display(sender: Sender, body: dict[str, Any]) -> StreamDisplay | Non
     shown = _display(body)
     if not isinstance(shown, StreamDisplay):
         raise Refused("display must name a stream")
-    _same(sender, shown.participant_id)
+    _require_participant(sender, shown.participant_id)
     return shown
 
 
-def _dumped(shown: StreamDisplay | None) -> dict[str, str]:
-    return {} if shown is None else {"display": display.dump(shown)}
+def _encoded(shown: StreamDisplay | None) -> dict[str, str]:
+    return {} if shown is None else {"display": display.encode(shown)}
 
 
-def _same(sender: Sender, participant_id: str) -> None:
+def _require_participant(sender: Sender, participant_id: str) -> None:
     if sender.participant_id is None:
         raise Refused("a participant must join first")
     if participant_id != sender.participant_id:
         raise Refused("display names another participant than the one that joined on this connection")
 
 
-def _own_stream(sender: Sender, shown: StreamDisplay) -> None:
+def _require_own_stream(sender: Sender, shown: StreamDisplay) -> None:
     if shown.key == MIXER_KEY:
         raise Refused("display must not give a stream the key of the mixer")
     if sender.owner_of(shown.stream_id) not in (None, shown.participant_id):

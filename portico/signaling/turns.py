@@ -1,8 +1,8 @@
-"""Requests about one handle reach Janus one at a time.
+"""Sends the requests of one handle to Janus one at a time.
 
-A plugin takes requests in with a thread of its own, and Janus ends a handle with another. In Janus 1.1.2 they race: a
-member that joins while its handle is detached stays in the room after its memory is freed, and the next message to
-that room crashes Janus. So what ends or changes a handle waits until Janus has answered what was asked on it before.
+A plugin handles requests in a thread of its own, and Janus ends a handle in another. In Janus 1.1.2 the two race: a
+member that joins while its handle is detached stays in the room after its memory is freed, and the next message to that
+room crashes Janus. So a request or detach of a handle waits until the plugin has answered the handle's earlier request.
 """
 
 from collections import deque
@@ -12,24 +12,24 @@ from portico.signaling.wire import Pending, Wire
 
 
 class Turns:
-    """Of one connection. Messages that wait count as pending, so their number is bounded with those."""
+    """The messages of one connection that wait for their turn. They count as pending, which PENDING_MAX bounds."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._waiting: dict[int, deque[Message]] = {}  # by handle; never an empty queue
 
     def must_wait(self, handle_id: int, message: Message) -> bool:
-        """Whether this message or detach of a handle may not go on yet."""
+        """Whether this message or detach of a handle has to wait."""
         return handle_id in self._waiting or not self._may_go(handle_id, message, self._wire.busy_handles())
 
     def hold(self, handle_id: int, message: Message) -> None:
-        """Keep the message until its turn."""
+        """Hold the message until its turn."""
         negotiates = message.get("jsep") is not None
         self._wire.pending[message["transaction"]] = Pending("waiting", handle_id, negotiates=negotiates)
         self._waiting.setdefault(handle_id, deque()).append(message)
 
     def next(self) -> Message | None:
-        """A message whose turn has come; it does not wait any more. None when there is none."""
+        """Take a message whose turn it is; None when there is none."""
         busy = self._wire.busy_handles() if self._waiting else set()
         for handle_id, waiting in self._waiting.items():
             if self._may_go(handle_id, waiting[0], busy):
