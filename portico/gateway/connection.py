@@ -202,7 +202,7 @@ class Connection:
         except NothingReceived:
             self._finish(CloseCode.TIMED_OUT, "no request came", "timeout")
         except SocketClosed as closed:
-            by_choice = self._dialect.said_goodbye or closed.by_choice
+            by_choice = self._dialect.left_by_request or closed.by_choice
             self._finish(None, str(closed), "left" if by_choice else "timeout")
 
     async def _from_janus(self, janus: JanusSocket) -> None:

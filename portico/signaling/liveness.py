@@ -1,9 +1,9 @@
-"""Whether a handle's PeerConnection carries anything, by ICE, DTLS and RTCP. Silence and muted tracks are not loss.
+"""Whether the path of a PeerConnection is alive, by ICE, DTLS and RTCP. Silence and muted tracks are no loss.
 
-Where Janus checks consent (1.2 and later), its `hangup` says that a path is lost. Earlier releases say so after 65 s.
-There the paths of browsers from which no media arrives are compared: a path is lost when Janus' counters show no packet
-of the browser for COMPARISONS looks. A browser in the TextRoom is sent a probe before each look, which its data channel
-acknowledges. Other browsers send RTCP reports on the sound that the mixer sends to them.
+Janus 1.2 and later check consent (RFC 7675), and report a lost path by `hangup`. Earlier releases report it after 65 s.
+There Janus' counters of browsers from which no media arrives are compared every COMPARE_SECS: a path is lost when they
+show no packet of the browser in COMPARISONS comparisons. A browser in the TextRoom is sent a probe before each, which
+its data channel acknowledges. Other browsers send RTCP reports on the sound that they receive from the mixer.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from portico.signaling.policy import WITH_MEDIA, Role
 from portico.signaling.wire import Handle
 
 UP_SECS = 25.0
-"""From an offer or answer to ICE and DTLS being done, after which the path is taken for dead."""
+"""How long ICE and DTLS may take after an offer or answer. Then the path counts as lost."""
 PUBLISH_SECS = 15.0
-"""From a publisher's offer to its first packet, after which its ports are taken back."""
+"""How long a publisher may take from its offer to its first packet. Then its ports are freed."""
 AGAIN_SECS = 1.0
-"""Until a publisher that carries nothing is looked at again, when Janus is taking in a request of it."""
+"""Until a publisher without media is judged again, when a plugin works on one of its requests."""
 _LOST_REASONS = frozenset({"ICE failed", "DTLS-SRTP stack error"})
-"""Reasons of Janus' `hangup` that nobody wanted; the others follow requests, or a PeerConnection that was closed."""
+"""Reasons of Janus' `hangup` for a lost path. The others follow a request, or the browser's own close."""
 NO_PORT_REASONS = frozenset({"Gathering error", "ICE gathering error"})
 """Reasons of Janus' `hangup` of a PeerConnection for which it finds no UDP port or no file descriptor."""
 NO_PORT_ERROR = "Error setting ICE locally"
@@ -30,34 +30,34 @@ NO_PORT_ERROR = "Error setting ICE locally"
 
 
 class Verdict(Enum):
-    """What a handle is found to be when its time has come."""
+    """The state of a handle when its ExpectMedia is due."""
 
     FINE = auto()
-    IDLE = auto()  # a publisher that publishes nothing
+    IDLE = auto()  # a publisher without media
     LOST = auto()
 
 
 def expected(handle_id: int, handle: Handle) -> ExpectMedia | None:
-    """The handle is negotiated, with an offer or answer of the browser; when to look at it, unless it has media."""
+    """Mark a handle as negotiated; returns when to judge it, None when it has media already."""
     handle.negotiated = True
     if handle.role is Role.PUBLISHER:
-        return None if handle.came else ExpectMedia(handle_id, PUBLISH_SECS)
+        return None if handle.has_had_media else ExpectMedia(handle_id, PUBLISH_SECS)
     return None if handle.is_up else ExpectMedia(handle_id, UP_SECS)
 
 
 def judge(handle: Handle | None) -> Verdict:
-    """The time of ExpectMedia has come."""
+    """The verdict on a handle whose ExpectMedia is due; FINE for one that no longer exists."""
     if handle is None or not handle.negotiated:
         return Verdict.FINE
     if handle.role is Role.PUBLISHER:
-        return Verdict.FINE if handle.came else Verdict.IDLE
+        return Verdict.FINE if handle.has_had_media else Verdict.IDLE
     return Verdict.FINE if handle.is_up else Verdict.LOST
 
 
 def is_lost(handle: Handle | None, reason: object) -> bool:
-    """Janus has hung up for this reason: whether the connection has lost its path.
+    """Whether a `hangup` of Janus with this reason means that the connection must end.
 
-    The SDK does not look at `hangup`: without an end of the connection it would believe to be seen and heard.
+    The SDK ignores `hangup`: without the end of its connection the page would show a call that no media reaches.
     """
     return handle is not None and handle.role in WITH_MEDIA and reason in _LOST_REASONS
 
@@ -67,27 +67,27 @@ COMPARISONS = 10
 """Seconds between two looks at the counters, and looks without a change after which the path is lost. Chromium reports
 on sound 2.5 to 7.5 s after its last report (RFC 3550, 6.2), so at least twice in this time."""
 COMPARED_MAX = 3
-"""Handles whose counters are read at each look."""
+"""Handles of one connection whose counters are read at each comparison."""
 Counters = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """A connection from which no media arrives now."""
+    """A connection from which no media arrives, with what shows that its browser is alive."""
 
     period: int
-    """How often its media had stopped arriving when it became quiet: tells this silence from an earlier one."""
+    """How often its media has stopped: distinguishes this silence from an earlier one."""
     probed: bool
-    """Whether its browser acknowledges probes: it is in the TextRoom."""
+    """Whether its browser acknowledges probes, because it is in the TextRoom."""
     handles: tuple[int, ...]
-    """Whose counters show that the browser is there."""
+    """The handles whose counters change while the browser is alive."""
 
 
 def quiet(handles: Mapping[int, Handle], period: int, *, in_text_room: bool) -> Quiet | None:
-    """None while media arrives, and where nothing can be known.
+    """The handles to compare; None while media arrives, and where no counter changes while the browser is alive.
 
-    Without a probe only a browser whose media has stopped is looked at: two reports by RTCP can be equal, so the longer
-    it is looked at the more likely is a wrong verdict.
+    Without a probe, only a browser whose media has stopped is compared. Two RTCP reports can be equal, so a wrong
+    verdict becomes more likely the longer a browser is compared.
     """
     if any(handle.receiving for handle in handles.values()):
         return None
@@ -102,12 +102,12 @@ def quiet(handles: Mapping[int, Handle], period: int, *, in_text_room: bool) -> 
 
 
 def counters(info: Mapping[str, Any]) -> tuple[Counters, Counters]:
-    """What packets of the browser have left in the Admin API's `handle_info`: (RTCP reports, packets of RTP and DTLS).
+    """The counters in `handle_info` (Admin API) that the browser's packets change: (RTCP reports, RTP and DTLS).
 
     Janus' own packets change neither. Source: janus.c of 1.1.2, `janus_admin_peerconnection_summary`.
     """
     webrtc = info.get("webrtc") or {}
-    # A data channel counts notices of Janus' own SCTP among its packets, such as that nobody answers; DTLS does not.
+    # Packets of a data channel include notices of Janus' own SCTP, such as that of no answer. DTLS packets do not.
     media = [medium for medium in webrtc.get("media", {}).values() if medium.get("type") in ("audio", "video")]
     main = [medium.get("rtcp", {}).get("main", {}) for medium in media]
     reports = [one.get(name, 0) for one in main for name in ("rtt", "lost-by-remote", "jitter-remote")]
@@ -116,7 +116,7 @@ def counters(info: Mapping[str, Any]) -> tuple[Counters, Counters]:
 
 
 class Comparison:
-    """Of the counters of one connection that is quiet, look by look."""
+    """Compares the counters of one quiet connection, again and again."""
 
     def __init__(self) -> None:
         self._of: tuple[int, bool] | None = None  # period and probed
@@ -125,17 +125,17 @@ class Comparison:
         self._is_over = False
 
     def needs(self, quiet: Quiet) -> bool:
-        """Whether counters have to be read for the next look: without a probe one sign of life is enough."""
+        """Whether the next comparison needs counters. Without a probe, the first change ends the comparisons."""
         if self._of != (quiet.period, quiet.probed):
             self._of, self._last, self._unchanged, self._is_over = (quiet.period, quiet.probed), {}, 0, False
         return not self._is_over
 
     def look(self, quiet: Quiet, infos: Mapping[int, Mapping[str, Any]]) -> bool:
-        """Whether the path is lost. `infos` has the `handle_info` of each handle that is still open."""
+        """Compare once; True if the path is lost. `infos` has the `handle_info` of each handle that is still open."""
         if not self.needs(quiet):
             return False
         now = {handle: counters(info) for handle, info in infos.items()}
-        # A browser that has never reported on the mixer would not be missed.
+        # A browser that has sent no RTCP report on the mixer need not send one while it is alive.
         unknown = not quiet.probed and not any(now.get(quiet.handles[0], ((), ()))[0])
         if unknown or not now:
             self._is_over = not quiet.probed

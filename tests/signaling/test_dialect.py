@@ -478,9 +478,9 @@ class TestEndings:
 
     def test_a_goodbye_is_remembered(self) -> None:
         talk = Conversation().join()
-        assert not talk.dialect.said_goodbye
+        assert not talk.dialect.left_by_request
         answer, close = talk.say("destroy")
-        assert talk.dialect.said_goodbye
+        assert talk.dialect.left_by_request
         assert isinstance(answer, ToClient)
         assert answer.message["janus"] == "success"
         assert close == Close(CloseCode.GOODBYE, "goodbye"), "Janus hears of it when its socket closes, after the row"

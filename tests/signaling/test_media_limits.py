@@ -218,7 +218,7 @@ def test_what_waits_is_bounded_with_what_janus_has_not_answered() -> None:
     talk = Conversation().join()
     handle, _ = publish(talk)
     while (effects := talk.ask(handle, {"request": "configure"})) == []:
-        assert len(talk.dialect._wire.pending) <= PENDING_MAX
+        assert len(talk.dialect._state.wire.pending) <= PENDING_MAX
     assert refusal(effects) == 429
 
 

@@ -88,7 +88,7 @@ def test_who_is_kicked_has_no_name_in_the_text_room() -> None:
 
 def test_every_handle_is_marked_with_its_connection_whatever_the_browser_says() -> None:
     conversation = Conversation()
-    conversation.dialect._owner = "c0ffee"
+    conversation.dialect._state.owner = "c0ffee"
     conversation.create()
     (attach,) = to_janus(conversation.say("attach", plugin=TEXTROOM, opaque_id="forged"))
     assert attach["opaque_id"] == "c0ffee"

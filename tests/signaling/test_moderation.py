@@ -296,7 +296,7 @@ class TestKicking:
         (heard,) = to_client(talk.announce(1001, {"audiobridge": "event", "room": ROOM.video, "kicked": REGISTER_ID}))
         assert heard["plugindata"]["data"] == {"audiobridge": "event", "room": ROOM.room_id, "kicked": REGISTER_ID}
         assert Close(CloseCode.GOODBYE, "goodbye") in talk.say("destroy")
-        assert talk.dialect.said_goodbye
+        assert talk.dialect.left_by_request
 
     @pytest.mark.parametrize(
         ("plugin", "body"),

@@ -115,7 +115,9 @@ class Interleaving(RuleBasedStateMachine):
         match request_:
             case "configure":
                 body = {"request": "configure", "audio": True, "display": stream_display()}
-                if not self.talk.dialect._wire.is_negotiating(handle):  # a second offer before the answer is refused
+                if not self.talk.dialect._state.wire.is_negotiating(
+                    handle
+                ):  # a second offer before the answer is refused
                     self.carry(self.talk.ask(handle, body, jsep=OFFER))
             case "unpublish":
                 self.carry(self.talk.ask(handle, {"request": "unpublish"}))

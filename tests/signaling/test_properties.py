@@ -101,7 +101,7 @@ class Talk(RuleBasedStateMachine):
 
     def waiting(self) -> dict[str, int | None]:
         """The requests that wait for an answer to an earlier one, with their handles."""
-        pending = self.talk.dialect._wire.pending.items()
+        pending = self.talk.dialect._state.wire.pending.items()
         return {transaction: one.handle for transaction, one in pending if one.kind == "waiting"}
 
     def check_sent(self, message: dict[str, Any]) -> None:
@@ -154,11 +154,11 @@ class Talk(RuleBasedStateMachine):
 
     @invariant()
     def bounded(self) -> None:
-        assert len(self.talk.dialect._wire.pending) <= PENDING_MAX
+        assert len(self.talk.dialect._state.wire.pending) <= PENDING_MAX
 
     @invariant()
     def nothing_waits_without_need(self) -> None:
-        wire = self.talk.dialect._wire
+        wire = self.talk.dialect._state.wire
         hanging_up = {number for number, handle in wire.handles.items() if handle.hangs_up}
         assert self.over or set(self.waiting().values()) <= wire.busy_handles() | hanging_up
 
