@@ -258,7 +258,7 @@ def _metrics(parts: Parts) -> CollectorRegistry:
         return float(getattr(parts.node.capacity(), name, math.nan))
 
     figures: list[tuple[str, str, Callable[[], float]]] = [
-        ("portico_connections", "Signaling connections that are in a room", lambda: calls.connections),
+        ("portico_connections", "Signaling connections that are in a room", lambda: calls.connection_count),
         ("portico_rooms_occupied", "Rooms that somebody is connected to", lambda: len(calls.occupied)),
         ("portico_deliveries_in_flight", "Webhook deliveries being sent now", lambda: parts.worker.in_flight),
         ("portico_jobs_running", "Recordings and compositions being finished now", lambda: parts.jobs.running),

@@ -11,7 +11,7 @@ from portico.core.tokens import Claims
 from portico.db.engine import Transaction
 from portico.gateway import seats
 from portico.gateway.context import GatewayContext
-from portico.gateway.registry import Member
+from portico.gateway.registry import RoomConnection
 from portico.listener.connections import ClientConnection
 from portico.services import participants, rooms
 from portico.services import tokens as client_tokens
@@ -46,7 +46,7 @@ class Admission:
     """Admits one connection: first its token, then its participant."""
 
     def __init__(
-        self, context: GatewayContext, room_id: str, connection: Member, client: ClientConnection | None
+        self, context: GatewayContext, room_id: str, connection: RoomConnection, client: ClientConnection | None
     ) -> None:
         self._context = context
         self._room_id = room_id
@@ -106,7 +106,7 @@ class Admission:
         if not await self._count_joining(claims, max_participants):
             reason = "Too many connections with this token have not joined; try again in a moment."
             raise NotAdmitted(503, reason, CloseCode.UNAVAILABLE)
-        present = len(self._context.registry.members(self._room_id))
+        present = len(self._context.registry.connections_of(self._room_id))
         if self.media is None and self._context.node.shortage(present) is not None:
             reason = "The media server is full: no port is left for another participant."
             raise NotAdmitted(503, reason, CloseCode.UNAVAILABLE)
@@ -125,11 +125,11 @@ class Admission:
             raise NotAdmitted(429, reason, CloseCode.UNAVAILABLE)
         try:
             joined = await self._join_or_free_a_seat(wanted)
-        except (JoinRefused, Busy) as trouble:
+        except (JoinRefused, Busy) as error:
             self._context.join_limit.give_back(*source)
-            if isinstance(trouble, GatewayLost | RoomElsewhere | Busy):
-                raise NotAdmitted(503, str(trouble), CloseCode.UNAVAILABLE) from None
-            raise NotAdmitted(403, str(trouble), _REFUSALS.get(type(trouble), CloseCode.REFUSED)) from None
+            if isinstance(error, GatewayLost | RoomElsewhere | Busy):
+                raise NotAdmitted(503, str(error), CloseCode.UNAVAILABLE) from None
+            raise NotAdmitted(403, str(error), _REFUSALS.get(type(error), CloseCode.REFUSED)) from None
         self.stop_joining()
         self._context.registry.admitted(joined.participant_id, self._connection)
         return joined
@@ -187,7 +187,7 @@ class Admission:
             return await self._write_join(wanted)
         except RoomFull:
             family = self.claims.family if self.claims is not None else None
-            if not await seats.free(self._context.registry.members(self._room_id), family):
+            if not await seats.free(self._context.registry.connections_of(self._room_id), family):
                 raise
             return await self._write_join(wanted)
 

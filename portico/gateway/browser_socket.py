@@ -30,7 +30,7 @@ class NothingReceived(Exception):
 
 
 class SocketClosed(Exception):
-    """The socket is closed: by the browser, or because the browser was lost. `by_choice` tells the two apart."""
+    """The socket is closed: by the browser, or because the browser was lost. `by_choice` distinguishes the two."""
 
     def __init__(self, event: MutableMapping[str, Any]) -> None:
         code = event.get("code")

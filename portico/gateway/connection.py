@@ -200,7 +200,7 @@ class Connection:
                 within = None
                 await self._perform(self._dialect.from_client(message))
         except NothingReceived:
-            self._finish(CloseCode.TIMED_OUT, "no request came", "timeout")
+            self._finish(CloseCode.TIMED_OUT, "no request arrived", "timeout")
         except SocketClosed as closed:
             by_choice = self._dialect.left_by_request or closed.by_choice
             self._finish(None, str(closed), "left" if by_choice else "timeout")

@@ -71,11 +71,11 @@ class Leaving:
         if self.end.at_once:
             await answered
             await self._close_janus()
-        # Janus tells the other participants as soon as its session closes. The browser receives its close code before
-        # that, unless it does not read: it must not stay in the room for that reason.
+        # Janus reports the leave to the others as soon as its session closes. The browser receives its close code
+        # first, unless it does not read: then it must not stay in the room for that reason.
         await asyncio.wait({browser_closed}, timeout=CLOSE_FIRST_SECS)
         # The row is written before, too, so that the API does not list a participant who is gone for the others. When
-        # the database does not answer, the session closes first: nobody may hear a participant whose call has ended.
+        # the database does not answer, the session closes first: a call that has ended carries no media.
         await asyncio.wait({written}, timeout=ROW_FIRST_SECS)
         await answered
         await self._close_janus()

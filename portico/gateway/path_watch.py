@@ -1,4 +1,4 @@
-"""Ends connections of whose browsers no packet arrives, where Janus does not check the paths itself (before 1.2)."""
+"""Ends connections whose browsers send no packets, where Janus does not check the paths itself (before 1.2)."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from portico.gateway.registry import Member, Registry
+from portico.gateway.registry import Registry, RoomConnection
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.node import JanusNode
 from portico.signaling import control
@@ -16,20 +16,20 @@ from portico.signaling.liveness import COMPARE_SECS, Comparison, Quiet
 log = structlog.get_logger()
 
 AT_ONCE = 8
-"""Rooms that are looked at at the same time."""
+"""Rooms that are compared at the same time."""
 ANSWER_SECS = 2.0
 
 
 class PathWatch:
-    """One for a gateway. A round looks at every connection from which no media arrives."""
+    """The task of one gateway that compares the counters of every connection from which no media arrives."""
 
     def __init__(self, registry: Registry, node: JanusNode) -> None:
         self._registry = registry
         self._node = node
-        self._comparisons: dict[Member, Comparison] = {}
+        self._comparisons: dict[RoomConnection, Comparison] = {}
 
     async def run(self) -> None:
-        """Round after round, COMPARE_SECS from the begin of one to the begin of the next."""
+        """Compare every COMPARE_SECS, until cancelled."""
         now = asyncio.get_running_loop().time
         last = now()
         while True:
@@ -43,38 +43,40 @@ class PathWatch:
                 log.exception("paths not looked at")  # the next round tries again
 
     async def _round(self) -> None:
-        rooms = [(room, quiet) for room, members in self._registry.open_rooms() if (quiet := _quiet(members))]
+        rooms = [(room, quiet) for room, connections in self._registry.open_rooms() if (quiet := _quiet(connections))]
         known = self._comparisons
-        self._comparisons = {member: known.get(member, Comparison()) for _, quiet in rooms for member in quiet}
+        all_quiet = [connection for _, quiet in rooms for connection in quiet]
+        self._comparisons = {connection: known.get(connection, Comparison()) for connection in all_quiet}
         limit = asyncio.Semaphore(AT_ONCE)
 
-        async def look(room: MediaRoom, quiet: dict[Member, Quiet]) -> None:
-            # The room is being closed, or Janus is: nothing is known then.
+        async def look(room: MediaRoom, quiet: dict[RoomConnection, Quiet]) -> None:
+            # An error means that the room, or Janus, is closing. Nothing is known then.
             async with limit:
                 with contextlib.suppress(JanusError, JanusUnavailable):
                     await self._look(room, quiet)
 
         await asyncio.gather(*(look(room, quiet) for room, quiet in rooms))
 
-    async def _look(self, room: MediaRoom, quiet: dict[Member, Quiet]) -> None:
-        """Send the probes whose acknowledgements change the counters until the next look, and read the counters."""
+    async def _look(self, room: MediaRoom, quiet: dict[RoomConnection, Quiet]) -> None:
+        """Read and compare the counters. First send probes, whose acknowledgements change them until the next time."""
         if any(one.probed for one in quiet.values()):
             await self._node.request(TEXTROOM, control.probe(room), timeout=ANSWER_SECS)
-        for member, one in quiet.items():
-            comparison = self._comparisons[member]
-            if comparison.needs(one) and comparison.look(one, await self._infos(member, one)):
-                member.path_lost()
+        for connection, one in quiet.items():
+            comparison = self._comparisons[connection]
+            if comparison.needs(one) and comparison.look(one, await self._infos(connection, one)):
+                connection.path_lost()
 
-    async def _infos(self, member: Member, quiet: Quiet) -> dict[int, dict[str, Any]]:
-        """What Janus knows of each handle; handles that were closed meanwhile are left out."""
+    async def _infos(self, connection: RoomConnection, quiet: Quiet) -> dict[int, dict[str, Any]]:
+        """Janus' `handle_info` of each handle. Handles that are closed meanwhile are left out."""
         infos: dict[int, dict[str, Any]] = {}
+        session_id = connection.dialect.session_id
         for handle in quiet.handles:
             with contextlib.suppress(JanusError):
-                infos[handle] = await self._node.handle_info(member.dialect.session_id, handle, deadline=ANSWER_SECS)
+                infos[handle] = await self._node.handle_info(session_id, handle, deadline=ANSWER_SECS)
         return infos
 
 
-def _quiet(members: list[Member]) -> dict[Member, Quiet]:
-    """Those from whom no media arrives, and who are not leaving."""
-    found = {member: member.dialect.quiet for member in members if not member.is_ending}
-    return {member: quiet for member, quiet in found.items() if quiet is not None}
+def _quiet(connections: list[RoomConnection]) -> dict[RoomConnection, Quiet]:
+    """The connections from which no media arrives, and which are not ending."""
+    found = {connection: connection.dialect.quiet for connection in connections if not connection.is_ending}
+    return {connection: quiet for connection, quiet in found.items() if quiet is not None}

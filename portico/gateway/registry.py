@@ -40,7 +40,7 @@ class ParticipantChange(Protocol):
     audio_muted: bool
 
 
-class Member(SeatedConnection, Protocol):
+class RoomConnection(SeatedConnection, Protocol):
     """A connection, as the registry uses it."""
 
     owner: str
@@ -86,9 +86,9 @@ class Member(SeatedConnection, Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class _Occupied:
+class _OccupiedRoom:
     opening: asyncio.Task[MediaRoom]
-    members: set[Member] = field(default_factory=set)
+    connections: set[RoomConnection] = field(default_factory=set)
     streams: StreamIds = field(default_factory=StreamIds)
 
 
@@ -102,76 +102,76 @@ class Registry:
         """Set while the sessions of a lost Janus are being ended."""
         self.room_on_disk = True
         """Whether the disk has room for recordings."""
-        self._rooms: dict[str, _Occupied] = {}
-        self._participants: dict[str, Member] = {}
-        self._owners: dict[str, Member] = {}
+        self._rooms: dict[str, _OccupiedRoom] = {}
+        self._participants: dict[str, RoomConnection] = {}
+        self._owners: dict[str, RoomConnection] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     @property
-    def connections(self) -> int:
+    def connection_count(self) -> int:
         """The number of connections that are in a room."""
-        return sum(len(occupied.members) for occupied in self._rooms.values())
+        return sum(len(occupied.connections) for occupied in self._rooms.values())
 
     @property
     def occupied(self) -> list[str]:
         """The ids of the rooms that have connections."""
         return list(self._rooms)
 
-    def members(self, room_id: str) -> list[Member]:
+    def connections_of(self, room_id: str) -> list[RoomConnection]:
         """The connections of the room."""
         occupied = self._rooms.get(room_id)
-        return list(occupied.members) if occupied is not None else []
+        return list(occupied.connections) if occupied is not None else []
 
     @property
     def participant_ids(self) -> list[str]:
         """The ids of admitted participants whose connections are not ending."""
-        return [participant_id for participant_id, member in self._participants.items() if not member.is_ending]
+        return [participant_id for participant_id, connection in self._participants.items() if not connection.is_ending]
 
     def has(self, participant_id: str) -> bool:
         """Whether the participant is admitted and its connection is not ending."""
-        member = self._participants.get(participant_id)
-        return member is not None and not member.is_ending
+        connection = self._participants.get(participant_id)
+        return connection is not None and not connection.is_ending
 
-    async def enter(self, room_id: str, member: Member) -> tuple[MediaRoom, StreamIds]:
+    async def enter(self, room_id: str, connection: RoomConnection) -> tuple[MediaRoom, StreamIds]:
         """Add a connection to its room; returns the room inside Janus, which then exists, and its stream ids.
 
         Raises JanusUnavailable.
         """
         occupied = self._rooms.get(room_id)
         if occupied is None:
-            occupied = self._rooms[room_id] = _Occupied(asyncio.create_task(self._open(room_id)))
-        occupied.members.add(member)
-        self._owners[member.owner] = member
+            occupied = self._rooms[room_id] = _OccupiedRoom(asyncio.create_task(self._open(room_id)))
+        occupied.connections.add(connection)
+        self._owners[connection.owner] = connection
         try:
             # Several connections may wait for one opening, and the end of one must not cancel it for the others.
             return await asyncio.shield(occupied.opening), occupied.streams
         except BaseException:
-            self.leave(room_id, member)
+            self.leave(room_id, connection)
             raise
 
-    def admitted(self, participant_id: str, member: Member) -> None:
+    def admitted(self, participant_id: str, connection: RoomConnection) -> None:
         """Note that the join of the connection's participant is written."""
-        self._participants[participant_id] = member
+        self._participants[participant_id] = connection
 
     def apply(self, changes: Iterable[ParticipantChange]) -> None:
         """Mute, kick or close the connections of participants as their changed rows say."""
         for change in changes:
-            member = self._participants.get(change.id)
-            if member is None:
+            connection = self._participants.get(change.id)
+            if connection is None:
                 continue
             if change.left_at is None:
-                member.set_muted(change.audio_muted)
+                connection.set_muted(change.audio_muted)
                 continue
             del self._participants[change.id]
             if change.left_reason == "kicked":
-                member.kick()
+                connection.kick()
             else:
-                member.close(*(_MEDIA_LOST if self.media_is_lost else _ENDINGS.get(str(change.left_reason), _GONE)))
+                connection.close(*(_MEDIA_LOST if self.media_is_lost else _ENDINGS.get(str(change.left_reason), _GONE)))
 
-    def open_rooms(self) -> list[tuple[MediaRoom, list[Member]]]:
+    def open_rooms(self) -> list[tuple[MediaRoom, list[RoomConnection]]]:
         """The rooms that exist in Janus now, each with its connections."""
         return [
-            (occupied.opening.result(), list(occupied.members))
+            (occupied.opening.result(), list(occupied.connections))
             for occupied in self._rooms.values()
             if occupied.opening.done() and not occupied.opening.cancelled() and occupied.opening.exception() is None
         ]
@@ -180,15 +180,15 @@ class Registry:
         """Act on an event of Janus' event handler; returns at once."""
         match event:
             case TextJoined(owner, room, username):
-                member = self._owners.get(owner or "")
-                if member is not None:
-                    member.text_joined(room, username)
+                connection = self._owners.get(owner or "")
+                if connection is not None:
+                    connection.text_joined(room, username)
                 else:
                     self.expel(room, username)  # its connection has ended, so its handle ends soon
             case BridgeLeft(room, number):
-                for media, members in self.open_rooms():
-                    for member in members if media.video == room else ():
-                        member.bridge_left(number)
+                for media, connections in self.open_rooms():
+                    for connection in connections if media.video == room else ():
+                        connection.bridge_left(number)
 
     def expel(self, number: int, username: str) -> None:
         """Kick this member out of the TextRoom with this number; returns at once."""
@@ -209,21 +209,21 @@ class Registry:
     def set_room_on_disk(self, enough: bool) -> None:
         """Pause recording while the disk is nearly full; resume it after that. Calls go on."""
         self.room_on_disk = enough
-        for member in self._participants.values():
-            member.set_room_on_disk(enough)
+        for connection in self._participants.values():
+            connection.set_room_on_disk(enough)
 
-    def leave(self, room_id: str, member: Member, participant_id: str | None = None) -> None:
+    def leave(self, room_id: str, connection: RoomConnection, participant_id: str | None = None) -> None:
         """Remove a connection. The last one of a room destroys the rooms inside Janus; the next gets new numbers."""
-        if participant_id is not None and self._participants.get(participant_id) is member:
+        if participant_id is not None and self._participants.get(participant_id) is connection:
             del self._participants[participant_id]
         occupied = self._rooms.get(room_id)
-        if occupied is None or member not in occupied.members:
+        if occupied is None or connection not in occupied.connections:
             return
-        occupied.members.remove(member)
-        self._owners.pop(member.owner, None)
+        occupied.connections.remove(connection)
+        self._owners.pop(connection.owner, None)
         if participant_id is not None:
             occupied.streams.release(participant_id)
-        if not occupied.members:
+        if not occupied.connections:
             del self._rooms[room_id]
             self._spawn(self._destroy(occupied))
 
@@ -233,8 +233,8 @@ class Registry:
         self._owners.clear()
         for occupied in rooms.values():
             occupied.opening.cancel()
-            for member in occupied.members:
-                member.close(CloseCode.MEDIA_LOST, reason)
+            for connection in occupied.connections:
+                connection.close(CloseCode.MEDIA_LOST, reason)
 
     async def close(self) -> None:
         """Wait up to 3 s for rooms that are being destroyed."""
@@ -251,7 +251,7 @@ class Registry:
                     raise JanusUnavailable(f"Janus could not make a room: {error.reason}") from error
         return room
 
-    async def _destroy(self, occupied: _Occupied) -> None:
+    async def _destroy(self, occupied: _OccupiedRoom) -> None:
         try:
             room = await occupied.opening
         except (JanusUnavailable, asyncio.CancelledError):

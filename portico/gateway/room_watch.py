@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from portico.gateway.registry import Member, Registry
+from portico.gateway.registry import Registry, RoomConnection
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.node import JanusNode
 from portico.signaling import control
@@ -66,19 +66,19 @@ class RoomWatch:
     async def _compare_bridge(self, room: MediaRoom) -> None:
         """End each connection whose register member the AudioBridge does not list."""
         registers = [
-            (member, member.dialect.register_id) for member in self._members(room)
+            (connection, connection.dialect.register_id) for connection in self._connections(room)
         ]  # read before the list, so that no join in between counts
         listed = {one.get("id") for one in await self._list(AUDIOBRIDGE, control.list_members(room))}
-        for member, number in registers:
+        for connection, number in registers:
             if number is not None and number not in listed:
-                member.bridge_left(number)
+                connection.bridge_left(number)
 
     async def _compare_texts(self, room: MediaRoom) -> set[tuple[int, str]]:
         """Expel the members of the TextRoom that no connection accounts for; returns (number, name) of each."""
         names = {str(one.get("username")) for one in await self._list(TEXTROOM, control.list_text_members(room))}
-        members = self._members(room)
-        unknown = names - {member.dialect.text_name for member in members}
-        joining = any(member.dialect.may_yet_join for member in members)
+        connections = self._connections(room)
+        unknown = names - {connection.dialect.text_name for connection in connections}
+        joining = any(connection.dialect.may_yet_join for connection in connections)
         now = asyncio.get_running_loop().time()
         for name in unknown:
             since = self._seen.setdefault((room.text, name), now)
@@ -88,8 +88,8 @@ class RoomWatch:
                 self._registry.expel(room.text, name)
         return {(room.text, name) for name in unknown}
 
-    def _members(self, room: MediaRoom) -> list[Member]:
-        return next((members for each, members in self._registry.open_rooms() if each is room), [])
+    def _connections(self, room: MediaRoom) -> list[RoomConnection]:
+        return next((connections for each, connections in self._registry.open_rooms() if each is room), [])
 
     async def _list(self, plugin: str, body: dict[str, Any]) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = (await self._node.request(plugin, body, timeout=ANSWER_SECS))["participants"]

@@ -164,9 +164,9 @@ class Gateway:
         self.is_draining = True
         log.info("draining", sockets=len(self._open), at_most_secs=secs)
         ended = asyncio.create_task(self._wait_until_empty())
-        told_to_stop = asyncio.create_task(at_once.wait())
-        await asyncio.wait((ended, told_to_stop), timeout=secs, return_when=asyncio.FIRST_COMPLETED)
-        for task in (ended, told_to_stop):
+        stopped = asyncio.create_task(at_once.wait())
+        await asyncio.wait((ended, stopped), timeout=secs, return_when=asyncio.FIRST_COMPLETED)
+        for task in (ended, stopped):
             task.cancel()
 
     async def _wait_until_empty(self) -> None:
@@ -263,7 +263,7 @@ class Gateway:
         now = self._clock()
         # No change is missed that was made while the database did not answer, or before the clock was set forward.
         since = min(now, self._followed_at) - FOLLOW_BACK
-        if self.registry.connections:
+        if self.registry.connection_count:
             changed = partial(gateways.changes, gateway_id=self._context.gateway_id, since=since)
             rows = await self._db.read(changed)
             # Only a gateway that took this one for dead writes "timeout" for a participant who is still connected.

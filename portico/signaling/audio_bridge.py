@@ -3,7 +3,7 @@
 The AudioBridge (1.1.2 and 1.4.1) adds 16-bit samples without clipping: a sum that is out of range wraps around into
 noise. So the volumes of those who talk at the same time have to add up to less than full scale: those who talk now, as
 Janus reports it, and one more, because Janus needs up to a second to report a participant who begins. Silent
-participants, muted or not, make nobody quieter. Each browser's connection adjusts the volume of its own mixer.
+participants, muted or not, make no other quieter. Each browser's connection adjusts the volume of its own mixer.
 """
 
 from typing import Any
@@ -113,7 +113,7 @@ class AudioBridge:
         return [(mixer[0], control.mute_mixer(room, mixer[1], mute=silent))]
 
     def kick(self, room: MediaRoom) -> Requests:
-        """The request that kicks the register member, which Janus reports to everybody in the room."""
+        """The request that kicks the register member, which Janus reports to all participants of the room."""
         register = self._members.get(Role.REGISTER)
         return [] if register is None else [(register[0], control.kick(room, register[1]))]
 

@@ -18,7 +18,7 @@ The join, with what is held back on the way and why (SDK 1.0.2; docs/signaling.m
     attach audiobridge (register)
     join, participant display  ->  Admit: held until the row of the participant
                                    is written, so that no participant receives
-                                   an event about one whom the API does not list
+                                   an event about one that the API does not list
                                    admitted  ---------------------------------->  join, muted
                  <---------------  pacing: from this roster until the next
                                    `attach`, changes to it are held  <---------  joined, participants
@@ -155,7 +155,7 @@ class Dialect:
                 hangup = wire.own_request("hangup", handle_id=handle_id)
                 return [LogWarning("A stream without media is unpublished."), hangup]
             case Verdict.LOST:
-                return self._state.close(CloseCode.MEDIA_LOST, "No media connection came about.")
+                return self._state.close(CloseCode.MEDIA_LOST, "No media connection was established.")
         return []
 
     # What the API does to this participant.

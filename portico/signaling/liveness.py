@@ -26,7 +26,7 @@ _LOST_REASONS = frozenset({"ICE failed", "DTLS-SRTP stack error"})
 NO_PORT_REASONS = frozenset({"Gathering error", "ICE gathering error"})
 """Reasons of Janus' `hangup` of a PeerConnection for which it finds no UDP port or no file descriptor."""
 NO_PORT_ERROR = "Error setting ICE locally"
-"""What Janus answers then to a request that came with an offer. Source: janus.c of 1.1.2 and 1.4.1."""
+"""What Janus answers then to a request with an offer. Source: janus.c of 1.1.2 and 1.4.1."""
 
 
 class Verdict(Enum):

@@ -44,7 +44,7 @@ class _Subscription:
 
 
 class Pacing:
-    """Holds back events of Janus. It has to be told of the answers, too, and called back when a ScheduleDue is due."""
+    """Holds back events of Janus. It needs a call for each answer as well, and one for each ScheduleDue when due."""
 
     def __init__(self) -> None:
         self._subscriptions: dict[int, _Subscription] = {}  # by handle, until the browser has processed the answers

@@ -148,7 +148,7 @@ class Publishing:
         return self._wire.own_requests(self._bridge.receive(self._room, content, role, handle, may_publish=may_publish))
 
     def receive_answer(self, handle: int, content: dict[str, Any], *, negotiated: bool) -> list[Effect]:
-        """Act on the VideoRoom's answer to a publisher. `negotiated` says that an SDP answer came with it."""
+        """Act on the VideoRoom's answer to a publisher. `negotiated`: whether it contains an SDP answer."""
         was_published = self._streams.snapshot(handle) is not None
         self._streams.receive(handle, content)
         stream = self._streams.snapshot(handle)
@@ -196,7 +196,7 @@ class Publishing:
         return self._wire.own_requests(streams + self._bridge.mute(self._room, muted, may_publish=may_publish))
 
     def kick(self) -> list[Effect]:
-        """Kick the participant's register member, which Janus reports to everybody in the room."""
+        """Kick the participant's register member, which Janus reports to all participants of the room."""
         return self._wire.own_requests(self._bridge.kick(self._room))
 
     def record(self, handle: int, mjr_name: str | None) -> list[Effect]:

@@ -41,7 +41,7 @@ class JanusReplies:
             case "event":
                 return self._event(message, wire.pending.pop(transaction, None))
             case "timeout":
-                return self._state.close(CloseCode.TIMED_OUT, "No keepalive came for too long.")
+                return self._state.close(CloseCode.TIMED_OUT, "No keepalive arrived for too long.")
             case "webrtcup" | "hangup" | "media" | "detached" as change:
                 return [ToClient(message), *self._media_changed(change, message, message.get("sender", 0))]
         return [ToClient(message)]
@@ -100,7 +100,7 @@ class JanusReplies:
         may_publish = self._state.permissions.can_publish
         effects = publishing.receive_bridge(content, role, message["sender"], may_publish=may_publish)
         if self._state.is_kicked and role is Role.REGISTER:
-            effects += publishing.kick()  # the kick came before this answer, without which Janus knows no member
+            effects += publishing.kick()  # the kick preceded this answer, without which no member could be kicked
         return effects
 
     def _complete(self, message: Message, content: dict[str, Any], pending: Pending, room: MediaRoom) -> list[Effect]:
@@ -178,7 +178,7 @@ class JanusReplies:
     def _without_port(self, handle_id: int) -> list[Effect]:
         """Answer the request for which Janus, without a free port, makes no offer: the SDK would wait for ever.
 
-        Janus answers a request that came with the browser's offer with an error of its own, before or after this.
+        A request with the browser's offer is answered by Janus with an error, before or after this.
         """
         wire = self._state.wire
         if wire.is_negotiating(handle_id) or (waiting := wire.take_pending(handle_id)) is None:
@@ -191,7 +191,7 @@ class JanusReplies:
         return [_NO_PORT_LEFT, *self._state.subscribing.without_offer(transaction, pending, rejection)]
 
     def _offer_without_port(self, message: Message, pending: Pending) -> list[Effect]:
-        """Answer an offer for which Janus has no free port. A call goes on without a stream, but not without a mixer."""
+        """Answer an offer for which Janus has no free port. A call goes on without a stream, not without a mixer."""
         assert pending.handle is not None and self._state.room is not None
         if pending.role is not Role.PUBLISHER:
             return [_NO_PORT_LEFT, *self._state.refuse(message, 503, NO_PORT, CloseCode.UNAVAILABLE)]

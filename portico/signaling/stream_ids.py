@@ -1,7 +1,7 @@
 """The owner of each stream id in a room.
 
 The SDK finds a stream, and what to subscribe to, by the id that its publisher chose: with the id of another's stream, a
-participant would be seen and heard as the other one.
+participant would appear as the other one.
 """
 
 OF_ONE_MAX = 1024
