@@ -46,9 +46,11 @@ CLEAN = [
     "portico/config",
     "portico/converter",
     "portico/core",
+    "portico/gateway",
     "portico/janus",
     "portico/listener",
     "portico/runtime",
+    "portico/signaling",
     "portico/web",
     "pyproject.toml",
     "script",
@@ -56,7 +58,10 @@ CLEAN = [
     "tests/composer",
     "tests/converter",
     "tests/core",
+    "tests/gateway",
     "tests/janus",
+    "tests/listener",
+    "tests/signaling",
 ]
 """Files and folders without retired words. A folder is added when its last one is gone."""
 

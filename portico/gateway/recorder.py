@@ -186,9 +186,9 @@ class Recorder:
         starts, shown = track.starts, track.shown
         if not starts and (not track.started or track.written == shown):
             return
-        write = recordings.first_media if starts else recordings.show
-        now = self._clock()
-        await self._db.write(partial(write, mjr_name=publication.mjr_name, type=kind, shown=timeline.plain(shown), now=now))
+        function = recordings.first_media if starts else recordings.show
+        write = partial(function, mjr_name=publication.mjr_name, type=kind, now=self._clock())
+        await self._db.write(partial(write, shown=timeline.plain(shown)))
         track.started, track.written = True, shown
 
     async def _finish(self, publication: _Publication) -> None:

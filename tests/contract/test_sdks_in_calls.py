@@ -72,7 +72,7 @@ async def test_actions_reach_the_participants_of_a_session(server: PorticoServer
             assert await act("mute", session_id, participants=[anna.participant_id]) == "ok"
             assert await act("unmute", session_id, participants="all", exclude=[ben.participant_id]) == "ok"
             assert await act("kick", session_id, participants="all", exclude=[ben.participant_id]) == "ok"
-            await anna.hears("kicked")
+            await anna.receives("kicked")
             await asyncio.wait_for(anna.closed.wait(), CLOSED_WITHIN_SECS)
             assert not ben.closed.is_set()
             assert await act("end", session_id) == "ok"

@@ -54,7 +54,7 @@ async def kicked_out(call: Call, victim: Person, observer: SignalingBrowser) -> 
     """Kick a participant with one stream; the server reports the end of the stream in time."""
 
     async def unpublished_at() -> float:
-        await observer.hears("unpublished")
+        await observer.receives("unpublished")
         return time.monotonic()
 
     async with asyncio.TaskGroup() as group:

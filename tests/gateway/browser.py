@@ -1,4 +1,4 @@
-"""A browser without media: speaks the dialect of the SDK over a real WebSocket, and remembers what it hears."""
+"""A browser without media: it speaks the SDK's dialect over a real WebSocket, and keeps received events."""
 
 import asyncio
 import contextlib
@@ -79,7 +79,7 @@ class SignalingBrowser:
         await self.leave()
 
     async def stuff(self) -> None:
-        """Read nothing any more, and ask until the server can tell us nothing any more."""
+        """Stop reading, and send requests until the server can send nothing any more."""
         transport = self.socket._response.connection.transport  # type: ignore[union-attr]
         assert transport is not None
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -89,7 +89,7 @@ class SignalingBrowser:
             while True:
                 async with asyncio.timeout(1):
                     await self.say({**request, "transaction": "x" * 128})
-                await asyncio.sleep(0)  # whoever shares our event loop has to answer pings, for as long as this takes
+                await asyncio.sleep(0)  # other clients on our event loop have to answer pings meanwhile
 
     async def leave(self) -> None:
         """Close as a tab does."""
@@ -162,7 +162,7 @@ class SignalingBrowser:
         await self.attach(AUDIOBRIDGE)  # by which the server sees that the rosters are taken in
         return joined
 
-    async def hears(self, word: str, value: str | None = None, within: float = 5.0) -> dict[str, Any]:
+    async def receives(self, word: str, value: str | None = None, within: float = 5.0) -> dict[str, Any]:
         """Waits for an unasked plugin event with this member, of this value if one is named."""
         async with asyncio.timeout(within), self._changed:
             while True:

@@ -1,6 +1,6 @@
 """Clients that send a gateway anything: requests of recorded calls, mutated, out of order, on the wrong handles.
 
-Used by test_fuzz.py for a moment and by benchmarks/fuzz.py for as long as it is told.
+Used by test_fuzz.py for a moment and by benchmarks/fuzz.py for as long as it is asked to.
 """
 
 import asyncio
@@ -330,7 +330,7 @@ async def _compare(program: Inside, room_id: str) -> list[str]:
     present = await _present(program, room_id)
     rooms = [(media, members) for media, members in program.gateway.registry.open_rooms() if media.room_id == room_id]
     if not rooms:
-        return [f"{name} is present and nobody is connected" for name in present]
+        return [f"{name} is present without a connection" for name in present]
     ((_, members),) = rooms
     connected = {one.dialect.participant_id for one in members} - {None}
     found = [f"{name} is connected xor present" for name in connected ^ present]

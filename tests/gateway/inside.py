@@ -53,7 +53,7 @@ class Inside:
         return SignalingBrowser(self, room_id, await self.token(room_id, **settings))
 
     def media(self, room_id: str) -> MediaRoom:
-        """The numbers and the secret of a room that somebody is connected to."""
+        """The numbers and the secret of a room that has a connection."""
         (found,) = [room for room, _ in self.gateway.registry.open_rooms() if room.room_id == room_id]
         return found
 

@@ -91,7 +91,7 @@ class TextChannel:
     def texts(self, kind: str = "message") -> list[dict[str, Any]]:
         return [one for one in self.received if one.get("textroom") == kind]
 
-    async def hears(self, *kinds: str, within: float = 10.0, **members: Any) -> dict[str, Any]:
+    async def receives(self, *kinds: str, within: float = 10.0, **members: Any) -> dict[str, Any]:
         """The first that arrives of one of these kinds with these members."""
         async with asyncio.timeout(within):
             while True:
@@ -138,13 +138,13 @@ class Source(MediaStreamTrack):
 
 
 class Mixer:
-    """The audio connection of a SignalingBrowser that has joined: sends the source, and keeps what it hears."""
+    """The audio connection of a SignalingBrowser that has joined: sends the source, and keeps what it receives."""
 
     def __init__(self, browser: SignalingBrowser, source: Source) -> None:
         self.source = source
         self._browser = browser
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._heard: deque[NDArray[np.float64]] = deque(maxlen=RATE // SAMPLES * 2)
+        self._samples: deque[NDArray[np.float64]] = deque(maxlen=RATE // SAMPLES * 2)
         self._reader: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -169,7 +169,7 @@ class Mixer:
         (receiver,) = self._peer.getReceivers()
         self._reader = asyncio.create_task(self._read(receiver.track))
         async with asyncio.timeout(CONNECTS_WITHIN_SECS):
-            while not self._heard:
+            while not self._samples:
                 await asyncio.sleep(0.02)
 
     async def __aexit__(
@@ -182,17 +182,17 @@ class Mixer:
 
     async def listen(self, secs: float = 0.5) -> NDArray[np.float64]:
         """Samples (1 is full scale) of so many seconds from now on."""
-        self._heard.clear()
+        self._samples.clear()
         async with asyncio.timeout(secs + CONNECTS_WITHIN_SECS):
-            while len(self._heard) < secs * RATE / SAMPLES:
+            while len(self._samples) < secs * RATE / SAMPLES:
                 await asyncio.sleep(0.02)
-        return np.concatenate(self._heard)
+        return np.concatenate(self._samples)
 
     async def _read(self, track: Any) -> None:
         while True:
             frame = await track.recv()
             samples = frame.to_ndarray().reshape(-1, 2 if frame.layout.name == "stereo" else 1)
-            self._heard.append(samples[:, 0] / 32768)
+            self._samples.append(samples[:, 0] / 32768)
 
 
 _BUNDLED = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)

@@ -49,7 +49,7 @@ class Network:
         return result.result()
 
     def cut_udp(self) -> None:
-        """From now on the router drops every UDP packet, in both directions, and tells nobody."""
+        """From now on the router drops every UDP packet, in both directions, without a notice."""
         _command("ip", "-n", f"{self._name}r", "rule", "add", "pref", "10", "ipproto", "udp", "blackhole")
 
     def mend(self) -> None:

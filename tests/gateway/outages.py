@@ -1,4 +1,4 @@
-"""Calls during trouble with the database, on servers of their own."""
+"""Calls during outages of the database, on servers of their own."""
 
 import asyncio
 import time
@@ -61,7 +61,7 @@ def others(caller: Caller) -> list[dict[str, object]]:
 
 @asynccontextmanager
 async def call(rooms: Rooms, **settings: Any) -> AsyncIterator[Caller]:
-    """Somebody alone in a room of their own, which is made with these settings."""
+    """A participant alone in a room, which is made with these settings."""
     room = await asyncio.to_thread(partial(rooms.create, **settings))
     token = await asyncio.to_thread(rooms.token, room)
     async with rooms.browser(room, token=token) as browser:

@@ -17,7 +17,7 @@ from tests.signaling.conversation import AUDIOBRIDGE, TEXTROOM, VIDEOROOM, parti
 from tests.waiting import until_in_thread as until
 
 
-async def test_joins_and_leaves_are_facts_before_the_browser_hears_of_them(rooms: Rooms) -> None:
+async def test_joins_and_leaves_are_facts_before_a_browser_receives_them(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna:
         await anna.join('{"role":"host"}')
@@ -29,13 +29,13 @@ async def test_joins_and_leaves_are_facts_before_the_browser_hears_of_them(rooms
         async with rooms.browser(room) as ben:
             joined = await ben.join()
             assert len(joined["participants"]) == 1
-            await anna.hears("audiobridge", "joined")
+            await anna.receives("audiobridge", "joined")
         await until(lambda: sum(one["left_at"] is None for one in rooms.participants(room)) == 1, 2)
     await until(lambda: rooms.sessions(room)[0]["ended_at"] is not None, 5)
 
 
 @pytest.mark.parametrize("how", ["says goodbye", "closes", "vanishes"])
-async def test_who_hears_that_somebody_left_can_read_it(rooms: Rooms, how: str) -> None:
+async def test_who_receives_a_leave_can_read_it(rooms: Rooms, how: str) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna, rooms.browser(room) as ben:
         await anna.join()
@@ -47,7 +47,7 @@ async def test_who_hears_that_somebody_left_can_read_it(rooms: Rooms, how: str) 
                 await ben.leave()
             case "vanishes":
                 await ben.vanish()
-        await anna.hears("leaving", within=2)
+        await anna.receives("leaving", within=2)
         left = {one["id"]: one["left_at"] for one in rooms.participants(room)}
         assert left[ben.participant_id] is not None
         assert left[anna.participant_id] is None
@@ -90,8 +90,8 @@ async def test_the_limit_holds_exactly_under_racing_joins(rooms: Rooms) -> None:
         await asyncio.gather(*(browser.leave() for browser in browsers))
 
 
-async def test_whoever_vanishes_while_joining_is_no_ghost(rooms: Rooms) -> None:
-    room = rooms.create(max_participants=20)  # whoever is refused has nothing left to vanish with
+async def test_a_browser_that_vanishes_while_joining_is_no_ghost(rooms: Rooms) -> None:
+    room = rooms.create(max_participants=20)  # a refused browser has nothing left to vanish with
     token = rooms.token(room)
 
     async def join_and_vanish(secs: float) -> None:
@@ -140,7 +140,7 @@ def _tampered(token: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["garbage", "empty", "tampered", "another room", "refresh", "room deleted"])
-async def test_a_token_that_is_not_good_is_told_at_once_and_leaves_no_trace(rooms: Rooms, kind: str) -> None:
+async def test_a_bad_token_is_refused_at_once_and_leaves_no_trace(rooms: Rooms, kind: str) -> None:
     room, other = rooms.create(), rooms.create()
     pair = rooms.rest.rooms.actions.generate_join_client_token(room).data
     assert pair is not None and pair.token is not None and pair.refresh_token is not None
@@ -164,13 +164,13 @@ async def test_a_token_that_is_not_good_is_told_at_once_and_leaves_no_trace(room
         assert rooms.sessions(room) == []
 
 
-async def test_whoever_was_refused_does_not_stay(rooms: Rooms) -> None:
+async def test_a_refused_browser_does_not_stay(rooms: Rooms) -> None:
     async with rooms.browser(rooms.create(), token="x") as stranger:
         await stranger.create()
         await asyncio.wait_for(stranger.closed.wait(), 15)
 
 
-async def test_an_expired_token_ends_joining_also_for_whoever_came_early(rooms: Rooms) -> None:
+async def test_an_expired_token_ends_joining_also_for_a_browser_that_connected_early(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room, token=rooms.token(room, token_ttl_secs=10)) as early:
         await early.create()
@@ -239,7 +239,7 @@ async def test_an_oversized_message_is_closed(rooms: Rooms) -> None:
         assert browser.close_code == 1009
 
 
-async def test_nobody_stays_unseen_on_a_data_channel(rooms: Rooms) -> None:
+async def test_no_browser_stays_unseen_on_a_data_channel(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room) as unseen, rooms.browser(room) as lobby, rooms.browser(room) as anna:
         for browser in (unseen, lobby, anna):
@@ -297,7 +297,7 @@ async def test_the_number_of_the_text_room_leads_nowhere_else(rooms: Rooms) -> N
     room = rooms.create()
     numbers: set[int] = set()
     async with asyncio.timeout(10):
-        while len(numbers) < 2:  # whoever comes before the server has seen the last one out finds the same rooms
+        while len(numbers) < 2:  # a join before the end of the last connection finds the same rooms
             async with rooms.browser(room) as anna:
                 await anna.join()
                 numbers.add(anna.text_room)

@@ -1,4 +1,4 @@
-"""The socket to a browser: the order of what it is told, and what it says."""
+"""The socket to a browser: the order of what is sent, and what is received."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ class Socket:
             self.lets.release()
 
 
-async def test_what_one_task_says_does_not_overtake_what_another_has_to_say() -> None:
+async def test_messages_of_one_task_do_not_overtake_those_of_another() -> None:
     socket = Socket()
     browser = BrowserSocket(socket.incoming.get, socket.send)
     browser.queue([{"n": 1}, {"n": 2}])
@@ -38,7 +38,7 @@ async def test_what_one_task_says_does_not_overtake_what_another_has_to_say() ->
     assert socket.sent == ['{"n":1}', '{"n":2}', '{"n":3}']
 
 
-async def test_who_takes_nothing_any_more_is_still_heard() -> None:
+async def test_messages_of_a_socket_that_takes_nothing_are_still_received() -> None:
     async def send(_: Any) -> None:
         raise RuntimeError("Unexpected ASGI message")
 
@@ -48,7 +48,7 @@ async def test_who_takes_nothing_any_more_is_still_heard() -> None:
     browser.queue([{"n": 1}])
     await browser.send()
     assert await browser.receive(None) == {"janus": "destroy"}
-    await browser.close(1000, "goodbye")  # nobody is there to be told
+    await browser.close(1000, "goodbye")  # the socket is closed already
 
 
 @pytest.mark.parametrize(("reason", "sent"), [("short", "short"), ("a" * 124, "a" * 123), ("aé" * 60, "aé" * 41)])

@@ -31,7 +31,7 @@ PORTS = 40
 
 @pytest.fixture
 def free_range() -> tuple[int, int]:
-    """A range of UDP ports that nobody uses now."""
+    """A range of UDP ports of which none is in use."""
     slots = range(45000, 60000, PORTS)
     first = os.getpid() % len(slots)  # other test processes look for one at the same moment
     for low in (*slots[first:], *slots[:first]):
@@ -115,7 +115,7 @@ async def test_the_ports_of_a_stream_of_which_nothing_comes_are_given_back(serve
     offer = next(one for one in offers if "m=video" in one["sdp"])
     async with rooms.browser(room) as anna:
         await anna.join()
-        # The figure is counted once in a while: a moment ago there was nobody.
+        # The figure is counted once in a while: a moment ago the room was empty.
         await until(lambda: rooms.figure("portico_janus_ports_used") > 0, 5)
         idle = await asyncio.to_thread(rooms.figure, "portico_janus_ports_used")
         handle = await anna.attach(VIDEOROOM)
@@ -135,10 +135,10 @@ async def test_the_ports_of_a_stream_of_which_nothing_comes_are_given_back(serve
         (Capacity(19993, 20001, 20, 65536), None),
         (Capacity(19994, 20001, 20, 65536), "7 of 20001 media ports"),
         (Capacity(0, 20001, 1000, 1024), "24 of 1024 file descriptors"),
-        (Capacity(0, 6, 20, 1024), None),  # a small range is not out of ports before anybody has come
+        (Capacity(0, 6, 20, 1024), None),  # a small range is not out of ports before the first join
     ],
 )
-def test_a_shortage_is_told_in_a_sentence(capacity: Capacity, word: str | None) -> None:
+def test_a_shortage_is_stated_in_a_sentence(capacity: Capacity, word: str | None) -> None:
     assert capacity.shortage() is None if word is None else word in str(capacity.shortage())
 
 
@@ -182,7 +182,7 @@ def holds(rooms: Rooms, ports: int) -> bool:
 
 
 async def test_people_with_cameras_hold_as_many_ports_as_the_start_says(server: PorticoServer, rooms: Rooms) -> None:
-    """Each with a data channel, a mixer, a camera, and the camera of everybody else; on the fullest address."""
+    """Each with a data channel, a mixer, a camera, and the cameras of all others; on the fullest address."""
     room = rooms.create()
     async with contextlib.AsyncExitStack() as stack:
         present: list[tuple[Videos, int]] = []

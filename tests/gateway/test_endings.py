@@ -41,7 +41,7 @@ async def test_deleting_the_room_ends_the_call_with_its_facts(rooms: Rooms) -> N
 
 
 async def disconnect(browser: SignalingBrowser, server: PorticoServer) -> None:
-    """As the SDK does: says goodbye and closes in one breath. The server hears both at once."""
+    """As the SDK does: says goodbye and closes in one breath. The server receives both at once."""
     os.kill(server.pid, signal.SIGSTOP)
     try:
         await browser.say({"janus": "destroy", "transaction": "goodbye", "client_token": browser.token})
@@ -51,7 +51,7 @@ async def disconnect(browser: SignalingBrowser, server: PorticoServer) -> None:
 
 
 @pytest.mark.parametrize(("how", "reason"), [("leaves", "left"), ("closes the tab", "left"), ("is lost", "timeout")])
-async def test_the_reason_for_leaving_is_how_somebody_left(rooms: Rooms, how: str, reason: str) -> None:
+async def test_the_reason_for_leaving_is_how_a_participant_left(rooms: Rooms, how: str, reason: str) -> None:
     async with Receiver() as receiver:
         room = rooms.create(webhook_event_url=receiver.url, webhook_timeout_secs=30)
         async with rooms.browser(room) as anna:
@@ -64,8 +64,8 @@ async def test_the_reason_for_leaving_is_how_somebody_left(rooms: Rooms, how: st
                 case "is lost":
                     await anna.vanish()
             received = await receiver.wait_for(3, within=10)
-    told = [request.json["data"]["payload"] for request in received]
-    assert [payload["left_reason"] for payload in told if "left_reason" in payload] == [reason]
+    payloads = [request.json["data"]["payload"] for request in received]
+    assert [payload["left_reason"] for payload in payloads if "left_reason" in payload] == [reason]
 
 
 async def test_an_expired_token_ends_no_running_call(rooms: Rooms) -> None:
@@ -126,7 +126,7 @@ async def test_a_killed_janus_ends_its_sessions_with_their_facts(own: Rooms) -> 
     assert [one["left_at"] is not None for one in own.participants(room)] == [True]
 
 
-async def test_after_kill_9_of_the_server_nobody_is_left_as_a_ghost(own: Rooms) -> None:
+async def test_after_kill_9_of_the_server_no_ghost_is_left(own: Rooms) -> None:
     room = own.create()
     browsers = [own.browser(room) for _ in range(3)]
     for browser in browsers:

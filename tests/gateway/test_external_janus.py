@@ -1,4 +1,4 @@
-"""A Janus that somebody else runs, whose API and plugins are closed to whoever does not know their secrets."""
+"""A Janus of another operator, whose API and plugins are closed to clients without their secrets."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ async def test_a_janus_with_secrets_serves_calls_and_no_log_shows_them(
     assert janus.is_up
 
 
-async def test_a_wrong_api_secret_is_said_at_start(
+async def test_a_wrong_api_secret_is_reported_at_start(
     janus: JanusNode, tmp_path: Path, portico: type[PorticoServer]
 ) -> None:
     server = portico(tmp_path / "data", **settings(janus, janus_api_secret="not that one"))
@@ -59,7 +59,7 @@ async def test_a_wrong_api_secret_is_said_at_start(
     assert "Traceback" not in server.log
 
 
-async def test_a_wrong_admin_key_is_said_at_start(
+async def test_a_wrong_admin_key_is_reported_at_start(
     janus: JanusNode, tmp_path: Path, portico: type[PorticoServer]
 ) -> None:
     server = portico(tmp_path / "data", **settings(janus, janus_admin_key="not that one"))

@@ -1,4 +1,4 @@
-"""Nothing that a browser sends crashes anything, lets anybody in, or makes anybody invisible.
+"""Nothing that a browser sends crashes anything, admits a stranger, or makes a participant invisible.
 
 `script/bench fuzz` does the same for as long as one likes.
 """
@@ -41,14 +41,14 @@ async def test_janus_rows_and_connections_agree_whatever_browsers_send(
         await asyncio.gather(*(client.run(MESSAGES // 2 // CLIENTS) for client in clients))
         assert await disagreements(program, room) == []
     assert program.gateway._node.pid == janus
-    said = capsys.readouterr().out
-    assert "connection failed" not in said and "Traceback" not in said
+    output = capsys.readouterr().out
+    assert "connection failed" not in output and "Traceback" not in output
     os.kill(janus or 0, 0)
     codes = {code for client in clients for code in client.closes}
     assert codes <= {None, 1000, 1006, 1008, 4003, 4004, 4005, 4006}, codes
 
 
-async def test_a_token_of_another_room_lets_nobody_in(program: Inside) -> None:
+async def test_a_token_of_another_room_admits_no_browser(program: Inside) -> None:
     room, other = await program.room(), await program.room()
     async with await program.browser(room) as anna:
         await anna.join()

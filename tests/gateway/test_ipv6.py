@@ -46,7 +46,7 @@ def server(
 
 
 async def _call(anna: SignalingBrowser, ben: SignalingBrowser) -> bool:
-    """Whether Anna comes to hear Ben."""
+    """Whether Anna comes to receive Ben's sound."""
     async with anna, ben:
         await anna.join()
         await ben.join()
@@ -56,7 +56,9 @@ async def _call(anna: SignalingBrowser, ben: SignalingBrowser) -> bool:
             return True
 
 
-def test_two_clients_without_ipv4_hear_each_other(server: PorticoServer, rooms: Rooms, network: Network) -> None:
+def test_two_clients_without_ipv4_receive_each_others_sound(
+    server: PorticoServer, rooms: Rooms, network: Network
+) -> None:
     room = rooms.create()
     token = rooms.token(room)
     reached = Reached(f"http://[{network.server_address}]:{server.port}")

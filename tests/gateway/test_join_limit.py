@@ -1,4 +1,4 @@
-"""Joins of one token, and of one address into one room, are limited; whoever waited may join again."""
+"""Joins of one token, and of one address into one room, are limited; after the wait a participant may join again."""
 
 import asyncio
 import contextlib
@@ -66,7 +66,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServe
         yield Rooms(server)
 
 
-async def test_who_joins_too_often_is_refused_in_words_and_nobody_elsewhere(limited: Rooms) -> None:
+async def test_who_joins_too_often_is_refused_in_words_and_no_join_elsewhere(limited: Rooms) -> None:
     room, elsewhere = limited.create(), limited.create(max_participants=2)
     token = limited.token(room)
     for _ in range(3):

@@ -29,7 +29,7 @@ def test_one_that_does_not_change_is_dead_after_the_lease_and_not_before() -> No
     assert found.index(True) == LEASE_SECS
 
 
-def test_after_an_outage_everybody_gets_a_full_lease_again() -> None:
+def test_after_an_outage_every_gateway_gets_a_full_lease_again() -> None:
     gap = int(GAP_SECS) + 1
     found = watched([NOW] * 10 + [None] * gap + [NOW] * 20)
     assert found.index(True) == 10 + LEASE_SECS

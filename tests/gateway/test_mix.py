@@ -75,9 +75,9 @@ async def wait_clean(listener: Mixer, *tones: int) -> list[float]:
     """Wait for a window with these tones and nothing else, which no sum that wraps around has; their levels."""
     async with asyncio.timeout(SETTLES_WITHIN_SECS):
         while True:
-            heard = await listener.listen(WINDOW_SECS)
-            levels = [level(heard, hertz) for hertz in tones]
-            if min(levels) > AUDIBLE_DB and noise(heard, *tones) < CLEAN_DB:
+            samples = await listener.listen(WINDOW_SECS)
+            levels = [level(samples, hertz) for hertz in tones]
+            if min(levels) > AUDIBLE_DB and noise(samples, *tones) < CLEAN_DB:
                 return levels
 
 

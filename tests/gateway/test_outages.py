@@ -1,4 +1,4 @@
-"""Database trouble: callers get a 503, the log a line, and calls that run go on."""
+"""Database outages: callers get a 503, the log a line, and calls that run go on."""
 
 import asyncio
 import contextlib

@@ -23,7 +23,7 @@ BOTH = frozenset({"audio", "video"})
 
 
 class RecordedParticipant:
-    """A recorder of somebody who is in a room, and what it told Janus."""
+    """A recorder of a participant, and what it requested of Janus."""
 
     def __init__(self, db: Database, participant_id: str, *, room_on_disk: bool = True) -> None:
         self.db = db
@@ -35,7 +35,7 @@ class RecordedParticipant:
         self.recorder = Recorder(
             db,
             participant_id,
-            self.order,
+            self.record,
             lambda: self.now + self.stepped,
             node_id="0a1b2c3d",
             room_on_disk=room_on_disk,
@@ -45,7 +45,7 @@ class RecordedParticipant:
     def passed_secs(self) -> float:
         return (self.now - self.began).total_seconds()
 
-    async def order(self, handle: int, mjr_name: str | None) -> None:
+    async def record(self, handle: int, mjr_name: str | None) -> None:
         self.requests.append((handle, mjr_name))
 
     async def rows(self) -> list[Any]:
@@ -175,7 +175,7 @@ async def test_without_room_on_the_disk_recording_ends_and_with_room_it_goes_on(
         assert len(at.requests) == 3 and at.requests[2][1] not in (None, first)
 
 
-async def test_whoever_joins_while_there_is_no_room_is_recorded_when_there_is(database: Database) -> None:
+async def test_who_joins_while_there_is_no_room_is_recorded_when_there_is(database: Database) -> None:
     async with recorded_participant(database, room_on_disk=False) as at:
         at.recorder.published(replace(SELF, with_media=BOTH))
         await asyncio.sleep(0.2)  # nothing is to happen

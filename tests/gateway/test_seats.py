@@ -1,4 +1,4 @@
-"""A full room: half-open sockets of one's own token family give their seats up, and nobody else's do."""
+"""A full room: half-open sockets of the same token family give their seats up, and no others do."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ def left(rooms: Rooms, room: str) -> dict[str, str | None]:
 
 @pytest.mark.parametrize("how", ["answers no ping", "reads nothing"])
 async def test_ones_own_ghost_gives_its_seat_up(rooms: Rooms, how: str) -> None:
-    """Somebody whose connection was lost without a word comes back before the server has noticed the loss."""
+    """A participant whose connection was lost without a close comes back before the server has noticed the loss."""
     room = rooms.create(max_participants=2)
     token = rooms.token(room)
     lost = rooms.browser(room, token=token, answers_pings=how == "reads nothing")
@@ -62,11 +62,11 @@ async def test_ones_own_ghost_gives_its_seat_up(rooms: Rooms, how: str) -> None:
             ben.participant_id: None,
             back.participant_id: None,
         }
-        await ben.hears("leaving")
+        await ben.receives("leaving")
         assert not ben.closed.is_set()
 
 
-async def test_whoever_answers_keeps_the_seat(rooms: Rooms) -> None:
+async def test_who_answers_keeps_the_seat(rooms: Rooms) -> None:
     room = rooms.create(max_participants=2)
     token = rooms.token(room)
     async with rooms.browser(room, token=token) as anna, rooms.browser(room, token=token) as ben:

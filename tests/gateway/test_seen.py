@@ -1,4 +1,4 @@
-"""Whoever receives anything is in everybody's list: asked of Janus itself, as its operator."""
+"""A browser that receives anything is in the list of all others: asked of Janus itself, as its operator."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -70,7 +70,7 @@ async def test_a_hangup_of_what_has_no_media_changes_nothing(program: Inside, ro
 
 
 @pytest.mark.parametrize("kind", ["detach", "hangup"])
-async def test_without_its_register_nobody_stays(program: Inside, kind: str) -> None:
+async def test_without_its_register_no_connection_stays(program: Inside, kind: str) -> None:
     """`detach` ends the connection; after `hangup` the participant is listed as before."""
     room = await program.room()
     async with await program.browser(room) as anna, await program.browser(room) as ben:
@@ -79,7 +79,7 @@ async def test_without_its_register_nobody_stays(program: Inside, kind: str) -> 
         await anna.ask(kind, handle_id=handles["register"])
         if kind == "detach":
             await asyncio.wait_for(anna.closed.wait(), 5)
-            await ben.hears("leaving")
+            await ben.receives("leaving")
             assert await has_left(program, room, anna)
         displays = {one["display"] for one in await program.bridge(room)}
         assert (participant_display(anna.participant_id) in displays) == (kind == "hangup")

@@ -35,9 +35,9 @@ def act(rooms: Rooms, room: str, action: str, participants: Any = "all", **membe
 
 @asynccontextmanager
 async def kicking(rooms: Rooms, room: str, browser: SignalingBrowser, **members: Any) -> AsyncIterator[None]:
-    """The block begins when the browser hears of its kick, however late the API answers: it has only a moment left."""
+    """The block begins when the browser receives its kick, however late the API answers: it has only a moment left."""
     acting = asyncio.create_task(asyncio.to_thread(act, rooms, room, "kick", **members))
-    await browser.hears("kicked")
+    await browser.receives("kicked")
     yield
     await acting
 
@@ -56,7 +56,7 @@ async def mixer(browser: SignalingBrowser) -> tuple[int, dict[str, Any]]:
 
 
 async def muted_in_the_mix(observer: SignalingBrowser, browser: SignalingBrowser) -> bool:
-    """What the AudioBridge tells whoever joins it about the other's sound."""
+    """What the AudioBridge reports to a new member about the other's sound."""
     handle, joined = await mixer(observer)
     await observer.ask("detach", handle_id=handle)
     ours = stream_display("audiobridge", browser.participant_id)
@@ -72,8 +72,8 @@ async def test_ending_closes_every_socket_and_nothing_more_can_be_done(rooms: Ro
         over = session_id(rooms, room)
         assert rooms.rest.rooms.sessions.actions.end(over).data.result == "ok"  # type: ignore[union-attr]
         assert [await closed(anna), await closed(ben)] == [4000, 4000]
-        heard = [event for browser in (anna, ben) for event in browser.events if "leaving" in str(event)]
-        assert heard == []
+        leaving = [event for browser in (anna, ben) for event in browser.events if "leaving" in str(event)]
+        assert leaving == []
         actions = rooms.rest.rooms.sessions.actions
         for again in (actions.end, actions.kick, actions.mute, actions.unmute):
             with pytest.raises(UnprocessableEntityError) as refused:
@@ -86,14 +86,14 @@ async def test_ending_closes_every_socket_and_nothing_more_can_be_done(rooms: Ro
         assert session_id(rooms, room) != over
 
 
-async def test_a_kicked_participant_is_told_and_an_uncooperative_one_is_out_within_a_second(rooms: Rooms) -> None:
+async def test_a_kick_is_reported_and_an_uncooperative_browser_is_out_within_a_second(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna, rooms.browser(room) as ben:
         await anna.join()
         await ben.join()
         act(rooms, room, "kick", [anna.participant_id])
-        kicked = (await anna.hears("kicked"))["plugindata"]["data"]["kicked"]
-        assert (await ben.hears("kicked"))["plugindata"]["data"]["kicked"] == kicked
+        kicked = (await anna.receives("kicked"))["plugindata"]["data"]["kicked"]
+        assert (await ben.receives("kicked"))["plugindata"]["data"]["kicked"] == kicked
         assert await closed(anna) == CloseCode.REMOVED
         assert not ben.closed.is_set()
         people = {each["id"]: each["left_at"] for each in rooms.participants(room)}
@@ -121,7 +121,7 @@ async def test_a_kick_through_another_process_is_as_fast(
         assert median(took[elsewhere]) < median(took[rooms]) + 0.3, took
 
 
-async def test_whoever_is_kicked_can_do_nothing_in_the_time_that_is_left(rooms: Rooms) -> None:
+async def test_who_is_kicked_can_do_nothing_in_the_time_that_is_left(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna, rooms.browser(room) as ben:
         await anna.join()
@@ -136,7 +136,7 @@ async def test_whoever_is_kicked_can_do_nothing_in_the_time_that_is_left(rooms: 
         assert not [event for event in anna.events if event.get("transaction") == "last"]
 
 
-async def test_nobody_stays_by_not_listening(rooms: Rooms) -> None:
+async def test_ignoring_a_kick_does_not_help(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna, rooms.browser(room) as ben:
         await anna.join()
@@ -145,7 +145,7 @@ async def test_nobody_stays_by_not_listening(rooms: Rooms) -> None:
         _, joined = await mixer(anna)
         await anna.stuff()
         act(rooms, room, "kick", [anna.participant_id])
-        await ben.hears("leaving", joined["id"])
+        await ben.receives("leaving", joined["id"])
         await anna.vanish()
 
 
@@ -170,7 +170,7 @@ async def test_kicking_frees_a_seat_at_once(rooms: Rooms) -> None:
         await cleo.join()
 
 
-async def test_revoked_tokens_admit_nobody_and_refresh_nothing(rooms: Rooms) -> None:
+async def test_revoked_tokens_admit_no_browser_and_refresh_nothing(rooms: Rooms) -> None:
     room = rooms.create()
     pair = rooms.rest.rooms.actions.generate_join_client_token(room).data
     assert pair is not None and pair.token is not None and pair.refresh_token is not None
@@ -291,8 +291,8 @@ async def test_permissions_of_a_token_are_enforced(rooms: Rooms) -> None:
         display = stream_display("self", anna.participant_id)
         with pytest.raises(Refused, match="does not allow publishing"):
             await anna.request(handle, {"request": "join", "room": room, "ptype": "publisher", "display": display})
-    deaf = rooms.token(room, extra_body={"can_subscribe": False})
-    async with rooms.browser(room, token=deaf) as anna:
+    without_listening = rooms.token(room, extra_body={"can_subscribe": False})
+    async with rooms.browser(room, token=without_listening) as anna:
         await anna.join()
         handle = await anna.attach(VIDEOROOM)
         with pytest.raises(Refused, match="does not allow subscribing"):
@@ -308,8 +308,8 @@ async def test_actions_leave_their_reasons_in_the_events(rooms: Rooms) -> None:
             act(rooms, room, "kick", [anna.participant_id])
             rooms.rest.rooms.sessions.actions.end(session_id(rooms, room))
             received = await receiver.wait_for(6, within=10)
-    told = [request.json["data"] for request in received]
-    reasons = {each["payload"].get("participant_id"): each["payload"] for each in told if "reason" in str(each)}
+    payloads = [request.json["data"] for request in received]
+    reasons = {each["payload"].get("participant_id"): each["payload"] for each in payloads if "reason" in str(each)}
     assert reasons[anna.participant_id]["left_reason"] == "kicked"
     assert reasons[ben.participant_id]["left_reason"] == "session_ended"
     assert reasons[None]["ended_reason"] == "Ended from API"

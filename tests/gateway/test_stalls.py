@@ -49,7 +49,7 @@ async def test_a_stalled_event_loop(
 
 
 async def test_a_suspended_server(tmp_path: Path, portico: type[PorticoServer]) -> None:
-    """On SQLite there is nobody who could take it for dead."""
+    """On SQLite no other gateway could take it for dead."""
     with portico(tmp_path / "data") as server:
         async with call(Rooms(server)) as caller:
             os.kill(server.pid, signal.SIGSTOP)

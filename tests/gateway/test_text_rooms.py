@@ -34,7 +34,7 @@ async def server(
     portico: type[PorticoServer],
     loopback: str | None,
 ) -> AsyncIterator[PorticoServer]:
-    """One server whose Janus reports events, and one on a Janus of somebody else, which does not."""
+    """One server whose Janus reports events, and one on a Janus of another operator, which does not."""
     folder = tmp_path_factory.mktemp("texts")
     if request.param == "events":
         with portico(folder / "data", media_interface=loopback) as server:
@@ -58,7 +58,7 @@ async def join_with_text(browser: SignalingBrowser, username: str | None = None)
     text = await TextChannel(browser).__aenter__()
     try:
         text.join(text.room, username or browser.participant_id)
-        await text.hears("success")
+        await text.receives("success")
         display = participant_display(browser.participant_id)
         await browser.request(await browser.attach(AUDIOBRIDGE), {"request": "join", "display": display, "muted": True})
         body = {"request": "join", "ptype": "publisher", "display": listener_display(browser.participant_id)}
@@ -94,7 +94,7 @@ async def wait_out(server: PorticoServer, attacker: SignalingBrowser, channel: T
         await asyncio.wait_for(attacker.closed.wait(), 10)
         assert attacker.close_code == 1008
     else:
-        await channel.hears("kicked", username=name)
+        await channel.receives("kicked", username=name)
     return time.monotonic() - begun
 
 
@@ -106,20 +106,20 @@ async def test_a_participant_of_another_account_is_out_before_it_reads_anything(
         a, b = await join_with_text(anna), await join_with_text(ben)
         e = await join_with_text(eve)
         a.say(a.room, "before")
-        await b.hears("message", text="before")
+        await b.receives("message", text="before")
 
         name = str(uuid4())
         e.join(a.room, name)
-        joined = await a.hears("join", username=name)
+        joined = await a.receives("join", username=name)
         assert joined["room"] == a.room
         assert await wait_out(server, eve, e, name) < OUT_WITHIN_SECS + SLACK_SECS
-        await a.hears("kicked", "leave", username=name)
+        await a.receives("kicked", "leave", username=name)
 
         a.say(a.room, "after")
-        await b.hears("message", text="after")
+        await b.receives("message", text="after")
         if not has_events(server):
             e.say(a.room, "I am still here")
-            await e.hears("error")
+            await e.receives("error")
         assert [one["text"] for one in e.texts()] == []
         assert [one["text"] for one in b.texts()] == ["before", "after"]
         for channel in (a, b, e):
@@ -134,9 +134,9 @@ async def test_with_events_the_window_is_a_few_milliseconds(server: PorticoServe
         e = await join_with_text(eve)
         name = str(uuid4())
         e.join(a.room, name)
-        await a.hears("join", username=name)
+        await a.receives("join", username=name)
         begun = time.monotonic()
-        await a.hears("kicked", "leave", username=name)
+        await a.receives("kicked", "leave", username=name)
         print(f"kicked {(time.monotonic() - begun) * 1000:.0f} ms after the join")
         assert time.monotonic() - begun < 0.5
         for channel in (a, e):
@@ -157,7 +157,7 @@ async def test_without_can_send_messages_the_own_room_is_closed_as_well(server: 
             await channel.__aexit__(None, None, None)
 
 
-async def test_nobody_speaks_under_anothers_name(server: PorticoServer, rooms: Rooms) -> None:
+async def test_no_browser_writes_under_anothers_name(server: PorticoServer, rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna, rooms.browser(room) as mallory:
         a = await join_with_text(anna)
@@ -169,7 +169,7 @@ async def test_nobody_speaks_under_anothers_name(server: PorticoServer, rooms: R
         else:
             name = str(uuid4())
             m = await join_with_text(mallory, username=name)
-            await m.hears("kicked", username=name)
+            await m.receives("kicked", username=name)
             await m.__aexit__(None, None, None)
         await a.__aexit__(None, None, None)
 
@@ -181,17 +181,17 @@ async def test_who_joins_the_text_room_and_no_more_does_not_stay(server: Portico
         await lurker.create()
         text = await TextChannel(lurker).__aenter__()
         text.join(text.room, lurker.participant_id)
-        await text.hears("success")
+        await text.receives("success")
         if has_events(server):
             await asyncio.wait_for(lurker.closed.wait(), 20)
             assert lurker.close_code == 3999
         else:
-            await text.hears("kicked", within=20, username=lurker.participant_id)
+            await text.receives("kicked", within=20, username=lurker.participant_id)
         for channel in (a, text):
             await channel.__aexit__(None, None, None)
 
 
-@WITH_EVENTS  # the admin_key of a Janus that somebody else runs is theirs to set
+@WITH_EVENTS  # the admin_key of an external Janus is its operator's to set
 async def test_administration_is_closed_to_data_channels(server: PorticoServer, rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna, rooms.browser(room) as eve:
@@ -206,9 +206,9 @@ async def test_administration_is_closed_to_data_channels(server: PorticoServer, 
         }
         for request, members in requests.items():
             e.send(request, **members)
-            assert "error_code" in await e.hears("error", transaction=f"{request}-1")
+            assert "error_code" in await e.receives("error", transaction=f"{request}-1")
         e.send("list")
-        listed = await e.hears("success", transaction="list-1")
+        listed = await e.receives("success", transaction="list-1")
         assert listed["list"] == []
         for channel in (a, e):
             await channel.__aexit__(None, None, None)
@@ -224,7 +224,7 @@ async def test_no_message_is_lost_where_packets_are(server: PorticoServer, rooms
         sent = [f"message {number}" for number in range(20)]
         for text in sent:
             a.say(a.room, text)
-        await b.hears("message", text=sent[-1], within=60.0)
+        await b.receives("message", text=sent[-1], within=60.0)
         assert [one["text"] for one in b.texts()] == sent
         for channel in (a, b):
             await channel.__aexit__(None, None, None)

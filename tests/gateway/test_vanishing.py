@@ -4,7 +4,7 @@ from tests.gateway.conftest import Rooms
 from tests.waiting import until_in_thread as until
 
 
-async def test_browsers_that_vanish_are_gone_and_cost_nobody_the_call(rooms: Rooms) -> None:
+async def test_browsers_that_vanish_are_gone_and_cost_no_other_the_call(rooms: Rooms) -> None:
     """Their rows say `timeout` a moment before their connections are forgotten."""
     room = rooms.create()
     async with rooms.browser(room) as stays:

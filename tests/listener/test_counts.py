@@ -70,7 +70,7 @@ async def test_sockets_of_a_token_that_do_not_join_are_few(rooms: Rooms) -> None
         for browser in browsers[:18]:  # 16 and a quarter of the room's limit
             await browser.create()
         began = time.monotonic()
-        await browsers[18].create()  # is answered as if: the SDK would not hear a refusal
+        await browsers[18].create()  # is answered as if: the SDK would not process a refusal
         with pytest.raises(Refused, match="have not joined") as refused:
             await browsers[18].attach(AUDIOBRIDGE)
         assert refused.value.status == 503
@@ -165,7 +165,7 @@ async def test_headers_of_others_than_trusted_proxies_do_not_count(
                 assert head.startswith(b"HTTP/1.1 200 " if number < 2 else b"HTTP/1.1 503 ")
 
 
-async def test_the_request_limit_counts_whom_a_trusted_proxy_names(
+async def test_the_request_limit_counts_the_client_that_a_trusted_proxy_names(
     tmp_path: Path, portico: type[PorticoServer]
 ) -> None:
     with portico(tmp_path / "data", trusted_proxies="127.0.0.1", rate_limit="2/h") as server:

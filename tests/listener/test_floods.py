@@ -89,7 +89,7 @@ async def test_who_reads_no_answers_takes_no_memory_and_goes(server: PorticoServ
     assert memory(server.pid) - before < 10 * MEGABYTE
 
 
-async def test_a_close_frame_that_nobody_answers_ends_in_time(server: PorticoServer, rooms: Rooms) -> None:
+async def test_an_unanswered_close_frame_ends_the_connection_in_time(server: PorticoServer, rooms: Rooms) -> None:
     room = rooms.create()
     sockets = rooms.figure("portico_sockets")
     async with Raw(server) as attacker:

@@ -69,11 +69,11 @@ def test_a_ping_passes_within_a_message_that_is_as_long_as_it_may_be() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "said"),
+    ("payload", "expected"),
     [(b"", (1005, "")), (b"\x03\xe8", (1000, "")), (b"\x03\xe9bye", (1001, "bye")), (b"\x0f\xa0\xc3\xa4", (4000, "ä"))],
 )
-def test_close_frames_say_code_and_reason(payload: bytes, said: tuple[int, str]) -> None:
-    assert frames.parse_close(payload) == said
+def test_close_frames_say_code_and_reason(payload: bytes, expected: tuple[int, str]) -> None:
+    assert frames.parse_close(payload) == expected
 
 
 @pytest.mark.parametrize("payload", [b"\x03", b"\x03\xed", b"\x00\x01", b"\x13\x88", b"\x03\xe8\xff"])

@@ -32,7 +32,7 @@ def test_asking_whether_it_is_ready_makes_no_files(server: PorticoServer) -> Non
     assert len(changed) <= 2  # a probe each 10 s
 
 
-def test_what_is_wrong_is_told_in_words_of_ours(tmp_path: Path, portico: type[PorticoServer]) -> None:
+def test_readyz_states_what_is_wrong_in_words_of_ours(tmp_path: Path, portico: type[PorticoServer]) -> None:
     with portico(tmp_path / "data") as server:
         files = server.data_dir / "files"
         assert ask(server, "/readyz")[0] == 200
@@ -79,7 +79,7 @@ def test_figures_are_not_for_others(server: PorticoServer, headers: dict[str, st
 
 
 def test_figures_are_not_for_a_proxy_of_http_1_0(server: PorticoServer) -> None:
-    """What nginx does unless it is told otherwise: no header of its own, and the upstream's address as the host."""
+    """What nginx does by default: no header of its own, and the upstream's address as the host."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(f"GET /metrics HTTP/1.0\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))

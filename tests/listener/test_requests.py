@@ -47,14 +47,14 @@ async def test_a_head_of_ordinary_size_passes(server: PorticoServer) -> None:
         assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_too_large_a_head_is_told(server: PorticoServer) -> None:
+async def test_too_large_a_head_is_answered(server: PorticoServer) -> None:
     async with Raw(server) as client:
         await client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\ncookie: " + b"x" * 66_000)
         assert (await client.answer()).startswith(b"HTTP/1.1 431 ")
 
 
 @pytest.mark.parametrize(
-    ("said", "secs"),
+    ("sent", "secs"),
     [
         (b"", HEAD_SECS),
         (b"GET /healthz HTTP/1.1\r\nHost:", HEAD_SECS),
@@ -64,9 +64,9 @@ async def test_too_large_a_head_is_told(server: PorticoServer) -> None:
     ],
     ids=["nothing", "half a head", "half a body", "no further request", "half of the next"],
 )
-async def test_who_stops_in_the_middle_is_disconnected(server: PorticoServer, said: bytes, secs: int) -> None:
+async def test_who_stops_in_the_middle_is_disconnected(server: PorticoServer, sent: bytes, secs: int) -> None:
     async with Raw(server) as attacker:
-        await attacker.send(said)
+        await attacker.send(sent)
         await attacker.answer(within=secs + LATE_SECS)
 
 
@@ -78,7 +78,7 @@ async def test_who_says_a_byte_now_and_then_is_disconnected_as_well(server: Port
             await asyncio.sleep(0.1)
 
 
-async def test_an_answer_that_nobody_reads_is_dropped(server: PorticoServer) -> None:
+async def test_an_unread_answer_is_dropped(server: PorticoServer) -> None:
     before = memory(server.pid)
     request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
     async with Raw(server, receive_buffer=4096) as attacker:

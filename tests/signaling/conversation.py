@@ -1,4 +1,4 @@
-"""Talks to a Dialect in the order of a real conversation and keeps everything that it orders."""
+"""Sends messages to a Dialect in the order of a real conversation, and returns the effects."""
 
 import base64
 import json
@@ -71,13 +71,13 @@ class Conversation:
             message.setdefault("session_id", SESSION)
         return self.settle(self.dialect.from_client(message))
 
-    def hear(self, **members: Any) -> list[Effect]:
+    def from_janus(self, **members: Any) -> list[Effect]:
         """Janus sends a message."""
         return self.settle(self.dialect.from_janus({"session_id": SESSION, **members}))
 
     def answer(self, kind: str = "success", **members: Any) -> list[Effect]:
         """Janus answers the newest request."""
-        return self.hear(janus=kind, transaction=f"t{self._transactions}", **members)
+        return self.from_janus(janus=kind, transaction=f"t{self._transactions}", **members)
 
     def reply(self, sender: int, content: dict[str, Any], **members: Any) -> list[Effect]:
         """A plugin answers the newest request."""
@@ -85,8 +85,8 @@ class Conversation:
         return self.answer("event", sender=sender, plugindata=plugindata, **members)
 
     def announce(self, sender: int, content: dict[str, Any]) -> list[Effect]:
-        """A plugin says something that nobody asked for."""
-        return self.hear(janus="event", sender=sender, plugindata={"plugin": "any", "data": content})
+        """A plugin sends an event that answers no request."""
+        return self.from_janus(janus="event", sender=sender, plugindata={"plugin": "any", "data": content})
 
     def settle(self, effects: list[Effect]) -> list[Effect]:
         done: list[Effect] = []

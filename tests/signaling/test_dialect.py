@@ -66,7 +66,7 @@ class TestTokens:
         assert dialect.from_client(message) == [CheckToken("new")]
         assert len(to_janus(dialect.token_accepted("new", ROOM, StreamIds()))) == 1
 
-    def test_a_bad_token_at_create_is_told_on_the_next_request_because_the_sdk_would_wait_30_s(self) -> None:
+    def test_a_bad_token_at_create_is_answered_on_the_next_request_because_the_sdk_would_wait_30_s(self) -> None:
         talk = Conversation(refuse_token=(401, "The token has expired."))
         created = talk.say("create")
         assert created == [ToClient({"janus": "success", "transaction": "t1", "data": {"id": 1}})]
@@ -87,7 +87,7 @@ class TestTokens:
         talk.refuse_token = (401, "not ours")
         assert refusal(talk.say("keepalive", client_token="forged")) == 401
 
-    def test_an_expired_call_is_told_and_closed_once(self) -> None:
+    def test_an_expired_call_is_refused_and_closed_once(self) -> None:
         talk = Conversation().join()
         assert talk.dialect.token_expired()[0] == ToClient(
             {"status_code": 401, "error_message": "The token has expired.", "close_code": 4005}
@@ -174,29 +174,29 @@ class TestShape:
 
 
 class TestRooms:
-    def test_setup_tells_the_number_of_the_text_room(self) -> None:
+    def test_setup_returns_the_number_of_the_text_room(self) -> None:
         talk = Conversation()
         talk.create()
         handle = talk.attach(TEXTROOM)
         assert to_janus(talk.ask(handle, {"request": "setup", "room": ROOM.room_id}))[0]["body"] == {"request": "setup"}
         offer = {"type": "offer", "sdp": "v=0"}
-        (heard,) = to_client(talk.reply(handle, {"textroom": "event", "result": "ok"}, jsep=offer))
-        assert heard["plugindata"]["data"] == {"textroom": "event", "result": "ok", "janus_room_id": ROOM.text}
-        assert heard["jsep"] == offer
+        (received,) = to_client(talk.reply(handle, {"textroom": "event", "result": "ok"}, jsep=offer))
+        assert received["plugindata"]["data"] == {"textroom": "event", "result": "ok", "janus_room_id": ROOM.text}
+        assert received["jsep"] == offer
 
     def test_numbers_become_the_rooms_uuid(self) -> None:
         talk = Conversation().join()
-        (heard,) = to_client(talk.announce(1001, {"videoroom": "event", "room": ROOM.video, "leaving": 5}))
-        assert heard["plugindata"]["data"]["room"] == ROOM.room_id
+        (received,) = to_client(talk.announce(1001, {"videoroom": "event", "room": ROOM.video, "leaving": 5}))
+        assert received["plugindata"]["data"]["room"] == ROOM.room_id
 
     @pytest.mark.parametrize("plugin", ["videoroom", "audiobridge", "textroom"])
-    def test_the_end_of_janus_rooms_is_not_told(self, plugin: str) -> None:
+    def test_the_end_of_janus_rooms_is_not_sent(self, plugin: str) -> None:
         talk = Conversation().join()
         assert talk.announce(1001, {plugin: "destroyed", "room": ROOM.video}) == []
 
 
 class TestJoining:
-    def test_a_participant_is_admitted_before_janus_hears_of_it(self) -> None:
+    def test_a_participant_is_admitted_before_janus_receives_its_join(self) -> None:
         talk = Conversation()
         talk.create()
         handle = talk.attach(AUDIOBRIDGE)
@@ -219,7 +219,7 @@ class TestJoining:
         }
         assert talk.dialect.participant_id == PARTICIPANT
 
-    def test_a_refused_participant_is_told_and_closed(self) -> None:
+    def test_a_refused_participant_is_answered_and_closed(self) -> None:
         talk = Conversation(refuse_join=(403, "The room is full."))
         talk.create()
         handle = talk.attach(AUDIOBRIDGE)
@@ -241,7 +241,7 @@ class TestJoining:
             (VIDEOROOM, {"request": "join", "ptype": "publisher", "display": stream_display("self", STRANGER)}),
         ],
     )
-    def test_nobody_speaks_for_somebody_else(self, plugin: str, body: dict[str, Any]) -> None:
+    def test_no_browser_acts_for_another_participant(self, plugin: str, body: dict[str, Any]) -> None:
         talk = Conversation().join()
         assert refusal(talk.ask(talk.attach(plugin), body)) == 403
 
@@ -276,8 +276,8 @@ class TestJoining:
         talk.create()
         handle = talk.attach(AUDIOBRIDGE)
         talk.ask(handle, {"request": "join", "display": participant_display()})
-        (heard,) = to_client(talk.reply(handle, {"audiobridge": "joined", "room": ROOM.video, "id": 1}))
-        assert heard["plugindata"]["data"]["participants"] == []
+        (received,) = to_client(talk.reply(handle, {"audiobridge": "joined", "room": ROOM.video, "id": 1}))
+        assert received["plugindata"]["data"]["participants"] == []
 
 
 class TestPublishing:
@@ -305,33 +305,33 @@ class TestPublishing:
         }
         assert sent["jsep"] == {"type": "offer", "sdp": "v=0"}
 
-    def test_moderation_is_told_in_the_sdks_words(self) -> None:
+    def test_moderation_is_sent_in_the_sdks_words(self) -> None:
         talk = Conversation().join()
         tracks = [{"type": "audio", "mid": "0"}, {"type": "video", "mid": "1"}]
         talk.announce(1001, {"videoroom": "event", "publishers": [{"id": 9, "streams": tracks}]})
         muted = {"videoroom": "event", "id": 9, "mid": "0", "moderation": "muted"}
-        (heard,) = to_client(talk.announce(1001, muted))
-        assert heard["plugindata"]["data"] == {
+        (received,) = to_client(talk.announce(1001, muted))
+        assert received["plugindata"]["data"] == {
             "videoroom": "event",
             "room": ROOM.room_id,
             "id": 9,
             "audio-moderation": "muted",
         }
 
-    def test_moderation_of_ones_own_stream_is_told_too(self) -> None:
+    def test_moderation_of_ones_own_stream_is_sent_too(self) -> None:
         talk = Conversation().join()
         handle = talk.publisher()
         talk.ask(handle, {"request": "configure", "audio": True})
         talk.reply(handle, {"videoroom": "event", "configured": "ok", "streams": [{"type": "audio", "mid": "0"}]})
-        talk.hear(janus="webrtcup", sender=handle)
-        (heard,) = to_client(talk.announce(1, {"videoroom": "event", "id": 21, "mid": "0", "moderation": "unmuted"}))
-        assert heard["plugindata"]["data"]["audio-moderation"] == "unmuted"
+        talk.from_janus(janus="webrtcup", sender=handle)
+        (received,) = to_client(talk.announce(1, {"videoroom": "event", "id": 21, "mid": "0", "moderation": "unmuted"}))
+        assert received["plugindata"]["data"]["audio-moderation"] == "unmuted"
 
     def test_late_joiners_see_who_is_moderated(self) -> None:
         talk = Conversation().join()
         streams = [{"type": "audio", "mid": "0", "moderated": True}, {"type": "video", "mid": "1"}]
-        (heard,) = to_client(talk.announce(1, {"videoroom": "event", "publishers": [{"id": 9, "streams": streams}]}))
-        (publisher,) = heard["plugindata"]["data"]["publishers"]
+        (received,) = to_client(talk.announce(1, {"videoroom": "event", "publishers": [{"id": 9, "streams": streams}]}))
+        (publisher,) = received["plugindata"]["data"]["publishers"]
         assert publisher["audio_moderated"] is True
         assert "video_moderated" not in publisher
 
@@ -353,19 +353,19 @@ class TestSubscribing:
         talk = Conversation().join()
         handle = talk.subscriber(audio=False, video=True)
         effects = talk.reply(handle, {"videoroom": "attached", "room": ROOM.video, "id": 77})
-        own, told = effects
+        own, answer = effects
         assert isinstance(own, ToJanus)
         assert own.message["body"] == {"request": "configure", "audio": False, "video": True}
-        assert isinstance(told, ToClient)
-        assert talk.hear(janus="event", transaction=own.message["transaction"], plugindata={"data": {}}) == []
+        assert isinstance(answer, ToClient)
+        assert talk.from_janus(janus="event", transaction=own.message["transaction"], plugindata={"data": {}}) == []
 
     def test_a_stream_that_is_gone_gives_an_offer_that_no_browser_takes(self) -> None:
         talk = Conversation().join()
         handle = talk.subscriber()
         effects = talk.reply(handle, {"videoroom": "event", "error_code": 428, "error": "No such feed"})
-        (heard,) = to_client(effects)
-        assert heard["plugindata"]["data"]["videoroom"] == "attached"
-        assert heard["jsep"] == NOTHING
+        (received,) = to_client(effects)
+        assert received["plugindata"]["data"]["videoroom"] == "attached"
+        assert received["jsep"] == NOTHING
         (detach,) = to_janus(effects)
         assert detach["janus"] == "detach" and detach["handle_id"] == handle
         assert to_client(talk.say("trickle", handle_id=handle, candidate={"completed": True}))[0]["janus"] == "ack"
@@ -386,13 +386,13 @@ class TestSubscribing:
         assert talk.announce(1, END_OF_77) == []
         match settles:
             case "detach":
-                heard = to_client(talk.say("detach", handle_id=handle))
+                received = to_client(talk.say("detach", handle_id=handle))
             case "detached":
-                heard = to_client(talk.hear(janus="detached", sender=handle))
-                assert heard.pop(0)["janus"] == "detached"
+                received = to_client(talk.from_janus(janus="detached", sender=handle))
+                assert received.pop(0)["janus"] == "detached"
             case "time":
-                heard = to_client(talk.time_passes())
-        assert [each["plugindata"]["data"]["unpublished"] for each in heard] == [77]
+                received = to_client(talk.time_passes())
+        assert [each["plugindata"]["data"]["unpublished"] for each in received] == [77]
 
     def test_a_start_after_the_end_is_rejected(self) -> None:
         talk, handle = offered_stream()
@@ -425,7 +425,7 @@ class TestSubscribing:
         (end,) = to_client(talk.time_passes())
         assert end["plugindata"]["data"]["unpublished"] == 77
 
-    def test_who_is_kicked_hears_all_of_it_at_once(self) -> None:
+    def test_who_is_kicked_receives_all_of_it_at_once(self) -> None:
         talk, _ = offered_stream()
         assert talk.announce(1, END_OF_77) == []
         (end,) = to_client(talk.settle(talk.dialect.kick()))
@@ -458,8 +458,8 @@ class TestEndings:
             handle, {"videoroom": "attached", "room": ROOM.video, "id": 77}, jsep={"type": "offer", "sdp": "v=0"}
         )
         talk.say("detach", handle_id=handle)
-        (heard,) = to_client(talk.answer("error", error={"code": 459, "reason": "No such handle"}))
-        assert heard["janus"] == "success"
+        (received,) = to_client(talk.answer("error", error={"code": 459, "reason": "No such handle"}))
+        assert received["janus"] == "success"
 
     def test_a_candidate_for_a_detached_handle_is_acknowledged(self) -> None:
         talk = Conversation().join()
@@ -469,12 +469,12 @@ class TestEndings:
         talk = Conversation().join()
         assert refusal(talk.ask(4711, {"request": "start"})) == 404
 
-    def test_other_errors_are_told_because_the_sdk_would_wait_for_ever(self) -> None:
+    def test_other_errors_are_answered_because_the_sdk_would_wait_for_ever(self) -> None:
         talk = Conversation().join()
         handle = talk.publisher()
         talk.ask(handle, {"request": "configure", "audio": True})
-        told = talk.reply(handle, {"videoroom": "event", "error_code": 432, "error": "Maximum number of publishers"})
-        assert refusal(told) == 503
+        answer = talk.reply(handle, {"videoroom": "event", "error_code": 432, "error": "Maximum number of publishers"})
+        assert refusal(answer) == 503
 
     def test_a_goodbye_is_remembered(self) -> None:
         talk = Conversation().join()
@@ -483,9 +483,9 @@ class TestEndings:
         assert talk.dialect.left_by_request
         assert isinstance(answer, ToClient)
         assert answer.message["janus"] == "success"
-        assert close == Close(CloseCode.GOODBYE, "goodbye"), "Janus hears of it when its socket closes, after the row"
+        assert close == Close(CloseCode.GOODBYE, "goodbye"), "Janus' session ends with its socket, after the row"
 
-    def test_nobody_stays_without_being_in_the_list(self) -> None:
+    def test_no_connection_stays_without_being_in_the_list(self) -> None:
         talk = Conversation().join()
         register = 1001
         answer, close = talk.say("detach", handle_id=register)
@@ -494,25 +494,27 @@ class TestEndings:
         assert refusal(Conversation().join().ask(register, {"request": "leave"})) == 403
 
     def test_janus_session_timeout(self) -> None:
-        assert Conversation().join().hear(janus="timeout") == [
-            Close(CloseCode.TIMED_OUT, "No keepalive came for too long.")
+        assert Conversation().join().from_janus(janus="timeout") == [
+            Close(CloseCode.TIMED_OUT, "No keepalive arrived for too long.")
         ]
 
     def test_lost_media_ends_the_call_because_the_sdk_would_not_notice(self) -> None:
         talk = Conversation().join()
         handle = talk.publisher()
-        effects = talk.hear(janus="hangup", sender=handle, reason="ICE failed")
+        effects = talk.from_janus(janus="hangup", sender=handle, reason="ICE failed")
         assert effects[-1] == Close(CloseCode.MEDIA_LOST, "The media connection was lost: ICE failed.")
 
     def test_other_hangups_are_passed_on(self) -> None:
         talk = Conversation().join()
         handle = talk.publisher()
-        assert len(talk.hear(janus="hangup", sender=handle, reason="DTLS alert")) == 1
+        assert len(talk.from_janus(janus="hangup", sender=handle, reason="DTLS alert")) == 1
 
     @pytest.mark.parametrize("kind", ["webrtcup", "media", "slowlink"])
     def test_what_mobile_sdks_read_is_passed_on(self, kind: str) -> None:
         talk = Conversation().join()
-        assert to_client(talk.hear(janus=kind, sender=1001)) == [{"session_id": SESSION, "janus": kind, "sender": 1001}]
+        assert to_client(talk.from_janus(janus=kind, sender=1001)) == [
+            {"session_id": SESSION, "janus": kind, "sender": 1001}
+        ]
 
 
 class TestVolume:

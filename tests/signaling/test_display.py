@@ -90,16 +90,16 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
-OF_SOMEBODY = st.fixed_dictionaries(
+OF_A_PARTICIPANT = st.fixed_dictionaries(
     {"participantId": st.uuids().map(str)}, optional={"external": JSON, "canReceiveMessages": JSON, "stream": JSON}
 )
 
 
-@given(JSON | OF_SOMEBODY)
+@given(JSON | OF_A_PARTICIPANT)
 @settings(max_examples=50, deadline=None)
 def test_what_comes_out_is_what_goes_on_to_others(members: object) -> None:
     try:
         parsed = display.parse(base64.b64encode(json.dumps(members).encode()).decode())
     except MalformedDisplay:
         return
-    assert display.parse(display.dump(parsed)) == parsed
+    assert display.parse(display.encode(parsed)) == parsed

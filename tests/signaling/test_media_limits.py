@@ -45,13 +45,13 @@ def answered(
     """A plugin answers an earlier request."""
     plugin = "audiobridge" if "audiobridge" in content else "videoroom"
     plugindata = {"plugin": plugin, "data": {plugin: "event", **content}}
-    return talk.hear(janus="event", transaction=transaction, sender=sender, plugindata=plugindata, **members)
+    return talk.from_janus(janus="event", transaction=transaction, sender=sender, plugindata=plugindata, **members)
 
 
 def rejection(effects: list[Effect]) -> str:
     """What the application reads when its promise is rejected."""
-    (told,) = [one for one in to_client(effects) if "jsep" in one]
-    text: str = told["jsep"]["sdp"]
+    (answer,) = [one for one in to_client(effects) if "jsep" in one]
+    text: str = answer["jsep"]["sdp"]
     return text
 
 
@@ -90,21 +90,21 @@ def test_subscriptions_are_twice_the_seats_of_the_room() -> None:
     assert refusal(effects) is None
 
 
-@pytest.mark.parametrize("came", [True, False])
-def test_a_stream_of_which_nothing_comes_is_unpublished(came: bool) -> None:
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_stream_of_which_nothing_comes_is_unpublished(arrived: bool) -> None:
     talk = Conversation().join()
     handle, effects = publish(talk)
     assert ExpectMedia(handle, PUBLISH_SECS) in effects
     talk.reply(handle, {"videoroom": "event", "configured": "ok", "streams": [{"mid": "0", "type": "audio"}]})
-    talk.hear(janus="webrtcup", sender=handle)
-    if came:
-        talk.hear(janus="media", sender=handle, mid="0", type="audio", receiving=True)
-        talk.hear(janus="media", sender=handle, mid="0", type="audio", receiving=False)  # silence is not loss
+    talk.from_janus(janus="webrtcup", sender=handle)
+    if arrived:
+        talk.from_janus(janus="media", sender=handle, mid="0", type="audio", receiving=True)
+        talk.from_janus(janus="media", sender=handle, mid="0", type="audio", receiving=False)  # silence is not loss
     effects = talk.dialect.media_due(handle)
-    assert [one["janus"] for one in to_janus(effects)] == ([] if came else ["hangup"])
+    assert [one["janus"] for one in to_janus(effects)] == ([] if arrived else ["hangup"])
     assert closes(effects) is None
-    if not came:
-        assert NoteUnpublished(handle) in talk.hear(janus="hangup", sender=handle, reason="Janus API")
+    if not arrived:
+        assert NoteUnpublished(handle) in talk.from_janus(janus="hangup", sender=handle, reason="Janus API")
 
 
 def text(talk: Conversation) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -131,7 +131,7 @@ def test_a_connection_whose_media_never_comes_about_ends(role: Any, up: bool) ->
     handle, body, jsep = role(talk)
     assert ExpectMedia(handle, UP_SECS) in talk.ask(handle, body, jsep=jsep)
     if up:
-        talk.hear(janus="webrtcup", sender=handle)
+        talk.from_janus(janus="webrtcup", sender=handle)
     assert closes(talk.dialect.media_due(handle)) is (None if up else CloseCode.MEDIA_LOST)
 
 
@@ -141,8 +141,8 @@ def test_a_path_that_is_lost_ends_the_connection_whatever_it_carried(role: Any, 
     talk = Conversation().join()
     handle, body, jsep = role(talk)
     talk.ask(handle, body, jsep=jsep)
-    talk.hear(janus="webrtcup", sender=handle)
-    effects = talk.hear(janus="hangup", sender=handle, reason=reason)
+    talk.from_janus(janus="webrtcup", sender=handle)
+    effects = talk.from_janus(janus="hangup", sender=handle, reason=reason)
     assert closes(effects) is (CloseCode.MEDIA_LOST if ends else None)
     if not ends:
         assert talk.dialect.media_due(handle) == []  # it was closed, so nothing is expected of it
@@ -210,7 +210,7 @@ def test_an_offer_after_unpublish_waits_for_the_end_of_the_first() -> None:
     talk.ask(handle, {"request": "unpublish"})
     talk.reply(handle, {"videoroom": "event", "unpublished": "ok"})
     assert talk.ask(handle, {"request": "configure"}, jsep=OFFER) == []
-    effects = talk.hear(janus="hangup", sender=handle, reason="Close PC")
+    effects = talk.from_janus(janus="hangup", sender=handle, reason="Close PC")
     assert [one["jsep"] for one in to_janus(effects)] == [OFFER]
 
 
@@ -235,7 +235,7 @@ def test_the_end_waits_for_what_janus_takes_in() -> None:
     offered = talk.newest
     assert closes(talk.say("destroy")) is CloseCode.GOODBYE
     assert talk.dialect.awaits_plugin
-    talk.hear(janus="ack", transaction=offered)
+    talk.from_janus(janus="ack", transaction=offered)
     assert talk.dialect.awaits_plugin
     answered(talk, offered, handle, {"configured": "ok"})
     assert not talk.dialect.awaits_plugin
@@ -254,9 +254,9 @@ NO_PORT_ANSWER = {"code": 490, "reason": "Error setting ICE locally"}
 def test_a_stream_without_a_port_is_rejected_in_words_and_the_call_goes_on(hangup_first: bool) -> None:
     talk = Conversation().join()
     handle, _ = publish(talk)
-    hangup = talk.hear(janus="hangup", sender=handle, reason="Gathering error") if hangup_first else []
-    error = talk.hear(janus="error", transaction=talk.newest, error=NO_PORT_ANSWER)
-    hangup = hangup or talk.hear(janus="hangup", sender=handle, reason="Gathering error")
+    hangup = talk.from_janus(janus="hangup", sender=handle, reason="Gathering error") if hangup_first else []
+    error = talk.from_janus(janus="error", transaction=talk.newest, error=NO_PORT_ANSWER)
+    hangup = hangup or talk.from_janus(janus="hangup", sender=handle, reason="Gathering error")
     assert closes(hangup) is None and closes(error) is None
     assert "no port is left" in rejection(error)
     assert to_client(error)[-1]["plugindata"]["data"]["configured"] == "ok"
@@ -268,10 +268,10 @@ def test_a_subscription_without_a_port_is_rejected_in_words_and_the_call_goes_on
     talk = Conversation().join()
     handle = talk.subscriber()
     talk.answer("ack")
-    effects = talk.hear(janus="hangup", sender=handle, reason="Gathering error")
+    effects = talk.from_janus(janus="hangup", sender=handle, reason="Gathering error")
     assert "no port is left" in rejection(effects) and closes(effects) is None
     assert [one["janus"] for one in to_janus(effects)] == ["detach"]
-    assert closes(talk.hear(janus="hangup", sender=handle, reason="Gathering error")) is None
+    assert closes(talk.from_janus(janus="hangup", sender=handle, reason="Gathering error")) is None
 
 
 def test_a_mixer_or_a_data_channel_without_a_port_ends_the_connection_in_words() -> None:
@@ -283,7 +283,7 @@ def test_a_mixer_or_a_data_channel_without_a_port_ends_the_connection_in_words()
         else:
             handle = talk.attach(TEXTROOM)
             talk.ask(handle, {"request": "setup", "room": ROOM.room_id})
-            effects = talk.hear(janus="hangup", sender=handle, reason="Gathering error")
-        told = to_client(effects)[-1]
-        assert told["status_code"] == 503 and "no port is left" in told["error_message"]
+            effects = talk.from_janus(janus="hangup", sender=handle, reason="Gathering error")
+        answer = to_client(effects)[-1]
+        assert answer["status_code"] == 503 and "no port is left" in answer["error_message"]
         assert closes(effects) == CloseCode.UNAVAILABLE

@@ -1,4 +1,4 @@
-"""Who may be in the TextRoom, and that nobody stays whom the others do not see: what the dialect decides."""
+"""Who may be in the TextRoom, and that no participant stays unlisted: what the dialect decides."""
 
 import pytest
 
@@ -119,8 +119,8 @@ def test_a_register_that_janus_does_not_list_ends_the_connection() -> None:
 
 def test_a_register_that_janus_detaches_ends_the_connection() -> None:
     conversation = Conversation().join()
-    told, close = conversation.hear(janus="detached", sender=1001)
-    assert isinstance(told, ToClient)
+    event, close = conversation.from_janus(janus="detached", sender=1001)
+    assert isinstance(event, ToClient)
     assert isinstance(close, Close) and close.code is CloseCode.MEDIA_LOST
 
 

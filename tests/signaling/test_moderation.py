@@ -52,7 +52,7 @@ def on_air(talk: Conversation, *tracks: dict[str, str]) -> int:
     """A stream that is published and connected, with these tracks."""
     handle = talk.publisher()
     configure(talk, handle, *tracks)
-    talk.hear(janus="webrtcup", sender=handle)
+    talk.from_janus(janus="webrtcup", sender=handle)
     return handle
 
 
@@ -82,7 +82,7 @@ class TestMuting:
         talk.dialect.mute(muted)
         assert talk.dialect.mute(muted) == []
 
-    def test_nobody_but_janus_hears_of_it_from_us(self) -> None:
+    def test_only_janus_receives_it_from_us(self) -> None:
         talk = joined()
         talk.mixer()
         on_air(talk)
@@ -92,20 +92,24 @@ class TestMuting:
     def test_the_answers_to_our_orders_are_not_the_browsers(self) -> None:
         talk = joined()
         talk.mixer()
-        (order,) = to_janus(talk.dialect.mute(True))
-        answer = {"janus": "success", "sender": order["handle_id"], "plugindata": {"data": {"audiobridge": "success"}}}
-        assert talk.hear(transaction=order["transaction"], **answer) == []
+        (request,) = to_janus(talk.dialect.mute(True))
+        answer = {
+            "janus": "success",
+            "sender": request["handle_id"],
+            "plugindata": {"data": {"audiobridge": "success"}},
+        }
+        assert talk.from_janus(transaction=request["transaction"], **answer) == []
 
-    def test_an_order_that_janus_refuses_is_told_to_the_operator_and_ends_nothing(self) -> None:
+    def test_a_request_that_janus_refuses_is_logged_and_ends_nothing(self) -> None:
         talk = joined()
         talk.mixer()
-        (order,) = to_janus(talk.dialect.mute(True))
+        (request,) = to_janus(talk.dialect.mute(True))
         refused = {"audiobridge": "event", "error_code": 487, "error": "no such user"}
-        (told,) = talk.hear(janus="success", transaction=order["transaction"], plugindata={"data": refused})
-        assert isinstance(told, LogWarning)
-        assert "no such user" in told.text
+        (warning,) = talk.from_janus(janus="success", transaction=request["transaction"], plugindata={"data": refused})
+        assert isinstance(warning, LogWarning)
+        assert "no such user" in warning.text
 
-    def test_before_anybody_sounds_it_is_only_remembered(self) -> None:
+    def test_before_a_mixer_has_joined_it_is_only_remembered(self) -> None:
         talk = Conversation()
         assert talk.dialect.mute(True) == []
         talk.join()
@@ -129,7 +133,7 @@ class TestTheMix:
 
     @pytest.mark.parametrize("request_", ["join", "configure"])
     def test_muted_while_a_request_is_on_its_way(self, request_: str) -> None:
-        """Janus takes ours first, and then the browser's, which went out while nobody was muted."""
+        """Janus takes ours first, and then the browser's, which was sent while no participant was muted."""
         talk = joined()
         mixer = talk.attach(AUDIOBRIDGE) if request_ == "join" else talk.mixer()
         display = stream_display("audiobridge")
@@ -167,7 +171,7 @@ class TestTheMix:
         (sent,) = to_janus(talk.ask(again, body))
         assert sent["body"]["muted"] is True
 
-    def test_where_nobody_was_ever_muted_nothing_is_ordered(self) -> None:
+    def test_where_no_participant_was_ever_muted_nothing_is_requested(self) -> None:
         talk = joined()
         mixer = talk.mixer()
         talk.ask(mixer, {"request": "configure", "muted": False})
@@ -181,9 +185,9 @@ class TestStreams:
         handle = talk.publisher()
         answered = configure(talk, handle)
         assert own(answered) == [moderate(handle)]
-        sent, told = answered.index(to_effect(answered, ToJanus)), answered.index(to_effect(answered, ToClient))
-        assert sent < told
-        assert own(talk.hear(janus="webrtcup", sender=handle)) == [moderate(handle)]
+        request, answer = answered.index(to_effect(answered, ToJanus)), answered.index(to_effect(answered, ToClient))
+        assert request < answer
+        assert own(talk.from_janus(janus="webrtcup", sender=handle)) == [moderate(handle)]
 
     def test_muted_while_the_offer_is_on_its_way(self) -> None:
         talk = joined()
@@ -198,7 +202,7 @@ class TestStreams:
         handle = talk.publisher()
         configure(talk, handle)
         assert own(talk.dialect.mute(True)) == [moderate(handle)]
-        assert own(talk.hear(janus="webrtcup", sender=handle)) == [moderate(handle)]
+        assert own(talk.from_janus(janus="webrtcup", sender=handle)) == [moderate(handle)]
 
     def test_unmuted_before_the_others_know_of_the_stream(self) -> None:
         talk = joined()
@@ -206,10 +210,10 @@ class TestStreams:
         handle = talk.publisher()
         configure(talk, handle)
         assert own(talk.dialect.mute(False)) == [moderate(handle, mute=False)]
-        assert own(talk.hear(janus="webrtcup", sender=handle)) == []
+        assert own(talk.from_janus(janus="webrtcup", sender=handle)) == []
 
     def test_a_change_of_the_display_mutes_nothing_again(self) -> None:
-        """Janus tells everybody each time, and the SDK would fire an event each time."""
+        """Janus reports it to all participants each time, and the SDK would fire an event each time."""
         talk = joined()
         handle = on_air(talk)
         talk.dialect.mute(True)
@@ -232,22 +236,22 @@ class TestStreams:
             case "hangup":
                 talk.say("hangup", handle_id=handle)
                 talk.answer()
-                talk.hear(janus="hangup", sender=handle, reason="Close PC")
+                talk.from_janus(janus="hangup", sender=handle, reason="Close PC")
             case "hung up by Janus":
-                talk.hear(janus="hangup", sender=handle, reason="DTLS alert")
+                talk.from_janus(janus="hangup", sender=handle, reason="DTLS alert")
             case "unpublish":
                 talk.ask(handle, {"request": "unpublish"})
                 talk.reply(handle, {"videoroom": "event", "unpublished": "ok"})
-                talk.hear(janus="hangup", sender=handle, reason="Close PC")
+                talk.from_janus(janus="hangup", sender=handle, reason="Close PC")
         assert own(configure(talk, handle)) == [moderate(handle)]
-        assert own(talk.hear(janus="webrtcup", sender=handle)) == [moderate(handle)]
+        assert own(talk.from_janus(janus="webrtcup", sender=handle)) == [moderate(handle)]
 
     def test_the_late_end_of_the_first_hides_the_second_from_no_mute(self) -> None:
         talk = joined()
         handle = on_air(talk)
         talk.say("hangup", handle_id=handle)
         configure(talk, handle)
-        talk.hear(janus="hangup", sender=handle, reason="Close PC")
+        talk.from_janus(janus="hangup", sender=handle, reason="Close PC")
         assert own(talk.dialect.mute(True)) == [moderate(handle)]
 
     @pytest.mark.parametrize("by", ["browser", "Janus"])
@@ -257,28 +261,28 @@ class TestStreams:
         if by == "browser":
             talk.say("detach", handle_id=handle)
         else:
-            talk.hear(janus="detached", sender=handle)
+            talk.from_janus(janus="detached", sender=handle)
         assert talk.dialect.mute(True) == []
         assert own(configure(talk, again := talk.publisher())) == [moderate(again)]
 
-    def test_what_the_browser_has_not_heard_of_is_not_told(self) -> None:
-        """The SDK knows tracks by their kind only; it hears again once the stream is announced."""
+    def test_moderation_of_a_stream_that_was_not_announced_is_not_sent(self) -> None:
+        """The SDK knows tracks by their kind only; it receives it again once the stream is announced."""
         talk = joined()
         muted = {"videoroom": "event", "id": 9, "mid": "0", "moderation": "muted"}
         assert talk.announce(1001, muted) == []
         talk.announce(1001, {"videoroom": "event", "publishers": [{"id": 9, "streams": [AUDIO, VIDEO]}]})
-        (heard,) = to_client(talk.announce(1001, muted))
-        assert heard["plugindata"]["data"]["audio-moderation"] == "muted"
+        (received,) = to_client(talk.announce(1001, muted))
+        assert received["plugindata"]["data"]["audio-moderation"] == "muted"
 
-    def test_the_victim_hears_of_each_mute_once(self) -> None:
+    def test_the_muted_browser_receives_each_mute_once(self) -> None:
         talk = joined()
         talk.dialect.mute(True)
         configure(talk, handle := talk.publisher())
         muted = {"videoroom": "event", "id": FEED, "mid": "0", "moderation": "muted"}
         assert talk.announce(1001, dict(muted)) == []
-        talk.hear(janus="webrtcup", sender=handle)
-        (heard,) = to_client(talk.announce(1001, dict(muted)))
-        assert heard["plugindata"]["data"]["audio-moderation"] == "muted"
+        talk.from_janus(janus="webrtcup", sender=handle)
+        (received,) = to_client(talk.announce(1001, dict(muted)))
+        assert received["plugindata"]["data"]["audio-moderation"] == "muted"
 
 
 def to_effect(effects: list[Effect], kind: type) -> Effect:
@@ -286,15 +290,17 @@ def to_effect(effects: list[Effect], kind: type) -> Effect:
 
 
 class TestKicking:
-    def test_janus_tells_everybody(self) -> None:
+    def test_janus_reports_it_to_all(self) -> None:
         kick = {"request": "kick", "room": ROOM.video, "id": REGISTER_ID, "secret": ROOM.secret}
         assert own(joined().dialect.kick()) == [(1001, kick)]
 
-    def test_the_victim_hears_it_from_janus_and_may_say_goodbye(self) -> None:
+    def test_the_kicked_browser_receives_it_from_janus_and_may_leave(self) -> None:
         talk = joined()
         talk.dialect.kick()
-        (heard,) = to_client(talk.announce(1001, {"audiobridge": "event", "room": ROOM.video, "kicked": REGISTER_ID}))
-        assert heard["plugindata"]["data"] == {"audiobridge": "event", "room": ROOM.room_id, "kicked": REGISTER_ID}
+        (received,) = to_client(
+            talk.announce(1001, {"audiobridge": "event", "room": ROOM.video, "kicked": REGISTER_ID})
+        )
+        assert received["plugindata"]["data"] == {"audiobridge": "event", "room": ROOM.room_id, "kicked": REGISTER_ID}
         assert Close(CloseCode.GOODBYE, "goodbye") in talk.say("destroy")
         assert talk.dialect.left_by_request
 
@@ -318,7 +324,7 @@ class TestKicking:
         talk.dialect.kick()
         assert len(to_janus(talk.say("keepalive"))) == 1
 
-    def test_whoever_is_not_in_the_register_yet_has_nobody_to_tell(self) -> None:
+    def test_before_the_register_has_joined_no_kick_is_sent(self) -> None:
         talk = Conversation()
         assert talk.dialect.kick() == []
         talk = Conversation()
@@ -328,7 +334,7 @@ class TestKicking:
         assert isinstance(end, Close)
         assert talk.admitted == []
 
-    def test_whoever_is_kicked_while_joining_is_announced_and_then_kicked(self) -> None:
+    def test_who_is_kicked_while_joining_is_announced_and_then_kicked(self) -> None:
         talk = Conversation()
         talk.create()
         register = talk.attach(AUDIOBRIDGE)
@@ -337,7 +343,7 @@ class TestKicking:
         effects = talk.reply(register, {"audiobridge": "joined", "room": ROOM.video, "id": 11, "participants": []})
         kick = {"request": "kick", "room": ROOM.video, "id": 11, "secret": ROOM.secret}
         assert own(effects) == [(register, kick)]
-        assert [heard["plugindata"]["data"]["audiobridge"] for heard in to_client(effects)] == ["joined"]
+        assert [received["plugindata"]["data"]["audiobridge"] for received in to_client(effects)] == ["joined"]
 
 
 def test_the_session_of_our_own_orders_is_the_browsers() -> None:
@@ -345,6 +351,6 @@ def test_the_session_of_our_own_orders_is_the_browsers() -> None:
     talk.mixer()
     muting, kicking = to_janus(talk.dialect.mute(True)), to_janus(talk.dialect.kick())
     assert muting and kicking
-    for order in muting + kicking:
-        assert order["session_id"] == SESSION
-        assert order["transaction"].startswith(OWN_PREFIX)
+    for request in muting + kicking:
+        assert request["session_id"] == SESSION
+        assert request["transaction"].startswith(OWN_PREFIX)

@@ -26,12 +26,12 @@ class Stream:
     on_air: bool = False
     moderated: bool = False
     up: bool = False
-    ends_untold: int = 0
+    ends_unreported: int = 0
 
 
 @dataclass
 class Janus:
-    """As much of it as matters: requests of browsers wait in a queue, those of operators are obeyed at once."""
+    """As much of it as matters: requests of browsers wait in a queue, those of operators are applied at once."""
 
     queue: deque[dict[str, Any]] = field(default_factory=deque)
     answers: deque[dict[str, Any]] = field(default_factory=deque)
@@ -57,15 +57,15 @@ class Interleaving(RuleBasedStateMachine):
         for message in to_janus(effects):
             body = message.get("body", {})
             if message["transaction"].startswith(OWN_PREFIX):
-                self.obey(message["handle_id"], body)
+                self.apply(message["handle_id"], body)
             elif message["janus"] == "message":
                 self.janus.queue.append(message)
             elif message["janus"] in ("hangup", "detach"):
-                self.end(message["handle_id"], told=message["janus"] == "hangup")
+                self.end(message["handle_id"], reported=message["janus"] == "hangup")
                 if message["janus"] == "detach":
                     del self.janus.streams[message["handle_id"]]
 
-    def obey(self, handle: int, body: dict[str, Any]) -> None:
+    def apply(self, handle: int, body: dict[str, Any]) -> None:
         match body["request"]:
             case "mute" | "unmute" if self.janus.in_mix:
                 assert body["id"] == MIXER_ID
@@ -76,11 +76,11 @@ class Interleaving(RuleBasedStateMachine):
                     assert (body["id"], body["mid"]) == (stream.feed, "0")
                     stream.moderated = body["mute"]
 
-    def end(self, handle: int, *, told: bool) -> None:
+    def end(self, handle: int, *, reported: bool) -> None:
         stream = self.janus.streams.get(handle)
         if stream is not None and stream.on_air:
             stream.on_air = stream.up = stream.moderated = False
-            stream.ends_untold += told
+            stream.ends_unreported += reported
 
     @rule(muted=st.booleans())
     def api(self, muted: bool) -> None:
@@ -142,7 +142,7 @@ class Interleaving(RuleBasedStateMachine):
         elif (stream := self.janus.streams.get(handle)) is None:
             return
         elif body["request"] == "unpublish":
-            self.end(handle, told=stream.on_air)
+            self.end(handle, reported=stream.on_air)
             content = {"videoroom": "event", "unpublished": "ok"}
         else:
             stream.moderated = stream.moderated and stream.on_air
@@ -154,23 +154,23 @@ class Interleaving(RuleBasedStateMachine):
     @precondition(lambda self: self.janus.answers)
     @rule()
     def deliver(self) -> None:
-        self.carry(self.talk.hear(**self.janus.answers.popleft()))
+        self.carry(self.talk.from_janus(**self.janus.answers.popleft()))
 
     @precondition(lambda self: self.janus.streams)
     @rule(data=st.data())
     def media(self, data: st.DataObject) -> None:
-        """An end is told, maybe late; a connection comes up, never before that."""
+        """An end is reported, maybe late; a connection comes up, never before that."""
         handle = data.draw(st.sampled_from(sorted(self.janus.streams)))
         stream = self.janus.streams[handle]
-        if stream.ends_untold:
-            stream.ends_untold -= 1
+        if stream.ends_unreported:
+            stream.ends_unreported -= 1
             self.janus.answers.append({"janus": "hangup", "sender": handle, "reason": "Close PC"})
         elif stream.on_air and not stream.up:
             stream.up = True
             self.janus.answers.append({"janus": "webrtcup", "sender": handle})
 
     @invariant()
-    def once_all_is_quiet_everybody_is_as_loud_as_is_meant(self) -> None:
+    def once_all_is_quiet_every_participant_is_as_loud_as_intended(self) -> None:
         if self.janus.queue or self.janus.answers:
             return
         if self.janus.in_mix:
@@ -185,7 +185,7 @@ class Interleaving(RuleBasedStateMachine):
                 self.process()
             else:
                 self.deliver()
-        self.once_all_is_quiet_everybody_is_as_loud_as_is_meant()
+        self.once_all_is_quiet_every_participant_is_as_loud_as_intended()
 
 
 Interleaving.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)

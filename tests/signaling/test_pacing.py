@@ -1,4 +1,4 @@
-"""What a browser hears of changes, and when: step by step, and against a model of how the SDK takes things in."""
+"""Which changes a browser receives, and when: step by step, and against a model of how the SDK processes messages."""
 
 from collections import deque
 from typing import Any
@@ -13,16 +13,16 @@ from portico.signaling.pacing import GOES_ON_SECS, HELD_MAX, SETTLES_SECS, Pacin
 from portico.signaling.subscribing import NOTHING
 from tests.signaling.conversation import AUDIOBRIDGE, ROOM, VIDEOROOM, Conversation, listener_display, to_client
 
-LISTENER, REGISTER = 11, 12  # handles on which a browser hears of a room
+LISTENER, REGISTER = 11, 12  # handles on which a browser receives changes of a room
 FIRST, SECOND = 21, 22  # handles on which it subscribes
 ANNA, BEN = 31, 32  # feeds
 
 
-def said(sender: int = LISTENER, plugin: str = "videoroom", **content: Any) -> dict[str, Any]:
+def event(sender: int = LISTENER, plugin: str = "videoroom", **content: Any) -> dict[str, Any]:
     return {"janus": "event", "sender": sender, "plugindata": {"data": {plugin: "event", **content}}}
 
 
-def heard(effects: list[Effect]) -> list[dict[str, Any]]:
+def sent(effects: list[Effect]) -> list[dict[str, Any]]:
     assert all(isinstance(effect, ToClient) for effect in effects)
     return to_client(effects)
 
@@ -42,46 +42,46 @@ def started(handle: int = FIRST, feed: int = ANNA) -> Pacing:
 
 
 class TestSubscriptions:
-    def test_of_an_end_that_was_heard_first_nothing_comes(self) -> None:
+    def test_an_offer_after_the_end_of_its_stream_is_replaced(self) -> None:
         pacing = Pacing()
         pacing.subscribe(FIRST, ANNA)
-        end = said(unpublished=ANNA)
-        assert heard(pacing.deliver(end)) == [end]
+        end = event(unpublished=ANNA)
+        assert sent(pacing.deliver(end)) == [end]
         assert pacing.offered(FIRST) is None
 
     @pytest.mark.parametrize("how", ["unpublished", "kicked"])
     def test_an_end_waits_while_the_offer_is_taken_in(self, how: str) -> None:
         pacing = offered()
-        end, after = said(LISTENER, "videoroom", **{how: ANNA}), said(publishers=[])
+        end, after = event(LISTENER, "videoroom", **{how: ANNA}), event(publishers=[])
         assert pacing.deliver(end) == pacing.deliver(after) == []
         assert not pacing.start(FIRST)
-        assert heard(pacing.settled(FIRST)) == [end, after]
-        assert heard(pacing.deliver(after)) == [after]
+        assert sent(pacing.settled(FIRST)) == [end, after]
+        assert sent(pacing.deliver(after)) == [after]
 
-    def test_an_end_after_the_wish_to_start_is_told_and_the_start_is_not(self) -> None:
+    def test_an_end_after_the_request_to_start_is_sent_and_the_start_is_not(self) -> None:
         pacing = offered()
         assert pacing.start(FIRST)
-        end = said(unpublished=ANNA)
-        assert heard(pacing.deliver(end)) == [end]
+        end = event(unpublished=ANNA)
+        assert sent(pacing.deliver(end)) == [end]
         assert pacing.started(FIRST) is None
 
     def test_an_end_waits_while_the_start_is_taken_in(self) -> None:
         pacing = started()
-        end = said(unpublished=ANNA)
+        end = event(unpublished=ANNA)
         assert pacing.deliver(end) == []
-        assert heard(pacing.due(FIRST)) == [end]
+        assert sent(pacing.due(FIRST)) == [end]
 
     def test_after_that_nothing_waits(self) -> None:
         pacing = started()
         assert pacing.due(FIRST) == []
-        end = said(unpublished=ANNA)
-        assert heard(pacing.deliver(end)) == [end]
+        end = event(unpublished=ANNA)
+        assert sent(pacing.deliver(end)) == [end]
 
-    def test_a_browser_that_does_not_start_hears_it_all_the_same_and_cannot_start_any_more(self) -> None:
+    def test_a_browser_that_does_not_start_receives_it_all_the_same_and_cannot_start_any_more(self) -> None:
         pacing = offered()
-        end = said(unpublished=ANNA)
+        end = event(unpublished=ANNA)
         pacing.deliver(end)
-        assert heard(pacing.due(FIRST)) == [end]
+        assert sent(pacing.due(FIRST)) == [end]
         assert not pacing.start(FIRST)
 
     def test_a_browser_that_starts_late_can_start(self) -> None:
@@ -91,29 +91,29 @@ class TestSubscriptions:
 
     def test_other_streams_ends_do_not_wait(self) -> None:
         pacing = started()
-        end = said(unpublished=BEN)
-        assert heard(pacing.deliver(end)) == [end]
+        end = event(unpublished=BEN)
+        assert sent(pacing.deliver(end)) == [end]
 
     def test_what_comes_from_elsewhere_does_not_wait(self) -> None:
         pacing = started()
-        pacing.deliver(said(unpublished=ANNA))
-        leaving = said(REGISTER, "audiobridge", leaving=ANNA)
-        assert heard(pacing.deliver(leaving)) == [leaving]
+        pacing.deliver(event(unpublished=ANNA))
+        leaving = event(REGISTER, "audiobridge", leaving=ANNA)
+        assert sent(pacing.deliver(leaving)) == [leaving]
 
     def test_each_end_waits_for_its_own_subscription(self) -> None:
         pacing = started()
         pacing.subscribe(SECOND, BEN)
         pacing.offered(SECOND)
-        annas, between, bens = said(unpublished=ANNA), said(publishers=[]), said(unpublished=BEN)
+        annas, between, bens = event(unpublished=ANNA), event(publishers=[]), event(unpublished=BEN)
         for message in (annas, between, bens):
             assert pacing.deliver(message) == []
-        assert heard(pacing.due(FIRST)) == [annas, between]
-        assert heard(pacing.settled(SECOND)) == [bens]
+        assert sent(pacing.due(FIRST)) == [annas, between]
+        assert sent(pacing.settled(SECOND)) == [bens]
 
     def test_a_stream_whose_end_waits_for_others_is_gone_too(self) -> None:
         pacing = started()
         pacing.subscribe(SECOND, BEN)
-        assert pacing.deliver(said(unpublished=ANNA)) == pacing.deliver(said(unpublished=BEN)) == []
+        assert pacing.deliver(event(unpublished=ANNA)) == pacing.deliver(event(unpublished=BEN)) == []
         assert pacing.offered(SECOND) is None
 
 
@@ -124,60 +124,60 @@ class TestRosters:
     def test_a_change_waits_until_the_roster_is_taken_in(self, change: dict[str, Any]) -> None:
         pacing = Pacing()
         pacing.roster_sent(LISTENER)
-        message = said(**change)
+        message = event(**change)
         assert pacing.deliver(message) == []
-        assert heard(pacing.next_step()) == [message]
-        assert heard(pacing.deliver(message)) == [message]
+        assert sent(pacing.next_step()) == [message]
+        assert sent(pacing.deliver(message)) == [message]
 
-    def test_a_browser_that_does_not_go_on_hears_it_all_the_same(self) -> None:
+    def test_a_browser_that_does_not_go_on_receives_it_all_the_same(self) -> None:
         pacing = Pacing()
         assert pacing.roster_sent(LISTENER) == ScheduleDue(LISTENER, GOES_ON_SECS)
-        message = said(unpublished=ANNA)
+        message = event(unpublished=ANNA)
         assert pacing.deliver(message) == []
-        assert heard(pacing.due(LISTENER)) == [message]
+        assert sent(pacing.due(LISTENER)) == [message]
 
     @pytest.mark.parametrize("how", ["leaving", "kicked"])
     def test_so_does_a_leave(self, how: str) -> None:
         pacing = Pacing()
         pacing.roster_sent(REGISTER)
-        message = said(REGISTER, "audiobridge", **{how: 5})
+        message = event(REGISTER, "audiobridge", **{how: 5})
         assert pacing.deliver(message) == []
-        assert heard(pacing.due(REGISTER)) == [message]
+        assert sent(pacing.due(REGISTER)) == [message]
 
     def test_who_comes_and_who_talks_does_not_wait(self) -> None:
         pacing = Pacing()
         pacing.roster_sent(LISTENER)
         pacing.roster_sent(REGISTER)
-        new, talk = said(publishers=[{"id": ANNA}]), said(REGISTER, "audiobridge")
+        new, talk = event(publishers=[{"id": ANNA}]), event(REGISTER, "audiobridge")
         talk["plugindata"]["data"]["audiobridge"] = "talking"
-        assert heard(pacing.deliver(new)) == [new]
-        pacing.deliver(said(REGISTER, "audiobridge", leaving=5))
-        assert heard(pacing.deliver(talk)) == [talk]
+        assert sent(pacing.deliver(new)) == [new]
+        pacing.deliver(event(REGISTER, "audiobridge", leaving=5))
+        assert sent(pacing.deliver(talk)) == [talk]
 
-    def test_who_is_sent_away_hears_it_at_once(self) -> None:
+    def test_who_is_kicked_receives_it_at_once(self) -> None:
         pacing = Pacing()
         pacing.roster_sent(REGISTER)
-        other, own = (said(REGISTER, "audiobridge", kicked=number) for number in (5, 6))
+        other, own = (event(REGISTER, "audiobridge", kicked=number) for number in (5, 6))
         assert pacing.deliver(other) == []
-        assert heard(pacing.stop()) == [other]
-        assert heard(pacing.deliver(own)) == [own]
+        assert sent(pacing.stop()) == [other]
+        assert sent(pacing.deliver(own)) == [own]
 
 
 @pytest.mark.parametrize("ends_first", [True, False])
 def test_what_waits_is_bounded_and_a_stream_is_gone_all_the_same(ends_first: bool) -> None:
     pacing = offered()
     pacing.roster_sent(LISTENER)
-    ends = [said(unpublished=ANNA), *(said(unpublished=number) for number in range(1000, 1000 + HELD_MAX))]
+    ends = [event(unpublished=ANNA), *(event(unpublished=number) for number in range(1000, 1000 + HELD_MAX))]
     messages = ends if ends_first else ends[::-1]
-    assert [each for message in messages for each in heard(pacing.deliver(message))] == messages
+    assert [each for message in messages for each in sent(pacing.deliver(message))] == messages
     assert not pacing.start(FIRST)
 
 
 class Sdk(RuleBasedStateMachine):
     """A browser with the SDK's habits and a VideoRoom, and the dialect between them.
 
-    Events are taken in as they come; answers by a timer, in any pacing with them. When the roster is taken in, the SDK
-    takes its next step. What was asked to be said later comes when the answer has been taken in: it waits for that.
+    Events are processed when they arrive; answers by a timer, in any order with them. When the roster is processed, the
+    SDK takes its next step. A ScheduleDue is due when the answer has been processed.
     """
 
     def __init__(self) -> None:
@@ -185,9 +185,9 @@ class Sdk(RuleBasedStateMachine):
         self.talk = Conversation().join()
         self.alive: set[int] = set()  # in Janus
         self.asked: deque[tuple[int, str, str, int]] = deque()  # what Janus has to answer: handle, request, id, feed
-        self.answers: list[dict[str, Any]] = []  # that came, and that the browser has not taken in
+        self.answers: list[dict[str, Any]] = []  # received, and not processed by the browser yet
         self.streams: set[int] = set()  # in the SDK's state
-        self.ending: set[int] = set()  # their ends were heard, and are looked after by the next timer
+        self.ending: set[int] = set()  # their ends were received, and are looked after by the next timer
         self.subscribed: dict[int, int] = {}  # feed by handle, in the SDK's state
         self.wanted: dict[int, int] = {}  # feed by handle, of promises that have not settled
         self.next_feed = 100
@@ -214,13 +214,13 @@ class Sdk(RuleBasedStateMachine):
                     if message["janus"] == "event":
                         self.answers.append(message)
                 case ToClient(message):
-                    self.hear(message["plugindata"]["data"])
+                    self.process(message["plugindata"]["data"])
                 case ToJanus(message) if message["janus"] == "message":
                     handle, request = message["handle_id"], message["body"]["request"]
                     feed = message["body"].get("feed", 0)
                     self.asked.append((handle, request, message["transaction"], feed))
 
-    def hear(self, content: dict[str, Any]) -> None:
+    def process(self, content: dict[str, Any]) -> None:
         self.streams |= {each["id"] for each in content.get("publishers", [])}
         if (feed := content.get("unpublished")) in self.streams:
             self.ending.add(feed)
@@ -261,7 +261,7 @@ class Sdk(RuleBasedStateMachine):
             if feed not in self.alive:
                 content, jsep = {"videoroom": "event", "error_code": 428, "error": "No such feed"}, {}
         message = {"janus": "event", "sender": handle, "transaction": transaction, "plugindata": {"data": content}}
-        self.take(self.talk.hear(**message, **jsep))
+        self.take(self.talk.from_janus(**message, **jsep))
 
     @precondition(lambda self: self.answers)
     @rule(data=st.data())

@@ -22,22 +22,22 @@ def info(jitter: int = 12, *, rtt: int = 1, packets: int = 50, dtls: int = 9, **
     return {"webrtc": {"dtls": {"stats": {"in": {"packets": dtls}, "out": {"packets": 3}}}, "media": {"0": sound}}}
 
 
-def hear(talk: Conversation, handle: int, receiving: bool, **members: Any) -> list[Effect]:
-    return talk.hear(janus="media", sender=handle, mid="0", type="audio", receiving=receiving, **members)
+def media(talk: Conversation, handle: int, receiving: bool, **members: Any) -> list[Effect]:
+    return talk.from_janus(janus="media", sender=handle, mid="0", type="audio", receiving=receiving, **members)
 
 
 def with_mixer() -> tuple[Conversation, int]:
     talk = Conversation().join()
     mixer = talk.mixer()
     talk.ask(mixer, {"request": "configure"}, jsep=OFFER)
-    talk.hear(janus="webrtcup", sender=mixer)
+    talk.from_janus(janus="webrtcup", sender=mixer)
     return talk, mixer
 
 
 def in_text_room(talk: Conversation) -> int:
     text = talk.attach(TEXTROOM)
     talk.ask(text, {"request": "setup", "room": ROOM.room_id})
-    talk.hear(janus="webrtcup", sender=text)
+    talk.from_janus(janus="webrtcup", sender=text)
     assert talk.dialect.text_joined(ROOM.text, PARTICIPANT) == []
     return text
 
@@ -45,15 +45,15 @@ def in_text_room(talk: Conversation) -> int:
 def test_without_a_probe_a_connection_is_looked_at_when_its_last_medium_has_stopped() -> None:
     talk, mixer = with_mixer()
     assert talk.dialect.quiet is None  # nothing has arrived yet
-    hear(talk, mixer, True)
+    media(talk, mixer, True)
     camera = talk.attach(VIDEOROOM)
-    talk.hear(janus="webrtcup", sender=camera)
-    hear(talk, camera, True)
-    hear(talk, camera, True, substream=1)
+    talk.from_janus(janus="webrtcup", sender=camera)
+    media(talk, camera, True)
+    media(talk, camera, True, substream=1)
     for stopped in ({"handle": mixer}, {"handle": camera}):
-        hear(talk, receiving=False, **stopped)
+        media(talk, receiving=False, **stopped)
         assert talk.dialect.quiet is None  # of simulcast, one layer goes on
-    hear(talk, camera, False, substream=1)
+    media(talk, camera, False, substream=1)
     assert talk.dialect.quiet == Quiet(1, False, (mixer, camera))
 
 
@@ -61,21 +61,21 @@ def test_a_browser_in_the_text_room_is_looked_at_whether_or_not_it_has_ever_sent
     talk, mixer = with_mixer()
     text = in_text_room(talk)
     assert talk.dialect.quiet == Quiet(0, True, (text,))
-    hear(talk, mixer, True)
+    media(talk, mixer, True)
     assert talk.dialect.quiet is None
-    hear(talk, mixer, False)
+    media(talk, mixer, False)
     assert talk.dialect.quiet == Quiet(1, True, (text,))
-    talk.hear(janus="hangup", sender=text, reason="Close PC")
+    talk.from_janus(janus="hangup", sender=text, reason="Close PC")
     assert talk.dialect.quiet == Quiet(1, False, (mixer,))
 
 
-def test_a_lost_path_ends_the_connection_unless_media_came_back() -> None:
+def test_a_lost_path_ends_the_connection_unless_media_has_returned() -> None:
     talk, mixer = with_mixer()
-    hear(talk, mixer, True)
-    hear(talk, mixer, False)
-    hear(talk, mixer, True)
+    media(talk, mixer, True)
+    media(talk, mixer, False)
+    media(talk, mixer, True)
     assert talk.dialect.quiet is None and talk.dialect.path_lost() == []
-    hear(talk, mixer, False)
+    media(talk, mixer, False)
     assert talk.dialect.quiet == Quiet(2, False, (mixer,))
     assert talk.dialect.path_lost() == [
         Close(CloseCode.MEDIA_LOST, "The media connection was lost: no packet arrives.")
@@ -86,9 +86,9 @@ def test_a_lost_path_ends_the_connection_unless_media_came_back() -> None:
 def test_without_mixer_and_text_room_nothing_is_looked_at() -> None:
     talk = Conversation().join()
     camera = talk.attach(VIDEOROOM)
-    talk.hear(janus="webrtcup", sender=camera)
-    hear(talk, camera, True)
-    hear(talk, camera, False)
+    talk.from_janus(janus="webrtcup", sender=camera)
+    media(talk, camera, True)
+    media(talk, camera, False)
     assert talk.dialect.quiet is None
 
 

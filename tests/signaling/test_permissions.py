@@ -74,7 +74,7 @@ class TestPermissions:
         assert refusal(talk.ask(talk.attach(plugin), body, jsep=OFFER)) == 403
         assert talk.admitted == [] or plugin != AUDIOBRIDGE
 
-    def test_the_sound_of_whoever_may_not_publish_stays_out_of_the_mix(self) -> None:
+    def test_the_sound_of_a_browser_that_may_not_publish_stays_out_of_the_mix(self) -> None:
         talk = joined(can_publish=False)
         mixer = talk.attach(AUDIOBRIDGE)
         (sent,) = to_janus(talk.ask(mixer, {"request": "join", "display": stream_display("audiobridge")}))
@@ -87,17 +87,17 @@ class TestPermissions:
         (order,) = to_janus(talk.dialect.mute(False))
         assert (order["handle_id"], order["body"]["request"]) == (mixer, "mute")
 
-    def test_janus_is_offered_no_receiver_by_whoever_may_not_hear(self) -> None:
+    def test_janus_is_offered_no_receiver_by_a_browser_that_may_not_subscribe(self) -> None:
         talk = joined(can_subscribe=False)
         mixer = talk.mixer()
         offered = {"type": "offer", "sdp": "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=sendrecv\r\n"}
         (sent,) = to_janus(talk.ask(mixer, {"request": "configure"}, jsep=offered))
         assert sent["jsep"]["sdp"].endswith("a=mid:0\r\na=sendonly\r\n")
         answer = {"type": "answer", "sdp": offered["sdp"].replace("sendrecv", "recvonly")}
-        (heard,) = to_client(talk.reply(mixer, {"audiobridge": "event", "result": "ok"}, jsep=answer))
-        assert heard["jsep"]["sdp"].endswith("a=sendrecv\r\na=msid:janus janus0\r\n")
+        (received,) = to_client(talk.reply(mixer, {"audiobridge": "event", "result": "ok"}, jsep=answer))
+        assert received["jsep"]["sdp"].endswith("a=sendrecv\r\na=msid:janus janus0\r\n")
 
-    def test_others_are_told_who_cannot_receive_messages(self) -> None:
+    def test_others_learn_who_cannot_receive_messages(self) -> None:
         shown = {}
         for allowed in (True, False):
             talk = Conversation(permissions=Permissions(can_send_messages=allowed))
@@ -108,14 +108,14 @@ class TestPermissions:
         assert shown[True] == participant_display()
         assert shown[False] != shown[True]
 
-    def test_the_data_channel_of_whoever_may_not_write_leads_nowhere(self) -> None:
+    def test_the_data_channel_of_a_browser_that_may_not_write_leads_nowhere(self) -> None:
         for allowed, expected in ((True, ROOM.text), (False, NO_TEXT_ROOM)):
             talk = joined(can_send_messages=allowed)
             text = talk.attach(TEXTROOM)
             talk.ask(text, {"request": "setup", "room": ROOM.room_id})
-            (heard,) = to_client(talk.reply(text, {"textroom": "event", "result": "ok"}, jsep=OFFER))
-            assert heard["plugindata"]["data"]["janus_room_id"] == expected
-            assert str(ROOM.text) not in str(heard) or allowed
+            (received,) = to_client(talk.reply(text, {"textroom": "event", "result": "ok"}, jsep=OFFER))
+            assert received["plugindata"]["data"]["janus_room_id"] == expected
+            assert str(ROOM.text) not in str(received) or allowed
 
     def test_a_later_token_decides_from_then_on(self) -> None:
         talk = joined(can_publish=False)
@@ -128,7 +128,7 @@ class TestPermissions:
 MEDIA = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\n"
 
 
-class TestDeaf:
+class TestSendOnly:
     @pytest.mark.parametrize(
         "direction",
         ["a=sendrecv", "a=recvonly", "", "a=SendRecv", "a=sendrecv ", "a= sendrecv", "a=sendrecv\r\na=recvonly"],

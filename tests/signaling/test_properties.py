@@ -145,12 +145,12 @@ class Talk(RuleBasedStateMachine):
     )
     def reply(self, asked: tuple[int, str], content: dict[str, Any]) -> None:
         message = {"janus": "event", "transaction": asked[1], "sender": asked[0]}
-        self.check(self.talk.hear(**message, plugindata={"plugin": "p", "data": content}), asked=False)
+        self.check(self.talk.from_janus(**message, plugindata={"plugin": "p", "data": content}), asked=False)
 
     @rule(asked=consumes(transactions))
     def fail(self, asked: tuple[int, str]) -> None:
         message = {"janus": "error", "transaction": asked[1], "error": {"code": 460, "reason": "because"}}
-        self.check(self.talk.hear(**message), asked=False)
+        self.check(self.talk.from_janus(**message), asked=False)
 
     @invariant()
     def bounded(self) -> None:

@@ -98,7 +98,7 @@ def test_what_comes_again_on_the_same_handle_has_brought_no_media_yet(end: dict[
     assert streams.feed_of(HANDLE) == FEED
 
 
-def test_a_connection_that_comes_up_is_on_the_air_though_an_end_was_heard() -> None:
+def test_a_connection_that_comes_up_is_published_though_an_end_was_reported() -> None:
     streams = published()
     streams.stop(HANDLE)
     streams.connected(HANDLE)
@@ -153,7 +153,7 @@ STEPS: list[Callable[[PublishedStreams], object]] = [
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(STEPS), max_size=30))
-def test_whatever_is_heard_the_snapshot_makes_sense(steps: list[Callable[[PublishedStreams], object]]) -> None:
+def test_whatever_is_received_the_snapshot_makes_sense(steps: list[Callable[[PublishedStreams], object]]) -> None:
     streams = PublishedStreams()
     for step in steps:
         step(streams)

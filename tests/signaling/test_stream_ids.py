@@ -1,4 +1,4 @@
-"""Nobody takes the id of another's stream: browsers would show the one in the other's place."""
+"""No participant takes the id of another's stream: browsers would show the one in the other's place."""
 
 from dataclasses import astuple
 
@@ -34,7 +34,7 @@ def test_an_id_is_its_first_owners_until_they_leave() -> None:
     assert ids.owner("s") == "ben"
 
 
-def test_what_is_remembered_is_bounded_and_displaces_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_remembered_is_bounded_and_displaces_no_others_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_ids, "OF_ONE_MAX", 3)
     ids = StreamIds()
     ids.claim("hers", "anna")

@@ -19,9 +19,9 @@ Lines = list[dict[str, Any]]
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.name.removesuffix(".jsonl.gz"))
-def test_the_browser_hears_what_the_sdk_was_seen_to_accept(path: Path) -> None:
-    heard, _, lines = replay(path)
-    for connection, messages in heard.items():
+def test_the_browser_receives_what_the_sdk_was_seen_to_accept(path: Path) -> None:
+    received, _, lines = replay(path)
+    for connection, messages in received.items():
         end = _goodbyes(lines).get(connection, math.inf)
         recorded = [line["m"] for line in lines if line["d"] == "S>C" and line["c"] == connection and line["t"] < end]
         # The recording's operator ended some connections with a status code of its own accord.
@@ -32,13 +32,13 @@ def test_the_browser_hears_what_the_sdk_was_seen_to_accept(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.name.removesuffix(".jsonl.gz"))
-def test_janus_hears_nothing_but_what_is_allowed(path: Path) -> None:
+def test_janus_receives_nothing_but_what_is_allowed(path: Path) -> None:
     _, forwarded, lines = replay(path)
     room = next(line["m"] for line in lines if line["d"] == "ROOM")[0]["room"]
     for connection, messages in forwarded.items():
-        said = [line["m"] for line in lines if line["d"] == "C>S" and line["c"] == connection]
+        requests = [line["m"] for line in lines if line["d"] == "C>S" and line["c"] == connection]
         in_order = [message["transaction"] for message in messages if not _own(message)]
-        everything = [message["transaction"] for message in said]
+        everything = [message["transaction"] for message in requests]
         assert in_order == [transaction for transaction in everything if transaction in set(in_order)]
         for message in messages:
             assert "client_token" not in message
@@ -46,7 +46,7 @@ def test_janus_hears_nothing_but_what_is_allowed(path: Path) -> None:
             assert body.get("room", room) == room
             assert not body.keys() & {"id", "secret", "record", "filename", "rec_dir", "admin_key", "token", "pin"}
             if "display" in body and not _own(message):
-                original = next(one for one in said if one["transaction"] == message["transaction"])
+                original = next(one for one in requests if one["transaction"] == message["transaction"])
                 assert body["display"] == original["body"]["display"]
 
 
@@ -63,7 +63,7 @@ def replay(path: Path) -> tuple[dict[int, Lines], dict[int, Lines], Lines]:
     room = _room(lines)
     talks: dict[int, Conversation] = defaultdict(lambda: Conversation(room=room))
     asked: dict[int, set[str]] = defaultdict(set)
-    heard: dict[int, Lines] = defaultdict(list)
+    received: dict[int, Lines] = defaultdict(list)
     forwarded: dict[int, Lines] = defaultdict(list)
     goodbyes = _goodbyes(lines)
     for line in lines:
@@ -79,13 +79,13 @@ def replay(path: Path) -> tuple[dict[int, Lines], dict[int, Lines], Lines]:
             effects += talks[connection].settle(dialect.from_janus(message))
         else:
             continue  # including answers to requests that the recording relay made for itself
-        heard[connection] += to_client(effects)
+        received[connection] += to_client(effects)
         forwarded[connection] += to_janus(effects)
-    return heard, forwarded, lines
+    return received, forwarded, lines
 
 
 def _goodbyes(lines: Lines) -> dict[int, float]:
-    """When each browser said goodbye: the relay of the recording let Janus answer, we do so ourselves and close."""
+    """When each browser left: the relay of the recording let Janus answer, we do so ourselves and close."""
     return {line["c"]: line["t"] for line in lines if line["d"] == "C>S" and line["m"]["janus"] == "destroy"}
 
 
