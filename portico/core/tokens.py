@@ -31,7 +31,7 @@ class TokenRefused(Exception):
 
 
 # joserfc was tried for signing and checking: 88 us of CPU to issue a token where this takes 53 (38 are the signature),
-# 174 to check one where this takes 168 (119 are the signature); and a header with unknown members passes it.
+# 174 to check one where this takes 168 (119 are the signature). Both refuse a header with unknown members.
 
 
 @dataclass(frozen=True, slots=True)
