@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from portico.listener import frames
 from portico.signaling.effects import Message
 
 log = structlog.get_logger()
@@ -19,6 +20,8 @@ SLOW_BROWSER_SECS = 10
 """How long one message to the browser may take. Then the browser is lost, and the queue of its messages must end."""
 CLOSE_REASON_BYTES_MAX = 123
 """What a control frame has room for beside the code (RFC 6455, section 5.5)."""
+_BY_CHOICE = (frames.NORMAL, frames.GOING_AWAY, frames.NO_CODE)
+"""Close codes with which a browser closes a socket that a page no longer uses."""
 
 
 class TooSlow(Exception):
@@ -36,7 +39,7 @@ class SocketClosed(Exception):
         code = event.get("code")
         super().__init__(f"closed with {code}")
         # Our listener gives a reason, if only an empty one, when there was a close frame, and none otherwise.
-        self.by_choice = "reason" in event and code in (1000, 1001, 1005)
+        self.by_choice = "reason" in event and code in _BY_CHOICE
 
 
 class BrowserSocket:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-import structlog
-
 from portico.core import timeline
 from portico.core.timeline import Intervals
 from portico.db.engine import Database
@@ -22,7 +20,6 @@ from portico.runtime.ids import new_id
 from portico.services import recordings
 from portico.signaling.effects import PublishedStream
 
-log = structlog.get_logger()
 PAUSE_SECS = 1.0
 """Pause between two rounds of writing, so that neither failures nor a switching camera keep the database busy."""
 KINDS = ("audio", "video")
@@ -86,7 +83,6 @@ class Recorder:
         self._over: list[_Publication] = []
         self._changed = asyncio.Event()
         self._urgent = asyncio.Event()
-        self._log = log.bind(participant_id=participant_id)
 
     def published(self, stream: PublishedStream) -> None:
         """Take in the state of a published stream: begin to record it, or extend the timelines of its tracks."""

@@ -17,7 +17,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from portico.core.budget import Budget
-from portico.listener import frames, handshake
+from portico.listener import frames, upgrade
 from portico.listener.connections import ClientConnection
 from portico.listener.frames import Frame, ProtocolError
 from portico.listener.limits import (
@@ -77,11 +77,11 @@ class WebSocketProtocol(asyncio.Protocol):
         self._connection.expire("handshake", self._limits.head_secs)
         self._buffer += early
         headers = dict(scope["headers"])
-        if (status := handshake.refusal(scope["method"], headers)) is not None:
-            self._respond(status, [handshake.VERSION], b"")
+        if (status := upgrade.refusal(scope["method"], headers)) is not None:
+            self._respond(status, [upgrade.VERSION], b"")
             return
-        self._accept_key = handshake.accept_key(headers)
-        scope |= handshake.websocket_scope(scope, url)
+        self._accept_key = upgrade.accept_key(headers)
+        scope |= upgrade.websocket_scope(scope, url)
         self._events.append({"type": "websocket.connect"})
         task = self._loop.create_task(self._run(scope))
         self._server.tasks.add(task)
@@ -101,7 +101,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._state == _NEW:
             self._respond(500, [], b"")
         elif self._state == _OPEN:
-            self._close(1011, "")
+            self._close(frames.FAILED, "")
 
     # asyncio.Protocol.
 
@@ -308,7 +308,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _accept(self, event: Event) -> None:
         headers = [*self._server.default_headers, *event.get("headers", ())]
-        self._transport.write(handshake.accepting_answer(self._accept_key, event.get("subprotocol"), headers))
+        self._transport.write(upgrade.accepting_answer(self._accept_key, event.get("subprotocol"), headers))
         self._state = _OPEN
         self._connection.expire("token", TOKEN_SECS)
         self._connection.on_admitted = self._admitted
@@ -320,7 +320,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Refuse the handshake with an HTTP answer, and close."""
-        self._transport.write(handshake.refusing_answer(status, [*self._server.default_headers, *headers], body))
+        self._transport.write(upgrade.refusing_answer(status, [*self._server.default_headers, *headers], body))
         self._end(frames.LOST)
         self._connection.expire("close", CLOSE_SECS)
         self._transport.close()

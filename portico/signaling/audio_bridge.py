@@ -9,7 +9,7 @@ participants, muted or not, make no other quieter. Each browser's connection adj
 from typing import Any
 
 from portico.signaling import control, display
-from portico.signaling.control import MediaRoom, Requests
+from portico.signaling.control import MediaRoom, PluginRequests
 from portico.signaling.display import StreamDisplay
 from portico.signaling.policy import Role
 
@@ -83,7 +83,7 @@ class AudioBridge:
 
     def receive(
         self, room: MediaRoom, content: dict[str, Any], role: Role | None, handle: int, *, may_publish: bool
-    ) -> Requests:
+    ) -> PluginRequests:
         """Requests that follow from an AudioBridge event. `role` is the role of the request that it answers, if any."""
         if role is not None and content["audiobridge"] == "joined":
             self._members[role] = handle, content["id"]
@@ -91,7 +91,7 @@ class AudioBridge:
         volume_changed = self._mix.receive(content, mixer[1] if mixer is not None else None)
         if mixer is None:
             return []
-        requests: Requests = []
+        requests: PluginRequests = []
         if volume_changed:
             requests.append((mixer[0], {"request": "configure", "volume": self._mix.volume}))
         if role is Role.MIXER and self._was_muted:
@@ -100,19 +100,19 @@ class AudioBridge:
             requests += self._apply_mute(room, may_publish)
         return requests
 
-    def mute(self, room: MediaRoom, muted: bool, *, may_publish: bool) -> Requests:
+    def mute(self, room: MediaRoom, muted: bool, *, may_publish: bool) -> PluginRequests:
         """Requests that mute the mixer, or unmute it if its microphone is on and its token allows publishing."""
         self.muted, self._was_muted = muted, True
         return self._apply_mute(room, may_publish)
 
-    def _apply_mute(self, room: MediaRoom, may_publish: bool) -> Requests:
+    def _apply_mute(self, room: MediaRoom, may_publish: bool) -> PluginRequests:
         mixer = self._members.get(Role.MIXER)
         if mixer is None:
             return []
         silent = self.muted or self.mic_off or not may_publish
         return [(mixer[0], control.mute_mixer(room, mixer[1], mute=silent))]
 
-    def kick(self, room: MediaRoom) -> Requests:
+    def kick(self, room: MediaRoom) -> PluginRequests:
         """The request that kicks the register member, which Janus reports to all participants of the room."""
         register = self._members.get(Role.REGISTER)
         return [] if register is None else [(register[0], control.kick(room, register[1]))]

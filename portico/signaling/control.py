@@ -11,10 +11,10 @@ AUDIOBRIDGE = "janus.plugin.audiobridge"
 TEXTROOM = "janus.plugin.textroom"
 PLUGINS = frozenset({VIDEOROOM, AUDIOBRIDGE, TEXTROOM})
 
-Requests = list[tuple[int, dict[str, Any]]]
+PluginRequests = list[tuple[int, dict[str, Any]]]
 """Requests of ours to plugins: (handle, body)."""
 
-PUBLISHERS_MAX = 500
+ROOM_PUBLISHERS_MAX = 500
 """Published streams in a room at once: more than 50 participants with PUBLISHERS_MAX of signaling/limits.py each."""
 KEYFRAME_EVERY_SECS = 20
 """Publishers are asked for a keyframe this often: a player starts at one, and a recording goes on after a loss."""
@@ -58,7 +58,7 @@ def creations(room: MediaRoom, admin_key: str, mjr_folder: str) -> list[tuple[st
         **common,
         **_LEVELS,
         "room": room.video,
-        "publishers": PUBLISHERS_MAX,
+        "publishers": ROOM_PUBLISHERS_MAX,
         "bitrate": 0,
         "fir_freq": KEYFRAME_EVERY_SECS,
         "audiocodec": "opus",

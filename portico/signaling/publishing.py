@@ -5,7 +5,7 @@ from typing import Any
 
 from portico.signaling import control
 from portico.signaling.audio_bridge import AudioBridge
-from portico.signaling.control import MediaRoom, Requests
+from portico.signaling.control import MediaRoom, PluginRequests
 from portico.signaling.display import StreamDisplay
 from portico.signaling.effects import Effect, NotePublished, NoteUnpublished, PublishedStream
 from portico.signaling.policy import Allowed, Role
@@ -92,7 +92,7 @@ class PublishedStreams:
         """Forget the stream of a handle that no longer exists."""
         self._publishers.pop(handle, None)
 
-    def moderations(self, room: MediaRoom, handle: int, *, mute: bool) -> Requests:
+    def moderations(self, room: MediaRoom, handle: int, *, mute: bool) -> PluginRequests:
         """The `moderate` requests that mute or unmute the stream's audio.
 
         They are made for a stream that is not published, too: the browser may just be publishing it again.
@@ -103,7 +103,7 @@ class PublishedStreams:
         audio = [mid for mid, kind in publisher.tracks.items() if kind == "audio"]
         return [(handle, control.moderate(room, publisher.feed, mid, mute=mute)) for mid in audio]
 
-    def all_moderations(self, room: MediaRoom, *, mute: bool) -> Requests:
+    def all_moderations(self, room: MediaRoom, *, mute: bool) -> PluginRequests:
         """The `moderate` requests that mute or unmute the audio of every stream."""
         return [each for handle in self._publishers for each in self.moderations(room, handle, mute=mute)]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from portico.signaling.control import VIDEOROOM, Requests
+from portico.signaling.control import VIDEOROOM, PluginRequests
 from portico.signaling.effects import Effect, Message, ToClient, ToJanus
 from portico.signaling.policy import Role
 
@@ -77,7 +77,7 @@ class Wire:
         self._own += 1
         return self._request(kind, f"{OWN_PREFIX}{self._own}", members)
 
-    def own_requests(self, requests: Requests) -> list[Effect]:
+    def own_requests(self, requests: PluginRequests) -> list[Effect]:
         """Send several requests of ours to plugins."""
         return [self.own_request("message", handle_id=handle_id, body=body) for handle_id, body in requests]
 
@@ -130,7 +130,7 @@ class Wire:
     def forget(self, handle_id: int) -> bool:
         """Forget a handle that no longer exists, and its pending requests; False if there was no such handle.
 
-        Requests that wait for their turn stay, and are answered then.
+        PluginRequests that wait for their turn stay, and are answered then.
         """
         self.pending = {
             key: one for key, one in self.pending.items() if one.handle != handle_id or one.kind == "waiting"
