@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from portico.config.settings import Settings, SettingsError, unknown_variables
-from portico.janus.capacity import CALL_OF_TWO_PORTS, people
+from portico.janus.capacity import CALL_OF_TWO_PORTS, cameras_in_one_room
 from portico.janus.config import find_janus
 from portico.runtime import child
 
@@ -34,7 +34,7 @@ def checked(settings: Settings) -> Settings:
     if settings.janus_url is not None:
         return settings
     find_janus(settings.janus_bin)
-    if people(settings.rtp_ports) < 2:
+    if cameras_in_one_room(settings.rtp_ports) < 2:
         raise SettingsError(
             f"PORTICO_RTP_PORTS: a call of two with cameras needs {CALL_OF_TWO_PORTS} ports, a call of N needs N(N + 2)"
         )

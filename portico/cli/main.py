@@ -22,7 +22,7 @@ from portico.cli.rooms import rooms
 from portico.cli.terminal import Refused, make_private
 from portico.cli.webhooks import webhooks
 from portico.config.settings import Settings, SettingsError, load, unknown_variables
-from portico.janus.capacity import people
+from portico.janus.capacity import cameras_in_one_room
 from portico.janus.errors import JanusUnavailable
 from portico.listener.descriptors import raise_limit
 from portico.listener.limits import BACKLOG, RECEIVE_BUFFER_BYTES
@@ -141,11 +141,12 @@ def _print_welcome(settings: Settings, new_api_key: str | None, meeting_link: st
 
 
 def _media_line(settings: Settings) -> str:
-    """How many people the ports carry; nothing about a Janus that runs elsewhere."""
+    """The line with the number of cameras that the ports carry; empty for a remote Janus."""
     if settings.janus_url is not None:
         return ""
     low, high = settings.rtp_ports
-    return f"  Media         UDP {low}-{high}: up to {people(settings.rtp_ports)} people with cameras in one room\n"
+    cameras = cameras_in_one_room(settings.rtp_ports)
+    return f"  Media         UDP {low}-{high}: up to {cameras} people with cameras in one room\n"
 
 
 def _data_dir(settings: Settings) -> TextIO:

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 CALL_OF_TWO_PORTS = 8
-"""The ports of two participants with cameras, by `people`: fewer are a shortage before any join."""
+"""The ports of two participants with cameras, by `cameras_in_one_room`: fewer are a shortage before any join."""
 JOIN_DESCRIPTORS = 32
 """File descriptors for one more participant.
 
@@ -22,7 +22,7 @@ SHORTAGE_LOGGED_SECS = 60.0
 log = structlog.get_logger(__name__)
 
 
-def people(ports: tuple[int, int]) -> int:
+def cameras_in_one_room(ports: tuple[int, int]) -> int:
     """How many participants with cameras a range of ports carries in one room where each sees all others.
 
     Of N participants, each holds a port for the data channel, the mix, the camera and N - 1 subscriptions: N(N + 2)

@@ -241,12 +241,12 @@ def _library_folder(binary: Path) -> Path | None:
     return next((folder for folder in candidates if (folder / "plugins").is_dir()), None)
 
 
-def _disabled(libraries: Path | None, kind: str, known: Iterable[str], wanted: Iterable[str]) -> str:
-    """The value of `disable`: file names of all libraries of a kind, known or found, that are not wanted."""
+def _disabled(libraries: Path | None, kind: str, known: Iterable[str], used: Iterable[str]) -> str:
+    """The value of `disable`: file names of all libraries of a kind, known or found, that we do not use."""
     names = {f"libjanus_{name}.so" for name in known}
     if libraries is not None:
         names |= {path.name for path in (libraries / kind).glob("*.so")}
-    return ",".join(sorted(names - {f"libjanus_{name.rpartition('.')[2]}.so" for name in wanted}))
+    return ",".join(sorted(names - {f"libjanus_{name.rpartition('.')[2]}.so" for name in used}))
 
 
 def _libconfig(sections: _Sections) -> str:

@@ -210,7 +210,7 @@ class JanusNode:
         log.info("janus.up", version=self.version, pid=self.pid, url=self.url, consent=self.checks_consent)
         if self._settings.url is None:
             low, high = ports = self._settings.rtp_ports
-            log.info("janus.ports", ports=f"{low}-{high}", cameras_in_one_room=capacity.people(ports))
+            log.info("janus.ports", ports=f"{low}-{high}", cameras_in_one_room=capacity.cameras_in_one_room(ports))
 
     async def _check_admin_key(self, link: JanusLink) -> None:
         """Create and destroy a room in each plugin. With a wrong admin_key each join would fail later.

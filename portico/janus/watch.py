@@ -44,8 +44,8 @@ async def check(link: JanusLink, deadline: float) -> None:
     Raises JanusUnavailable if one does not answer within `deadline` seconds.
     """
     exists = {"request": "exists", "room": 1}
-    asked: list[Coroutine[Any, Any, Any]] = [link.request(plugin, exists, deadline=deadline) for plugin in PLUGINS]
-    for outcome in await asyncio.gather(*asked, return_exceptions=True):
+    requests: list[Coroutine[Any, Any, Any]] = [link.request(plugin, exists, deadline=deadline) for plugin in PLUGINS]
+    for outcome in await asyncio.gather(*requests, return_exceptions=True):
         # An error is an answer too: the plugin works.
         if isinstance(outcome, BaseException) and not isinstance(outcome, JanusError):
             raise outcome

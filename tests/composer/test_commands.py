@@ -1,4 +1,4 @@
-"""The orders for ffmpeg: cuts on frames, commands that stay small, graphs that say what is where."""
+"""The ffmpeg commands: cuts lie on frames, commands stay small, graphs have each tile in its cell."""
 
 import pytest
 from hypothesis import given

@@ -68,7 +68,7 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Stage:
-    """Collects who was recorded when, and makes the composition of it."""
+    """Collects recordings with their times, and composes them."""
 
     def __init__(self, tape: Path, folder: Path) -> None:
         self.tape, self.folder = tape, folder
@@ -122,7 +122,7 @@ def ms(secs: float) -> int:
 
 
 def corners(composition: MediaFile, secs: float) -> list[Colour | None]:
-    """What the middle of each quarter of a picture of 320x180 shows, at the frame of that second."""
+    """The colours in the middle of each quarter of a picture of 320x180, at the frame of that second."""
     picture = composition.frame(round(secs * 25))
     return [seems(picture, x, y) for y in (45, 135) for x in (80, 240)]
 
@@ -245,7 +245,7 @@ def test_a_named_tile_stands_for_a_camera_that_is_off(stage: Stage) -> None:
 
 
 def test_names_in_every_script_are_letters_and_no_boxes(stage: Stage) -> None:
-    """A font without a letter draws the same box for each: that of a code point that no font has, or none at all."""
+    """A missing letter is drawn as the box of a code point that no font has, or not at all: none of these looks so."""
     names = ["王", "李", "김", "수", "あ", "ア", "م", "न", "Ж", "😀", "W", "\ufdd0"]
     for name in names:
         stage.sees("red", 0, 1, (0.5, 0.5), file="red.webm")
@@ -366,7 +366,7 @@ def test_segments_join_without_a_frame_too_many_or_too_few(stage: Stage) -> None
 @pytest.mark.parametrize("preset", ["fast", "default", "small"])
 @pytest.mark.parametrize("with_sound", [True, False])
 def test_pictures_are_decoded_forty_milliseconds_apart(stage: Stage, preset: Preset, with_sound: bool) -> None:
-    """Also where the arrangement changes after one or two pictures, at the beginning and at the end."""
+    """This also holds if the arrangement changes after one or two pictures, at the beginning and at the end."""
     stage.sees("counter", 0, 4)
     stage.sees("green", 0, 4, (0.04, 0.08), (0.5, 0.54), (0.62, 0.7), (1, 1.12), (2.2, 2.24), (2.28, 3.16))
     stage.sees("blue", 0, 4, (0.08, 1.04), (1.08, 2.24), (3.2, 3.24))
@@ -476,7 +476,7 @@ def test_a_recording_that_cannot_be_read_is_left_out(stage: Stage) -> None:
 
 @pytest.mark.parametrize("size", ["20x1280", "1280x20"])
 def test_a_very_narrow_picture_is_seen_in_a_small_cell(stage: Stage, size: str) -> None:
-    """Fitted and made even, its other side would have no pixel at all: 0.7 of 80x45."""
+    """Scaled to the cell and rounded to an even number, its other side would have 0 pixels."""
     video(stage.tape / f"{size}.webm", GREEN, 1, size)
     for _ in range(16):
         stage.sees("narrow", 0, 1, file=f"{size}.webm")
@@ -601,7 +601,7 @@ def made_parts(work: Path) -> dict[str, int]:
 
 
 class Command:
-    """`python -m portico.composer.compose` on its way."""
+    """A running `python -m portico.composer.compose`."""
 
     def __init__(self, of: CompositionPlan, folder: Path) -> None:
         self.work, self.out = folder / "out.mp4.work", folder / "out.mp4"
@@ -627,13 +627,13 @@ class Command:
 
 
 def is_killed(process: Path) -> bool:
-    """Whether it only waits for a core to end on: at the lowest priority that may last."""
+    """Whether the process has received SIGKILL: at the lowest priority it may wait long for a core to end on."""
     pending = re.findall(r"^(?:Sig|Shd)Pnd:\s+([0-9a-f]+)$", (process / "status").read_text(), re.MULTILINE)
     return any(int(each, 16) & 1 << signal.SIGKILL - 1 for each in pending)
 
 
 def priorities(pids: list[int]) -> set[int]:
-    """Of those of them that are still there."""
+    """The niceness of each of these processes that still exists."""
     found = set()
     for pid in pids:
         with suppress(ProcessLookupError):
@@ -642,7 +642,7 @@ def priorities(pids: list[int]) -> set[int]:
 
 
 def secs_until(over: Callable[[], bool], pids: list[int]) -> float:
-    """Without the time for which one of these processes could run and had no core, or we did not look."""
+    """Seconds until `over()`, without the time when a process of these waited for a core, or this test did not run."""
     secs, looked_at = 0.0, time.monotonic()
     before: dict[Path, tuple[bool, int]] = {}
     while not over():
@@ -655,7 +655,7 @@ def secs_until(over: Callable[[], bool], pids: list[int]) -> float:
 
 
 def threads(pid: int) -> Iterator[tuple[Path, tuple[bool, int]]]:
-    """Of each, whether it could run, and for how many nanoseconds it did."""
+    """For each thread: whether it can run, and for how many nanoseconds it has run."""
     for thread in Path(f"/proc/{pid}/task").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError):
             state = (thread / "stat").read_text().rpartition(")")[2].split()[0]
@@ -723,7 +723,7 @@ def test_it_works_at_the_lowest_priority(long_composition: CompositionPlan, tmp_
         seen: list[set[int]] = []
 
         def is_seen() -> bool:
-            """Not between two, of which one has ended and the next not begun."""
+            """True while an ffmpeg runs, not between two."""
             seen.append(priorities(command.ffmpegs()))
             return bool(seen[-1])
 

@@ -1,4 +1,4 @@
-"""What a composition costs, whatever its recordings are: memory, processes and processor time."""
+"""Hostile recordings do not raise the cost of a composition: memory, processes and CPU time stay bounded."""
 
 import subprocess
 import sys
@@ -27,12 +27,12 @@ COUNTER = "nullsrc=s=160x64:r=25:d={secs},geq=lum='if(mod(floor(N/pow(2,floor(X/
 
 @pytest.fixture(scope="module")
 def huge(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few kilobytes that ask for pictures of 35 million pixels."""
+    """A file of a few kilobytes that announces pictures of 35 million pixels."""
     return encode(tmp_path_factory.mktemp("huge") / "huge.webm", "color=c=red:s=8192x4320:r=5:d=0.6")
 
 
 def grid_of(paths: list[Path], secs: float, size: tuple[int, int] = (640, 360)) -> CompositionPlan:
-    """All of them at once, from beginning to end."""
+    """A plan that shows all these files at once, from beginning to end."""
     end = T0 + round(secs * 1000)
     sources = [VideoSource(f"{number:02}", T0, end, ((T0, end),)) for number in range(len(paths))]
     videos = tuple(VideoFile(f"{number:02}", str(path), T0) for number, path in enumerate(paths))
@@ -40,7 +40,7 @@ def grid_of(paths: list[Path], secs: float, size: tuple[int, int] = (640, 360)) 
 
 
 def megabytes_of_tree(pid: int) -> float:
-    """What a process and all below it have in memory."""
+    """The memory of a process and all its descendants."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         own = int(status.partition("VmRSS:")[2].split()[0]) / 1000 if "VmRSS:" in status else 0.0
@@ -51,7 +51,7 @@ def megabytes_of_tree(pid: int) -> float:
 
 
 def peak_megabytes(of: CompositionPlan, folder: Path) -> float:
-    """Of the composer and its children while it makes the composition."""
+    """The highest memory of the composer and its children while it works."""
     (folder / "plan.json").write_bytes(msgspec.json.encode(of))
     command = [
         sys.executable,
@@ -126,7 +126,7 @@ def test_fifty_cameras_are_decoded_within_the_memory_of_one_child(tmp_path: Path
 
 
 def test_a_camera_that_blinks_is_not_decoded_from_its_beginning_again_and_again(tmp_path: Path) -> None:
-    """One keyframe, many beginnings: made small once, with keyframes, and every picture still in its place."""
+    """One keyframe, many segments: the recording is reduced once, with keyframes, and each picture keeps its time."""
     counter = encode(tmp_path / "counter.webm", COUNTER.format(secs=30))
     blinks = tuple((T0 + at, T0 + at + 1_000) for at in range(14_000, 30_000, 2_000))
     sources = [VideoSource("counter", T0, T0 + 30_000, blinks)]

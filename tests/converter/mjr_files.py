@@ -30,13 +30,13 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class SenderClock:
-    """How a sender's clock runs: `ppm` too fast, and standing still for (at_ms, for_ms) of our time."""
+    """A sender's clock that runs `ppm` too fast and stands still for each (at_ms, for_ms) of true time."""
 
     ppm: float = 0.0
     stops: tuple[tuple[float, float], ...] = ()
 
     def true_ms(self, own_ms: Floats) -> Floats:
-        """Our time at which the sender's clock shows `own_ms`."""
+        """The true time at which the sender's clock shows `own_ms`."""
         true = own_ms / (1 + self.ppm * 1e-6)
         for at_ms, for_ms in self.stops:
             true = np.where(true >= at_ms, true + for_ms, true)
@@ -45,7 +45,7 @@ class SenderClock:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is sent under one timestamp."""
+    """The packets with one RTP timestamp."""
 
     ticks: int
     true_ms: float
@@ -54,7 +54,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Network:
-    """What happens on the way."""
+    """Delays and losses between the sender and Janus."""
 
     jitter_ms: float = 0.0
     """Mean of an exponential delay."""
@@ -79,7 +79,7 @@ def write_mjr(
     first_seq: int = 65_500,
     first_ticks: int = 2**32 - 50_000,
 ) -> Path:
-    """Writes what Janus would have recorded; units in `muted` (from, until) are not sent at all."""
+    """Write the mjr file that Janus would record. Units within `muted`, (from, until) in ms, are not sent."""
     header = {"t": "a" if codec == "opus" else "v", "c": codec, "s": FIRST_PACKET_US - 9000, "u": FIRST_PACKET_US}
     text = json.dumps(header).encode()
     with path.open("wb") as file:
@@ -116,7 +116,7 @@ def rtp(seq: int, ticks: int, payload: bytes, *, marker: bool = False) -> bytes:
 
 
 def _through(sent: Iterable[tuple[int, int, float, bytes]], network: Network) -> Iterator[tuple[float, bytes]]:
-    """In order of arrival: a packet overtakes another only where it was made late."""
+    """Packets with their times, in order of arrival; one overtakes another only if that one was delayed."""
     chance = random.Random(network.seed)
     on_the_way: list[tuple[float, int, bytes]] = []
     latest, count = 0.0, 0
@@ -143,7 +143,7 @@ def _through(sent: Iterable[tuple[int, int, float, bytes]], network: Network) ->
 
 
 def beeps(true_ms: Floats) -> Floats:
-    """0.2 s of a tone at every whole second, and nearly nothing in between."""
+    """0.2 s of a tone at every whole second, near silence in between."""
     seconds = true_ms / 1000
     into = seconds % 1.0
     tone = 0.5 * np.sin(2 * np.pi * 1000 * into) * (into < 0.2)
@@ -159,7 +159,7 @@ def opus_units(
     channels: int = 1,
     options: Sequence[str] = (),
 ) -> list[Unit]:
-    """What a browser sends of this sound; `length_ms` on the sender's clock."""
+    """The Opus packets that a browser sends of this sound, `length_ms` long by the sender's clock."""
     clock = clock or SenderClock()
     own_ms = np.arange(int(length_ms * RATE / 1000)) * (1000 / RATE)
     samples = (sound(clock.true_ms(own_ms)) * 32767).astype("<i2")
@@ -196,7 +196,7 @@ def sound_of(path: Path, options: Sequence[str] = ()) -> Floats:
 
 
 def onsets_ms(sound: Floats) -> Floats:
-    """Where beeps begin."""
+    """The times at which beeps begin, in milliseconds."""
     loud = np.flatnonzero(np.abs(sound) > 0.1)
     first = loud[np.concatenate(([True], np.diff(loud) > 0.3 * RATE))] if len(loud) else loud
     return first * (1000 / RATE)
@@ -317,7 +317,7 @@ def _h264_payloads(unit: bytes, _: int, mtu: int) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a file shows: the number of each picture and its time in seconds."""
+    """The number of each picture of a file, and its time in seconds."""
 
     numbers: list[int]
     times_ms: list[float]
@@ -345,7 +345,7 @@ def seen_strictly(path: Path, samples: int | None = None) -> list[tuple[int, tup
 
 
 def announced(path: Path) -> tuple[int, int]:
-    """Width and height that the container of a video says it has."""
+    """Width and height that the container of a video announces."""
     if path.suffix == ".mp4":
         return strict_mp4.size_of_track(path)
     head = path.read_bytes()[:5000]

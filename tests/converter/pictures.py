@@ -1,4 +1,4 @@
-"""Recordings of solid colours and tones, and eyes and ears for videos made of them."""
+"""Recordings of solid colours and tones, and means to find these in composed videos."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ Colour = tuple[int, int, int]
 
 
 def ffmpeg(*arguments: str | Path, stdin: bytes = b"") -> bytes:
-    """What the command writes to its output."""
+    """Run ffmpeg with these arguments; return its standard output."""
     command = ["ffmpeg", "-v", "error", "-y", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, input=stdin, timeout=BUSY_SECS).stdout
 
@@ -31,7 +31,7 @@ def video(path: Path, colour: Colour, secs: float, size: str = "160x120", rate: 
 
 
 def encode(path: Path, source: str, *options: str) -> Path:
-    """What a lavfi source shows, as a browser would send it: VP8, or H.264 for a name in .mp4; few keyframes."""
+    """Encode a lavfi source as a browser would: VP8, or H.264 if the name ends in .mp4; few keyframes."""
     codec = ["libx264", "-preset", "ultrafast", "-bf", "0"] if path.suffix == ".mp4" else [*_VP8]
     ffmpeg("-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-g", "3000", "-c:v", *codec, *options, path)
     return path
@@ -55,7 +55,7 @@ def sound(path: Path, samples: NDArray[np.float64], *options: str) -> Path:
 
 
 def together(path: Path, *parts: Path) -> Path:
-    """One recording of several, one after the other, as they are."""
+    """One recording made of several, one after the other, without encoding."""
     listed = path.with_suffix(".ffconcat")
     listed.write_text("ffconcat version 1.0\n" + "".join(f"file '{part.name}'\n" for part in parts))
     ffmpeg("-f", "concat", "-i", listed, "-c", "copy", path)
@@ -124,7 +124,7 @@ class MediaFile:
 
 
 def seems(picture: NDArray[np.uint8], x: int, y: int, tolerance: int = 60) -> Colour | None:
-    """The nearest of the colours that the sources here have, if it is near enough."""
+    """The nearest of the colours of this module, if it is near enough."""
     seen = picture[y, x].astype(int)
     for colour in (RED, GREEN, BLUE, YELLOW, BLACK, WHITE):
         if np.abs(seen - colour).max() <= tolerance:

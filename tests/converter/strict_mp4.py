@@ -1,4 +1,4 @@
-"""A player of MP4 that knows only what the container says: H.264's parameter sets within the media are thrown away."""
+"""A strict MP4 player: it uses only the container's parameter sets, and ignores those within the H.264 media."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ def boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def size_of_track(path: Path) -> tuple[int, int]:
-    """Width and height that players make room for."""
+    """Width and height of the track header, which players make room for."""
     head = box(path.read_bytes(), b"moov", b"trak", b"tkhd")
     return _number(head, 76) >> 16, _number(head, 80) >> 16
 

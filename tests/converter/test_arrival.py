@@ -1,4 +1,4 @@
-"""Our clock is recovered from arrivals: drift and stops are followed, delays are not."""
+"""The receiver's clock is recovered from arrivals: drift and stops are followed, delays are ignored."""
 
 import random
 from collections.abc import Callable, Sequence

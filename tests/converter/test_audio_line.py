@@ -1,4 +1,4 @@
-"""Opus packets put into a line: every one at its time, silence where there is none; and what makes up a packet."""
+"""Opus packets without gaps: each at its time, silence where one is missing; and which packets are valid."""
 
 import itertools
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def placed(packets: Sequence[tuple[float, int, bytes]]) -> list[Piece]:
 
 
 def errors_ms(packets: Sequence[tuple[float, int, bytes]]) -> list[float]:
-    """How far every packet that was kept stands from its time; packets must be distinct objects."""
+    """How far each packet that was kept is from its time; packets must be distinct objects."""
     times = {id(packet): time_ms for time_ms, _, packet in packets}
     return [piece.at / 48 - times[id(piece.packet)] for piece in placed(packets) if id(piece.packet) in times]
 

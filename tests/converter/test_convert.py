@@ -58,18 +58,18 @@ def speech() -> list[Unit]:
 
 @pytest.fixture(scope="module", params=CODECS)
 def video(request: pytest.FixtureRequest) -> Encoded:
-    """Ten seconds of counted pictures, a keyframe every second."""
+    """Ten seconds of numbered pictures, a keyframe every second."""
     return encode(request.param, range(300))
 
 
 def media_ms(converted: ConvertedFile) -> tuple[float, float]:
-    """Begin and end since the first packet arrived."""
+    """Begin and end in milliseconds since the first packet arrived."""
     begin, end = converted.started_at - FIRST_PACKET_AT, converted.ended_at - FIRST_PACKET_AT
     return begin / timedelta(milliseconds=1), end / timedelta(milliseconds=1)
 
 
 def beep_errors(converted: ConvertedFile) -> dict[int, float]:
-    """For every beep in the file: the second it stands for, and by how many milliseconds it misses it."""
+    """For each beep in the file: the second that it marks, and its error in milliseconds."""
     at = onsets_ms(sound_of(converted.path)) + media_ms(converted)[0]
     return {round(moment / 1000): float(moment - 1000 * round(moment / 1000)) for moment in at}
 
@@ -337,7 +337,7 @@ def test_pauses_and_the_last_picture_last(tmp_path: Path, video: Encoded) -> Non
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_pictures_that_come_slowly_at_first_end_when_they_do(tmp_path: Path, codec: str) -> None:
-    """A screen on which nothing happens for eight seconds, and then a lot."""
+    """A screen without changes for eight seconds, and then with many."""
     times = [*every(250, 32), *(8000 + at for at in every(INTERVAL_MS, 60))]
     mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(encode(codec, range(92)), times), codec)
     converted = convert(mjr, tmp_path)

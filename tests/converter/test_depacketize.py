@@ -1,4 +1,4 @@
-"""Frames out of payloads: the ones that an encoder made come back; anything else is no frame, and no error."""
+"""Frames from payloads: those of an encoder are restored; anything else is None, and raises nothing."""
 
 import subprocess
 

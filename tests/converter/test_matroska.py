@@ -1,4 +1,4 @@
-"""The stream is read by ffmpeg: times, keyframes, lengths and sizes come out as they went in."""
+"""ffmpeg reads the stream: times, keyframes, lengths and sizes are those that were written."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Mjr files are read to the last whole packet, whatever happened to them."""
+"""Damaged mjr files are read up to their last intact packet."""
 
 import io
 import json

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aioice.ice import get_host_addresses
 
-from portico.janus.capacity import CALL_OF_TWO_PORTS, Capacity, join_ports, people
+from portico.janus.capacity import CALL_OF_TWO_PORTS, Capacity, cameras_in_one_room, join_ports
 from portico.signaling.liveness import PUBLISH_SECS
 from tests.gateway.browser import Refused
 from tests.gateway.conftest import Rooms
@@ -146,14 +146,14 @@ def test_one_more_needs_what_a_range_for_so_many_holds_more() -> None:
     for present in range(20):
         ports = (present + 1) * (present + 3)
         left = Capacity(present * (present + 2), ports, 20, 65536)
-        assert people((1, ports)) == present + 1 and people((1, ports - 1)) == present
+        assert cameras_in_one_room((1, ports)) == present + 1 and cameras_in_one_room((1, ports - 1)) == present
         assert left.shortage(join_ports(present)) is None
         assert left.shortage(join_ports(present) + 1) is not None
 
 
 @pytest.mark.parametrize(("ports", "carried"), [(7, 1), (8, 2), (14, 2), (15, 3), (120, 10), (20001, 140)])
 def test_a_range_carries_so_many_people_with_cameras(ports: int, carried: int) -> None:
-    assert people((20000, 20000 + ports - 1)) == carried
+    assert cameras_in_one_room((20000, 20000 + ports - 1)) == carried
 
 
 async def test_a_join_without_ports_is_refused_in_words(

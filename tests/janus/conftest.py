@@ -1,4 +1,4 @@
-"""Every Janus of this machine, and nodes that are gone when their test is."""
+"""Every Janus of this machine, and nodes that are stopped when their test ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +12,7 @@ MakeNode = Callable[..., JanusNode]
 
 
 class Losses(list[str]):
-    """Reasons given to on_lost, in order; itself the callback."""
+    """A callback for on_lost that keeps the reasons, in order."""
 
     async def __call__(self, reason: str) -> None:
         self.append(reason)

@@ -1,4 +1,4 @@
-"""What is written for Janus, read as text: the real Janus reads it in test_janus_node.py."""
+"""Janus' configuration files, read as text; test_node.py starts real Janus with them."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What Janus' event handler reports to us: through a real Janus, and the bounds of the listener."""
+"""The events of a real Janus' event handler, and the limits of the listener."""
 
 import asyncio
 import contextlib

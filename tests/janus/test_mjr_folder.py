@@ -1,4 +1,4 @@
-"""The name of a server's folder of mjr files: made once, whatever happens."""
+"""A node's folder of mjr files and its id, which is made once and stays."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A real database whose answer to one question comes late."""
+"""A real database that returns the result of one function late."""
 
 import asyncio
 from collections.abc import Callable

@@ -41,7 +41,7 @@ class Studio:
         return self.data_dir / "dumps"
 
     def names(self, folder: str = "dumps") -> list[str]:
-        """What lies in a folder."""
+        """The names of the files in a folder of data_dir."""
         found = self.data_dir / folder
         return sorted(path.name for path in found.iterdir()) if found.is_dir() else []
 

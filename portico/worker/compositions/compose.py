@@ -35,7 +35,7 @@ PROGRESS_SECS = 1.0
 """Between writes of the progress to the database."""
 
 
-class _Unwanted(Exception):
+class _Deleted(Exception):
     """The composition was deleted while it was made."""
 
 
@@ -73,7 +73,7 @@ class Compose:
             await asyncio.to_thread(self._clear, job.subject)
             return
         if work is None:
-            raise NotYet("The session goes on, or a recording of it, or an identical composition.", LOOK_AGAIN)
+            raise NotYet("The session, a recording of it or an identical composition is not finished.", LOOK_AGAIN)
         if isinstance(work, Shared):
             await self._share(job.subject, work)
             return
@@ -86,7 +86,7 @@ class Compose:
             key = object_keys.composition_key(job.subject)
             file = CompositionFile(made.size_bytes, made.sha256, key, *during)
             await self._keep(job.subject, file, self._folder / job.subject / "composition.mp4")
-        except _Unwanted:
+        except _Deleted:
             return
         finally:
             # If the composition was deleted, nothing may stay on the disk. If the server stops, finished parts stay.
@@ -117,7 +117,7 @@ class Compose:
             await self._expect_free_space()
             write = partial(compositions.set_progress, progress=progress, now=self._clock())
             if not await self._db.write(partial(write, composition_id=work.composition_id)):
-                raise _Unwanted
+                raise _Deleted
 
         composed = await composer_process.compose(
             folder / "plan.json",
@@ -199,8 +199,8 @@ class Compose:
     async def sweep(self) -> None:
         """Delete the working folders of compositions that are finished or deleted."""
         names = await asyncio.to_thread(_names, self._folder)
-        wanted = await self._db.read(_unfinished)
-        for name in names - wanted:
+        unfinished = await self._db.read(_unfinished)
+        for name in names - unfinished:
             await asyncio.to_thread(self._clear, name)
 
     def _clear(self, composition_id: str) -> None:

@@ -72,7 +72,7 @@ class ConvertRecording:
 
     async def run(self, job: Job) -> None:
         """Run one job, whose subject is the recording's id."""
-        recording = await self._wanted(job.subject)
+        recording = await self._to_convert(job.subject)
         if recording is None:
             return
         mjr = await asyncio.to_thread(self._find, recording)
@@ -86,11 +86,11 @@ class ConvertRecording:
 
     async def give_up(self, job: Job, reason: str) -> None:
         """Complete the recording without a file. Its mjr file moves to the folder `failed`, for the operator."""
-        recording = await self._wanted(job.subject)
+        recording = await self._to_convert(job.subject)
         if recording is not None:
             await self._complete_without(recording, reason)
 
-    async def _wanted(self, recording_id: str) -> Row[Any] | None:
+    async def _to_convert(self, recording_id: str) -> Row[Any] | None:
         """The recording; None if it is deleted, completed, or had no media: then its files on disk are deleted.
 
         Raises NotYet if the track is still published.

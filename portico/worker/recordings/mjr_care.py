@@ -57,10 +57,10 @@ class MjrCare:
     async def sweep(self) -> None:
         """Delete the mjr files and the working folders that no recording needs."""
         names = await asyncio.to_thread(_untouched, self._mjr_folder)
-        wanted = await self._db.read(recordings.unfinished_mjr_names) if names else set()
+        needed = await self._db.read(recordings.unfinished_mjr_names) if names else set()
         for path in names:
             match = _MJR.fullmatch(path.name)
-            if match is not None and match[1] not in wanted:
+            if match is not None and match[1] not in needed:
                 log.info("mjr file swept", mjr_name=path.name)
                 await asyncio.to_thread(path.unlink, missing_ok=True)
         await self._sweep_failed()

@@ -263,7 +263,7 @@ async def test_what_is_deleted_while_it_waits_leaves_nothing(cutting: Cutting) -
 
 
 class FarAway(LocalStore):
-    """A store to which a composition is on its way for ever."""
+    """A store to which the upload of a composition never ends."""
 
     is_asked = False
 

@@ -18,7 +18,7 @@ async def _nothing(_progress: float) -> None:
 
 
 def _niceness_of_groups() -> list[str]:
-    """What the kernel has for the sessions of the programs that are our children and still live."""
+    """The niceness that the kernel has for the sessions of our living children."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     found = []
     for each in children:
@@ -28,7 +28,7 @@ def _niceness_of_groups() -> list[str]:
 
 
 def _status_of_children() -> list[dict[str, str]]:
-    """What the kernel says of each of our children."""
+    """The fields of /proc/PID/status of each of our children."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     found = []
     for each in children:

@@ -1,4 +1,4 @@
-"""From a session to the plan of its composition: who has a cell or a tile, under which name, and when."""
+"""From a session to the plan of its composition: which participant has a cell, under which name, and when."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,7 +37,7 @@ def made(sources: list[SourceRecording], people: list[Person], *, placeholders: 
 
 
 def tiles(plan: CompositionPlan) -> list[tuple[str, int, int, bool]]:
-    """Whose, from when to when in seconds, and whether it is a name instead of a picture; by name and time."""
+    """(Name, from, until in seconds, whether it is a placeholder) of each placement, by name and time."""
     names = {video.recording_id: video.name for video in plan.videos}
     found = [(names[p.recording_id], p.from_ms // 1000, p.until_ms // 1000, p.placeholder) for p in plan.placements]
     return sorted(found, key=lambda each: each[:2])

@@ -1,4 +1,4 @@
-"""From an mjr file to a download: the real converter, real files and stores; what missing mjr files and stores cost."""
+"""From an mjr file to a download with the real converter and real stores, also if files or stores are missing."""
 
 import asyncio
 import hashlib
@@ -44,7 +44,7 @@ async def studio(database: Database, tmp_path: Path) -> AsyncIterator[Studio]:
 
 @pytest.fixture
 async def small_studio(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Studio]:
-    """On SQLite only, for what does not depend on the database."""
+    """A studio on SQLite, for tests that do not depend on the database."""
     database = open_database(sqlite_url)
     found = await a_studio(database, tmp_path)
     yield found
@@ -117,7 +117,7 @@ async def test_an_mjr_that_is_still_written_is_waited_for(small_studio: Studio) 
 
 
 async def test_an_mjr_that_janus_did_not_end_is_salvaged(small_studio: Studio) -> None:
-    """Killed in the middle of a packet; the rest is there."""
+    """Janus was killed within a packet; the packets before it are saved."""
     await small_studio.media("audio")
     unfinished = small_studio.sound(".mjr.tmp")
     os.truncate(unfinished, unfinished.stat().st_size - 7)
@@ -266,7 +266,7 @@ async def test_two_that_would_not_fit_together_are_made_one_after_the_other(
 
 
 class Meanwhile:
-    """A real store, while whose `put` something else happens."""
+    """A real store that calls a function during `put`."""
 
     def __init__(self, store: Store, happening: Any) -> None:
         self._store = store
@@ -281,7 +281,7 @@ class Meanwhile:
 
 
 async def test_a_recording_that_is_deleted_meanwhile_leaves_nothing(small_studio: Studio) -> None:
-    """Between the store's confirmation and the row: the object goes with it."""
+    """The recording is deleted after the store confirmed the object and before the row: the object is deleted too."""
     studio = small_studio
     await studio.media("audio")
     studio.sound()
@@ -321,7 +321,7 @@ async def test_what_can_be_saved_is_taken_by_the_last_try(
 
 
 class Slow:
-    """A real store that gives a link only when the database has written something else meanwhile."""
+    """A real store that returns a link only after another transaction was written meanwhile."""
 
     def __init__(self, store: Store, database: Database) -> None:
         self._store = store

@@ -62,7 +62,7 @@ KILLS = 8
 
 
 async def test_a_kill_at_any_line_ends_in_the_same_state(sqlite_url: str, tmp_path: Path) -> None:
-    """Kills spread over all lines that a job runs through; each time another process brings it to its end."""
+    """The job is killed at lines spread over its whole run; each time another process completes it."""
     status, count = await ended_after(0, sqlite_url, tmp_path / "whole")
     assert (status, count > 100) == (0, True)
     killed = 0
@@ -73,7 +73,7 @@ async def test_a_kill_at_any_line_ends_in_the_same_state(sqlite_url: str, tmp_pa
 
 
 async def ended_after(line: int, url: str, folder: Path) -> tuple[int, int]:
-    """A recording whose job is killed at the nth line and done by another: how the child ended, and after how many."""
+    """Kill a job at this line and let another process complete it; return (exit status, lines) of the first process."""
     database = open_database(url)
     studio = await a_studio(database, folder)
     await studio.media("audio")

@@ -29,7 +29,7 @@ def python(program: str) -> list[str]:
 
 
 def is_gone(pid: int) -> bool:
-    """Dead, if not waited for yet."""
+    """Whether the process has ended; it may be a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):  # it ended before or while this was read
@@ -93,7 +93,7 @@ print("nice")
 
 
 async def test_calls_come_first_also_where_linux_shares_out_time_by_sessions(tmp_path: Path) -> None:
-    """Several at once: the kernel accepts only one change in 0.1 s."""
+    """Several start at once: the kernel accepts only one change in 0.1 s."""
     assert [output for _, output, _ in await asyncio.gather(*(run(python(UNTIL_NICE), 30) for _ in range(3)))] == [
         b"nice\n"
     ] * 3
@@ -113,7 +113,7 @@ async def test_whatever_it_says_is_bounded(tmp_path: Path) -> None:
 
 
 def a_parent(pids: Path) -> list[str]:
-    """A program that says who it and its child are; at once, for Python may take seconds to begin."""
+    """A program that writes its process id and its child's to a file; a shell, because Python may start slowly."""
     return ["sh", "-c", 'sleep 1000 & echo "$$ $!" > "$0"; wait', str(pids)]
 
 
@@ -135,7 +135,7 @@ async def test_what_is_not_needed_is_ended_with_its_children(tmp_path: Path) -> 
 
 
 async def test_it_may_be_unwanted_before_it_has_begun(tmp_path: Path) -> None:
-    """On a machine that stops at every step: its child is there before we know that itself is."""
+    """On a slow machine a child of the program exists before asyncio knows the program."""
     for steps in range(6):
         pids = tmp_path / f"{steps}"
         running = asyncio.create_task(run(a_parent(pids), 100))

@@ -97,7 +97,7 @@ async def test_what_was_kept_aside_goes_with_its_recording(
 
 
 def worked_on(tmp_path: Path, recording_id: str, key: str) -> Path:
-    """The working folder of a recording whose file was made, and maybe stored."""
+    """The working folder of a recording whose file is converted, and perhaps stored."""
     folder = working_folder(tmp_path) / recording_id
     made = folder / "x.ogg"
     lying(made)
@@ -111,7 +111,7 @@ def worked_on(tmp_path: Path, recording_id: str, key: str) -> Path:
 async def test_what_was_stored_for_a_recording_that_is_gone_is_deleted(
     care: MjrCare, store: LocalStore, tmp_path: Path
 ) -> None:
-    """Killed between the store and the row, and then the recording was deleted."""
+    """The worker was killed after storing and before the row, and then the recording was deleted."""
     recording_id = "1ccc7b54-4df3-4bca-a65a-35a1ecc777f0"
     key = f"recordings/7b61621f-62e0-4aad-ab11-9fd19e272e73/{recording_id}.ogg"
     folder = worked_on(tmp_path, recording_id, key)
@@ -152,7 +152,7 @@ async def test_it_begins_and_ends(care: MjrCare, tmp_path: Path) -> None:
 
 
 def test_growing_mjr_files_are_on_disk_within_a_second_and_others_are_left_alone(tmp_path: Path) -> None:
-    """What the system was asked for, in two and a half seconds."""
+    """The system calls of 2.5 seconds have the syncs."""
     program = f"""
 import asyncio, pathlib
 from portico.worker.recordings.mjr_care import MjrCare

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Workshop:
-    """Runners, what they are given to do, and what became of it."""
+    """Starts job runners, enqueues jobs and waits for their outcome."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -35,7 +35,7 @@ class Workshop:
         return runner
 
     def secs(self) -> float:
-        """The monotonic clock: time that has passed, without what the clock was set by."""
+        """The monotonic clock: `now` without the steps of `set`."""
         return (self.clock.now - self.set_by).timestamp()
 
     async def stop(self) -> None:
@@ -50,22 +50,22 @@ class Workshop:
         await self.database.write(enqueue)
 
     async def move(self, by: timedelta) -> None:
-        """Move the clock and have the runners look."""
+        """Let time pass and wake the runners."""
         self.clock.now += by
         await self.database.write(partial(announce, topic="jobs"))
 
     async def set(self, by: timedelta) -> None:
-        """Set the clock, which is no time that passes, and move what is due along."""
+        """Step the wall clock without letting time pass; due times move with it."""
         await self.database.write(partial(clock.step, by=by, known=timedelta(0)))
         self.set_by += by
         await self.move(by)
 
     async def until(self, found: Callable[[Transaction], T | None]) -> T:
-        """What `found` sees in the database, as soon as it sees something."""
+        """Wait until `found` returns something true; return that."""
         return await until(partial(self.database.read, found))
 
     async def job(self, **wanted: Any) -> Row[Any]:
-        """The one job there is, as soon as it has these values."""
+        """Wait until the only job has these values; return it."""
 
         def found(tx: Transaction) -> Row[Any] | None:
             here = rows(tx, schema.jobs)
@@ -75,7 +75,7 @@ class Workshop:
         return await self.until(found)
 
     async def idle(self) -> None:
-        """Until no job is left."""
+        """Wait until no job is left."""
         await self.until(lambda tx: not rows(tx, schema.jobs))
 
 

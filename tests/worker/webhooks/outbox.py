@@ -87,7 +87,7 @@ class Outbox:
         await self.until(lambda tx: len(rows(tx, DELIVERIES, status=DELIVERED)) == count)
 
     async def until(self, found: Callable[[Transaction], T | None]) -> T:
-        """What `found` sees in the database, as soon as it sees something."""
+        """Wait until `found` returns something true; return that."""
         return await until(partial(self.database.read, found))
 
     async def attempts(self, delivery: Row[Any]) -> list[Row[Any]]:
