@@ -1,4 +1,4 @@
-"""Admission of one connection: the check of its tokens, its place in Janus' room, and the join of its participant."""
+"""Admission of one connection: the check of its tokens, its entry into Janus' room, and the join of its participant."""
 
 import asyncio
 import time

@@ -130,13 +130,13 @@ class Connection:
 
     def close(self, code: CloseCode, reason: str) -> None:
         """End the connection with this close code and reason; returns at once."""
-        self._finish(code, reason, LEFT_REASONS.get(code, "left"))
+        self._end_with(code, reason, LEFT_REASONS.get(code, "left"))
 
     async def end_if_silent(self, within: float) -> bool:
         """End the connection unless its browser answers a ping in `within` seconds; True if its seat is free then."""
         if self._client is None or await self._client.answers(within):
             return False
-        self._finish(CloseCode.TIMED_OUT, "the browser does not answer", "timeout")
+        self._end_with(CloseCode.TIMED_OUT, "the browser does not answer", "timeout")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(VERDICT_SECS):
                 await self._admission.left.wait()
@@ -157,7 +157,7 @@ class Connection:
     def kick(self) -> None:
         """Have Janus report the kick, at which the SDK leaves; end the connection after KICK_SECS otherwise."""
         if not self._kicked:
-            end = partial(self._finish, CloseCode.REMOVED, "The participant was removed.", "kicked")
+            end = partial(self._end_with, CloseCode.REMOVED, "The participant was removed.", "kicked")
             self._deadlines.fix_end_in(KICK_SECS, end)
             self._kicked = True
             self._start(self._perform_of(self._dialect.kick))
@@ -174,7 +174,7 @@ class Connection:
 
     # Tasks and their end.
 
-    def _finish(self, code: CloseCode | None, text: str, left_reason: str, *, at_once: bool = False) -> None:
+    def _end_with(self, code: CloseCode | None, text: str, left_reason: str, *, at_once: bool = False) -> None:
         if not self._end.done():
             self._end.set_result(End(code, text, "kicked" if self._kicked else left_reason, at_once))
 
@@ -184,7 +184,7 @@ class Connection:
                 await work
             except Exception:  # noqa: BLE001  it ends this connection, not the server
                 self._log.exception("connection failed")
-                self._finish(CloseCode.FAILED, "internal error", "timeout")
+                self._end_with(CloseCode.FAILED, "internal error", "timeout")
 
         task = asyncio.create_task(guarded())
         # A task that is cancelled before it begins does not await `work`, which would warn if it were not closed.
@@ -200,17 +200,17 @@ class Connection:
                 within = None
                 await self._perform(self._dialect.from_client(message))
         except NothingReceived:
-            self._finish(CloseCode.TIMED_OUT, "no request arrived", "timeout")
+            self._end_with(CloseCode.TIMED_OUT, "no request arrived", "timeout")
         except SocketClosed as closed:
             by_choice = self._dialect.left_by_request or closed.by_choice
-            self._finish(None, str(closed), "left" if by_choice else "timeout")
+            self._end_with(None, str(closed), "left" if by_choice else "timeout")
 
     async def _from_janus(self, janus: JanusSocket) -> None:
         async for message in janus.messages():
             await self._perform(self._dialect.from_janus(message))
         # When all of Janus is lost, Gateway.janus_lost closes this connection with the code that says so.
         await asyncio.sleep(VERDICT_SECS)
-        self._finish(CloseCode.MEDIA_LOST, "the media server closed the connection", "timeout")
+        self._end_with(CloseCode.MEDIA_LOST, "the media server closed the connection", "timeout")
 
     # Effects of the dialect.
 
@@ -258,13 +258,13 @@ class Connection:
             case LogWarning(text):
                 self._log.warning(text)
             case Close(code, reason, at_once):
-                self._finish(code, reason, LEFT_REASONS.get(code, "left"), at_once=at_once)
+                self._end_with(code, reason, LEFT_REASONS.get(code, "left"), at_once=at_once)
 
     async def _send_to_browser(self) -> None:
         try:
             await self._browser.send()
         except TooSlow:
-            self._finish(None, "the browser is too slow", "timeout")
+            self._end_with(None, "the browser is too slow", "timeout")
 
     def _call_in(self, effect: ScheduleDue | ExpectMedia, method: Callable[[int], list[Effect]]) -> None:
         def call(handle: int) -> None:
@@ -274,7 +274,7 @@ class Connection:
 
     def _end_unless_joining(self) -> None:
         if not self._admission.has_begun:
-            self._finish(CloseCode.TIMED_OUT, "no participant joined", "timeout")
+            self._end_with(CloseCode.TIMED_OUT, "no participant joined", "timeout")
 
     # Token and join.
 
@@ -308,7 +308,7 @@ class Connection:
 
     def _refuse_token(self, status: int, reason: str, code: CloseCode) -> list[Effect]:
         """Refuse the token. The dialect may keep the reason for the browser's next request, which has a deadline."""
-        self._deadlines.end_in(FIRST_MESSAGE_SECS, partial(self._finish, code, reason, "left"))
+        self._deadlines.end_in(FIRST_MESSAGE_SECS, partial(self._end_with, code, reason, "left"))
         return self._dialect.token_refused(status, reason)
 
     def _expire_at(self, instant: datetime, now: datetime) -> None:

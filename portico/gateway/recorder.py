@@ -146,7 +146,7 @@ class Recorder:
     async def write(self) -> None:
         """Bring the rows, and what Janus records, to the wanted state. Raises the errors of the database."""
         while self._over:
-            await self._finish(self._over[0])
+            await self._end_recording(self._over[0])
             self._over.pop(0)
         for publication in list(self._publications.values()):
             await self._begin(publication)
@@ -187,7 +187,7 @@ class Recorder:
         await self._db.write(partial(write, shown=timeline.plain(shown)))
         track.started, track.written = True, shown
 
-    async def _finish(self, publication: _Publication) -> None:
+    async def _end_recording(self, publication: _Publication) -> None:
         if not publication.begun:
             return  # Janus has recorded nothing
         if publication.handle in self._streams:  # still published: it ends because the disk has no room

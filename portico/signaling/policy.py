@@ -271,7 +271,7 @@ _NEGOTIATING = {
 
 
 HANGING_UP = {(Role.PUBLISHER, "unpublish"), (Role.SUBSCRIBER, "leave")}
-"""PluginRequests at which Janus closes the PeerConnection of the handle, some time after its answer."""
+"""Requests at which Janus closes the PeerConnection of the handle, some time after its answer."""
 
 
 def _display(body: dict[str, Any]) -> display.Display:
