@@ -21,6 +21,7 @@ from portico.db.engine import Transaction
 from portico.runtime.ids import new_id
 from portico.services import events, jobs, recordings
 from portico.services.listing import Listed, matching, page_of
+from portico.services.locks import hold_session, lock_room
 from portico.services.webhooks import Destination
 
 COMPOSITIONS = schema.room_compositions
@@ -279,7 +280,7 @@ def _locked(tx: Transaction, composition_id: str) -> Row[Any] | None:
     found = tx.execute(select(COMPOSITIONS.c.room_id).where(this)).first()
     if found is None:
         return None
-    tx.execute(select(schema.rooms.c.id).where(schema.rooms.c.id == found.room_id).with_for_update())
+    lock_room(tx, found.room_id)
     return tx.execute(select(COMPOSITIONS).where(this).with_for_update()).first()
 
 
@@ -309,10 +310,8 @@ def _shared(identical: Row[Any]) -> Shared:
 
 
 def _session(tx: Transaction, account_id: str, session_id: str | None) -> Row[Any] | None:
-    ours = (SESSIONS.c.id == session_id) & (SESSIONS.c.account_id == account_id)
-    # Held, so that the session is not forgotten (services/history.py) before what refers to it is written.
-    held = select(SESSIONS).where(ours).with_for_update(read=True, key_share=True)
-    return None if session_id is None else tx.execute(held).first()
+    session = None if session_id is None else hold_session(tx, session_id)
+    return session if session is not None and session.account_id == account_id else None
 
 
 def _videos(tx: Transaction, session_id: str) -> set[str]:

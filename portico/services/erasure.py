@@ -10,7 +10,8 @@ from portico.core.errors import Fault, Invalid, NotFound
 from portico.core.events import ParticipantJoined, ParticipantLeft
 from portico.db import schema
 from portico.db.engine import Transaction
-from portico.services import compositions, recordings, sessions, webhooks
+from portico.services import compositions, recordings, webhooks
+from portico.services.locks import lock_room
 
 PARTICIPANTS = schema.room_participants
 TOKENS = schema.participant_tokens
@@ -51,7 +52,7 @@ def _locked(tx: Transaction, account_id: str | None, participant_id: str) -> Row
     found = tx.execute(select(PARTICIPANTS.c.room_id, PARTICIPANTS.c.account_id).where(this)).first()
     if found is None or account_id not in (None, found.account_id):
         raise NotFound
-    sessions.lock_room(tx, found.room_id)
+    lock_room(tx, found.room_id)
     return tx.execute(select(PARTICIPANTS).where(this)).one()
 
 

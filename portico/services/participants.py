@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.exc import IntegrityError
 
-from portico.core.errors import GatewayLost, IdentityTaken, RoomElsewhere, RoomFull, RoomGone, TokenRevoked
+from portico.core.errors import IdentityTaken, RoomElsewhere, RoomFull, RoomGone, TokenRevoked
 from portico.core.events import ParticipantJoined
 from portico.core.tokens import Claims
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import events, sessions, tokens
+from portico.services.locks import hold_gateway, lock_room
 
 PARTICIPANTS = schema.room_participants
 
@@ -45,8 +46,8 @@ def join(
 
     `token` is the one that the browser showed; it may be revoked later.
     """
-    _hold_gateway(tx, gateway_id)
-    room = sessions.lock_room(tx, room_id)
+    hold_gateway(tx, gateway_id)
+    room = lock_room(tx, room_id)
     if room is None or room.deleted_at is not None:
         raise RoomGone("This room does not exist.")
     if token is not None and tokens.is_revoked(tx, token):
@@ -79,7 +80,7 @@ def come_back(tx: Transaction, participant_id: str, *, gateway_id: str, now: dat
     Raises RoomElsewhere when the room is now on another server.
     """
     row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).one()
-    room = sessions.lock_room(tx, row.room_id)
+    room = lock_room(tx, row.room_id)
     participant = tx.execute(select(PARTICIPANTS).where(PARTICIPANTS.c.id == participant_id)).one()
     here = PARTICIPANTS.c.id == participant_id
     if participant.left_at is None:
@@ -106,13 +107,6 @@ def _refuse_elsewhere(tx: Transaction, session_id: str, gateway_id: str, but: st
     elsewhere = there & PARTICIPANTS.c.gateway_id.not_in(ours)
     if tx.execute(select(PARTICIPANTS.c.id).where(elsewhere).limit(1)).first() is not None:
         raise RoomElsewhere("The room is in use on another server of this installation; join through that one.")
-
-
-def _hold_gateway(tx: Transaction, gateway_id: str) -> None:
-    """Keep the gateway from being retired until this join is written: nobody may be left on one that is gone."""
-    here = select(schema.gateways.c.id).where(schema.gateways.c.id == gateway_id, ~schema.gateways.c.dead)
-    if tx.execute(here.with_for_update(read=True, key_share=True)).first() is None:
-        raise GatewayLost("The server is recovering; join again in a moment.")
 
 
 def _insert(
@@ -148,7 +142,7 @@ def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime, l
     row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).first()
     if row is None:
         return False
-    sessions.lock_room(tx, row.room_id)
+    lock_room(tx, row.room_id)
     here = (PARTICIPANTS.c.id == participant_id) & PARTICIPANTS.c.left_at.is_(None)
     participant = tx.execute(select(PARTICIPANTS).where(here)).first()
     if participant is None:
@@ -165,7 +159,7 @@ def show_token(tx: Transaction, participant_id: str, token: Claims, *, now: date
     """
     this = PARTICIPANTS.c.id == participant_id
     room_id = tx.execute(select(PARTICIPANTS.c.room_id).where(this)).scalar_one()
-    sessions.lock_room(tx, room_id)
+    lock_room(tx, room_id)
     tokens.note_shown(tx, participant_id, token)
     participant = tx.execute(select(PARTICIPANTS).where(this)).one()
     if participant.left_at is None and tokens.is_revoked(tx, token):

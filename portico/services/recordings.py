@@ -17,6 +17,7 @@ from portico.db.engine import Transaction
 from portico.runtime.ids import new_id
 from portico.services import events, jobs
 from portico.services.listing import Listed, matching, page_of
+from portico.services.locks import lock_room
 
 RECORDINGS = schema.room_recordings
 PARTICIPANTS = schema.room_participants
@@ -51,7 +52,7 @@ def begin(tx: Transaction, participant_id: str, stream_key: str, mjr_name: str, 
     row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).first()
     if row is None:
         return False
-    _lock_room(tx, row.room_id)
+    lock_room(tx, row.room_id)
     here = (PARTICIPANTS.c.id == participant_id) & PARTICIPANTS.c.left_at.is_(None)
     participant = tx.execute(select(PARTICIPANTS).where(here)).first()
     if participant is None:
@@ -226,17 +227,12 @@ def _visible(account_id: str) -> list[ColumnElement[bool]]:
     return [RECORDINGS.c.account_id == account_id, RECORDINGS.c.started_at.is_not(None)]
 
 
-def _lock_room(tx: Transaction, room_id: str) -> None:
-    # As sessions.lock_room; sessions end recordings and so cannot be imported here.
-    tx.execute(select(schema.rooms.c.id).where(schema.rooms.c.id == room_id).with_for_update())
-
-
 def _locked(tx: Transaction, which: ColumnElement[bool]) -> Row[Any] | None:
     """One of these recordings of one room, as it is once the room is locked."""
     found = tx.execute(select(RECORDINGS.c.room_id).where(which).limit(1)).first()
     if found is None:
         return None
-    _lock_room(tx, found.room_id)
+    lock_room(tx, found.room_id)
     return tx.execute(select(RECORDINGS).where(which).limit(1).with_for_update()).first()
 
 

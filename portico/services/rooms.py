@@ -21,6 +21,7 @@ from portico.db.statements import Prepared
 from portico.runtime.ids import new_id
 from portico.services import listing, room_counts, sessions
 from portico.services.listing import Listed
+from portico.services.locks import lock_room
 
 ROOMS = schema.rooms
 SESSIONS = schema.room_sessions
@@ -135,7 +136,7 @@ def _existing(account_id: str) -> list[Any]:
 
 
 def _locked(tx: Transaction, account_id: str | None, room_id: str) -> Row[Any]:
-    room = sessions.lock_room(tx, room_id)
+    room = lock_room(tx, room_id)
     if room is None or account_id not in (None, room.account_id) or room.deleted_at is not None:
         raise NotFound
     return room

@@ -13,19 +13,12 @@ from portico.db.outage import kept_apart
 from portico.db.wakeup import announce
 from portico.runtime.ids import new_id
 from portico.services import events, recordings
+from portico.services.locks import lock_room
 
 SESSIONS = schema.room_sessions
 PARTICIPANTS = schema.room_participants
 GRACE = timedelta(seconds=5)
 """How long an empty session waits for somebody to come back, unless a setting says otherwise."""
-
-
-def lock_room(tx: Transaction, room_id: str) -> Row[Any] | None:
-    """The room, deleted or not, locked until the transaction ends: every check-then-write begins here.
-
-    PostgreSQL locks the row; on SQLite the one writer has the whole database.
-    """
-    return tx.execute(select(schema.rooms).where(schema.rooms.c.id == room_id).with_for_update()).first()
 
 
 def active_of(tx: Transaction, room_id: str) -> Row[Any] | None:

@@ -1,0 +1,35 @@
+"""The row locks with which every check-then-write begins. Each lasts until the transaction ends.
+
+PostgreSQL locks the row; on SQLite the one writer has the whole database. Where one transaction needs several, it takes
+them in this order, so that no two wait for each other: gateway, rooms in the order of their ids, rows of a room.
+"""
+
+from typing import Any
+
+from sqlalchemy import Row, select
+
+from portico.core.errors import GatewayLost
+from portico.db import schema
+from portico.db.engine import Transaction
+
+GATEWAYS = schema.gateways
+ROOMS = schema.rooms
+SESSIONS = schema.room_sessions
+
+
+def lock_room(tx: Transaction, room_id: str) -> Row[Any] | None:
+    """Lock the room, deleted or not, and return its row; None when there is no such room."""
+    return tx.execute(select(ROOMS).where(ROOMS.c.id == room_id).with_for_update()).first()
+
+
+def hold_gateway(tx: Transaction, gateway_id: str) -> None:
+    """Keep a gateway from being retired or reaped meanwhile. GatewayLost when that has happened already."""
+    alive = select(GATEWAYS.c.id).where(GATEWAYS.c.id == gateway_id, ~GATEWAYS.c.dead)
+    if tx.execute(alive.with_for_update(read=True, key_share=True)).first() is None:
+        raise GatewayLost("The server is recovering; join again in a moment.")
+
+
+def hold_session(tx: Transaction, session_id: str) -> Row[Any] | None:
+    """Keep a session's row from being deleted (services/history.py) before what refers to it is written."""
+    held = select(SESSIONS).where(SESSIONS.c.id == session_id).with_for_update(read=True, key_share=True)
+    return tx.execute(held).first()
