@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from uuid import uuid4
@@ -21,7 +22,7 @@ from portico.db import migrate, schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.migrate import upgrade
-from portico.services import recordings, tokens, webhook_queue
+from portico.services import jobs, recordings, tokens, webhook_queue
 from tests.databases import PostgresCluster
 from tests.db.processes import others
 from tests.factories import NOW, a_participant, a_room, rows
@@ -171,6 +172,36 @@ def test_recordings_that_wait_for_their_conversion_outlast_new_names(empty_urls:
             assert (rows(connection, schema.room_recordings), rows(connection, schema.jobs)) == before
             indexes = {index["name"] for index in inspect(connection).get_indexes("room_recordings")}
             assert indexes >= {index.name for index in schema.room_recordings.indexes}
+    finally:
+        database.engine.dispose()
+
+
+def test_jobs_that_were_woken_before_stay_so(empty_urls: list[str]) -> None:
+    """Down to the schema before, where a due time of the year 2000 said it, and up again."""
+    database = open_database(empty_urls[0])
+    later, lease = NOW + timedelta(seconds=30), timedelta(seconds=9)
+    try:
+        upgrade(database.engine)
+        with database.engine.begin() as connection:
+            for subject in ("running", "waits"):
+                jobs.enqueue(connection, jobs.COMPOSE, subject, now=NOW, waits_for="the session")
+            for job in jobs.claim(connection, [jobs.COMPOSE], now=NOW, lease=lease, limit=2):
+                if job.subject == "waits":
+                    jobs.again(connection, job.id, None, due_at=later)
+            jobs.wake(connection, "the session")
+            connection.execute(schema.jobs.update().where(schema.jobs.c.subject == "waits").values(due_at=later))
+        with database.engine.begin() as connection:
+            _downgrade(connection, "0014")
+            due = connection.exec_driver_sql("SELECT subject, due_at < '2001-01-01' FROM jobs").all()
+            assert {subject: bool(is_marked) for subject, is_marked in due} == {"running": True, "waits": False}
+        upgrade(database.engine)
+        with database.engine.begin() as connection:
+            jobs_now = {each.subject: each for each in rows(connection, schema.jobs)}
+            assert {subject: each.woken for subject, each in jobs_now.items()} == {"running": True, "waits": False}
+            assert {subject: each.due_at for subject, each in jobs_now.items()} == {"running": NOW, "waits": later}
+            jobs.again(connection, jobs_now["running"].id, None, due_at=later)
+            claimed = jobs.claim(connection, [jobs.COMPOSE], now=NOW, lease=lease, limit=2)
+            assert [job.subject for job in claimed] == ["running"]
     finally:
         database.engine.dispose()
 

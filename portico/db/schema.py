@@ -393,9 +393,17 @@ jobs = Table(
     Column("leased_until", Instant),  # while somebody is at it
     Column("attempts", Integer, nullable=False),
     Column("last_error", Text),
+    Column("waits_for", String(36)),  # the session whose end, or whose recordings, make the job due (jobs.wake)
+    Column("woken", Boolean, nullable=False, server_default=false()),  # since it was leased
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("kind", "subject"),
     Index("ix_jobs_kind_due_at", "kind", "due_at"),
+    Index(
+        "ix_jobs_waits_for",
+        "waits_for",
+        sqlite_where=text("waits_for IS NOT NULL"),
+        postgresql_where=text("waits_for IS NOT NULL"),
+    ),
 )
 
 job_lanes = Table(

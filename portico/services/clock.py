@@ -15,7 +15,7 @@ _DUE = (
     ("webhook_deliveries", "due_at", "stage = 'later'"),
     ("webhook_deliveries", "leased_until", "stage = 'leased'"),
     ("webhook_deliveries", "first_at", "status = 'pending'"),  # retries end so long after it
-    ("jobs", "due_at", "due_at > '2001-01-01'"),  # not those that were hurried
+    ("jobs", "due_at", "due_at IS NOT NULL"),
     ("jobs", "leased_until", "leased_until IS NOT NULL"),
     ("room_sessions", "empty_at", "active AND empty_at IS NOT NULL"),
 )

@@ -123,7 +123,7 @@ def create(
             **asdict(wish),
         )
     )
-    jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now, lane=account_id)
+    jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now, lane=account_id, waits_for=session.id)
     return retrieve(tx, account_id, composition_id)
 
 
@@ -161,7 +161,7 @@ def delete(tx: Transaction, account_id: str, composition_id: str, *, now: dateti
         # Its file may be on its way into the store at this very moment; nobody can say when it stops being so.
         key = object_keys.composition_key(composition_id)
         jobs.enqueue(tx, jobs.DELETE_OBJECT, key, now=now, due_at=now + ON_ITS_WAY)
-        recordings.hurry_compositions(tx, composition.session_id)  # an identical one may have waited for it
+        jobs.wake(tx, composition.session_id)  # an identical one may have waited for it
 
 
 def delete_of_session(tx: Transaction, session_id: str, *, now: datetime) -> int:
@@ -198,6 +198,7 @@ def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shar
         return None
     begun = {"status": PROCESSING, "progress": 0.0, "digest": digest, "updated_at": now}
     tx.execute(COMPOSITIONS.update().where(COMPOSITIONS.c.id == composition_id).values(**begun))
+    jobs.stop_waiting(tx, jobs.COMPOSE, composition_id)
     return work if identical is None else _shared(identical)
 
 
@@ -238,7 +239,7 @@ def complete(
         size_mb=megabytes(file.size_bytes),
     )
     events.record(tx, saved.account_id, event, now, _destination(saved))
-    recordings.hurry_compositions(tx, saved.session_id)
+    jobs.wake(tx, saved.session_id)
     return True
 
 
@@ -252,7 +253,7 @@ def fail(tx: Transaction, composition_id: str, failure: str, *, now: datetime) -
     saved = retrieve(tx, composition.account_id, composition_id)
     event = CompositionFailed(composition_id, failure, saved.room_id, saved.session_id)
     events.record(tx, saved.account_id, event, now, _destination(saved))
-    recordings.hurry_compositions(tx, saved.session_id)
+    jobs.wake(tx, saved.session_id)
     return True
 
 

@@ -1,7 +1,7 @@
 """Jobs: work that outlasts a request, as rows that are made with the facts and worked off later by whoever is free."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, literal, or_, select
@@ -21,8 +21,6 @@ COMPOSE = "compose"
 DELETE_OBJECT = "delete_object"
 """Its subject is a key in the store: nobody wants that object any more."""
 ERROR_LENGTH_MAX = 2000
-HURRIED = datetime(2000, 1, 1, tzinfo=UTC)
-"""When a leased job is due that was hurried meanwhile: whoever gives it back to wait has looked too early."""
 NODE_ID_LENGTH = 8
 
 
@@ -40,19 +38,21 @@ def enqueue(
     now: datetime,
     due_at: datetime | None = None,
     lane: str | None = None,
+    waits_for: str | None = None,
 ) -> None:
-    """Have a job done, now or at `due_at`; one that is queued already for the same subject stays as it is.
+    """Queue a job that is due now or at `due_at`. A job that is queued already for the same subject stays as it is.
 
-    Of a kind whose jobs have lanes, `claim_in_turn` takes a job of each lane in turn.
+    Of a kind whose jobs have lanes, `claim_in_turn` takes a job of each lane in turn. `waits_for` is the id with which
+    `wake` makes the job due.
     """
     job = {"kind": kind, "subject": subject, "lane": lane, "due_at": due_at or now, "attempts": 0, "created_at": now}
-    insert_if_absent(tx, JOBS, id=new_id(), **job)
+    insert_if_absent(tx, JOBS, id=new_id(), woken=False, waits_for=waits_for, **job)
     announce(tx, "jobs")
 
 
 def enqueue_all(tx: Transaction, kind: str, subjects: Iterable[str], *, now: datetime) -> None:
     """`enqueue` for each of many subjects."""
-    queued = {"kind": kind, "due_at": now, "attempts": 0, "created_at": now}
+    queued = {"kind": kind, "due_at": now, "attempts": 0, "woken": False, "created_at": now}
     insert_those_absent(tx, JOBS, [{"id": new_id(), "subject": subject, **queued} for subject in subjects])
     announce(tx, "jobs")
 
@@ -103,8 +103,7 @@ def _is_due(kinds: Sequence[str], now: datetime) -> ColumnElement[bool]:
 
 def _take(tx: Transaction, ids: Sequence[str], *, now: datetime, lease: timedelta) -> list[Row[Any]]:
     chosen = JOBS.c.id.in_(ids)
-    due_at = case((JOBS.c.due_at == HURRIED, JOBS.c.created_at), else_=JOBS.c.due_at)
-    taken = {"leased_until": now + lease, "attempts": JOBS.c.attempts + 1, "due_at": due_at}
+    taken = {"leased_until": now + lease, "attempts": JOBS.c.attempts + 1, "woken": False}
     tx.execute(JOBS.update().where(chosen).values(taken))
     return list(tx.execute(select(JOBS).where(chosen).order_by(JOBS.c.due_at, JOBS.c.id)))
 
@@ -123,26 +122,32 @@ def done(tx: Transaction, job_id: str) -> None:
 def again(tx: Transaction, job_id: str, error: str | None, *, due_at: datetime) -> None:
     """Give the lease back, to be claimed again from `due_at` on. Only for who holds the lease.
 
-    Without an error the job only has to wait for something: the claim does not count as an attempt, and if what it
-    waits for has happened meanwhile (`hurry`), it is due at once.
+    Without an error the job only has to wait: the claim does not count as an attempt, and a job that was woken since
+    the claim is due at once.
     """
     job = JOBS.c.id == job_id
-    told: dict[str, Any]
+    returned: dict[str, Any]
     if error is None:
-        wanted = case((JOBS.c.due_at == HURRIED, JOBS.c.due_at), else_=literal(due_at, JOBS.c.due_at.type))
-        told = {"attempts": JOBS.c.attempts - 1, "due_at": wanted}
+        due = case((JOBS.c.woken, JOBS.c.created_at), else_=literal(due_at, JOBS.c.due_at.type))
+        returned = {"attempts": JOBS.c.attempts - 1, "due_at": due}
     else:
-        told = {"last_error": error[:ERROR_LENGTH_MAX], "due_at": due_at}
-    tx.execute(JOBS.update().where(job).values(leased_until=None, **told))
+        returned = {"last_error": error[:ERROR_LENGTH_MAX], "due_at": due_at}
+    tx.execute(JOBS.update().where(job).values(leased_until=None, woken=False, **returned))
     announce(tx, "jobs")
 
 
-def hurry(tx: Transaction, kind: str, subjects: Iterable[str]) -> None:
-    """What these jobs may have waited for has happened: they are due, those that somebody is at when given back."""
-    these = JOBS.c.subject.in_(list(subjects)) & (JOBS.c.kind == kind)
-    due_at = case((JOBS.c.leased_until.is_(None), JOBS.c.created_at), else_=literal(HURRIED, JOBS.c.due_at.type))
-    tx.execute(JOBS.update().where(these).values(due_at=due_at))
-    announce(tx, "jobs")
+def wake(tx: Transaction, waits_for: str) -> None:
+    """Make the jobs due now that wait for this id. A job that is running becomes due when its worker gives it back."""
+    waiting = JOBS.c.waits_for == waits_for
+    free, leased = JOBS.c.leased_until.is_(None), JOBS.c.leased_until.is_not(None)
+    tx.execute(JOBS.update().where(waiting, leased).values(woken=True))
+    if tx.execute(JOBS.update().where(waiting, free).values(due_at=JOBS.c.created_at)).rowcount:
+        announce(tx, "jobs")
+
+
+def stop_waiting(tx: Transaction, kind: str, subject: str) -> None:
+    """Let the job be done without being woken any more: what it waited for has happened."""
+    tx.execute(JOBS.update().where(JOBS.c.kind == kind, JOBS.c.subject == subject).values(waits_for=None))
 
 
 def cancel(tx: Transaction, kind: str, subject: str) -> None:

@@ -21,7 +21,6 @@ from portico.services.locks import lock_room
 
 RECORDINGS = schema.room_recordings
 PARTICIPANTS = schema.room_participants
-COMPOSITIONS = schema.room_compositions
 AUDIO, VIDEO = "audio", "video"
 PROCESSING, COMPLETED = "processing", "completed"
 DELETED_AT_ONCE = 200
@@ -130,7 +129,7 @@ def complete(
         duration_secs=whole_seconds(outcome.started_at, outcome.ended_at),
     )
     events.record(tx, recording.account_id, event, now)
-    hurry_compositions(tx, saved.session_id)
+    jobs.wake(tx, saved.session_id)
     return True
 
 
@@ -141,7 +140,7 @@ def discard(tx: Transaction, recording_id: str) -> bool:
         return False
     if recording is not None:
         tx.execute(RECORDINGS.delete().where(RECORDINGS.c.id == recording_id))
-        hurry_compositions(tx, recording.session_id)
+        jobs.wake(tx, recording.session_id)
     return True
 
 
@@ -182,7 +181,7 @@ def delete(tx: Transaction, account_id: str, recording_id: str, *, now: datetime
         raise NotFound
     _delete(tx, [recording], now)
     jobs.cancel(tx, jobs.convert_recording_at(recording.mjr_name), recording_id)
-    hurry_compositions(tx, recording.session_id)
+    jobs.wake(tx, recording.session_id)
 
 
 def delete_of_participant(tx: Transaction, participant_id: str, *, now: datetime) -> int:
@@ -193,7 +192,7 @@ def delete_of_participant(tx: Transaction, participant_id: str, *, now: datetime
     for recording in found:
         jobs.cancel(tx, jobs.convert_recording_at(recording.mjr_name), recording.id)
     for session_id in {recording.session_id for recording in found}:
-        hurry_compositions(tx, session_id)
+        jobs.wake(tx, session_id)
     return len(found)
 
 
@@ -300,11 +299,3 @@ def _delete(tx: Transaction, recordings: Sequence[Row[Any]], now: datetime) -> N
     keys = [recording.object_key for recording in recordings if recording.object_key is not None]
     jobs.enqueue_all(tx, jobs.DELETE_OBJECT, keys, now=now)
     tx.execute(RECORDINGS.delete().where(RECORDINGS.c.id.in_([recording.id for recording in recordings])))
-
-
-def hurry_compositions(tx: Transaction, session_id: str) -> None:
-    """A composition of the session may have waited for what has just happened."""
-    waiting = select(COMPOSITIONS.c.id).where(COMPOSITIONS.c.session_id == session_id)
-    waiting = waiting.where(COMPOSITIONS.c.status == "enqueued")
-    if ids := [row.id for row in tx.execute(waiting)]:
-        jobs.hurry(tx, jobs.COMPOSE, ids)

@@ -12,7 +12,7 @@ from portico.db.engine import Transaction
 from portico.db.outage import kept_apart
 from portico.db.wakeup import announce
 from portico.runtime.ids import new_id
-from portico.services import events, recordings
+from portico.services import events, jobs, recordings
 from portico.services.locks import lock_room
 
 SESSIONS = schema.room_sessions
@@ -107,7 +107,7 @@ def end(
     duration = whole_seconds(session.created_at, ended_at)
     ended = SessionEnded(session_id, session.room_id, duration, ended_reason)
     events.record(tx, session.account_id, ended, now, occurred_at=ended_at)
-    recordings.hurry_compositions(tx, session_id)
+    jobs.wake(tx, session_id)  # compositions of the session
 
 
 def end_stale(tx: Transaction, *, now: datetime, grace: timedelta, limit: int = 100) -> list[str]:

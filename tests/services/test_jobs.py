@@ -146,32 +146,36 @@ async def test_failures_are_counted_and_waits_are_not(database: Database) -> Non
     await database.write(check)
 
 
-async def test_what_waits_can_be_hurried(database: Database) -> None:
+async def test_a_job_is_woken_by_what_it_waits_for(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        for subject in ("waits", "is being done", "other"):
-            jobs.enqueue(tx, COMPOSE, subject, now=NOW)
+        queued = {"waits": "s1", "is being done": "s1", "of another": "s2", "for nothing": None}
+        for subject, waits_for in queued.items():
+            jobs.enqueue(tx, COMPOSE, subject, now=NOW, waits_for=waits_for)
         for job in claim(tx):
             if job.subject != "is being done":
                 jobs.again(tx, job.id, None, due_at=NOW + LEASE)
-        jobs.hurry(tx, COMPOSE, ["waits", "is being done", "unknown"])
+        jobs.wake(tx, "s1")
         assert [row.subject for row in claim(tx)] == ["waits"]
+        jobs.stop_waiting(tx, COMPOSE, "of another")
+        jobs.wake(tx, "s2")
+        assert claim(tx) == [], "it waits no more, and has its pause"
 
     await database.write(check)
 
 
-async def test_what_happens_while_somebody_looks_is_not_missed(database: Database) -> None:
+async def test_a_job_that_is_running_is_due_again_when_it_was_woken_meanwhile(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        jobs.enqueue(tx, COMPOSE, "a", now=NOW)
-        (looking,) = claim(tx)
-        jobs.hurry(tx, COMPOSE, ["a"])
-        assert claim(tx) == [], "somebody is at it"
-        jobs.again(tx, looking.id, None, due_at=NOW + LEASE)
+        jobs.enqueue(tx, COMPOSE, "a", now=NOW, waits_for="s1")
+        (running,) = claim(tx)
+        jobs.wake(tx, "s1")
+        assert claim(tx) == [], "it is running"
+        jobs.again(tx, running.id, None, due_at=NOW + LEASE)
         (job,) = claim(tx)
         assert job.attempts == 1
         jobs.again(tx, job.id, None, due_at=NOW + LEASE)
-        assert claim(tx) == [], "it is hurried once, not for ever"
+        assert claim(tx) == [], "it is woken once, not for ever"
         (job,) = claim(tx, after=LEASE)
-        jobs.hurry(tx, COMPOSE, ["a"])
+        jobs.wake(tx, "s1")
         jobs.again(tx, job.id, "it failed", due_at=NOW + 3 * LEASE)
         assert claim(tx, after=2 * LEASE) == [], "what failed has its pause all the same"
         assert len(claim(tx, after=3 * LEASE)) == 1
