@@ -11,6 +11,7 @@ from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import api_keys, gateways, participants, rooms
 from portico.services.participants import Joined
+from portico.services.rows import PARTICIPANT_ROWS, ParticipantRow
 
 NOW = datetime(2026, 2, 2, 22, 25, 27, 521992, tzinfo=UTC)
 """The instant at which tests happen unless they say otherwise."""
@@ -68,6 +69,11 @@ def rows(tx: Transaction, table: Table, **where: Any) -> list[Row[Any]]:
 def row(tx: Transaction, table: Table, row_id: str) -> Row[Any]:
     """The one row with this id."""
     return tx.execute(select(table).where(table.c.id == row_id)).one()
+
+
+def participant(tx: Transaction, participant_id: str) -> ParticipantRow:
+    """The participant with this id."""
+    return PARTICIPANT_ROWS.one(tx, PARTICIPANT_ROWS.select(schema.room_participants.c.id == participant_id))
 
 
 def facts(tx: Transaction, room_id: str) -> list[tuple[str, dict[str, Any]]]:

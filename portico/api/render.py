@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Row
-
 from portico.core.events import megabytes
 from portico.core.model import VIDEO_CODECS, Composition, Participant, Recording, Room, Session
 from portico.services import compositions, webhooks
+from portico.services.rows import Attempt, AuditEvent
 from portico.services.tokens import ClientToken
 from portico.services.webhook_log import Logged
 
@@ -174,7 +173,7 @@ def webhook_delivery(logged: Logged) -> dict[str, Any]:
     }
 
 
-def audit_event(row: Row[Any]) -> dict[str, Any]:
+def audit_event(row: AuditEvent) -> dict[str, Any]:
     """One entry of the audit log."""
     return {
         "id": row.id,
@@ -188,7 +187,7 @@ def audit_event(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _attempt(row: Row[Any]) -> dict[str, Any]:
+def _attempt(row: Attempt) -> dict[str, Any]:
     answered = row.status_code is not None
     response = {
         "status": row.status_code,

@@ -14,7 +14,6 @@ from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
-from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
@@ -28,6 +27,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
+from portico.db.statements import ping
 from portico.gateway.server import Gateway
 from portico.janus.mjr_folder import open_mjr_folder
 from portico.janus.node import JanusNode, JanusSettings
@@ -216,7 +216,7 @@ def _build(settings: Settings, parts: Parts) -> Starlette:
     )
 
     async def database_answers() -> str | None:
-        await parts.db.read(lambda tx: tx.execute(select(1)).scalar())
+        await parts.db.read(ping)
         return None
 
     async def janus_answers() -> str | None:

@@ -1,6 +1,5 @@
 """`portico keys`: the API keys of all accounts, and what was changed with them."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -8,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from portico.cli.terminal import Refused, make_private, printable, table
-from portico.cli.webhooks import with_database
+from portico.cli.installation import with_database
+from portico.cli.terminal import Refused, instant, printable, table
 from portico.config.settings import load
 from portico.core.scopes import SCOPES, parse
 
 if TYPE_CHECKING:  # all of these are slow to import
-    from sqlalchemy import Row
-
     from portico.db.engine import Transaction
+    from portico.services.rows import ListedKey
 
 T = TypeVar("T")
 keys = typer.Typer(help="API keys, and the keys that sign.", no_args_is_help=True)
@@ -33,8 +31,6 @@ def create_key(
     name: Annotated[str | None, typer.Option(help="What to call it in lists.")] = None,
 ) -> None:
     """Print one new API key as the last word of the output. Works while the server runs."""
-    from portico.db.connect import open_database
-    from portico.db.migrate import upgrade
     from portico.services import api_keys
 
     if not 0 < len(account) <= NAME_MAX or (name is not None and not 0 < len(name) <= NAME_MAX):
@@ -43,23 +39,14 @@ def create_key(
         wanted = parse(scopes)
     except ValueError as error:
         raise Refused(str(error)) from None
-    settings = load()
-    make_private(settings.data_dir)
 
     def create(tx: "Transaction") -> str:
         key = api_keys.create(tx, account, datetime.now(UTC), name=name, scopes=wanted)
         _note(tx, "keys create", key)
         return key
 
-    async def run() -> str:
-        db = open_database(settings.database)
-        try:
-            upgrade(db.engine)
-            return await db.write(create)
-        finally:
-            await db.close()
-
-    print(f"A new API key for the account {account}, shown only now: {asyncio.run(run())}")
+    key = with_database(lambda db: db.write(create), create=True)
+    print(f"A new API key for the account {account}, shown only now: {key}")
 
 
 @keys.command("list")
@@ -153,7 +140,7 @@ def _rotate_api_key(key_id: str, overlap: timedelta) -> None:
         return key
 
     key = _change(replace)
-    until = _instant(datetime.now(UTC) + overlap)
+    until = instant(datetime.now(UTC) + overlap)
     former = f"is good until {until}" if overlap else "is void"
     print(f"The former key {former}. The new one, shown only now: {key}")
 
@@ -168,7 +155,7 @@ def show_audit(
 
     found = with_database(lambda db: db.read(lambda tx: audit.list_events(tx, None, Page(1, limit))))
     rows = [
-        (_instant(e.created_at), e.key_id or "-", e.operation, e.object_id or "-", e.detail or "-", e.request_id or "-")
+        (instant(e.created_at), e.key_id or "-", e.operation, e.object_id or "-", e.detail or "-", e.request_id or "-")
         for e in found.items
     ]
     table(("At", "Key", "Operation", "Object", "Detail", "Request"), rows)
@@ -200,20 +187,16 @@ def _note_id(tx: "Transaction", command: str, key_id: str) -> None:
     audit.record(tx, account_id=account_id, key_id=None, operation=command, object_id=key_id, now=now)
 
 
-def _line(row: "Row[tuple[object, ...]]", now: datetime) -> tuple[str, ...]:
+def _line(row: "ListedKey", now: datetime) -> tuple[str, ...]:
     scopes = ",".join(row.scopes) if row.scopes is not None else "all"
     origin = "PORTICO_API_KEY" if row.from_setting else "created"
-    last_used = "never" if row.last_used_at is None else _instant(row.last_used_at)
-    return row.id, row.account, row.name or "-", scopes, origin, _instant(row.created_at), last_used, _state(row, now)
+    last_used = "never" if row.last_used_at is None else instant(row.last_used_at)
+    return row.id, row.account, row.name or "-", scopes, origin, instant(row.created_at), last_used, _state(row, now)
 
 
-def _state(row: "Row[tuple[object, ...]]", now: datetime) -> str:
+def _state(row: "ListedKey", now: datetime) -> str:
     if row.revoked_at is not None:
-        return f"void since {_instant(row.revoked_at)}"
+        return f"void since {instant(row.revoked_at)}"
     if row.expires_at is not None:
-        return f"good until {_instant(row.expires_at)}" if row.expires_at > now else "void"
+        return f"good until {instant(row.expires_at)}" if row.expires_at > now else "void"
     return "good"
-
-
-def _instant(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"

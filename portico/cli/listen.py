@@ -10,20 +10,21 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 from uuid import uuid4
 
 import typer
 
+from portico.cli.installation import webhook_keys, with_database
 from portico.cli.terminal import Refused, printable
-from portico.cli.webhooks import webhook_keys, with_database
 from portico.config.settings import load
 
 if TYPE_CHECKING:  # all of these are slow to import
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from sqlalchemy import Row
 
-    from portico.db.engine import Database
+    from portico.db.engine import Database, Transaction
+    from portico.services.event_feed import Position
+    from portico.services.rows import RecordedEvent
     from portico.worker.webhooks.sender import Outcome
 
 POLL_SECS = 0.2
@@ -104,8 +105,7 @@ async def _send_once(url: str, data: str) -> "Outcome":
 
 async def _follow(db: "Database", room_id: str | None, send: Send | None) -> None:
     """Until it is cancelled. A database that went away is waited for."""
-    from sqlalchemy.exc import SQLAlchemyError
-
+    from portico.core.errors import Busy
     from portico.services import event_feed
 
     position = await db.read(partial(_start, room_id=room_id))
@@ -115,7 +115,7 @@ async def _follow(db: "Database", room_id: str | None, send: Send | None) -> Non
         try:
             step = partial(event_feed.following, position=position, now=datetime.now(UTC))
             found, position = await db.read(step)
-        except SQLAlchemyError:
+        except Busy:
             if answered:
                 print("The database does not answer; trying on.", file=sys.stderr, flush=True)
             found, answered = [], False
@@ -128,21 +128,15 @@ async def _follow(db: "Database", room_id: str | None, send: Send | None) -> Non
             await asyncio.sleep(POLL_SECS)
 
 
-def _start(tx: Any, room_id: str | None) -> Any:
-    from sqlalchemy import select
+def _start(tx: "Transaction", room_id: str | None) -> "Position":
+    from portico.services import event_feed, rooms
 
-    from portico.db import schema
-    from portico.services import event_feed
-
-    if (
-        room_id is not None
-        and tx.execute(select(schema.rooms.c.id).where(schema.rooms.c.id == room_id)).first() is None
-    ):
+    if room_id is not None and not rooms.existing(tx, [room_id]):
         raise Refused(f"There is no room {room_id}.")
     return event_feed.newest(tx)
 
 
-async def _show(event: "Row[Any]", send: Send | None) -> None:
+async def _show(event: "RecordedEvent", send: Send | None) -> None:
     from portico.core.webhook import event_json
 
     at = event.occurred_at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -14,10 +14,11 @@ import typer
 from portico import __version__
 from portico.app.startup_checks import checked, warnings
 from portico.cli import listen
+from portico.cli.compositions import compositions
 from portico.cli.keys import keys
 from portico.cli.options import add_setting_options
 from portico.cli.participants import participants
-from portico.cli.recordings import compositions, recordings
+from portico.cli.recordings import recordings
 from portico.cli.rooms import rooms
 from portico.cli.terminal import Refused, make_private
 from portico.cli.webhooks import webhooks
@@ -63,15 +64,15 @@ def main() -> None:
 
 def _sentence(error: Exception) -> str | None:
     """The sentence to print for a foreseen failure; None for a defect of ours."""
-    from sqlalchemy.exc import SQLAlchemyError  # here, because it is slow to import and seldom needed
-
+    # Here, because they are slow to import and seldom needed.
+    from portico.core.errors import Busy
     from portico.db.keyfile import KeyFileError
     from portico.db.migrate import NewerSchema
+    from portico.db.outage import explain
 
-    if isinstance(error, SettingsError | JanusUnavailable | Refused | NewerSchema | KeyFileError):
+    if isinstance(error, SettingsError | JanusUnavailable | Refused | NewerSchema | KeyFileError | Busy):
         return str(error)
-    if isinstance(error, SQLAlchemyError):
-        first = str(error).splitlines()[0]
+    if first := explain(error):
         return f"The database does not answer as it should: {first}. Check PORTICO_DATABASE_URL."
     if isinstance(error, typer.Abort):
         return "Stopped."

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from portico.cli.installation import with_database
 from portico.cli.terminal import Refused, printable
-from portico.cli.webhooks import with_database
 from portico.config.settings import load
 
 if TYPE_CHECKING:  # slow to import

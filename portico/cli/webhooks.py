@@ -1,59 +1,27 @@
 """`portico webhooks`: the delivery log, replay, and the keys that sign."""
 
-import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from portico.cli.terminal import Refused, make_private, printable, table
-from portico.config.settings import Settings, load
+from portico.cli.installation import webhook_keys, with_database
+from portico.cli.terminal import Refused, instant, printable, table
+from portico.config.settings import load
 
 if TYPE_CHECKING:  # all of these are slow to import
-    from sqlalchemy import Row
-
     from portico.core.filters import Condition
     from portico.db.engine import Database
-    from portico.db.keyfile import WebhookKeys
+    from portico.services.rows import Attempt
     from portico.services.webhook_log import Logged
 
-T = TypeVar("T")
 webhooks = typer.Typer(help="Webhooks: what was delivered, once more, and the keys that sign.", no_args_is_help=True)
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _REPLAYED = "{} will be delivered once more by the server."
-
-
-def with_database(use: "Callable[[Database], Awaitable[T]]") -> T:
-    """Run this on the database that the settings name, also beside a running server."""
-    from portico.db.connect import open_database
-    from portico.db.migrate import upgrade
-
-    settings = load()
-    if settings.sqlite_file is not None and not settings.sqlite_file.exists():
-        raise Refused(f"There is no {settings.sqlite_file}: start `portico serve` once, or set PORTICO_DATA_DIR.")
-
-    async def run() -> T:
-        db = open_database(settings.database)
-        try:
-            upgrade(db.engine)
-            return await use(db)
-        finally:
-            await db.close()
-
-    return asyncio.run(run())
-
-
-def webhook_keys(settings: Settings) -> "WebhookKeys":
-    """The keys of this data directory; made now if the server was never started."""
-    from portico.db.keyfile import WebhookKeys
-
-    make_private(settings.data_dir)
-    return WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
 
 
 @webhooks.command("list")
@@ -80,17 +48,18 @@ def list_deliveries(
 @webhooks.command()
 def show(delivery: Annotated[str, typer.Argument(help="The delivery's id.")]) -> None:
     """Show one delivery with every attempt and the event as it is sent."""
-    row, attempts = _retrieve(delivery)
+    logged = _retrieve(delivery)
+    row = logged.delivery
     times = {"recorded": row.created_at, "first tried": row.started_at, "ended": row.finished_at, "next": row.due_at}
     print(f"{row.event_type}  {row.status}\n  room         {row.room_id}\n  to           {printable(row.url)}")
     if row.failover_url:
         print(f"  failover     {printable(row.failover_url)}")
-    for name, instant in times.items():
-        if instant is not None:
-            print(f"  {name:<13}{_instant(instant)}")
+    for name, at in times.items():
+        if at is not None:
+            print(f"  {name:<13}{instant(at)}")
     print(f"\n{json.dumps(json.loads(row.data), indent=2)}\n")
-    for each in attempts:
-        print(f"{each.number}. {_instant(each.started_at)}  {printable(each.url)}  {_outcome(each)}")
+    for each in logged.attempts:
+        print(f"{each.number}. {instant(each.started_at)}  {printable(each.url)}  {_outcome(each)}")
         for line in each.response_body.splitlines():
             print(f"   | {printable(line)}")
 
@@ -123,7 +92,7 @@ def show_key() -> None:
     print(public_key(keys.current(now)))
     coming = keys.next(now)
     if coming is not None:
-        print(f"{public_key(coming.private)} from {_instant(coming.active_from)}")
+        print(f"{public_key(coming.private)} from {instant(coming.active_from)}")
 
 
 @webhooks.command("rotate-key")
@@ -136,10 +105,10 @@ def rotate_key(
     from portico.core.webhook import public_key
 
     new = webhook_keys(load()).rotate(datetime.now(UTC), timedelta(hours=overlap_hours))
-    print(f"{public_key(new.private)} from {_instant(new.active_from)}")
+    print(f"{public_key(new.private)} from {instant(new.active_from)}")
 
 
-def _retrieve(delivery_id: str) -> "tuple[Row[tuple[object, ...]], list[Row[tuple[object, ...]]]]":
+def _retrieve(delivery_id: str) -> "Logged":
     from portico.core.errors import NotFound
     from portico.services import webhook_log
 
@@ -147,10 +116,9 @@ def _retrieve(delivery_id: str) -> "tuple[Row[tuple[object, ...]], list[Row[tupl
         return await db.read(lambda tx: webhook_log.retrieve_delivery(tx, None, delivery_id.lower()))
 
     try:
-        logged = with_database(read)
+        return with_database(read)
     except NotFound:
         raise Refused(_unknown(delivery_id)) from None
-    return logged.delivery, list(logged.attempts)
 
 
 def _replay_one(delivery_id: str) -> None:
@@ -199,24 +167,20 @@ def _since(text: str | None) -> dict[str, str] | None:
     if text is None:
         return None
     ago = _AGO.fullmatch(text)
-    instant = (datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat() if ago else text
-    return {"gte": instant}
+    since = (datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat() if ago else text
+    return {"gte": since}
 
 
 def _line(logged: "Logged") -> tuple[str, ...]:
     row = logged.delivery
     last = _outcome(logged.attempts[0]) if logged.attempts else ""
     counted = str(row.attempts)
-    return row.id, row.event_type, row.room_id, row.status, counted, _instant(row.created_at), last
+    return row.id, row.event_type, row.room_id, row.status, counted, instant(row.created_at), last
 
 
-def _outcome(attempt: "Row[tuple[object, ...]]") -> str:
+def _outcome(attempt: "Attempt") -> str:
     took = (attempt.finished_at - attempt.started_at).total_seconds() * 1000
     return f"{printable(attempt.error or str(attempt.status_code))}, {took:.0f} ms"
-
-
-def _instant(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"
 
 
 def _unknown(delivery_id: str) -> str:

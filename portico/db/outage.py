@@ -9,7 +9,7 @@ from typing import Literal
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from portico.core.errors import DatabaseUnavailable
@@ -93,6 +93,11 @@ def is_trouble(error: BaseException) -> bool:
     if sqlstate is None:  # no answer of PostgreSQL at all
         return isinstance(error, OperationalError | InterfaceError)
     return str(sqlstate).startswith(_POSTGRES_TROUBLE)
+
+
+def explain(error: BaseException) -> str | None:
+    """The first line of an error of the database or its driver; None for any other error."""
+    return str(error).splitlines()[0] if isinstance(error, SQLAlchemyError) else None
 
 
 def _reason(error: BaseException) -> str:

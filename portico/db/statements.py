@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ClauseElement, Dialect, Insert, Table
+from sqlalchemy import ClauseElement, Dialect, Insert, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -57,6 +57,11 @@ class _Spelled:
             return cursor.fetchall() if cursor.description else []
         except tx.dialect.loaded_dbapi.Error as error:
             raise DBAPIError.instance(self._text, None, error, tx.dialect.loaded_dbapi.Error) from error
+
+
+def ping(tx: Transaction) -> None:
+    """Ask the database for nothing but an answer."""
+    tx.execute(select(1)).scalar_one()
 
 
 def insert_if_absent(tx: Transaction, table: Table, **values: Any) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
@@ -13,6 +12,7 @@ from portico.gateway.seats import SeatedConnection
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.mjr_folder import MjrFolder
 from portico.janus.node import JanusNode
+from portico.services.rows import ParticipantChange
 from portico.signaling import control
 from portico.signaling.control import TEXTROOM, MediaRoom
 from portico.signaling.dialect import Dialect
@@ -29,15 +29,6 @@ _MEDIA_LOST = (CloseCode.MEDIA_LOST, "The media server was lost.")
 _GONE = (CloseCode.TIMED_OUT, "The participant is not in the room any more.")
 _NUMBER_MAX = 2**53 - 1
 """The largest integer that JavaScript, which reads these numbers, holds exactly."""
-
-
-class ParticipantChange(Protocol):
-    """A participant's row that has changed."""
-
-    id: str
-    left_at: datetime | None
-    left_reason: str | None
-    audio_muted: bool
 
 
 class RoomConnection(SeatedConnection, Protocol):

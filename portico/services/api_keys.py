@@ -6,9 +6,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, bindparam, or_, select
+from sqlalchemy import bindparam, or_, select
 
 from portico.core.errors import NotFound
 from portico.db import schema
@@ -16,6 +15,7 @@ from portico.db.engine import Transaction
 from portico.db.schema import Instant
 from portico.db.statements import insert_if_absent
 from portico.runtime.ids import new_id
+from portico.services.rows import KEY_ROWS, KeyRow, ListedKey
 
 DEFAULT_ACCOUNT = "default"
 KEYS = schema.api_keys
@@ -36,6 +36,11 @@ class ApiKey:
     account_id: str
     scopes: tuple[str, ...] | None
     last_used_at: datetime | None
+
+
+def account_ids(tx: Transaction) -> list[str]:
+    """The ids of all accounts."""
+    return list(tx.execute(select(ACCOUNTS.c.id)).scalars())
 
 
 def are_several_accounts(tx: Transaction) -> bool:
@@ -95,12 +100,16 @@ def note_use(tx: Transaction, key_id: str, at: datetime) -> None:
     tx.execute(KEYS.update().where(KEYS.c.id == key_id, earlier).values(last_used_at=at))
 
 
-def list_keys(tx: Transaction, *, account_name: str | None = None) -> list[Row[Any]]:
+def list_keys(tx: Transaction, *, account_name: str | None = None) -> list[ListedKey]:
     """All keys with the names of their accounts, oldest first; revoked ones too."""
-    listed = select(KEYS, ACCOUNTS.c.name.label("account")).join(ACCOUNTS).order_by(KEYS.c.created_at, KEYS.c.id)
+    listed = (
+        select(*KEY_ROWS.columns, ACCOUNTS.c.name.label("account"))
+        .join(ACCOUNTS)
+        .order_by(KEYS.c.created_at, KEYS.c.id)
+    )
     if account_name is not None:
         listed = listed.where(ACCOUNTS.c.name == account_name)
-    return list(tx.execute(listed))
+    return [ListedKey(**row._mapping) for row in tx.execute(listed)]
 
 
 def revoke(tx: Transaction, key_id: str, *, now: datetime) -> None:
@@ -158,8 +167,8 @@ def _insert_new(tx: Transaction, account_id: str, now: datetime, name: str | Non
     return key
 
 
-def _locked(tx: Transaction, key_id: str) -> Row[Any]:
-    key = tx.execute(select(KEYS).where(KEYS.c.id == key_id).with_for_update()).first()
+def _locked(tx: Transaction, key_id: str) -> KeyRow:
+    key = KEY_ROWS.first(tx, KEY_ROWS.select(KEYS.c.id == key_id).with_for_update())
     if key is None:
         raise NotFound(f"There is no API key {key_id}.")
     return key

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, select, true
+from sqlalchemy import true
 
 from portico.core.filters import Condition
 from portico.core.paging import Page
@@ -13,6 +12,7 @@ from portico.db.engine import Transaction
 from portico.db.statements import Prepared
 from portico.runtime.ids import new_id
 from portico.services.listing import Listed, matching, page_of
+from portico.services.rows import AUDIT_ROWS, AuditEvent
 
 AUDIT = schema.audit_events
 DETAIL_MAX = 500
@@ -46,8 +46,8 @@ def record(
 
 def list_events(
     tx: Transaction, account_id: str | None, page: Page, conditions: Sequence[Condition] = ()
-) -> Listed[Row[Any]]:
+) -> Listed[AuditEvent]:
     """What was changed in the account, or in all of them with None; newest first."""
     owned = true() if account_id is None else AUDIT.c.account_id == account_id
     where = [owned, *matching(AUDIT, conditions)]
-    return page_of(tx, AUDIT, where, page, select(AUDIT), AUDIT.c.created_at)
+    return page_of(tx, AUDIT, where, page, AUDIT_ROWS.select(), AUDIT.c.created_at, AuditEvent)

@@ -1,14 +1,14 @@
 """The clock as rows: what is due moves when it is set, and nothing is deleted for its age after it has jumped."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import func, select, text
 
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import insert_if_absent
 from portico.db.wakeup import announce
+from portico.services.rows import CLOCK_ROWS, ClockRow
 
 CLOCK = schema.clock
 _DUE = (
@@ -87,9 +87,9 @@ def trusted(tx: Transaction, now: datetime) -> datetime:
     return now if at is None else min(now, at)
 
 
-def _locked(tx: Transaction) -> Row[Any]:
+def _locked(tx: Transaction) -> ClockRow:
     insert_if_absent(tx, CLOCK, id=1, stepped_ms=0)
-    return tx.execute(select(CLOCK).with_for_update()).one()
+    return CLOCK_ROWS.one(tx, CLOCK_ROWS.select().with_for_update())
 
 
 def _newest_event(tx: Transaction) -> datetime | None:

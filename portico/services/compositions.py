@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import or_, select
 
 from portico.core import composition_request, object_keys
 from portico.core.composition_request import EVERY_SOURCE, CompositionRequest
@@ -22,6 +22,7 @@ from portico.runtime.ids import new_id
 from portico.services import events, jobs, recordings
 from portico.services.listing import Listed, matching, page_of
 from portico.services.locks import hold_session, lock_room
+from portico.services.rows import COMPOSITION_ROWS, CompositionRow, SessionRow
 from portico.services.webhooks import Destination
 
 COMPOSITIONS = schema.room_compositions
@@ -132,8 +133,7 @@ def list_compositions(
 ) -> Listed[Composition]:
     """The account's compositions, newest first."""
     where = [COMPOSITIONS.c.account_id == account_id, *matching(COMPOSITIONS, conditions)]
-    listed = page_of(tx, COMPOSITIONS, where, page, select(*_MEMBERS), COMPOSITIONS.c.created_at)
-    return Listed([Composition(**row._mapping) for row in listed.items], listed.total_results)
+    return page_of(tx, COMPOSITIONS, where, page, select(*_MEMBERS), COMPOSITIONS.c.created_at, Composition)
 
 
 def retrieve(tx: Transaction, account_id: str, composition_id: str) -> Composition:
@@ -171,6 +171,46 @@ def delete_of_session(tx: Transaction, session_id: str, *, now: datetime) -> int
     for composition in compositions:
         delete(tx, composition.account_id, composition.id, now=now)
     return len(compositions)
+
+
+def delete_old(tx: Transaction, *, before: datetime, now: datetime, limit: int) -> int:
+    """Delete up to `limit` compositions that were completed before that; how many. Call again until it returns 0."""
+    rows = COMPOSITIONS.c
+    # In the order of their rooms, in which they are locked everywhere.
+    old = select(rows.account_id, rows.id).where(rows.completed_at <= before).order_by(rows.room_id, rows.id)
+    found = tx.execute(old.limit(limit)).all()
+    for each in found:
+        try:
+            delete(tx, each.account_id, each.id, now=now)
+        except NotFound:
+            continue  # another transaction has just deleted it
+    return len(found)
+
+
+def unfinished(tx: Transaction) -> set[str]:
+    """The ids of all compositions that are neither completed nor failed."""
+    rows = COMPOSITIONS.c
+    return set(tx.execute(select(rows.id).where(rows.status.in_((ENQUEUED, PROCESSING)))).scalars())
+
+
+def is_completed(tx: Transaction, composition_id: str) -> bool:
+    """Whether the composition is completed; False also when there is none (any more)."""
+    completed = (COMPOSITIONS.c.id == composition_id) & (COMPOSITIONS.c.status == COMPLETED)
+    return tx.execute(select(COMPOSITIONS.c.id).where(completed)).first() is not None
+
+
+def find(tx: Transaction, composition_id: str) -> Composition | None:
+    """The composition of any account; None when there is none (any more)."""
+    row = tx.execute(select(*_MEMBERS).where(COMPOSITIONS.c.id == composition_id)).first()
+    return None if row is None else Composition(**row._mapping)
+
+
+def newest(tx: Transaction, *, session_id: str | None, limit: int) -> list[Composition]:
+    """The newest compositions of all accounts, or those of one session."""
+    rows = COMPOSITIONS.c
+    where = [] if session_id is None else [rows.session_id == session_id]
+    found = tx.execute(select(*_MEMBERS).where(*where).order_by(rows.created_at.desc(), rows.id.desc()).limit(limit))
+    return [Composition(**row._mapping) for row in found]
 
 
 def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shared | None:
@@ -275,17 +315,17 @@ def _expect_sources(tx: Transaction, session_id: str, request: CompositionReques
         raise Invalid(Fault("10027", "Unprocessable Entity", detail, pointer="/session_id"))
 
 
-def _locked(tx: Transaction, composition_id: str) -> Row[Any] | None:
+def _locked(tx: Transaction, composition_id: str) -> CompositionRow | None:
     """The composition, after its room, as everything locks that records an event."""
     this = COMPOSITIONS.c.id == composition_id
     found = tx.execute(select(COMPOSITIONS.c.room_id).where(this)).first()
     if found is None:
         return None
     lock_room(tx, found.room_id)
-    return tx.execute(select(COMPOSITIONS).where(this).with_for_update()).first()
+    return COMPOSITION_ROWS.first(tx, COMPOSITION_ROWS.select(this).with_for_update())
 
 
-def _digest(composition: Row[Any], work: Work) -> str:
+def _digest(composition: CompositionRow, work: Work) -> str:
     """Equal for two compositions of the same recordings in the same way."""
     made_of = (composition.account_id, composition.session_id, composition.format, composition.resolution)
     # The order of the regions counts.
@@ -293,24 +333,24 @@ def _digest(composition: Row[Any], work: Work) -> str:
     return hashlib.sha256(json.dumps([made_of, how], default=str).encode()).hexdigest()
 
 
-def _identical(tx: Transaction, composition: Row[Any], digest: str) -> Row[Any] | None:
+def _identical(tx: Transaction, composition: CompositionRow, digest: str) -> CompositionRow | None:
     """Another composition with this digest that is made or being made, or has failed since this one was asked for."""
     rows = COMPOSITIONS.c
     failed = (rows.status == FAILED) & (rows.updated_at >= composition.created_at)
     which = or_(rows.status == PROCESSING, (rows.status == COMPLETED) & rows.object_key.is_not(None), failed)
     same = (rows.session_id == composition.session_id) & (rows.digest == digest) & (rows.id != composition.id)
     # Completed before failed before processing, as it happens in the alphabet.
-    return tx.execute(select(COMPOSITIONS).where(same, which).order_by(rows.status, rows.id).limit(1)).first()
+    return COMPOSITION_ROWS.first(tx, COMPOSITION_ROWS.select(same, which).order_by(rows.status, rows.id).limit(1))
 
 
-def _shared(identical: Row[Any]) -> Shared:
+def _shared(identical: CompositionRow) -> Shared:
     if identical.status == FAILED:
-        return Shared(None, identical.failure)
+        return Shared(None, identical.failure or "")
     members = ("size_bytes", "sha256", "object_key", "started_at", "ended_at")
     return Shared(CompositionFile(*(getattr(identical, name) for name in members)), "")
 
 
-def _session(tx: Transaction, account_id: str, session_id: str | None) -> Row[Any] | None:
+def _session(tx: Transaction, account_id: str, session_id: str | None) -> SessionRow | None:
     session = None if session_id is None else hold_session(tx, session_id)
     return session if session is not None and session.account_id == account_id else None
 

@@ -2,9 +2,8 @@
 
 import json
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, case, select
+from sqlalchemy import case, select
 
 from portico.core.errors import Fault, Invalid, NotFound
 from portico.core.events import ParticipantJoined, ParticipantLeft
@@ -12,6 +11,7 @@ from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import compositions, recordings, webhooks
 from portico.services.locks import lock_room
+from portico.services.rows import PARTICIPANT_ROWS, ParticipantRow
 
 PARTICIPANTS = schema.room_participants
 TOKENS = schema.participant_tokens
@@ -46,17 +46,17 @@ def erase(
     tx.execute(PARTICIPANTS.update().where(PARTICIPANTS.c.id == participant_id).values(**erased))
 
 
-def _locked(tx: Transaction, account_id: str | None, participant_id: str) -> Row[Any]:
+def _locked(tx: Transaction, account_id: str | None, participant_id: str) -> ParticipantRow:
     """The participant, after the room, as everything locks that changes one."""
     this = PARTICIPANTS.c.id == participant_id
     found = tx.execute(select(PARTICIPANTS.c.room_id, PARTICIPANTS.c.account_id).where(this)).first()
     if found is None or account_id not in (None, found.account_id):
         raise NotFound
     lock_room(tx, found.room_id)
-    return tx.execute(select(PARTICIPANTS).where(this)).one()
+    return PARTICIPANT_ROWS.one(tx, PARTICIPANT_ROWS.select(this))
 
 
-def _erase_events(tx: Transaction, participant: Row[Any]) -> datetime:
+def _erase_events(tx: Transaction, participant: ParticipantRow) -> datetime:
     """The instant of the earliest event, or of the join if that is earlier: a clock may have been set back since."""
     about = EVENTS.c.payload["participant_id"].as_string() == participant.id
     named = EVENTS.c.event_type.in_(_WITH_CONTEXT) & (EVENTS.c.room_id == participant.room_id)
@@ -68,7 +68,7 @@ def _erase_events(tx: Transaction, participant: Row[Any]) -> datetime:
     return earliest
 
 
-def _erase_deliveries(tx: Transaction, participant: Row[Any], first: datetime) -> None:
+def _erase_deliveries(tx: Transaction, participant: ParticipantRow, first: datetime) -> None:
     """What was sent, or is still to be sent, and what receivers answered, who may have repeated it.
 
     A request that is under way is not stopped, and nothing of its answer is kept (webhooks.record_attempt).

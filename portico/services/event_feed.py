@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import func, or_, select
 
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.services.rows import EVENT_ROWS, RecordedEvent
 
 EVENTS = schema.events
 POLL_MAX = 500
@@ -30,11 +30,11 @@ def newest(tx: Transaction) -> Position:
     return Position(tx.execute(select(func.coalesce(func.max(EVENTS.c.seq), 0))).scalar_one(), {})
 
 
-def following(tx: Transaction, position: Position, *, now: datetime) -> tuple[list[Row[Any]], Position]:
+def following(tx: Transaction, position: Position, *, now: datetime) -> tuple[list[RecordedEvent], Position]:
     """What was recorded since, in order, at most POLL_MAX, and where to go on."""
     open_gaps = {seq: until for seq, until in position.gaps.items() if until > now}
     wanted = or_(EVENTS.c.seq > position.last, EVENTS.c.seq.in_(list(open_gaps)))
-    found = list(tx.execute(select(EVENTS).where(wanted).order_by(EVENTS.c.seq).limit(POLL_MAX)))
+    found = EVENT_ROWS.all(tx, EVENT_ROWS.select(wanted).order_by(EVENTS.c.seq).limit(POLL_MAX))
     last = max([position.last, *(row.seq for row in found)])
     seen = {row.seq for row in found}
     first_new = max(position.last + 1, last - GAPS_MAX)

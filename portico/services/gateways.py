@@ -6,9 +6,8 @@ Who is dead is observed by other gateways (gateway/lease.py); here is what is do
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, false, or_, select
+from sqlalchemy import false, or_, select
 
 from portico.core.errors import JoinRefused, NotFound
 from portico.db import schema
@@ -16,6 +15,7 @@ from portico.db.engine import Transaction
 from portico.db.outage import kept_apart
 from portico.runtime.ids import new_id
 from portico.services import participants, sessions
+from portico.services.rows import CHANGE_ROWS, PARTICIPANT_ROWS, ParticipantChange, ParticipantRow
 
 GATEWAYS = schema.gateways
 PARTICIPANTS = schema.room_participants
@@ -48,15 +48,14 @@ def retire(tx: Transaction, gateway_id: str, now: datetime) -> None:
     """Delete the gateway's row; participants whose sockets did not close in time leave with `server_stopped`."""
     # Its row first: a join that comes through it at this moment waits for the row, and then finds it gone.
     tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway_id))
-    for participant in _people_of(tx, gateway_id):
+    for participant in _present_on(tx, gateway_id):
         participants.leave(tx, participant.id, "server_stopped", now=now)
 
 
-def changes(tx: Transaction, gateway_id: str, since: datetime) -> list[Row[Any]]:
+def changes(tx: Transaction, gateway_id: str, since: datetime) -> list[ParticipantChange]:
     """This gateway's participants whose rows have changed since: who left, why, and who is muted."""
-    people = PARTICIPANTS.c
-    wanted = select(people.id, people.left_at, people.left_reason, people.audio_muted)
-    return list(tx.execute(wanted.where(people.gateway_id == gateway_id, people.updated_at >= since)))
+    changed = (PARTICIPANTS.c.gateway_id == gateway_id) & (PARTICIPANTS.c.updated_at >= since)
+    return CHANGE_ROWS.all(tx, CHANGE_ROWS.select(changed))
 
 
 def look(tx: Transaction, gateway_id: str, *, now: datetime, grace: timedelta) -> Look:
@@ -90,13 +89,13 @@ def reap(tx: Transaction, dead: Mapping[str, datetime], *, now: datetime, limit:
     tx.execute(GATEWAYS.update().where(GATEWAYS.c.id.in_([row.id for row in rows])).values(dead=True))
     closed = 0
     for gateway in rows:
-        for participant in _people_of(tx, gateway.id):
+        for participant in _present_on(tx, gateway.id):
             if closed >= limit:
                 return closed  # there is more to do
             left_at = max(gateway.seen_at, participant.joined_at)
             with kept_apart(tx, "leave not written", participant_id=participant.id):
                 closed += participants.leave(tx, participant.id, "timeout", now=now, left_at=left_at)
-        if not _people_of(tx, gateway.id, 1):
+        if not _present_on(tx, gateway.id, 1):
             tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway.id))
     return closed
 
@@ -120,13 +119,8 @@ def take_back(
     return back
 
 
-def _people_of(tx: Transaction, gateway_id: str, limit: int | None = None) -> list[Row[Any]]:
-    present = PARTICIPANTS.c
-    return list(
-        tx.execute(
-            select(present.id, present.joined_at)
-            .where(present.gateway_id == gateway_id, present.left_at.is_(None))
-            .order_by(present.room_id, present.id)  # rooms are locked in one order everywhere, so nobody deadlocks
-            .limit(limit)
-        )
-    )
+def _present_on(tx: Transaction, gateway_id: str, limit: int | None = None) -> list[ParticipantRow]:
+    """The gateway's participants, in the order in which rooms are locked everywhere."""
+    present = (PARTICIPANTS.c.gateway_id == gateway_id) & PARTICIPANTS.c.left_at.is_(None)
+    ordered = PARTICIPANT_ROWS.select(present).order_by(PARTICIPANTS.c.room_id, PARTICIPANTS.c.id)
+    return PARTICIPANT_ROWS.all(tx, ordered.limit(limit))

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
 
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.statements import insert_if_absent, insert_those_absent
 from portico.db.wakeup import announce
 from portico.runtime.ids import new_id
+from portico.services.rows import JOB_ROWS, Job
 
 JOBS = schema.jobs
 LANES = schema.job_lanes
@@ -57,7 +58,14 @@ def enqueue_all(tx: Transaction, kind: str, subjects: Iterable[str], *, now: dat
     announce(tx, "jobs")
 
 
-def claim(tx: Transaction, kinds: Sequence[str], *, now: datetime, lease: timedelta, limit: int) -> list[Row[Any]]:
+def next_due_at(tx: Transaction, kinds: Sequence[str], *, now: datetime) -> datetime | None:
+    """The due time, past or future, of the first job of these kinds that is not leased; None when there is none."""
+    first = select(func.min(JOBS.c.due_at)).where(JOBS.c.kind.in_(kinds), _is_free(now))
+    due: datetime | None = tx.execute(first).scalar_one()
+    return due
+
+
+def claim(tx: Transaction, kinds: Sequence[str], *, now: datetime, lease: timedelta, limit: int) -> list[Job]:
     """Lease up to `limit` due jobs of these kinds, oldest due first; `attempts` counts this claim already.
 
     A job whose lease is over is due again: its holder died, or lost the time.
@@ -68,7 +76,7 @@ def claim(tx: Transaction, kinds: Sequence[str], *, now: datetime, lease: timede
     return _take(tx, [row.id for row in tx.execute(due)], now=now, lease=lease)
 
 
-def claim_in_turn(tx: Transaction, kind: str, *, now: datetime, lease: timedelta, limit: int) -> list[Row[Any]]:
+def claim_in_turn(tx: Transaction, kind: str, *, now: datetime, lease: timedelta, limit: int) -> list[Job]:
     """As `claim`, but the lanes take turns: however many jobs one has, another waits for one of them at most."""
     chosen: list[str] = []
     while len(chosen) < limit:
@@ -97,15 +105,18 @@ def _end_turn(tx: Transaction, lane: str) -> None:
 
 
 def _is_due(kinds: Sequence[str], now: datetime) -> ColumnElement[bool]:
-    free = or_(JOBS.c.leased_until.is_(None), JOBS.c.leased_until <= now)
-    return and_(JOBS.c.kind.in_(kinds), JOBS.c.due_at <= now, free)
+    return and_(JOBS.c.kind.in_(kinds), JOBS.c.due_at <= now, _is_free(now))
 
 
-def _take(tx: Transaction, ids: Sequence[str], *, now: datetime, lease: timedelta) -> list[Row[Any]]:
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(JOBS.c.leased_until.is_(None), JOBS.c.leased_until <= now)
+
+
+def _take(tx: Transaction, ids: Sequence[str], *, now: datetime, lease: timedelta) -> list[Job]:
     chosen = JOBS.c.id.in_(ids)
     taken = {"leased_until": now + lease, "attempts": JOBS.c.attempts + 1, "woken": False}
     tx.execute(JOBS.update().where(chosen).values(taken))
-    return list(tx.execute(select(JOBS).where(chosen).order_by(JOBS.c.due_at, JOBS.c.id)))
+    return JOB_ROWS.all(tx, JOB_ROWS.select(chosen).order_by(JOBS.c.due_at, JOBS.c.id))
 
 
 def renew(tx: Transaction, job_id: str, attempt: int, *, now: datetime, lease: timedelta) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Label, Row, Select, Table, and_, func, select
+from sqlalchemy import Column, ColumnElement, Label, Select, Table, and_, func, select
 
 from portico.core.errors import NotFound
 from portico.core.filters import Condition
@@ -57,15 +57,21 @@ def page_of(
     page: Page,
     rows: Select[Any],
     newest_first: Column[Any],
+    kind: Callable[..., T],
     total: int | None = None,
-) -> Listed[Row[Any]]:
-    """One count, unless it is known, and one query, unless the page lies past the end; ties are broken by id."""
+) -> Listed[T]:
+    """One page of the rows that match `where`, newest first, as instances of `kind`; ties are broken by id.
+
+    One query counts them all unless their number is given as `total`, and one reads the page unless it lies past the
+    end. `kind` gets the columns of `rows` by name.
+    """
     if total is None:
         total = tx.execute(select(func.count()).select_from(table).where(and_(*where))).scalar_one()
     if page.offset >= total:
         return Listed([], total)
     ordered = rows.where(and_(*where)).order_by(newest_first.desc(), table.c.id.desc())
-    return Listed(list(tx.execute(ordered.limit(page.size).offset(page.offset))), total)
+    found = tx.execute(ordered.limit(page.size).offset(page.offset))
+    return Listed([kind(**row._mapping) for row in found], total)
 
 
 def list_sessions(
@@ -82,9 +88,8 @@ def list_sessions(
     if room_id is not None:
         _expect_room(tx, account_id, room_id)
         where.append(SESSIONS.c.room_id == room_id)
-    listed = page_of(tx, SESSIONS, where, page, select(*_SESSION_MEMBERS), SESSIONS.c.created_at)
-    sessions = [Session(**row._mapping) for row in listed.items]
-    return Listed(embed_participants(tx, sessions) if with_participants else sessions, listed.total_results)
+    listed = page_of(tx, SESSIONS, where, page, select(*_SESSION_MEMBERS), SESSIONS.c.created_at, Session)
+    return Listed(embed_participants(tx, listed.items), listed.total_results) if with_participants else listed
 
 
 def retrieve_session(tx: Transaction, account_id: str, session_id: str, *, with_participants: bool = False) -> Session:
@@ -110,8 +115,7 @@ def list_participants(
     if session_id is not None:
         retrieve_session(tx, account_id, session_id)
         where.append(PARTICIPANTS.c.session_id == session_id)
-    listed = page_of(tx, PARTICIPANTS, where, page, select(*_PARTICIPANT_MEMBERS), PARTICIPANTS.c.joined_at)
-    return Listed([Participant(**row._mapping) for row in listed.items], listed.total_results)
+    return page_of(tx, PARTICIPANTS, where, page, select(*_PARTICIPANT_MEMBERS), PARTICIPANTS.c.joined_at, Participant)
 
 
 def retrieve_participant(tx: Transaction, account_id: str, participant_id: str) -> Participant:

@@ -4,22 +4,21 @@ PostgreSQL locks the row; on SQLite the one writer has the whole database. Where
 them in this order, so that no two wait for each other: gateway, rooms in the order of their ids, rows of a room.
 """
 
-from typing import Any
-
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from portico.core.errors import GatewayLost
 from portico.db import schema
 from portico.db.engine import Transaction
+from portico.services.rows import ROOM_ROWS, SESSION_ROWS, RoomRow, SessionRow
 
 GATEWAYS = schema.gateways
 ROOMS = schema.rooms
 SESSIONS = schema.room_sessions
 
 
-def lock_room(tx: Transaction, room_id: str) -> Row[Any] | None:
+def lock_room(tx: Transaction, room_id: str) -> RoomRow | None:
     """Lock the room, deleted or not, and return its row; None when there is no such room."""
-    return tx.execute(select(ROOMS).where(ROOMS.c.id == room_id).with_for_update()).first()
+    return ROOM_ROWS.first(tx, ROOM_ROWS.select(ROOMS.c.id == room_id).with_for_update())
 
 
 def hold_gateway(tx: Transaction, gateway_id: str) -> None:
@@ -29,7 +28,7 @@ def hold_gateway(tx: Transaction, gateway_id: str) -> None:
         raise GatewayLost("The server is recovering; join again in a moment.")
 
 
-def hold_session(tx: Transaction, session_id: str) -> Row[Any] | None:
+def hold_session(tx: Transaction, session_id: str) -> SessionRow | None:
     """Keep a session's row from being deleted (services/history.py) before what refers to it is written."""
-    held = select(SESSIONS).where(SESSIONS.c.id == session_id).with_for_update(read=True, key_share=True)
-    return tx.execute(held).first()
+    held = SESSION_ROWS.select(SESSIONS.c.id == session_id).with_for_update(read=True, key_share=True)
+    return SESSION_ROWS.first(tx, held)

@@ -4,15 +4,13 @@ These are facts in rows. The gateway that holds a participant's socket sees them
 """
 
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Row
 
 from portico.core.targets import Targets
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.wakeup import announce
 from portico.services import clock, sessions, tokens
+from portico.services.rows import ParticipantRow, SessionRow
 
 PARTICIPANTS = schema.room_participants
 
@@ -56,5 +54,5 @@ def set_muted(
     announce(tx, "participants")
 
 
-def _meant(tx: Transaction, session: Row[Any], targets: Targets) -> list[Row[Any]]:
+def _meant(tx: Transaction, session: SessionRow, targets: Targets) -> list[ParticipantRow]:
     return [participant for participant in sessions.present(tx, session.id) if targets.include(participant.id)]

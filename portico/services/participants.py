@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from portico.core.errors import IdentityTaken, RoomElsewhere, RoomFull, RoomGone, TokenRevoked
@@ -14,6 +13,7 @@ from portico.db import schema
 from portico.db.engine import Transaction
 from portico.services import events, sessions, tokens
 from portico.services.locks import hold_gateway, lock_room
+from portico.services.rows import PARTICIPANT_ROWS, RoomRow
 
 PARTICIPANTS = schema.room_participants
 
@@ -81,7 +81,7 @@ def come_back(tx: Transaction, participant_id: str, *, gateway_id: str, now: dat
     """
     row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).one()
     room = lock_room(tx, row.room_id)
-    participant = tx.execute(select(PARTICIPANTS).where(PARTICIPANTS.c.id == participant_id)).one()
+    participant = PARTICIPANT_ROWS.one(tx, PARTICIPANT_ROWS.select(PARTICIPANTS.c.id == participant_id))
     here = PARTICIPANTS.c.id == participant_id
     if participant.left_at is None:
         tx.execute(PARTICIPANTS.update().where(here).values(gateway_id=gateway_id))
@@ -111,7 +111,7 @@ def _refuse_elsewhere(tx: Transaction, session_id: str, gateway_id: str, but: st
 
 def _insert(
     tx: Transaction,
-    room: Row[Any],
+    room: RoomRow,
     session_id: str,
     participant_id: str,
     context: str | None,
@@ -144,7 +144,7 @@ def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime, l
         return False
     lock_room(tx, row.room_id)
     here = (PARTICIPANTS.c.id == participant_id) & PARTICIPANTS.c.left_at.is_(None)
-    participant = tx.execute(select(PARTICIPANTS).where(here)).first()
+    participant = PARTICIPANT_ROWS.first(tx, PARTICIPANT_ROWS.select(here))
     if participant is None:
         return False
     sessions.record_left(tx, participant, reason, now, left_at)
@@ -161,7 +161,7 @@ def show_token(tx: Transaction, participant_id: str, token: Claims, *, now: date
     room_id = tx.execute(select(PARTICIPANTS.c.room_id).where(this)).scalar_one()
     lock_room(tx, room_id)
     tokens.note_shown(tx, participant_id, token)
-    participant = tx.execute(select(PARTICIPANTS).where(this)).one()
+    participant = PARTICIPANT_ROWS.one(tx, PARTICIPANT_ROWS.select(this))
     if participant.left_at is None and tokens.is_revoked(tx, token):
         sessions.record_left(tx, participant, "kicked", now)
         sessions.note_if_empty(tx, participant.session_id, now)

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import ColumnElement, select
 
 from portico.core.errors import NotFound
 from portico.core.events import RecordingCompleted, RecordingStarted, megabytes, whole_seconds
@@ -18,6 +17,7 @@ from portico.runtime.ids import new_id
 from portico.services import events, jobs
 from portico.services.listing import Listed, matching, page_of
 from portico.services.locks import lock_room
+from portico.services.rows import PARTICIPANT_ROWS, RECORDING_ROWS, RecordingRow, Shown
 
 RECORDINGS = schema.room_recordings
 PARTICIPANTS = schema.room_participants
@@ -26,8 +26,6 @@ PROCESSING, COMPLETED = "processing", "completed"
 DELETED_AT_ONCE = 200
 """In one transaction: on SQLite all other writes wait for it."""
 _MEMBERS = [RECORDINGS.c[name] for name in Recording.__dataclass_fields__]
-Shown = Sequence[Sequence[int | None]]
-"""When a track was enabled: [from, until or None] in Unix milliseconds, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,11 @@ class ConversionOutcome:
     failure: str | None
 
 
+def find(tx: Transaction, recording_id: str) -> RecordingRow | None:
+    """The recording of any account and status, also one without media; None when there is none (any more)."""
+    return RECORDING_ROWS.first(tx, RECORDING_ROWS.select(RECORDINGS.c.id == recording_id))
+
+
 def begin(tx: Transaction, participant_id: str, stream_key: str, mjr_name: str, *, now: datetime) -> bool:
     """Expect both tracks of a stream in these mjr files; nobody sees them before their first packet. False: they left.
 
@@ -53,7 +56,7 @@ def begin(tx: Transaction, participant_id: str, stream_key: str, mjr_name: str, 
         return False
     lock_room(tx, row.room_id)
     here = (PARTICIPANTS.c.id == participant_id) & PARTICIPANTS.c.left_at.is_(None)
-    participant = tx.execute(select(PARTICIPANTS).where(here)).first()
+    participant = PARTICIPANT_ROWS.first(tx, PARTICIPANT_ROWS.select(here))
     if participant is None:
         return False
     if tx.execute(select(RECORDINGS.c.id).where(RECORDINGS.c.mjr_name == mjr_name)).first() is not None:
@@ -144,6 +147,21 @@ def discard(tx: Transaction, recording_id: str) -> bool:
     return True
 
 
+def is_unfinished(tx: Transaction, recording_id: str) -> bool:
+    """Whether the recording is processing; False also when there is none (any more)."""
+    unfinished = (RECORDINGS.c.id == recording_id) & (RECORDINGS.c.status == PROCESSING)
+    return tx.execute(select(RECORDINGS.c.id).where(unfinished)).first() is not None
+
+
+def newest(tx: Transaction, *, session_id: str | None, limit: int) -> list[Recording]:
+    """The newest recordings with media of all accounts, or those of one session."""
+    where: list[ColumnElement[bool]] = [RECORDINGS.c.started_at.is_not(None)]
+    if session_id is not None:
+        where.append(RECORDINGS.c.session_id == session_id)
+    ordered = select(*_MEMBERS).where(*where).order_by(RECORDINGS.c.created_at.desc(), RECORDINGS.c.id.desc())
+    return [Recording(**row._mapping) for row in tx.execute(ordered.limit(limit))]
+
+
 def unfinished_mjr_names(tx: Transaction) -> set[str]:
     """The mjr files that a recording still needs."""
     wanted = select(RECORDINGS.c.mjr_name).where(RECORDINGS.c.status == PROCESSING).distinct()
@@ -161,8 +179,7 @@ def list_recordings(
 ) -> Listed[Recording]:
     """The account's recordings, newest first."""
     where = [*_visible(account_id), *matching(RECORDINGS, conditions)]
-    listed = page_of(tx, RECORDINGS, where, page, select(*_MEMBERS), RECORDINGS.c.created_at)
-    return Listed([Recording(**row._mapping) for row in listed.items], listed.total_results)
+    return page_of(tx, RECORDINGS, where, page, select(*_MEMBERS), RECORDINGS.c.created_at, Recording)
 
 
 def retrieve(tx: Transaction, account_id: str, recording_id: str) -> Recording:
@@ -176,7 +193,7 @@ def retrieve(tx: Transaction, account_id: str, recording_id: str) -> Recording:
 def delete(tx: Transaction, account_id: str, recording_id: str, *, now: datetime) -> None:
     """Forget a recording, whatever its status, and have its file deleted. NotFound when there is none."""
     ours = [RECORDINGS.c.id == recording_id, *_visible(account_id)]
-    recording = tx.execute(select(RECORDINGS).where(*ours).with_for_update()).first()
+    recording = RECORDING_ROWS.first(tx, RECORDING_ROWS.select(*ours).with_for_update())
     if recording is None:
         raise NotFound
     _delete(tx, [recording], now)
@@ -186,8 +203,8 @@ def delete(tx: Transaction, account_id: str, recording_id: str, *, now: datetime
 
 def delete_of_participant(tx: Transaction, participant_id: str, *, now: datetime) -> int:
     """Delete every recording of a participant, whatever its status; how many. The room is locked by the caller."""
-    theirs = select(RECORDINGS).where(RECORDINGS.c.participant_id == participant_id).order_by(RECORDINGS.c.id)
-    found: list[Row[Any]] = list(tx.execute(theirs.with_for_update()))
+    theirs = RECORDING_ROWS.select(RECORDINGS.c.participant_id == participant_id).order_by(RECORDINGS.c.id)
+    found = RECORDING_ROWS.all(tx, theirs.with_for_update())
     _delete(tx, found, now)
     for recording in found:
         jobs.cancel(tx, jobs.convert_recording_at(recording.mjr_name), recording.id)
@@ -226,23 +243,23 @@ def _visible(account_id: str) -> list[ColumnElement[bool]]:
     return [RECORDINGS.c.account_id == account_id, RECORDINGS.c.started_at.is_not(None)]
 
 
-def _locked(tx: Transaction, which: ColumnElement[bool]) -> Row[Any] | None:
+def _locked(tx: Transaction, which: ColumnElement[bool]) -> RecordingRow | None:
     """One of these recordings of one room, as it is once the room is locked."""
     found = tx.execute(select(RECORDINGS.c.room_id).where(which).limit(1)).first()
     if found is None:
         return None
     lock_room(tx, found.room_id)
-    return tx.execute(select(RECORDINGS).where(which).limit(1).with_for_update()).first()
+    return RECORDING_ROWS.first(tx, RECORDING_ROWS.select(which).limit(1).with_for_update())
 
 
-def _save(tx: Transaction, recording: Row[Any], outcome: ConversionOutcome, now: datetime) -> None:
+def _save(tx: Transaction, recording: RecordingRow, outcome: ConversionOutcome, now: datetime) -> None:
     duration = whole_seconds(outcome.started_at, outcome.ended_at)
     shown = _to_the_end(recording, outcome)
     others = {"status": COMPLETED, "duration_secs": duration, "completed_at": now, "updated_at": now, "shown": shown}
     tx.execute(RECORDINGS.update().where(RECORDINGS.c.id == recording.id).values(**asdict(outcome), **others))
 
 
-def _to_the_end(recording: Row[Any], outcome: ConversionOutcome) -> Shown:
+def _to_the_end(recording: RecordingRow, outcome: ConversionOutcome) -> Shown:
     """After a crash people left when they were last seen, but their media went on: what was shown then still was."""
     shown = _plain(recording.shown)
     if shown and recording.ended_at is not None and shown[-1][1] == _milliseconds(recording.ended_at):
@@ -254,7 +271,7 @@ def _milliseconds(instant: datetime) -> int:
     return int(instant.timestamp() * 1000)
 
 
-def _start(tx: Transaction, recording: Row[Any], *, started_at: datetime, now: datetime) -> None:
+def _start(tx: Transaction, recording: RecordingRow, *, started_at: datetime, now: datetime) -> None:
     started = {"started_at": started_at, "created_at": now, "updated_at": now}
     tx.execute(RECORDINGS.update().where(RECORDINGS.c.id == recording.id).values(**started))
     event = RecordingStarted(
@@ -289,13 +306,13 @@ def _plain(shown: Shown) -> list[list[int | None]]:
 def _delete_completed(tx: Transaction, ids: Sequence[str], now: datetime) -> int:
     completed = RECORDINGS.c.id.in_(ids) & (RECORDINGS.c.status == COMPLETED)
     # In one order, so that two who delete the same do not wait for each other.
-    chosen = select(RECORDINGS.c.id, RECORDINGS.c.object_key).where(completed).order_by(RECORDINGS.c.id)
-    found: list[Row[Any]] = list(tx.execute(chosen.with_for_update()))
+    chosen = RECORDING_ROWS.select(completed).order_by(RECORDINGS.c.id)
+    found = RECORDING_ROWS.all(tx, chosen.with_for_update())
     _delete(tx, found, now)
     return len(found)
 
 
-def _delete(tx: Transaction, recordings: Sequence[Row[Any]], now: datetime) -> None:
+def _delete(tx: Transaction, recordings: Sequence[RecordingRow], now: datetime) -> None:
     keys = [recording.object_key for recording in recordings if recording.object_key is not None]
     jobs.enqueue_all(tx, jobs.DELETE_OBJECT, keys, now=now)
     tx.execute(RECORDINGS.delete().where(RECORDINGS.c.id.in_([recording.id for recording in recordings])))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, literal_column, select
+from sqlalchemy import Select, bindparam, literal_column, select
 from sqlalchemy.exc import IntegrityError
 
 from portico.core.casting import Value
@@ -22,6 +22,7 @@ from portico.runtime.ids import new_id
 from portico.services import listing, room_counts, sessions
 from portico.services.listing import Listed
 from portico.services.locks import lock_room
+from portico.services.rows import RoomRow
 
 ROOMS = schema.rooms
 SESSIONS = schema.room_sessions
@@ -69,9 +70,10 @@ def list_rooms(
     """The account's rooms, newest first."""
     where = [*_existing(account_id), *listing.matching(ROOMS, conditions)]
     total = None if conditions else room_counts.total(tx, account_id)
-    listed = listing.page_of(tx, ROOMS, where, page, _rooms(), ROOMS.c.created_at, total)
-    rooms = [Room(**row._mapping) for row in listed.items]
-    return Listed(_embed_sessions(tx, rooms, with_participants) if with_sessions else rooms, listed.total_results)
+    listed = listing.page_of(tx, ROOMS, where, page, _rooms(), ROOMS.c.created_at, Room, total)
+    if not with_sessions:
+        return listed
+    return Listed(_embed_sessions(tx, listed.items, with_participants), listed.total_results)
 
 
 def update(tx: Transaction, account_id: str, room_id: str, changes: Mapping[str, Value], *, now: datetime) -> Room:
@@ -80,7 +82,7 @@ def update(tx: Transaction, account_id: str, room_id: str, changes: Mapping[str,
     Raises NotFound, and Invalid when another room of the account has the new name.
     """
     room = _locked(tx, account_id, room_id)
-    effective = {name: value for name, value in changes.items() if room._mapping[name] != value}
+    effective = {name: value for name, value in changes.items() if getattr(room, name) != value}
     if effective:
         moved = max(now, room.updated_at + timedelta(microseconds=1))  # also when the clock was set back
         with _name_may_be_taken():
@@ -135,7 +137,7 @@ def _existing(account_id: str) -> list[Any]:
     return [ROOMS.c.account_id == account_id, ROOMS.c.deleted_at.is_(None)]
 
 
-def _locked(tx: Transaction, account_id: str | None, room_id: str) -> Row[Any]:
+def _locked(tx: Transaction, account_id: str | None, room_id: str) -> RoomRow:
     room = lock_room(tx, room_id)
     if room is None or account_id not in (None, room.account_id) or room.deleted_at is not None:
         raise NotFound

@@ -1,9 +1,8 @@
 """Sessions: one occurrence of a room, from the first admitted participant until nobody is left or somebody ends it."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 
 from portico.core.errors import NotFound, SessionOver
 from portico.core.events import ParticipantLeft, SessionEnded, SessionStarted, whole_seconds
@@ -14,6 +13,7 @@ from portico.db.wakeup import announce
 from portico.runtime.ids import new_id
 from portico.services import events, jobs, recordings
 from portico.services.locks import lock_room
+from portico.services.rows import PARTICIPANT_ROWS, SESSION_ROWS, ParticipantRow, RoomRow, SessionRow
 
 SESSIONS = schema.room_sessions
 PARTICIPANTS = schema.room_participants
@@ -21,12 +21,17 @@ GRACE = timedelta(seconds=5)
 """How long an empty session waits for somebody to come back, unless a setting says otherwise."""
 
 
-def active_of(tx: Transaction, room_id: str) -> Row[Any] | None:
+def active_of(tx: Transaction, room_id: str) -> SessionRow | None:
     """The room's one active session."""
-    return tx.execute(select(SESSIONS).where(SESSIONS.c.room_id == room_id, SESSIONS.c.active)).first()
+    return SESSION_ROWS.first(tx, SESSION_ROWS.select(SESSIONS.c.room_id == room_id, SESSIONS.c.active))
 
 
-def open_or_continue(tx: Transaction, room: Row[Any], now: datetime) -> tuple[str, bool]:
+def find(tx: Transaction, session_id: str) -> SessionRow | None:
+    """The session of any account; None when there is none (any more)."""
+    return SESSION_ROWS.first(tx, SESSION_ROWS.select(SESSIONS.c.id == session_id))
+
+
+def open_or_continue(tx: Transaction, room: RoomRow, now: datetime) -> tuple[str, bool]:
     """The room's active session, which begins now if there is none: its id, and whether it is recorded.
 
     The room is locked by the caller. Whether to record is settled when a session begins.
@@ -66,13 +71,13 @@ def note_if_empty(tx: Transaction, session_id: str, now: datetime) -> None:
         )
 
 
-def lock_active(tx: Transaction, session_id: str, account_id: str | None = None) -> Row[Any]:
+def lock_active(tx: Transaction, session_id: str, account_id: str | None = None) -> SessionRow:
     """A session that is going on, its room locked. NotFound when unknown to this account, SessionOver when it ended."""
     row = tx.execute(select(SESSIONS.c.room_id, SESSIONS.c.account_id).where(SESSIONS.c.id == session_id)).first()
     if row is None or account_id not in (None, row.account_id):
         raise NotFound
     lock_room(tx, row.room_id)
-    session = tx.execute(select(SESSIONS).where(SESSIONS.c.id == session_id)).one()
+    session = SESSION_ROWS.one(tx, SESSION_ROWS.select(SESSIONS.c.id == session_id))
     if not session.active:
         raise SessionOver
     return session
@@ -124,7 +129,7 @@ def end_stale(tx: Transaction, *, now: datetime, grace: timedelta, limit: int = 
     return rooms
 
 
-def end_if_stale(tx: Transaction, session: Row[Any] | None, *, now: datetime, grace: timedelta) -> Row[Any] | None:
+def end_if_stale(tx: Transaction, session: SessionRow | None, *, now: datetime, grace: timedelta) -> SessionRow | None:
     """The session, unless it has been empty for the grace period: then it ends. The room is locked by the caller."""
     if session is None or session.empty_at is None or session.empty_at > now - grace:
         return session
@@ -153,7 +158,7 @@ def stale_exist(tx: Transaction, *, now: datetime, grace: timedelta) -> bool:
 
 
 def record_left(
-    tx: Transaction, participant: Row[Any], reason: str, now: datetime, left_at: datetime | None = None
+    tx: Transaction, participant: ParticipantRow, reason: str, now: datetime, left_at: datetime | None = None
 ) -> None:
     """Write that a participant who is present leaves, and the event. The room is locked by the caller.
 
@@ -180,7 +185,8 @@ def record_left(
     announce(tx, "participants")  # whose socket may be open still
 
 
-def present(tx: Transaction, session_id: str) -> list[Row[Any]]:
+def present(tx: Transaction, session_id: str) -> list[ParticipantRow]:
     """Who is in a session now."""
     here = PARTICIPANTS.c.left_at.is_(None) & (PARTICIPANTS.c.session_id == session_id)
-    return list(tx.execute(select(PARTICIPANTS).where(here).order_by(PARTICIPANTS.c.joined_at, PARTICIPANTS.c.id)))
+    ordered = PARTICIPANT_ROWS.select(here).order_by(PARTICIPANTS.c.joined_at, PARTICIPANTS.c.id)
+    return PARTICIPANT_ROWS.all(tx, ordered)

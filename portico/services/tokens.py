@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
 from portico.core import tokens
 from portico.core.errors import Forbidden, NotFound
@@ -20,6 +19,7 @@ from portico.db.engine import Transaction
 from portico.db.statements import Prepared, insert_if_absent
 from portico.runtime.ids import new_id
 from portico.services import signing_keys
+from portico.services.rows import ParticipantRow
 
 TOKEN_TTL_SECS = 600
 REFRESH_TOKEN_TTL_SECS = 3600
@@ -158,7 +158,7 @@ def has_revoked(tx: Transaction, participant_id: str) -> bool:
     return tx.execute(both.where(HELD.c.participant_id == participant_id).limit(1)).first() is not None
 
 
-def revoke_those_of(tx: Transaction, participants: Iterable[Row[Any]], now: datetime) -> None:
+def revoke_those_of(tx: Transaction, participants: Iterable[ParticipantRow], now: datetime) -> None:
     """Let nobody join any more with the tokens that these participants have, or with what is refreshed from them."""
     for participant in participants:
         held = select(HELD.c.family).where(HELD.c.participant_id == participant.id)

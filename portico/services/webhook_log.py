@@ -7,7 +7,7 @@ from datetime import datetime
 from json import dumps
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Text, and_, cast, exists, func, or_, select, true
+from sqlalchemy import Column, ColumnElement, Text, and_, cast, exists, func, or_, select, true
 
 from portico.core.errors import NotFound
 from portico.core.filters import Condition
@@ -15,6 +15,7 @@ from portico.core.paging import Page
 from portico.db.engine import Transaction
 from portico.services import webhooks
 from portico.services.listing import Listed, matching, page_of
+from portico.services.rows import ATTEMPT_ROWS, DELIVERY_ROWS, Attempt, Delivery
 from portico.services.webhooks import ATTEMPTS, DELIVERIES
 
 LISTED_ATTEMPTS = 10
@@ -33,8 +34,8 @@ ATTEMPT_TEXT = "attempts"
 class Logged:
     """A delivery and its newest attempts, newest first."""
 
-    delivery: Row[Any]
-    attempts: Sequence[Row[Any]]
+    delivery: Delivery
+    attempts: Sequence[Attempt]
 
 
 def list_deliveries(
@@ -42,14 +43,14 @@ def list_deliveries(
 ) -> Listed[Logged]:
     """Deliveries of the account, or of all with None, newest first."""
     where = _where(tx, account_id, conditions)
-    listed = page_of(tx, DELIVERIES, where, page, select(DELIVERIES), DELIVERIES.c.created_at)
+    listed = page_of(tx, DELIVERIES, where, page, DELIVERY_ROWS.select(), DELIVERIES.c.created_at, Delivery)
     attempts = _newest_attempts(tx, [row.id for row in listed.items], LISTED_ATTEMPTS)
     return Listed([Logged(row, attempts[row.id]) for row in listed.items], listed.total_results)
 
 
 def retrieve_delivery(tx: Transaction, account_id: str | None, delivery_id: str) -> Logged:
     """One delivery of the account, or of any with None; NotFound when there is none."""
-    row = tx.execute(select(DELIVERIES).where(DELIVERIES.c.id == delivery_id, *_owned_by(account_id))).first()
+    row = DELIVERY_ROWS.first(tx, DELIVERY_ROWS.select(DELIVERIES.c.id == delivery_id, *_owned_by(account_id)))
     if row is None:
         raise NotFound
     return Logged(row, _newest_attempts(tx, [row.id], SHOWN_ATTEMPTS)[row.id])
@@ -114,9 +115,9 @@ def _contains(tx: Transaction, column: str, text: str) -> ColumnElement[bool]:
     return exists().where(ATTEMPTS.c.delivery_id == DELIVERIES.c.id, somewhere([ATTEMPTS.c[name] for name in told]))
 
 
-def _newest_attempts(tx: Transaction, delivery_ids: Sequence[str], each: int) -> dict[str, list[Row[Any]]]:
+def _newest_attempts(tx: Transaction, delivery_ids: Sequence[str], each: int) -> dict[str, list[Attempt]]:
     """At most so many attempts of each delivery, newest first, in one query."""
-    found: dict[str, list[Row[Any]]] = defaultdict(list)
+    found: dict[str, list[Attempt]] = defaultdict(list)
     if not delivery_ids:
         return found
     newest = and_(
@@ -124,7 +125,7 @@ def _newest_attempts(tx: Transaction, delivery_ids: Sequence[str], each: int) ->
         ATTEMPTS.c.number > DELIVERIES.c.attempts - each,
         DELIVERIES.c.id.in_(delivery_ids),
     )
-    rows = select(ATTEMPTS).join(DELIVERIES, newest).order_by(ATTEMPTS.c.delivery_id, ATTEMPTS.c.number.desc())
-    for row in tx.execute(rows):
+    rows = ATTEMPT_ROWS.select().join(DELIVERIES, newest).order_by(ATTEMPTS.c.delivery_id, ATTEMPTS.c.number.desc())
+    for row in ATTEMPT_ROWS.all(tx, rows):
         found[row.delivery_id].append(row)
     return found

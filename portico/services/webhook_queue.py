@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, case, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, literal_column, or_, select
 
 from portico.core.webhook import DEFAULT_TIMEOUT_SECS
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.schema import Instant
 from portico.db.statements import Prepared
+from portico.services.rows import DELIVERY_ROWS, Delivery
 
 DELIVERIES = schema.webhook_deliveries
 READY, HELD, LATER, LEASED = "ready", "held", "later", "leased"
@@ -59,12 +60,12 @@ class Load:
         """How many more deliveries may be sent in this lane."""
         return (self.account_max, self.origin_max, self.url_max)[len(lane) - 1] - self.sending[lane]
 
-    def begin(self, delivery: Row[Any]) -> None:
+    def begin(self, delivery: Delivery) -> None:
         """Count a delivery that is being sent from now on."""
         self.ids.add(delivery.id)
         self.sending.update(_lanes(delivery))
 
-    def end(self, delivery: Row[Any]) -> None:
+    def end(self, delivery: Delivery) -> None:
         """Count a delivery no more."""
         self.ids.discard(delivery.id)
         for lane in _lanes(delivery):
@@ -117,11 +118,11 @@ def make_ready(tx: Transaction, ids: Collection[str], *, now: datetime) -> None:
     tx.execute(changes, {"now": now})
 
 
-def claim(tx: Transaction, ids: Sequence[str], *, now: datetime) -> list[Row[Any]]:
+def claim(tx: Transaction, ids: Sequence[str], *, now: datetime) -> list[Delivery]:
     """Lease those of the chosen deliveries that are still ready, longest due first."""
-    chosen = select(DELIVERIES).where(DELIVERIES.c.id.in_(ids), _IS_READY)
+    chosen = DELIVERY_ROWS.select(DELIVERIES.c.id.in_(ids), _IS_READY)
     ordered = chosen.order_by(DELIVERIES.c.due_at, DELIVERIES.c.seq).with_for_update(skip_locked=True)
-    claimed = list(tx.execute(ordered))
+    claimed = DELIVERY_ROWS.all(tx, ordered)
     by_lease: dict[timedelta, list[str]] = {}
     for delivery in claimed:
         attempts = timedelta(seconds=2 * (delivery.timeout_secs or DEFAULT_TIMEOUT_SECS))
@@ -215,7 +216,7 @@ def _stage(name: str) -> ColumnElement[bool]:
     return DELIVERIES.c.stage == literal_column(f"'{name}'")
 
 
-def _lanes(delivery: Row[Any]) -> list[Lane]:
+def _lanes(delivery: Delivery) -> list[Lane]:
     lane = tuple(getattr(delivery, column.name) for column in _LANE_COLUMNS)
     return [lane[:length] for length in range(1, len(lane) + 1)]
 

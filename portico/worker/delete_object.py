@@ -6,8 +6,9 @@ import structlog
 
 from portico.db.engine import Database
 from portico.services import files
+from portico.services.rows import Job
 from portico.storage.store import Store
-from portico.worker.runner import Job, Kind
+from portico.worker.runner import Kind
 
 log = structlog.get_logger()
 

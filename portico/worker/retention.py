@@ -7,14 +7,11 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy import select
 
-from portico.core.errors import NotFound
 from portico.core.filters import Condition
-from portico.db import schema
-from portico.db.engine import Database, Transaction
+from portico.db.engine import Database
 from portico.db.outage import faults_logged
-from portico.services import compositions, history, recordings
+from portico.services import api_keys, compositions, history, recordings
 from portico.worker.trusted_clock import TrustedClock
 
 log = structlog.get_logger()
@@ -74,13 +71,13 @@ async def forget(db: Database, *, before: datetime, now: datetime) -> int:
     """Delete what was completed before that; how many. Their files go with the jobs that this leaves."""
     forgotten = 0
     old = Condition("completed_at", "le", before)
-    for account_id in await db.read(_accounts):
+    for account_id in await db.read(api_keys.account_ids):
         more = True
         while more:
             delete = partial(recordings.delete_some, account_id=account_id, conditions=[old], now=now, limit=AT_ONCE)
             number, more = await db.write(delete)
             forgotten += number
-    while number := await db.write(partial(_delete_compositions, before=before, now=now)):
+    while number := await db.write(partial(compositions.delete_old, before=before, now=now, limit=AT_ONCE)):
         forgotten += number
     return forgotten
 
@@ -97,20 +94,3 @@ async def forget_history(db: Database, *, before: datetime) -> int:
     while number := await db.write(partial(history.forget_audit_events, before=before)):
         forgotten += number
     return forgotten
-
-
-def _accounts(tx: Transaction) -> list[str]:
-    return [row.id for row in tx.execute(select(schema.accounts.c.id))]
-
-
-def _delete_compositions(tx: Transaction, before: datetime, now: datetime) -> int:
-    rows = compositions.COMPOSITIONS.c
-    old = select(rows.account_id, rows.id, rows.room_id).where(rows.completed_at <= before)
-    # In the order of their rooms, as everybody locks those.
-    found = tx.execute(old.order_by(rows.room_id, rows.id).limit(AT_ONCE)).all()
-    for each in found:
-        try:
-            compositions.delete(tx, each.account_id, each.id, now=now)
-        except NotFound:
-            continue  # somebody else just did
-    return len(found)

@@ -2,20 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import structlog
-from sqlalchemy import Row, func, or_, select
 
 from portico.core.errors import Busy, DatabaseUnavailable
 from portico.db.engine import Database, Transaction
 from portico.db.outage import faults_logged
 from portico.runtime.acquire import take
 from portico.services import jobs
+from portico.services.rows import Job
 from portico.storage.store import StorageTrouble
 
 log = structlog.get_logger()
@@ -34,8 +33,6 @@ DEATHS_MAX = 10
 TROUBLE_FOR = timedelta(hours=24)
 """How long a job waits for a store or a database that cannot be used."""
 TROUBLE_PAUSE_MIN, TROUBLE_PAUSE_MAX = timedelta(seconds=1), timedelta(minutes=5)
-
-Job = Row[Any]
 
 
 class NotYet(Exception):
@@ -119,12 +116,12 @@ class Jobs:
     async def _pause(self) -> float:
         """Seconds until a job may be due; what is due and was not claimed waits for one that runs, which wakes us."""
         now = self._clock()
-        due_at = await self._db.read(partial(_next_due_at, kinds=list(self._kinds), now=now))
+        due_at = await self._db.read(partial(jobs.next_due_at, kinds=list(self._kinds), now=now))
         return POLL_SECS if due_at is None or due_at <= now else min(POLL_SECS, (due_at - now).total_seconds())
 
     async def _claim(self) -> bool:
         """Start what may be started; whether there was anything."""
-        due_at = await self._db.read(partial(_next_due_at, kinds=list(self._kinds), now=self._clock()))
+        due_at = await self._db.read(partial(jobs.next_due_at, kinds=list(self._kinds), now=self._clock()))
         if due_at is None or due_at > self._clock():
             return False
         claimed = await take(self._claim_due(), self._give_back)
@@ -246,14 +243,6 @@ def is_last_try(job: Job) -> bool:
     """Whether it is given up if it fails once more."""
     # Attempts whose process was killed count too, and should not cost the others their second chance.
     return job.attempts >= TRIES and job.last_error is not None
-
-
-def _next_due_at(tx: Transaction, kinds: Sequence[str], now: datetime) -> datetime | None:
-    """When the next job of these kinds that nobody is at wants to be done."""
-    rows = jobs.JOBS.c
-    free = or_(rows.leased_until.is_(None), rows.leased_until <= now)
-    due: datetime | None = tx.execute(select(func.min(rows.due_at)).where(rows.kind.in_(kinds), free)).scalar_one()
-    return due
 
 
 def _sentence(failure: Exception) -> str:

@@ -6,18 +6,18 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Row
 
 from portico.db.engine import Database, Transaction
 from portico.services import jobs
 from portico.services.jobs import COMPOSE, CONVERT_RECORDING, DELETE_OBJECT, JOBS
+from portico.services.rows import Job
 from tests.factories import NOW, rows
 
 SECOND = timedelta(seconds=1)
 LEASE = timedelta(seconds=30)
 
 
-def claim(tx: Transaction, *kinds: str, after: timedelta = timedelta(0), limit: int = 10) -> list[Row[Any]]:
+def claim(tx: Transaction, *kinds: str, after: timedelta = timedelta(0), limit: int = 10) -> list[Job]:
     return jobs.claim(tx, kinds or (COMPOSE,), now=NOW + after, lease=LEASE, limit=limit)
 
 

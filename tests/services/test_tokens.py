@@ -16,7 +16,7 @@ from portico.db.engine import Database, Transaction
 from portico.services import participants, rooms, tokens
 from portico.services.participants import Joined
 from portico.services.tokens import TokenKeys
-from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, gateway_of, rows
+from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, gateway_of, participant, rows
 
 SECOND = timedelta(seconds=1)
 
@@ -198,7 +198,7 @@ async def test_every_token_that_a_participant_has_shown_is_revoked_once(database
             families.append(claims.family)
             for _ in range(2):
                 tokens.note_shown(tx, joined.participant_id, claims)
-        people = rows(tx, schema.room_participants, id=joined.participant_id)
+        people = [participant(tx, joined.participant_id)]
         for _ in range(2):
             tokens.revoke_those_of(tx, people, NOW)
         assert sorted(each.family for each in rows(tx, schema.revoked_tokens)) == sorted(families)
@@ -209,7 +209,7 @@ async def test_every_token_that_a_participant_has_shown_is_revoked_once(database
 async def test_whoever_showed_no_token_has_none_to_revoke(database: Database) -> None:
     def revoke(tx: Transaction) -> None:
         joined = a_participant(tx, a_room(tx))
-        tokens.revoke_those_of(tx, rows(tx, schema.room_participants, id=joined.participant_id), NOW)
+        tokens.revoke_those_of(tx, [participant(tx, joined.participant_id)], NOW)
         assert rows(tx, schema.revoked_tokens) == []
 
     await database.write(revoke)
@@ -258,8 +258,7 @@ async def test_permissions_and_the_name_come_with_the_token_and_with_what_is_ref
         for text in (made.token, refreshed.token):
             assert _claims(keys, room_id, text).permissions == viewer
         joined = _join(tx, room_id, _claims(keys, room_id, refreshed.token))
-        (participant,) = rows(tx, schema.room_participants, id=joined.participant_id)
-        assert participant.label == "viewer-1"
+        assert participant(tx, joined.participant_id).label == "viewer-1"
 
     await database.write(generate)
 
@@ -386,7 +385,7 @@ async def test_a_browser_that_was_removed_is_barred_with_the_new_link_too(databa
         grants = [tokens.grant(keys, room_id) for _ in range(2)]
         first = [tokens.redeem(tx, keys, room_id, tokens.invite(keys, room_id), now=NOW, shown=each) for each in grants]
         joined = _join(tx, room_id, _claims(keys, room_id, first[0].token))
-        tokens.revoke_those_of(tx, rows(tx, schema.room_participants, id=joined.participant_id), NOW)
+        tokens.revoke_those_of(tx, [participant(tx, joined.participant_id)], NOW)
         rooms.renew_link(tx, account_id, room_id)
         new = tokens.invite(keys, room_id, 1)
         with pytest.raises(Forbidden, match="removed"):
@@ -424,7 +423,7 @@ def _join(tx: Transaction, room_id: str, claims: Claims) -> Joined:
 def _revoke(tx: Transaction, room_id: str, claims: Claims) -> None:
     """Its holder joins and is sent away for good."""
     joined = _join(tx, room_id, claims)
-    tokens.revoke_those_of(tx, rows(tx, schema.room_participants, id=joined.participant_id), NOW)
+    tokens.revoke_those_of(tx, [participant(tx, joined.participant_id)], NOW)
 
 
 def _refresh_token(tx: Transaction, keys: TokenKeys, account_id: str, room_id: str) -> tuple[str, datetime]:

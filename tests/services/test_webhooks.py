@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Row
 
 from portico.core.errors import NotFound
 from portico.core.events import SessionStarted
@@ -19,6 +18,7 @@ from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import clock, events, rooms, sessions, webhook_queue, webhooks
+from portico.services.rows import DELIVERY_ROWS, Delivery
 from portico.services.webhook_queue import LEASE, Load
 from portico.services.webhooks import ATTEMPTS, DELIVERED, DELIVERIES, FAILED, PENDING
 from tests.factories import NOW, a_participant, a_room, an_account, fact_names, row, rows
@@ -99,9 +99,8 @@ def again_at(tx: Transaction, delivery_id: str, next_due: datetime) -> None:
     webhooks.conclude_round(tx, delivery_id, delivered=False, next_due=next_due, now=NOW)
 
 
-def one(tx: Transaction, delivery_id: str) -> Row[Any]:
-    (row,) = rows(tx, DELIVERIES, id=delivery_id)
-    return row
+def one(tx: Transaction, delivery_id: str) -> Delivery:
+    return DELIVERY_ROWS.one(tx, DELIVERY_ROWS.select(DELIVERIES.c.id == delivery_id))
 
 
 # What is queued.

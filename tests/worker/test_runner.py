@@ -18,6 +18,7 @@ from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import jobs
+from portico.services.rows import Job
 from portico.storage.store import StorageTrouble
 from portico.worker.runner import (
     DEATHS_MAX,
@@ -26,10 +27,8 @@ from portico.worker.runner import (
     TROUBLE_FOR,
     TROUBLE_PAUSE_MAX,
     TROUBLE_PAUSE_MIN,
-    Job,
     Jobs,
     NotYet,
-    _next_due_at,
 )
 from tests.factories import rows
 from tests.pace import Pace
@@ -131,7 +130,7 @@ async def test_kinds_that_a_runner_does_not_know_are_left_to_others(workshop: Wo
     assert (bench.begun, job.attempts, job.leased_until) == (["a"], 0, None)
     later = workshop.clock.now + SECOND
     await workshop.until(lambda tx: not rows(tx, schema.jobs, kind=KIND))
-    assert await workshop.database.read(partial(_next_due_at, kinds=[KIND], now=later)) is None, (
+    assert await workshop.database.read(partial(jobs.next_due_at, kinds=[KIND], now=later)) is None, (
         "nothing to wake up for"
     )
 

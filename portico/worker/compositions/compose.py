@@ -11,19 +11,19 @@ from pathlib import Path
 
 import msgspec
 import structlog
-from sqlalchemy import select
 
 from portico.composer.plan import Preset
 from portico.core import object_keys
 from portico.core.errors import NotFound
 from portico.core.model import file_name_of
-from portico.db.engine import Database, Transaction
+from portico.db.engine import Database
 from portico.runtime.child_messages import ComposedFile
 from portico.services import compositions
 from portico.services.compositions import CompositionFile, Shared, Work
+from portico.services.rows import Job
 from portico.storage.store import StorageTrouble, Store
 from portico.worker.compositions import composer_process, planning
-from portico.worker.runner import Job, JobFailed, Kind, NotYet
+from portico.worker.runner import JobFailed, Kind, NotYet
 
 log = structlog.get_logger()
 
@@ -186,7 +186,7 @@ class Compose:
         )
         if await self._db.write(complete):
             log.info("composition completed", composition_id=composition_id, bytes=file.size_bytes)
-        elif not await self._db.read(partial(_is_completed, composition_id=composition_id)):
+        elif not await self._db.read(partial(compositions.is_completed, composition_id=composition_id)):
             await self._store.delete(key)  # the composition was deleted meanwhile
         await asyncio.to_thread(self._clear, composition_id)
 
@@ -199,7 +199,7 @@ class Compose:
     async def sweep(self) -> None:
         """Delete the working folders of compositions that are finished or deleted."""
         names = await asyncio.to_thread(_names, self._folder)
-        unfinished = await self._db.read(_unfinished)
+        unfinished = await self._db.read(compositions.unfinished)
         for name in names - unfinished:
             await asyncio.to_thread(self._clear, name)
 
@@ -214,15 +214,3 @@ def _write(path: Path, content: bytes) -> None:
 
 def _names(folder: Path) -> set[str]:
     return {each.name for each in folder.iterdir()} if folder.exists() else set()
-
-
-def _unfinished(tx: Transaction) -> set[str]:
-    rows = compositions.COMPOSITIONS.c
-    statuses = (compositions.ENQUEUED, compositions.PROCESSING)
-    return {row.id for row in tx.execute(select(rows.id).where(rows.status.in_(statuses)))}
-
-
-def _is_completed(tx: Transaction, composition_id: str) -> bool:
-    rows = compositions.COMPOSITIONS.c
-    completed = (rows.id == composition_id) & (rows.status == compositions.COMPLETED)
-    return tx.execute(select(rows.id).where(completed)).first() is not None

@@ -9,23 +9,22 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Row, select
 
 from portico.core import object_keys
 from portico.core.model import Recording
-from portico.db.engine import Database, Transaction
+from portico.db.engine import Database
 from portico.janus.mjr_folder import FOLDER_NAME
 from portico.runtime.child_messages import ConvertedFile, parse_line
 from portico.services import files, recordings
 from portico.services.recordings import ConversionOutcome
+from portico.services.rows import Job, RecordingRow
 from portico.storage.store import StorageTrouble, Store, sync
 from portico.worker.recordings import converter_process
 from portico.worker.recordings.converter_process import ConversionFailed, NothingRecorded
-from portico.worker.runner import Job, Kind, NotYet, is_last_try
+from portico.worker.runner import Kind, NotYet, is_last_try
 
 log = structlog.get_logger()
 
@@ -90,12 +89,12 @@ class ConvertRecording:
         if recording is not None:
             await self._complete_without(recording, reason)
 
-    async def _to_convert(self, recording_id: str) -> Row[Any] | None:
+    async def _to_convert(self, recording_id: str) -> RecordingRow | None:
         """The recording; None if it is deleted, completed, or had no media: then its files on disk are deleted.
 
         Raises NotYet if the track is still published.
         """
-        recording = await self._db.read(partial(_row, recording_id=recording_id))
+        recording = await self._db.read(partial(recordings.find, recording_id=recording_id))
         if recording is None:
             return None  # its files are unknown here; MjrCare deletes them
         if recording.status == recordings.COMPLETED:
@@ -109,12 +108,13 @@ class ConvertRecording:
             log.info("recording had no media", recording_id=recording_id, type=recording.type)
             await asyncio.to_thread(self._clear, recording)
             return None
-        return await self._db.read(partial(_row, recording_id=recording_id))
+        return await self._db.read(partial(recordings.find, recording_id=recording_id))
 
-    def _find(self, recording: Row[Any]) -> Path:
+    def _find(self, recording: RecordingRow) -> Path:
         """The recording's mjr file. Raises NotYet if Janus may still write it, ConversionFailed if there is none."""
         found = _mjr_files(self._mjr_folder, recording, ".mjr")
         if not found:
+            assert recording.ended_at is not None
             if timedelta(0) <= self._clock() - recording.ended_at < FINAL_WITHIN:
                 raise NotYet("The media server still writes the file.", LOOK_AGAIN)
             found = _mjr_files(self._mjr_folder, recording, ".mjr.tmp") or _mjr_files(self._failed, recording, "")
@@ -126,7 +126,7 @@ class ConvertRecording:
             self._put_aside(others)
         return found[0]
 
-    async def _make(self, recording: Row[Any], mjr: Path, *, salvage: bool) -> FileToStore:
+    async def _make(self, recording: RecordingRow, mjr: Path, *, salvage: bool) -> FileToStore:
         """The converted file, from an earlier try if that failed only at the store."""
         folder = self._work / recording.id
         made = await asyncio.to_thread(read_file_to_store, folder)
@@ -146,12 +146,13 @@ class ConvertRecording:
         _log_step("recording converted", recording, began, result.size_bytes, packets=result.packets, lost=result.lost)
         return made
 
-    async def _convert(self, recording: Row[Any], mjr: Path, folder: Path, *, salvage: bool) -> FileToStore:
+    async def _convert(self, recording: RecordingRow, mjr: Path, folder: Path, *, salvage: bool) -> FileToStore:
         # Conversions that began earlier need disk space too: the later one waits, not both.
         before = list(self._needed).index(recording.id) + 1
         await asyncio.to_thread(_make_room, folder, sum(list(self._needed.values())[:before]))
         earlier_ms = SHOWN_EARLIER_MS if recording.type == recordings.VIDEO else 0
-        shown_from = recording.shown[0][0] - earlier_ms if recording.shown else None
+        began_ms = recording.shown[0][0] if recording.shown else None
+        shown_from = None if began_ms is None else began_ms - earlier_ms
         result = await converter_process.convert(
             mjr, folder, not_before_ms=shown_from, salvage=salvage, data_dir=self._data_dir
         )
@@ -161,14 +162,14 @@ class ConvertRecording:
         await asyncio.to_thread(_write_file_to_store, folder, made)
         return made
 
-    async def _keep(self, recording: Row[Any], made: FileToStore) -> None:
+    async def _keep(self, recording: RecordingRow, made: FileToStore) -> None:
         began = time.monotonic()
         result = made.result
         name = _file_name(recording, made.object_key, result.started_at)
         await self._store.put(result.path, made.object_key, result.content_type, result.sha256, filename=name)
         _log_step("recording stored", recording, began, result.size_bytes)
 
-    async def _complete(self, recording: Row[Any], made: FileToStore) -> None:
+    async def _complete(self, recording: RecordingRow, made: FileToStore) -> None:
         result, now = made.result, self._clock()
         outcome = ConversionOutcome(
             codec=result.codec,
@@ -183,9 +184,10 @@ class ConvertRecording:
             await self._store.delete(made.object_key)  # the recording was deleted meanwhile
         await asyncio.to_thread(self._clear, recording)
 
-    async def _complete_without(self, recording: Row[Any], reason: str) -> None:
+    async def _complete_without(self, recording: RecordingRow, reason: str) -> None:
         # Moved before the row is completed: afterwards MjrCare deletes mjr files that no unfinished recording needs.
         await asyncio.to_thread(self._put_aside, _mjr_files(self._mjr_folder, recording, ""))
+        assert recording.started_at is not None and recording.ended_at is not None
         outcome = ConversionOutcome(
             codec=None,
             size_bytes=0,
@@ -202,7 +204,7 @@ class ConvertRecording:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         log.error("recording has no file", recording_id=recording.id, why=reason, mjr_folder=str(self._failed))
 
-    async def _save(self, recording: Row[Any], outcome: ConversionOutcome, now: datetime) -> bool:
+    async def _save(self, recording: RecordingRow, outcome: ConversionOutcome, now: datetime) -> bool:
         """Complete the recording's row; False if it was deleted, or completed before."""
         link = await asyncio.to_thread(self._link, recording, outcome, now)
         complete = partial(
@@ -210,6 +212,7 @@ class ConvertRecording:
         )
         saved = await self._db.write(complete)
         if saved:
+            assert recording.ended_at is not None
             waited = (now - recording.ended_at).total_seconds()
             log.info(
                 "recording completed",
@@ -220,7 +223,7 @@ class ConvertRecording:
             )
         return saved
 
-    def _link(self, recording: Row[Any], outcome: ConversionOutcome, now: datetime) -> str:
+    def _link(self, recording: RecordingRow, outcome: ConversionOutcome, now: datetime) -> str:
         """The download URL for the event; empty without a file.
 
         Made before the transaction: a store may have to request credentials, and all writers would wait for it.
@@ -234,7 +237,7 @@ class ConvertRecording:
     async def _is_kept(self, key: str) -> bool:
         return await self._db.read(partial(files.is_kept, object_key=key))
 
-    def _clear(self, recording: Row[Any]) -> None:
+    def _clear(self, recording: RecordingRow) -> None:
         """Delete the mjr files and the working folder of a recording."""
         for path in _mjr_files(self._mjr_folder, recording, ""):
             path.unlink(missing_ok=True)
@@ -286,7 +289,7 @@ def _make_room(folder: Path, needed: int) -> None:
         raise StorageTrouble(f"{folder.parent} has {free} bytes left, and {needed} are needed to convert recordings.")
 
 
-def _mjr_files(folder: Path, recording: Row[Any], ending: str) -> list[Path]:
+def _mjr_files(folder: Path, recording: RecordingRow, ending: str) -> list[Path]:
     """The mjr files of this track with this ending (".mjr", ".mjr.tmp" or "" for both), the largest first."""
     pattern = f"{glob.escape(recording.mjr_name)}-{recording.type}-[0-9]*.mjr"
     found = [path for path in folder.glob(f"{pattern}*") if path.name.endswith(ending or (".mjr", ".mjr.tmp"))]
@@ -300,15 +303,10 @@ def _size(path: Path) -> int:
         return 0  # Janus has just renamed it
 
 
-def _file_name(recording: Row[Any], object_key: str, started_at: datetime) -> str:
+def _file_name(recording: RecordingRow, object_key: str, started_at: datetime) -> str:
     members = {name: getattr(recording, name) for name in Recording.__dataclass_fields__}
     return Recording(**members | {"object_key": object_key, "started_at": started_at}).file_name
 
 
-def _row(tx: Transaction, recording_id: str) -> Row[Any] | None:
-    rows = recordings.RECORDINGS
-    return tx.execute(select(rows).where(rows.c.id == recording_id)).first()
-
-
-def _log_step(event: str, recording: Row[Any], began: float, size: int, **more: int) -> None:
+def _log_step(event: str, recording: RecordingRow, began: float, size: int, **more: int) -> None:
     log.info(event, recording_id=recording.id, seconds=round(time.monotonic() - began, 3), bytes=size, **more)

@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from sqlalchemy import select
 
-from portico.db.engine import Database, Transaction
+from portico.db.engine import Database
 from portico.db.outage import faults_logged
 from portico.janus.mjr_folder import FOLDER_NAME
 from portico.services import files, recordings
@@ -65,7 +64,7 @@ class MjrCare:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
         await self._sweep_failed()
         for folder in await asyncio.to_thread(_untouched, self._work):
-            if not await self._db.read(partial(_is_unfinished, recording_id=folder.name)):
+            if not await self._db.read(partial(recordings.is_unfinished, recording_id=folder.name)):
                 await self._sweep_work(folder)
 
     async def _sweep_failed(self) -> None:
@@ -130,9 +129,3 @@ def _untouched(folder: Path) -> list[Path]:
         except FileNotFoundError:
             continue
     return found
-
-
-def _is_unfinished(tx: Transaction, recording_id: str) -> bool:
-    rows = recordings.RECORDINGS.c
-    needed = (rows.id == recording_id) & (rows.status == recordings.PROCESSING)
-    return tx.execute(select(rows.id).where(needed)).first() is not None

@@ -5,17 +5,16 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Row
 
 from portico.core import retry
 from portico.db.engine import Database, Transaction
 from portico.db.outage import faults_logged
 from portico.runtime.acquire import take
 from portico.services import webhook_queue, webhooks
+from portico.services.rows import Delivery
 from portico.services.webhook_queue import Load
 from portico.worker.trusted_clock import TrustedClock
 from portico.worker.webhooks.sender import Outcome, Sender
@@ -113,17 +112,17 @@ class Deliveries:
                 task.add_done_callback(partial(self._done, delivery))
         return bool(choice.ready or choice.overdue)
 
-    async def _give_back(self, unwanted: Sequence[Row[Any]]) -> None:
+    async def _give_back(self, unwanted: Sequence[Delivery]) -> None:
         """Whoever comes next may send them at once."""
         with faults_logged("deliveries were left to their lease"):
             await self._db.write(partial(webhook_queue.release, ids=[delivery.id for delivery in unwanted]))
 
-    def _done(self, delivery: Row[Any], task: asyncio.Task[None]) -> None:
+    def _done(self, delivery: Delivery, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._load.end(delivery)
         self._wake.set()
 
-    async def _deliver(self, delivery: Row[Any]) -> None:
+    async def _deliver(self, delivery: Delivery) -> None:
         """One round: the primary URL, and on failure the other one at once."""
         number, data = delivery.attempts + 1, delivery.data
         wished = None
@@ -138,11 +137,11 @@ class Deliveries:
                 outcome = await self._send(delivery, delivery.failover_url, number, data)
             await self._conclude(delivery, number, outcome, wished, data)
 
-    async def _send(self, delivery: Row[Any], url: str, number: int, data: str) -> Outcome:
+    async def _send(self, delivery: Delivery, url: str, number: int, data: str) -> Outcome:
         return await self._sender.send(url, data, attempt=number, key=self._key(), timeout_secs=delivery.timeout_secs)
 
     async def _conclude(
-        self, delivery: Row[Any], number: int, outcome: Outcome, primary_wished: timedelta | None, sent: str
+        self, delivery: Delivery, number: int, outcome: Outcome, primary_wished: timedelta | None, sent: str
     ) -> None:
         now = self._clock()
         wished = max(filter(None, (outcome.retry_after, primary_wished)), default=None)
@@ -168,7 +167,7 @@ class Deliveries:
             )
 
     def _next_due(
-        self, delivery: Row[Any], first_at: datetime, wished: timedelta | None, now: datetime
+        self, delivery: Delivery, first_at: datetime, wished: timedelta | None, now: datetime
     ) -> datetime | None:
         return retry.next_due(
             rounds_done=delivery.rounds + 1,
@@ -189,7 +188,7 @@ class Deliveries:
             await asyncio.sleep(SWEEP_SECS)
 
 
-def _record(tx: Transaction, delivery: Row[Any], number: int, outcome: Outcome, sent: str) -> str | None:
+def _record(tx: Transaction, delivery: Delivery, number: int, outcome: Outcome, sent: str) -> str | None:
     return webhooks.record_attempt(
         tx,
         delivery.id,

@@ -11,7 +11,8 @@ from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.db.wakeup import announce
 from portico.services import clock, jobs
-from portico.worker.runner import Job, Jobs, Kind
+from portico.services.rows import Job
+from portico.worker.runner import Jobs, Kind
 from tests.clocks import Clock
 from tests.factories import NOW, rows
 from tests.waiting import until

@@ -1,0 +1,56 @@
+"""What commands open of the installation that the settings name: its database, its store and its webhook keys."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from portico.cli.terminal import Refused, make_private
+from portico.config.settings import Settings, load
+
+if TYPE_CHECKING:  # all of these are slow to import
+    from portico.app.workers import Storage
+    from portico.db.engine import Database
+    from portico.db.keyfile import WebhookKeys
+
+T = TypeVar("T")
+
+
+def with_database(use: "Callable[[Database], Awaitable[T]]", *, create: bool = False) -> T:
+    """What `use` returns of the database, migrated and also beside a running server.
+
+    Refused where there is no SQLite file yet, unless `create`.
+    """
+    from portico.db.connect import open_database
+    from portico.db.migrate import upgrade
+
+    settings = load()
+    if create:
+        make_private(settings.data_dir)
+    elif settings.sqlite_file is not None and not settings.sqlite_file.exists():
+        raise Refused(f"There is no {settings.sqlite_file}: start `portico serve` once, or set PORTICO_DATA_DIR.")
+
+    async def run() -> T:
+        db = open_database(settings.database)
+        try:
+            upgrade(db.engine)
+            return await use(db)
+        finally:
+            await db.close()
+
+    return asyncio.run(run())
+
+
+def webhook_keys(settings: Settings) -> "WebhookKeys":
+    """The keys of the data directory, which are made now if the server was never started."""
+    from portico.db.keyfile import WebhookKeys
+
+    make_private(settings.data_dir)
+    return WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
+
+
+async def storage(db: "Database") -> "Storage":
+    """The store, which makes the same links as a server with the same settings."""
+    from portico.app.workers import open_storage
+
+    return await open_storage(load(), db, lambda: datetime.now(UTC))
