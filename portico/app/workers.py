@@ -15,7 +15,8 @@ from portico.db.engine import Database
 from portico.janus.mjr_folder import open_mjr_folder
 from portico.services import files, jobs
 from portico.services.files import LinkKeys
-from portico.storage.store import S3Access, StorageTrouble, Store, open_store
+from portico.storage.open import open_store
+from portico.storage.store import S3Access, StorageTrouble, Store
 from portico.worker import delete_object
 from portico.worker.compositions.compose import Compose
 from portico.worker.disk_watch import DiskWatch

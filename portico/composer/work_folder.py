@@ -3,11 +3,12 @@
 import contextlib
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+
+from portico.runtime.durable import sync
 
 _MANIFEST = "manifest.json"
 
@@ -59,9 +60,9 @@ class WorkFolder:
 
 def settle(made: Path, path: Path) -> None:
     """Rename a file that is written; its content and its name are on the disk when this returns."""
-    _sync(made)
+    sync(made)
     made.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def size_and_sha256(path: Path) -> tuple[int, str]:
@@ -69,11 +70,3 @@ def size_and_sha256(path: Path) -> tuple[int, str]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return file.tell(), digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

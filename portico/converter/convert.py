@@ -25,6 +25,7 @@ from portico.converter import mp4, tracks
 from portico.converter.mjr import Header, NotMjr, Packet, packets, read_header
 from portico.runtime import child_limits
 from portico.runtime.child_messages import ConvertedFile, ExitStatus, Failure, print_line
+from portico.runtime.durable import sync
 
 LARGEST_ERROR_MS = 100
 """A file whose duration differs by more from that of the media written into it is refused (see `salvage`)."""
@@ -221,15 +222,11 @@ def _check(path: Path, codec: str, span: tracks.Span) -> str | None:
 
 def _settle(unchecked: Path, path: Path) -> str:
     """Give the checked file its name; it is on the disk when this returns. Returns its SHA-256 in hexadecimal."""
-    with unchecked.open("rb+") as file:
+    with unchecked.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
+    sync(unchecked)
     unchecked.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
     return sha256
 
 

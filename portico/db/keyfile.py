@@ -3,13 +3,14 @@
 import base64
 import binascii
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_bytes
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from portico.runtime import durable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 KEPT_FOR = timedelta(days=30)
@@ -95,7 +96,7 @@ class WebhookKeys:
         return keys
 
     def _write(self, keys: list[SigningKey], *, exclusive: bool) -> None:
-        """Whole and on disk before it is seen under its name."""
+        """Replace the file; with `exclusive` raise FileExistsError where it is there. Raises KeyFileError."""
         rows = [
             {
                 "private": base64.b64encode(key.private.private_bytes_raw()).decode(),
@@ -103,22 +104,13 @@ class WebhookKeys:
             }
             for key in keys
         ]
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        put = durable.create if exclusive else durable.write
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            put(self._path, json.dumps({"keys": rows}, indent=1).encode(), mode=0o600)
+        except FileExistsError:
+            raise
         except OSError as error:
             raise KeyFileError(f"{self._path} cannot be written: {error.strerror}.") from None
-        with os.fdopen(descriptor, "w") as file:
-            file.write(json.dumps({"keys": rows}, indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            if exclusive:
-                os.link(temporary, self._path)
-            else:
-                temporary.replace(self._path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def parse_key(text: str) -> Ed25519PrivateKey:

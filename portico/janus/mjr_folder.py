@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from portico.storage.store import sync
+from portico.runtime.durable import sync
 
 FOLDER_NAME = "dumps"
 """Within DATA_DIR. Older releases use the same name: mjr files that wait for their conversion survive an update."""

@@ -14,7 +14,8 @@ from portico.db.engine import Transaction
 from portico.services import recordings
 from portico.services.files import LinkKeys
 from portico.services.participants import Joined
-from portico.storage.store import S3Access, open_store
+from portico.storage.open import open_store
+from portico.storage.store import S3Access
 from tests.api.world import World
 from tests.factories import rows
 from tests.recorded import a_recording, nothing_of, over, started

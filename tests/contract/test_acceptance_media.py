@@ -18,7 +18,7 @@ from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import recordings
-from portico.storage.store import open_store
+from portico.storage.open import open_store
 from tests.contract.answers import ANSWERS_WITHIN_SECS, checking_client
 from tests.converter import pictures
 from tests.converter.mjr_files import ffprobe

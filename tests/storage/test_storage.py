@@ -18,7 +18,9 @@ import uvloop
 
 from portico.core import links
 from portico.storage import s3 as s3_store
-from portico.storage.store import LocalStore, S3Access, StorageTrouble, Store, open_store
+from portico.storage.local import LocalStore
+from portico.storage.open import open_store
+from portico.storage.store import S3Access, StorageTrouble, Store
 from tests.factories import NOW
 from tests.storage.buckets import (
     ACCESS_KEY,
@@ -159,7 +161,7 @@ def test_a_local_file_and_its_name_are_on_disk_before_put_returns(tmp_path: Path
     """What the system was asked for, in order: the file is synced before it is renamed, the folders after."""
     program = f"""
 import asyncio, hashlib, pathlib
-from portico.storage.store import open_store
+from portico.storage.open import open_store
 folder = pathlib.Path({str(tmp_path)!r})
 (folder / "made.ogg").write_bytes(b"x")
 store = open_store(None, folder / "data", secret=b"", base_url="")
@@ -353,7 +355,8 @@ def test_a_large_file_is_never_in_memory_as_a_whole(bucket: Bucket, tmp_path: Pa
             file.write(os.urandom(1 << 20))
     program = f"""
 import asyncio, pathlib, re
-from portico.storage.store import S3Access, open_store
+from portico.storage.open import open_store
+from portico.storage.store import S3Access
 store = open_store("s3://{BUCKET}", pathlib.Path("/nowhere"), secret=b"", base_url="", s3={bucket.access!r})
 def peak():
     # Not what getrusage says, which counts the parent's memory too.

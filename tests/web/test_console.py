@@ -19,7 +19,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import compositions, recordings, sessions
 from portico.services.participants import Joined
-from portico.storage.store import open_store
+from portico.storage.open import open_store
 from portico.web import pages
 from tests.converter import pictures
 from tests.factories import a_gateway, a_participant, a_room, row

@@ -24,7 +24,8 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import files as services_files
 from portico.services import recordings, signing_keys
-from portico.storage.store import Store, open_store
+from portico.storage.open import open_store
+from portico.storage.store import Store
 from portico.web import files
 from tests.factories import NOW, an_account
 from tests.recorded import a_stream, converted, link, milliseconds, recording_of, somebody

@@ -11,7 +11,8 @@ from sqlalchemy import Row
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import jobs, recordings
-from portico.storage.store import Store, open_store
+from portico.storage.open import open_store
+from portico.storage.store import Store
 from portico.worker import delete_object
 from portico.worker.recordings.convert import ConvertRecording
 from tests.converter.mjr_files import FIRST_PACKET_US, encode, every, opus_units, video_units, write_mjr

@@ -18,10 +18,11 @@ from portico.core.model import Recording
 from portico.db.engine import Database
 from portico.janus.mjr_folder import FOLDER_NAME
 from portico.runtime.child_messages import ConvertedFile, parse_line
+from portico.runtime.durable import sync
 from portico.services import files, recordings
 from portico.services.recordings import ConversionOutcome
 from portico.services.rows import Job, RecordingRow
-from portico.storage.store import StorageTrouble, Store, sync
+from portico.storage.store import StorageTrouble, Store
 from portico.worker.recordings import converter_process
 from portico.worker.recordings.converter_process import ConversionFailed, NothingRecorded
 from portico.worker.runner import Kind, NotYet, is_last_try

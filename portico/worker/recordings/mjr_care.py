@@ -12,8 +12,9 @@ import structlog
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
 from portico.janus.mjr_folder import FOLDER_NAME
+from portico.runtime.durable import sync
 from portico.services import files, recordings
-from portico.storage.store import StorageTrouble, Store, sync
+from portico.storage.store import StorageTrouble, Store
 from portico.worker.recordings.convert import failed_folder, read_file_to_store, working_folder
 
 log = structlog.get_logger()

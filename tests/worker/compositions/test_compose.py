@@ -20,7 +20,9 @@ from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import compositions, jobs, recordings, sessions
 from portico.services.compositions import Shared, Work
-from portico.storage.store import LocalStore, Store, open_store
+from portico.storage.local import LocalStore
+from portico.storage.open import open_store
+from portico.storage.store import Store
 from portico.worker.compositions.compose import LOOK_AGAIN, Compose
 from portico.worker.runner import PAUSES
 from tests.converter import pictures

@@ -22,7 +22,8 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.runtime.child_messages import ConvertedFile
 from portico.services import jobs, recordings
-from portico.storage.store import Store, open_store
+from portico.storage.open import open_store
+from portico.storage.store import Store
 from portico.worker.recordings import converter_process
 from portico.worker.recordings.convert import CONTAINER_BYTES, FINAL_WITHIN, LOOK_AGAIN
 from portico.worker.recordings.converter_process import ConversionFailed, convert

@@ -21,7 +21,7 @@ import asyncio, os, signal, sys, threading
 from datetime import datetime
 from pathlib import Path
 from portico.db.connect import open_database
-from portico.storage.store import open_store
+from portico.storage.open import open_store
 from portico.services import jobs
 from portico.worker.recordings import convert
 from portico.worker import runner as runners
@@ -38,7 +38,7 @@ def local(frame, event, arg):
     return local
 
 def trace(frame, event, arg):
-    ours = ("/worker/recordings/convert.py", "/worker/runner.py", "/storage/store.py", "/services/recordings.py")
+    ours = ("/worker/recordings/convert.py", "/worker/runner.py", "/storage/local.py", "/services/recordings.py")
     return local if frame.f_code.co_filename.endswith(ours) else None
 
 async def main():

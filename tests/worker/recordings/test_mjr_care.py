@@ -15,7 +15,8 @@ import pytest
 from portico.db.engine import Database
 from portico.runtime.child_messages import ConvertedFile
 from portico.services import recordings
-from portico.storage.store import LocalStore, open_store
+from portico.storage.local import LocalStore
+from portico.storage.open import open_store
 from portico.worker.recordings import mjr_care
 from portico.worker.recordings.convert import FileToStore, working_folder
 from portico.worker.recordings.mjr_care import UNTOUCHED_SECS, MjrCare
