@@ -1,6 +1,5 @@
 """The one clock of the program: it never jumps by itself, and is set after what is due was moved along."""
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,6 +8,7 @@ import structlog
 
 from portico.db.engine import Database, Transaction
 from portico.db.outage import faults_logged
+from portico.runtime.periodic import Periodic
 from portico.services import clock as clock_rows
 
 log = structlog.get_logger()
@@ -41,24 +41,17 @@ class ClockKeeper:
         self._db = db
         self._clock = clock
         self._known = timedelta(0)
-        self._loop: asyncio.Task[None] | None = None
+        guard = partial(faults_logged, "setting the clock failed")
+        self._loop = Periodic(self._look, LOOK_SECS, guard, pauses_first=True)
 
     async def start(self) -> None:
         """Set the clock for the first time, and look after it from now on."""
         behind, self._known = await self._db.read(partial(_look, clock=self._clock))
         self._clock.set(behind or timedelta(0))
-        self._loop = asyncio.create_task(self._look_for_ever())
+        self._loop.start()
 
     async def stop(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-
-    async def _look_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECS)
-            with faults_logged("setting the clock failed"):
-                await self._look()
+        await self._loop.stop()
 
     async def _look(self) -> None:
         behind, stepped = await self._db.read(partial(_look, clock=self._clock))

@@ -1,13 +1,13 @@
 """Follows the installation's signing keys, which `portico keys rotate` replaces from another process."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 
 import structlog
 
 from portico.db.engine import Database, Transaction
+from portico.runtime.periodic import Periodic
 from portico.services import files, tokens
 from portico.services.files import LinkKeys
 from portico.services.tokens import TokenKeys
@@ -28,16 +28,17 @@ class FollowKeys:
         self._token_keys = token_keys
         self._link_keys = link_keys
         self._clock = clock
+        self._is_well = True
+        self._loop = Periodic(self.follow, EVERY_SECS, self._warned, pauses_first=True)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow until the block ends."""
-        following = asyncio.create_task(self._follow_for_ever())
+        self._loop.start()
         try:
             yield
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await self._loop.stop()
 
     async def follow(self) -> None:
         """Look once."""
@@ -50,15 +51,14 @@ class FollowKeys:
         self._token_keys.replace_with(token_keys)
         self._link_keys.accepted = accepted
 
-    async def _follow_for_ever(self) -> None:
-        is_well = True
-        while True:
-            await asyncio.sleep(EVERY_SECS)
-            try:
-                await self.follow()
-            except Exception as error:  # noqa: BLE001  whatever it is, the keys stay as they are until the next look
-                if is_well:
-                    log.warning("signing keys cannot be read", why=" ".join(str(error).split()))
-                is_well = False
-            else:
-                is_well = True
+    @contextmanager
+    def _warned(self) -> Iterator[None]:
+        """Log the first of several failures in a row; the keys stay as they are until the next look."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  whatever it is
+            if self._is_well:
+                log.warning("signing keys cannot be read", why=" ".join(str(error).split()))
+            self._is_well = False
+        else:
+            self._is_well = True

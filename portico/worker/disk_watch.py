@@ -3,9 +3,13 @@
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
+
+from portico.db.outage import faults_logged
+from portico.runtime.periodic import Periodic
 
 log = structlog.get_logger()
 
@@ -28,7 +32,8 @@ class DiskWatch:
         self._folder = folder
         self._on_change = on_change
         self._least = least_free_bytes
-        self._loop: asyncio.Task[None] | None = None
+        guard = partial(faults_logged, "looking at the disk failed")
+        self._loop = Periodic(self.look, LOOK_SECS, guard, pauses_first=True)
         self.is_low = False
         """As of the last look. Nothing new may be recorded while it is true."""
 
@@ -36,12 +41,10 @@ class DiskWatch:
         """The first look is over when this returns."""
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         await self.look()
-        self._loop = asyncio.create_task(self._look_for_ever())
+        self._loop.start()
 
     async def stop(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        await self._loop.stop()
 
     async def look(self) -> None:
         """See how much is free, and tell if that changes what may be done."""
@@ -53,11 +56,3 @@ class DiskWatch:
         say = log.error if is_low else log.info
         say("disk is nearly full" if is_low else "disk has room again", folder=str(self._folder), free_bytes=free)
         await self._on_change(is_low)
-
-    async def _look_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECS)
-            try:
-                await self.look()
-            except Exception:
-                log.exception("looking at the disk failed")

@@ -1,6 +1,5 @@
 """Deletes what is older than an operator wants to keep it: files of calls, and the history of sessions."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ import structlog
 from portico.core.filters import Condition
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
+from portico.runtime.periodic import Periodic
 from portico.services import api_keys, compositions, history, recordings
 from portico.worker.trusted_clock import TrustedClock
 
@@ -38,23 +38,15 @@ class Retention:
         self._keep_for = keep_for
         self._history_for = history_for
         self._clock = TrustedClock(db, clock, monotonic)
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = Periodic(self.forget, EVERY_SECS, partial(faults_logged, "deleting what is old failed"))
 
     async def start(self) -> None:
         """Begin to forget, unless all is kept for ever."""
         if max(self._keep_for, self._history_for) > timedelta(0):
-            self._loop = asyncio.create_task(self._forget_for_ever())
+            self._loop.start()
 
     async def stop(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-
-    async def _forget_for_ever(self) -> None:
-        while True:
-            with faults_logged("deleting what is old failed"):
-                await self.forget()
-            await asyncio.sleep(EVERY_SECS)
+        await self._loop.stop()
 
     async def forget(self) -> None:
         """Delete everything that is old by now, in bounded steps; nothing while the clock is not trusted."""

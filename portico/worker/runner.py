@@ -13,6 +13,7 @@ from portico.core.errors import Busy, DatabaseUnavailable
 from portico.db.engine import Database, Transaction
 from portico.db.outage import faults_logged
 from portico.runtime.acquire import take
+from portico.runtime.periodic import Periodic, cancel
 from portico.services import jobs
 from portico.services.rows import Job
 from portico.storage.store import StorageTrouble
@@ -78,7 +79,9 @@ class Jobs:
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], Job] = {}
         self._trouble_since: dict[str, float] = {}  # by job, in seconds of `monotonic`
-        self._loop: asyncio.Task[None] | None = None
+        self._loop = Periodic(
+            self._claim_all, POLL_SECS, partial(faults_logged, "claiming jobs failed"), wake=self._wake
+        )
 
     @property
     def running(self) -> int:
@@ -88,33 +91,22 @@ class Jobs:
     async def start(self) -> None:
         """Begin to do what is due."""
         self._db.commits.listen("jobs", self._wake)
-        self._loop = asyncio.create_task(self._work_for_ever())
+        self._loop.start()
 
     async def stop(self) -> None:
         """Stop at once, and give back what was under way: whoever comes next may begin with it."""
-        assert self._loop is not None
+        await self._loop.stop()
         under_way = dict(self._running)
-        for task in (self._loop, *under_way):
-            task.cancel()
-        await asyncio.gather(self._loop, *under_way, return_exceptions=True)
+        await cancel(*under_way)
         await self._give_back(under_way.values())
 
-    async def _work_for_ever(self) -> None:
-        while True:
-            self._wake.clear()
-            pause = POLL_SECS
-            with faults_logged("claiming jobs failed"):
-                while await self._claim():
-                    pass
-                pause = await self._pause()
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+    async def _claim_all(self) -> float:
+        """Start what may be started; seconds until a job may be due.
 
-    async def _pause(self) -> float:
-        """Seconds until a job may be due; what is due and was not claimed waits for one that runs, which wakes us."""
+        A job that is due and was not claimed waits for one that runs, whose end wakes us.
+        """
+        while await self._claim():
+            pass
         now = self._clock()
         due_at = await self._db.read(partial(jobs.next_due_at, kinds=list(self._kinds), now=now))
         return POLL_SECS if due_at is None or due_at <= now else min(POLL_SECS, (due_at - now).total_seconds())

@@ -13,6 +13,7 @@ from portico.core import retry
 from portico.db.engine import Database, Transaction
 from portico.db.outage import faults_logged
 from portico.runtime.acquire import take
+from portico.runtime.periodic import Periodic, cancel
 from portico.services import webhook_queue, webhooks
 from portico.services.rows import Delivery
 from portico.services.webhook_queue import Load
@@ -58,7 +59,11 @@ class Deliveries:
         self._wake = asyncio.Event()
         self._load = Load(PER_ACCOUNT_MAX, PER_ORIGIN_MAX, PER_URL_MAX)
         self._running: set[asyncio.Task[None]] = set()
-        self._loops: list[asyncio.Task[None]] = []
+        claiming, sweeping = (partial(faults_logged, f"{step} deliveries failed") for step in ("claiming", "sweeping"))
+        self._loops = [
+            Periodic(self._claim_all, POLL_SECS, claiming, wake=self._wake),
+            Periodic(self._sweep, SWEEP_SECS, sweeping),
+        ]
 
     @property
     def in_flight(self) -> int:
@@ -69,27 +74,19 @@ class Deliveries:
         """Begin to deliver what is due, and to forget what is old."""
         self._db.commits.listen("deliveries", self._wake)
         await self._sender.start()
-        self._loops = [asyncio.create_task(self._deliver_for_ever()), asyncio.create_task(self._sweep_for_ever())]
+        for loop in self._loops:
+            loop.start()
 
     async def stop(self) -> None:
         """Stop at once: what was under way keeps its lease and is tried again by whoever comes next."""
-        tasks = [*self._loops, *self._running]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for loop in self._loops:
+            await loop.stop()
+        await cancel(*self._running)
         await self._sender.close()
 
-    async def _deliver_for_ever(self) -> None:
-        while True:
-            self._wake.clear()
-            with faults_logged("claiming deliveries failed"):
-                while await self._claim():
-                    pass
-            try:
-                async with asyncio.timeout(POLL_SECS):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+    async def _claim_all(self) -> None:
+        while await self._claim():
+            pass
 
     async def _claim(self) -> bool:
         """Start what may be started; whether there was anything."""
@@ -178,14 +175,11 @@ class Deliveries:
             retry_after=wished,
         )
 
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            with faults_logged("sweeping deliveries failed"):
-                now = await self._trusted.now()
-                if now is not None:
-                    while await self._db.write(partial(webhooks.sweep, before=now - self._keep_for)):
-                        pass
-            await asyncio.sleep(SWEEP_SECS)
+    async def _sweep(self) -> None:
+        now = await self._trusted.now()
+        if now is not None:
+            while await self._db.write(partial(webhooks.sweep, before=now - self._keep_for)):
+                pass
 
 
 def _record(tx: Transaction, delivery: Delivery, number: int, outcome: Outcome, sent: str) -> str | None:
