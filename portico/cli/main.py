@@ -98,17 +98,17 @@ def serve(**options: object) -> None:
         for sentence in warnings(settings):
             log.warning("settings.warning", reason=sentence)
         gc.disable()  # nothing of what a start imports is garbage; looking for some costs a tenth of it
-        from portico.app.serve import Welcome  # here, so that --help and mistakes answer fast
+        from portico.app.build import StartupInfo  # here, so that --help and mistakes answer fast
         from portico.app.serve import serve as serve_until_stopped
 
-        def print_start(info: Welcome) -> None:
-            _print_welcome(settings, info.new_api_key, info.meeting_link)
+        def on_ready(startup: StartupInfo) -> None:
+            _print_startup(settings, startup.new_api_key, startup.meeting_link)
             gc.freeze()
             gc.enable()
 
         import uvloop
 
-        uvloop.run(serve_until_stopped(settings, listening, print_start))
+        uvloop.run(serve_until_stopped(settings, listening, on_ready))
 
 
 add_setting_options(serve)
@@ -124,7 +124,7 @@ def version() -> None:
 listen.add_to(app)
 
 
-def _print_welcome(settings: Settings, new_api_key: str | None, meeting_link: str) -> None:
+def _print_startup(settings: Settings, new_api_key: str | None, meeting_link: str) -> None:
     key = new_api_key or "as before (another one: portico keys create)"
     if settings.api_key is not None:
         key = "the one in PORTICO_API_KEY"

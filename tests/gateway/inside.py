@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import uvicorn
 
-from portico.app import serve
+from portico.app import build
 from portico.config.settings import Settings
 from portico.gateway.server import Gateway
 from portico.janus.node import AUDIOBRIDGE, TEXTROOM, VIDEOROOM
@@ -95,7 +95,7 @@ async def inside(data_dir: Path, **settings: Any) -> AsyncIterator[Inside]:
         port = listening.getsockname()[1]
         api_key = f"KEY{secrets.token_hex(16)}"
         chosen = Settings(data_dir=data_dir, port=port, api_key=api_key, **settings)
-        async with serve.running(chosen) as program:
+        async with build.running(chosen) as program:
             server = uvicorn.Server(
                 uvicorn.Config(program.app, ws="websockets-sansio", lifespan="off", log_config=None, access_log=False)
             )

@@ -1,0 +1,200 @@
+"""Builds the program from the settings and starts its parts: database, clock, Janus, gateway and workers."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from starlette.applications import Starlette
+
+from portico.app.application import application
+from portico.app.clock import Clock, ClockKeeper
+from portico.app.follow_keys import FollowKeys
+from portico.app.parts import Parts
+from portico.app.workers import open_storage, run_workers
+from portico.config.settings import Settings
+from portico.db.connect import open_database
+from portico.db.engine import Database, Transaction
+from portico.db.keyfile import WebhookKeys
+from portico.db.migrate import upgrade
+from portico.gateway.server import Gateway
+from portico.janus.mjr_folder import open_mjr_folder
+from portico.janus.node import JanusNode, JanusSettings
+from portico.listener.connections import ClientConnections
+from portico.listener.limits import Limits
+from portico.runtime import child
+from portico.runtime.side_loop import SideLoop
+from portico.services import api_keys, gateways, jobs, meetings, tokens, webhook_queue
+from portico.services.tokens import TokenKeys
+from portico.worker.webhooks.deliveries import Deliveries
+from portico.worker.webhooks.internal_addresses import WhileOneAccount
+from portico.worker.webhooks.sender import Sender
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class StartupInfo:
+    """What `portico serve` prints when it is ready: a meeting link and, at the first start, the API key."""
+
+    new_api_key: str | None
+    meeting_link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program that is ready to be served."""
+
+    app: Starlette
+    gateway: Gateway
+    connections: ClientConnections
+    startup: StartupInfo
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """Start everything but the listening socket; on leaving, end everything that was started."""
+    await asyncio.to_thread(child.report)
+    connections = ClientConnections(_limits(settings))
+    db = open_database(settings.database, list_secs=settings.list_timeout_secs)
+    try:
+        await asyncio.to_thread(upgrade, db.engine)
+        async with _clock(db) as clock:
+            keys, startup = await db.write(partial(_first_rows, settings=settings, at=clock()))
+            webhook_keys = WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
+            storage = await open_storage(settings, db, clock)
+            async with (
+                _gateway(settings, db, keys, connections, clock) as (gateway, node),
+                _deliveries(settings, db, webhook_keys, clock) as worker,
+            ):
+
+                async def on_disk_low(is_low: bool) -> None:
+                    gateway.registry.set_room_on_disk(not is_low)
+
+                follower = FollowKeys(db, keys, storage.link_keys, clock=clock)
+                async with run_workers(settings, db, storage, on_disk_low) as runner, follower.running():
+                    parts = Parts(db, keys, webhook_keys, storage, gateway, connections, node, worker, runner, clock)
+                    yield Running(application(settings, parts), gateway, connections, startup)
+    finally:
+        await db.close()
+
+
+@asynccontextmanager
+async def _clock(db: Database) -> AsyncIterator[Clock]:
+    """The one clock of the program."""
+    clock = Clock()
+    keeper = ClockKeeper(db, clock)
+    await keeper.start()
+    try:
+        yield clock
+    finally:
+        await keeper.stop()
+
+
+@asynccontextmanager
+async def _gateway(
+    settings: Settings, db: Database, keys: TokenKeys, connections: ClientConnections, clock: Clock
+) -> AsyncIterator[tuple[Gateway, JanusNode]]:
+    async def on_lost(reason: str) -> None:
+        await gateway.janus_lost(reason)
+
+    def on_event(frame: object) -> None:
+        gateway.janus_event(frame)
+
+    with SideLoop() as side:
+        node = JanusNode(_janus_settings(settings), on_lost=on_lost, on_event=on_event, side=side)
+        gateway = Gateway(
+            db,
+            keys,
+            node,
+            clock=clock,
+            grace=timedelta(seconds=settings.empty_session_grace_secs),
+            token_expiry=settings.token_expiry,
+            mjr_folder=open_mjr_folder(settings.data_dir),
+            descriptors_are_short=connections.descriptors.are_short,
+            join_limit=settings.join_limit,
+            side=side,
+        )
+        await node.start()
+        try:
+            await gateway.start()
+            try:
+                yield gateway, node
+            finally:
+                await gateway.stop()
+        finally:
+            await node.stop()
+
+
+@asynccontextmanager
+async def _deliveries(settings: Settings, db: Database, keys: WebhookKeys, clock: Clock) -> AsyncIterator[Deliveries]:
+    keys.current(clock())  # a file that cannot be read is a reason not to start
+    chosen = settings.webhook_internal_addresses
+    allow_internal = WhileOneAccount(db) if chosen is None else chosen
+    worker = Deliveries(
+        db,
+        Sender(clock=clock, allow_internal=allow_internal, proxy=settings.webhook_proxy),
+        lambda: keys.current(clock()),
+        clock=clock,
+        retry_for=timedelta(hours=settings.webhook_retry_hours),
+        keep_for=timedelta(days=min(settings.webhook_log_days, settings.history_days or math.inf)),
+    )
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[TokenKeys, StartupInfo]:
+    """Keys, an account to begin with, a room to meet in; and whoever a killed predecessor left in a room leaves."""
+    keys = tokens.load_keys(tx, at)
+    new_key = None
+    if settings.api_key is not None:
+        if not api_keys.admit_setting(tx, settings.api_key, at):
+            log.warning("PORTICO_API_KEY was revoked and opens nothing: choose another one")
+    elif not api_keys.any_exist(tx):
+        new_key = api_keys.create(tx, api_keys.DEFAULT_ACCOUNT, at)
+    # DATA_DIR is locked by this process alone, so its former gateways are dead; on SQLite all are, as the database is
+    # locked too. Nobody has to wait for the lease before a room is free again.
+    node_id = open_mjr_folder(settings.data_dir).node_id
+    alone = tx.dialect.name == "sqlite"
+    while gateways.reap(tx, gateways.everybody(tx) if alone else gateways.of_node(tx, node_id), now=at):
+        pass
+    if alone:
+        webhook_queue.release_all(tx)
+        jobs.take_over(tx, node_id)
+    room_id = meetings.first_room(tx, at)
+    return keys, StartupInfo(new_key, meetings.link_of(tx, keys, room_id, settings.base_url).url)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        per_address=settings.sockets_per_address,
+        without_token=settings.sockets_without_token,
+        in_all=settings.sockets_max,
+        head_secs=settings.request_head_secs,
+        body_secs=settings.request_body_secs,
+        idle_secs=settings.idle_secs,
+        answer_secs=settings.answer_secs,
+        messages_per_sec=settings.messages_per_sec,
+        requests_per_sec=settings.requests_per_address,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _janus_settings(settings: Settings) -> JanusSettings:
+    return JanusSettings(
+        data_dir=settings.data_dir,
+        binary=settings.janus_bin,
+        url=settings.janus_url,
+        api_secret=settings.janus_api_secret,
+        admin_key=settings.janus_admin_key,
+        interface=settings.media_interface,
+        address=settings.media_address,
+        rtp_ports=settings.rtp_ports,
+    )

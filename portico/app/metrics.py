@@ -1,0 +1,60 @@
+"""The figures that GET /metrics shows, each read from its part of the program when it is asked for."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from portico.app.parts import Parts
+from portico.listener.connections import CAUSES, REFUSALS
+
+
+def registry_of(parts: Parts) -> CollectorRegistry:
+    """All metrics of the program. Counts of this process begin at 0 with it."""
+    registry = CollectorRegistry()
+    calls = parts.gateway.registry
+
+    def capacity(name: str) -> float:
+        """NaN for a Janus that is not ours, or is being restarted."""
+        return float(getattr(parts.node.capacity(), name, math.nan))
+
+    figures: list[tuple[str, str, Callable[[], float]]] = [
+        ("portico_connections", "Signaling connections that are in a room", lambda: calls.connection_count),
+        ("portico_rooms_occupied", "Rooms that somebody is connected to", lambda: len(calls.occupied)),
+        ("portico_deliveries_in_flight", "Webhook deliveries being sent now", lambda: parts.worker.in_flight),
+        ("portico_jobs_running", "Recordings and compositions being finished now", lambda: parts.jobs.running),
+        ("portico_recording_paused", "1 while the disk has no room", lambda: float(not calls.room_on_disk)),
+        ("portico_janus_ports_used", "Media ports that are bound", lambda: capacity("ports_used")),
+        ("portico_janus_ports_total", "Media ports in all", lambda: capacity("ports_total")),
+        ("portico_janus_descriptors", "File descriptors of Janus", lambda: capacity("descriptors_used")),
+        ("portico_janus_descriptors_total", "File descriptors at most", lambda: capacity("descriptors_total")),
+        ("portico_janus_events", "1 while the media server reports events", lambda: float(parts.node.reports_events)),
+        ("portico_janus_up", "1 while the media server answers", lambda: float(parts.node.is_up)),
+    ]
+    figures += [
+        ("portico_sockets", "Connections to the listening socket", lambda: parts.connections.count),
+        ("portico_sockets_without_token", "Those without a token or key", lambda: parts.connections.strangers),
+        ("portico_sockets_joining", "Those with a token that have not joined", lambda: parts.gateway.joining.count),
+        ("portico_open_files", "File descriptors in use", parts.connections.descriptors.count),
+        ("portico_open_files_max", "File descriptors at most", lambda: parts.connections.descriptors.limit),
+    ]
+    for name, text, figure in figures:
+        Gauge(name, text, registry=registry).set_function(figure)
+    _counts(
+        registry,
+        "portico_sockets_refused",
+        "Connections refused, by the limit",
+        REFUSALS,
+        parts.connections.refused,
+    )
+    _counts(registry, "portico_sockets_aborted", "Connections ended by us, by cause", CAUSES, parts.connections.ended)
+    return registry
+
+
+def _counts(registry: CollectorRegistry, name: str, text: str, causes: Iterable[str], counts: Counter[str]) -> None:
+    """Figures of a counter that others keep, one for each cause, from the start on."""
+    gauge = Gauge(name, text, ["cause"], registry=registry)
+    for cause in causes:
+        gauge.labels(cause).set_function(partial(counts.__getitem__, cause))

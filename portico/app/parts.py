@@ -1,0 +1,30 @@
+"""The parts of a running program, by which its application and its metrics reach them."""
+
+from dataclasses import dataclass
+
+from portico.app.clock import Clock
+from portico.app.workers import Storage
+from portico.db.engine import Database
+from portico.db.keyfile import WebhookKeys
+from portico.gateway.server import Gateway
+from portico.janus.node import JanusNode
+from portico.listener.connections import ClientConnections
+from portico.services.tokens import TokenKeys
+from portico.worker.runner import Jobs
+from portico.worker.webhooks.deliveries import Deliveries
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One of each in a process."""
+
+    db: Database
+    keys: TokenKeys
+    webhook_keys: WebhookKeys
+    storage: Storage
+    gateway: Gateway
+    connections: ClientConnections
+    node: JanusNode
+    worker: Deliveries
+    jobs: Jobs
+    clock: Clock
