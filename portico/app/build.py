@@ -151,7 +151,7 @@ async def _deliveries(settings: Settings, db: Database, keys: WebhookKeys, clock
 
 
 def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[TokenKeys, StartupInfo]:
-    """Keys, an account to begin with, a room to meet in; and whoever a killed predecessor left in a room leaves."""
+    """Make keys, an account and a room where there are none; close the rows that a killed predecessor left open."""
     keys = tokens.load_keys(tx, at)
     new_key = None
     if settings.api_key is not None:
@@ -160,10 +160,10 @@ def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[Toke
     elif not api_keys.any_exist(tx):
         new_key = api_keys.create(tx, api_keys.DEFAULT_ACCOUNT, at)
     # DATA_DIR is locked by this process alone, so its former gateways are dead; on SQLite all are, as the database is
-    # locked too. Nobody has to wait for the lease before a room is free again.
+    # locked too. So no room waits for their lease to end before it is free.
     node_id = open_mjr_folder(settings.data_dir).node_id
     alone = tx.dialect.name == "sqlite"
-    while gateways.reap(tx, gateways.everybody(tx) if alone else gateways.of_node(tx, node_id), now=at):
+    while gateways.reap(tx, gateways.all_gateways(tx) if alone else gateways.of_node(tx, node_id), now=at):
         pass
     if alone:
         webhook_queue.release_all(tx)

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 LOOK_SECS = 1.0
 """How often the clock is compared with the wall clock, on SQLite the machine's, on PostgreSQL the database's."""
 SLOW_SECS = 1.0
-"""An answer of the database that takes longer says nothing exact about its clock."""
+"""An answer of the database that takes longer is not exact about its clock."""
 DRIFT = timedelta(seconds=0.05)
 """A smaller difference is left alone, so that facts that follow each other keep their order."""
 

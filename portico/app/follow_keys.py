@@ -19,7 +19,7 @@ EVERY_SECS = 0.5
 
 
 class FollowKeys:
-    """One per process: brings these two objects, which all its parts share, to what the rows say."""
+    """One per process: keeps two objects with keys, which all parts share, as the rows are."""
 
     def __init__(
         self, db: Database, token_keys: TokenKeys, link_keys: LinkKeys, *, clock: Callable[[], datetime]

@@ -37,7 +37,7 @@ class Storage:
     clock: Callable[[], datetime]
 
     def link(self, key: str, filename: str) -> str:
-        """A URL under which anybody can download the object for an hour; Busy when the store does not sign it in time.
+        """A URL that admits to a download of the object for an hour. Busy when the store does not sign it in time.
 
         It may take as long as the store needs for credentials: 2 s at most.
         """

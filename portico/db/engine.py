@@ -44,5 +44,5 @@ class Database(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what was begun; whatever comes later is refused."""
+        """Finish what was begun; later calls are refused."""
         ...

@@ -1,4 +1,4 @@
-"""Database trouble: one kind of error for callers, and one log line when an outage begins and one when it ends."""
+"""Outages of the database: one kind of error for callers, and a log line when an outage begins and when it ends."""
 
 import sqlite3
 import threading
@@ -19,7 +19,7 @@ Work = Literal["read", "write"]
 QUIET_SECS = 1.0
 """An outage is over at the first success that comes at least this long after the last failure."""
 UNAVAILABLE = "The database does not answer; try again in a moment."
-_SQLITE_TROUBLE = {
+_SQLITE_OUTAGE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOMEM,
@@ -29,7 +29,7 @@ _SQLITE_TROUBLE = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_PROTOCOL,
 }
-_POSTGRES_TROUBLE = ("08", "25006", "40001", "40P01", "53", "55P03", "57", "58")
+_POSTGRES_OUTAGE = ("08", "25006", "40001", "40P01", "53", "55P03", "57", "58")
 """SQLSTATEs, or their beginnings: lost connections, a read-only server, conflicts that five attempts did not settle, no
 resources, lock and statement timeouts, shutdown, input and output errors."""
 
@@ -56,7 +56,7 @@ class Outage:
     def failed(self, work: Work, began: float, error: BaseException) -> DatabaseUnavailable:
         """Note an attempt that failed and had begun at `began` (monotonic seconds). What to raise for it."""
         with self._lock:
-            # An attempt from before the last success says nothing new.
+            # An attempt that began before the last success is no news.
             if began >= self._answered[work]:
                 if not self._failed:
                     self._began = began
@@ -78,7 +78,7 @@ class Outage:
                 log.info("database available again", outage_secs=round(now - self._began, 1))
 
 
-def is_trouble(error: BaseException) -> bool:
+def is_outage(error: BaseException) -> bool:
     """Whether the database, rather than the work that was asked of it, is the reason for the error."""
     if isinstance(error, PoolTimeoutError):
         return True
@@ -86,13 +86,13 @@ def is_trouble(error: BaseException) -> bool:
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
-        return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_TROUBLE
+        return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_OUTAGE
     if not isinstance(error, DBAPIError):
         return False
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate is None:  # no answer of PostgreSQL at all
         return isinstance(error, OperationalError | InterfaceError)
-    return str(sqlstate).startswith(_POSTGRES_TROUBLE)
+    return str(sqlstate).startswith(_POSTGRES_OUTAGE)
 
 
 def explain(error: BaseException) -> str | None:
@@ -123,13 +123,13 @@ def faults_logged(event: str, **fields: object) -> Iterator[None]:
 def kept_apart(tx: Connection, event: str, **fields: object) -> Iterator[None]:
     """Run the block in a savepoint: an exception undoes what the block wrote, is logged, and the transaction goes on.
 
-    Trouble of the database is raised: it concerns the whole transaction.
+    An outage of the database is raised: it concerns the whole transaction.
     """
     try:
         with tx.begin_nested():
             yield
     except Exception as error:
-        if is_trouble(error):
+        if is_outage(error):
             raise
         # No traceback, which takes long to write: the transaction holds locks.
         log.error(event, error=f"{type(error).__name__}: {_reason(error)}", **fields)

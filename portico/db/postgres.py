@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from portico.db.engine import Transaction
 from portico.db.lists import DEFAULT_SECS, LIST_THREADS, Limits, Lists, Stopped
-from portico.db.outage import Outage, Work, is_trouble
+from portico.db.outage import Outage, Work, is_outage
 from portico.db.threads import Threads
 from portico.db.wakeup import Commits
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 POSTGRES_THREADS = 8
 ATTEMPTS = 5
 ANSWER_SECS = 8.0
-"""When the database has answered nobody for so long, whoever waits is told: a suspended host says nothing at all."""
+"""After so long without any answer of the database, calls fail: a suspended host closes no connection."""
 _TIMEOUTS = {"statement_timeout": 15000, "lock_timeout": 10000}
 CANCEL_SECS = 5.0
 _CANCELED = "57014"
@@ -48,7 +48,7 @@ class PostgresDatabase:
             url,
             pool_size=threads + LIST_THREADS,
             max_overflow=0,
-            pool_pre_ping=True,  # a restarted server costs nobody a request
+            pool_pre_ping=True,  # a restarted server costs no request
             connect_args={"connect_timeout": 5},
         )
         event.listen(self.engine, "do_connect", self._connect)
@@ -104,7 +104,7 @@ class PostgresDatabase:
         try:
             result = self._read_list(fn, limits)
         except DBAPIError as error:
-            if is_trouble(error):
+            if is_outage(error):
                 raise self._outage.failed("read", began, error) from error
             raise
         self._outage.answered("read")
@@ -131,7 +131,7 @@ class PostgresDatabase:
         try:
             result = self._in_transaction(engine, fn, call)
         except Exception as error:
-            if is_trouble(error) and not call.is_abandoned:
+            if is_outage(error) and not call.is_abandoned:
                 raise self._outage.failed(work, began, error) from error
             raise
         self._outage.answered(work)
@@ -168,7 +168,7 @@ class PostgresDatabase:
                 raise
             connection = psycopg.connect(*args, **parameters)
             self._is_pooled = True
-        # PgBouncer invents the process id that clients are told.
+        # PgBouncer invents the process id that clients get.
         (pid,) = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone() or (None,)
         connection.rollback()
         if pid != connection.info.backend_pid:
@@ -184,7 +184,7 @@ class PostgresDatabase:
 
 
 class _Abandoned(Exception):
-    """Nobody waits for the transaction any more, so it is rolled back."""
+    """The caller waits no more, so the transaction is rolled back."""
 
 
 class _Call:
@@ -214,7 +214,7 @@ class _Call:
 
 
 def _retrieve(task: "asyncio.Future[Any]") -> None:
-    """Nobody waits for it; without this asyncio would log its error."""
+    """Take the error of a call that was given up, which asyncio would log otherwise."""
     if not task.cancelled():
         task.exception()
 

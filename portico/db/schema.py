@@ -168,7 +168,7 @@ room_sessions = Table(
     Column("updated_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("ended_reason", String(64)),
-    Column("empty_at", Instant),  # set while active and nobody is in; the session ends a grace period later
+    Column("empty_at", Instant),  # set while active and without participants; the session ends a grace period later
     Column("recording", Boolean, nullable=False, server_default=false()),  # the room's setting when it began
     Index(
         "uq_room_sessions_active",
@@ -242,7 +242,7 @@ webhook_deliveries = Table(
     Column("attempts", Integer, nullable=False),  # HTTP requests ever
     Column("stage", String(8)),  # of a pending one: ready, held, later, leased (services/webhook_queue.py)
     Column("due_at", Instant),  # null once it is no longer pending
-    Column("leased_until", Instant),  # while somebody is at it
+    Column("leased_until", Instant),  # while a worker has it
     Column("first_at", Instant, nullable=False),  # the retries' clock starts here; a replay moves it
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
@@ -333,7 +333,7 @@ room_recordings = Table(
     Column("object_key", Text),  # where the file is in the store; null until it is confirmed there
     Column("duration_secs", Integer),
     Column("failure", Text),  # why it is less than what was recorded
-    Column("started_at", Instant),  # first media; null while there was none, and then nobody sees the row
+    Column("started_at", Instant),  # first media; null while there was none, and then the row is not shown
     Column("ended_at", Instant),
     Column("completed_at", Instant),
     Column("created_at", Instant, nullable=False),
@@ -390,7 +390,7 @@ jobs = Table(
     Column("subject", Text, nullable=False),  # the id of the row it is about, or the key of the object
     Column("lane", String(36)),  # the account, of kinds that accounts take turns in
     Column("due_at", Instant, nullable=False),
-    Column("leased_until", Instant),  # while somebody is at it
+    Column("leased_until", Instant),  # while a worker has it
     Column("attempts", Integer, nullable=False),
     Column("last_error", Text),
     Column("waits_for", String(36)),  # the session whose end, or whose recordings, make the job due (jobs.wake)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from portico.core.errors import Busy
 from portico.db.engine import Transaction
 from portico.db.lists import DEFAULT_SECS, LIST_THREADS, Limits, Lists, Stopped
-from portico.db.outage import Outage, is_trouble
+from portico.db.outage import Outage, is_outage
 from portico.db.threads import MAX_WAITING, Threads, guarded
 from portico.db.wakeup import Commits
 
@@ -33,7 +33,7 @@ _STEPS = 5000
 LOCKED_SECS = 5
 """How long to wait for another process that writes."""
 LOCKED_AGAIN_SECS = 1
-"""The same once it is known to write for longer: whoever asks meanwhile gets an answer soon."""
+"""The same once it is known to write for longer: other writes get an answer soon."""
 
 
 class SqliteDatabase:
@@ -100,7 +100,7 @@ class SqliteDatabase:
             with connection.begin():
                 result = fn(connection)
         except Exception as error:
-            if is_trouble(error):
+            if is_outage(error):
                 raise self._outage.failed("read", began, error) from error
             raise
         self._outage.answered("read")
@@ -162,8 +162,8 @@ class SqliteDatabase:
                     for waiting in batch:
                         waiting.run(connection, driver)
                 self.commits.happened(connection)
-        except Exception as error:  # nobody's work is on disk: each caller gets the error
-            if not is_trouble(error):
+        except Exception as error:  # no work of the batch is on disk: each caller gets the error
+            if not is_outage(error):
                 log.exception("commit failed", transactions=len(batch))
             for waiting in batch:
                 waiting.error = waiting.error or error
@@ -174,7 +174,7 @@ class SqliteDatabase:
     def _is_outage(self, waiting: "_Waiting", began: float) -> bool:
         """Whether a write failed because of the database; its caller then gets DatabaseUnavailable."""
         error = waiting.error
-        if error is None or not is_trouble(error):
+        if error is None or not is_outage(error):
             return False
         waiting.error = self._outage.failed("write", began, error)
         waiting.error.__cause__ = error
@@ -205,7 +205,7 @@ class _Waiting:
         driver.execute("RELEASE one")
 
     def settle(self) -> None:
-        """On the event loop: hand over what happened, unless nobody waits any more."""
+        """On the event loop: give the caller the result or the error, unless it waits no more."""
         if self.future.done():
             return
         if self.error is not None:
@@ -229,7 +229,7 @@ def _engine(path: Path, *, begin: str, size: int) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: object) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves; the driver would say it too late
+        connection.isolation_level = None  # we execute BEGIN ourselves; the driver would do it too late
         _use_wal(connection)
         for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
             connection.execute(f"PRAGMA {pragma}").close()
@@ -242,7 +242,7 @@ def _engine(path: Path, *, begin: str, size: int) -> Engine:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """A new file changes its journal only while nobody else writes, and for this SQLite does not wait by itself."""
+    """A new file changes its journal only while no other process writes; SQLite does not wait for that by itself."""
     give_up_at = time.monotonic() + LOCKED_SECS
     while True:
         try:

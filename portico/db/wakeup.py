@@ -1,4 +1,4 @@
-"""A hint after a commit that there is work, so that nobody has to wait for the next poll. The rows are the truth."""
+"""A hint after a commit that there is work, so that it does not wait for the next poll. The rows are the truth."""
 
 import asyncio
 from collections import defaultdict
@@ -13,12 +13,12 @@ _WORK = "portico.work"
 
 
 def announce(tx: Connection, topic: Topic) -> None:
-    """Say, inside a transaction, that it leaves work of this sort behind."""
+    """Note, inside a transaction, that it leaves work of this sort, so that listeners are woken after the commit."""
     tx.info.setdefault(_WORK, set()).add(topic)
 
 
 class Commits:
-    """Who wants to hear of commits that left work. Called from whatever thread committed."""
+    """Wakes listeners after commits that left work. `happened` may be called from any thread."""
 
     def __init__(self) -> None:
         self._listeners: dict[Topic, list[Callable[[], None]]] = defaultdict(list)
@@ -27,14 +27,14 @@ class Commits:
         """Set `wake`, which belongs to the running event loop, after each such commit from now on."""
         loop = asyncio.get_running_loop()
 
-        def tell() -> None:
+        def notify() -> None:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(wake.set)
 
-        self._listeners[topic].append(tell)
+        self._listeners[topic].append(notify)
 
     def happened(self, tx: Connection) -> None:
         """For the engines: this connection has just committed."""
         for topic in tx.info.pop(_WORK, ()):
-            for tell in self._listeners.get(topic, ()):
-                tell()
+            for notify in self._listeners.get(topic, ()):
+                notify()

@@ -182,7 +182,7 @@ def _python() -> tuple[str, ...]:
 
 
 def _change(path: Path, uid: int, gid: int, mode: int) -> None:
-    # A child may have put a symbolic link or a pipe in the place of its file: neither is followed, nor waited for.
+    # A child may have put a symbolic link or a pipe instead of its file: neither is followed, nor waited for.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         os.fchown(descriptor, uid, gid)

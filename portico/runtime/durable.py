@@ -14,7 +14,7 @@ def sync(path: Path) -> None:
 
 
 def write(path: Path, content: bytes, *, mode: int = 0o666) -> None:
-    """Make `path` a file with this content, in place of any other: after a crash it is there whole or not at all.
+    """Make `path` a file with this content, instead of any other: after a crash it is there whole or not at all.
 
     `mode` is that of a new file, less the umask. Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""Sets up the log: one line per event on stderr, as text for people or JSON for machines."""
+"""Sets up the log: one line per event on stderr, as text or as JSON."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ _FIRST = {"timestamp", "level", "event"}
 
 
 def configure(level: str, form: Literal["text", "json"]) -> None:
-    """Everything the program and its libraries say goes through one pipeline."""
+    """Send the log of the program and its libraries to stderr, from `level` on; `form` is that of the lines."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

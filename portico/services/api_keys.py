@@ -149,7 +149,7 @@ def account_named(tx: Transaction, name: str, now: datetime) -> str:
 
 
 def is_generated(key: str) -> bool:
-    """Whether the key has the form of those that `create` makes; nobody guesses the rest of one."""
+    """Whether the key has the form of keys that `create` makes, which cannot be guessed."""
     return _GENERATED.fullmatch(key) is not None
 
 
@@ -162,8 +162,8 @@ def digest(key: str) -> str:
 def _insert_new(tx: Transaction, account_id: str, now: datetime, name: str | None, scopes: Sequence[str] | None) -> str:
     key = f"portico_{secrets.token_urlsafe(32)}"
     row = {"id": new_id(), "account_id": account_id, "sha256": digest(key), "created_at": now}
-    told = {"name": name, "scopes": None if scopes is None else list(scopes)}
-    tx.execute(KEYS.insert().values(**row, **told))
+    chosen = {"name": name, "scopes": None if scopes is None else list(scopes)}
+    tx.execute(KEYS.insert().values(**row, **chosen))
     return key
 
 

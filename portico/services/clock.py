@@ -63,7 +63,7 @@ def step(tx: Transaction, by: timedelta, *, known: timedelta) -> timedelta:
 def held_until(tx: Transaction, now: datetime, *, passed: timedelta | None) -> datetime | None:
     """None when rows may be deleted for their age at `now`; otherwise until when the clock has to go on without a jump.
 
-    `passed` is the time since this process was last told None, by its monotonic clock; None before that. The first time
+    `passed` is the time since this process last got None, by its monotonic clock; None before that. The first time
     of an installation is compared with its newest event.
     """
     row = _locked(tx)

@@ -1,4 +1,4 @@
-"""Erases the personal data of one participant wherever it is kept; that somebody was there remains."""
+"""Erases the personal data of one participant wherever it is kept. The row of the stay remains."""
 
 import json
 from datetime import datetime, timedelta

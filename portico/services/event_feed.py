@@ -1,4 +1,4 @@
-"""Follows the recorded events as they come, from any process."""
+"""Reads events as they are recorded by any process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ GAPS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far somebody has read. PostgreSQL gives out numbers before commits, so one may come after a greater one."""
+    """How far a reader is. PostgreSQL numbers rows before their commit: a smaller number may appear after a greater."""
 
     last: int
     gaps: Mapping[int, datetime]  # numbers below `last` that may still come, and until when

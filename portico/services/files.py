@@ -13,7 +13,7 @@ from portico.services import signing_keys
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the row says of its file."""
+    """Size and SHA-256 of a file, as its row has them."""
 
     size_bytes: int
     sha256: str
@@ -44,7 +44,7 @@ def kept(tx: Transaction, object_key: str) -> Kept | None:
 
 
 def is_kept(tx: Transaction, object_key: str) -> bool:
-    """Whether a row keeps the object: nobody may delete it then."""
+    """Whether a row refers to the object, which must not be deleted then."""
     return kept(tx, object_key) is not None
 
 

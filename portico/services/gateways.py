@@ -64,7 +64,7 @@ def look(tx: Transaction, gateway_id: str, *, now: datetime, grace: timedelta) -
     return Look([(row.id, row.seen_at) for row in rows], sessions.stale_exist(tx, now=now, grace=grace))
 
 
-def everybody(tx: Transaction) -> dict[str, datetime]:
+def all_gateways(tx: Transaction) -> dict[str, datetime]:
     """All gateways by id, with their seen_at: for a process that knows them to be dead."""
     return {row.id: row.seen_at for row in tx.execute(select(GATEWAYS.c.id, GATEWAYS.c.seen_at))}
 
@@ -79,8 +79,8 @@ def reap(tx: Transaction, dead: Mapping[str, datetime], *, now: datetime, limit:
     """Close what dead gateways left behind: their participants left when they were last seen. How many did.
 
     `dead` has the seen_at that each died with: one that has changed its row since is left alone. Call again until it
-    returns 0: one step stays short however many people were lost. A participant whose leave fails stays, with the row
-    of the gateway, and keeps nobody else.
+    returns 0: one step stays short however many participants were lost. A participant whose leave fails stays, with
+    the row of the gateway, and does not keep the others.
     """
     died = or_(false(), *(((GATEWAYS.c.id == id_) & (GATEWAYS.c.seen_at == seen)) for id_, seen in dead.items()))
     wanted = or_(died, GATEWAYS.c.dead)

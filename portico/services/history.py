@@ -1,4 +1,4 @@
-"""Forgets what is over for long: ended sessions with their participants, and old entries of the audit log."""
+"""Deletes what is over for long: ended sessions with their participants, and old entries of the audit log."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,16 +26,15 @@ def old_sessions(tx: Transaction, *, before: datetime, limit: int = SESSIONS_AT_
 def forget_sessions(tx: Transaction, session_ids: Sequence[str], *, before: datetime, limit: int = ROWS_AT_ONCE) -> int:
     """Delete up to `limit` participants of these sessions, and the sessions once they have none; how many rows went.
 
-    Call again until it returns 0. A session that is not to be forgotten any more stays: somebody asked for a
-    composition of it meanwhile.
+    Call again until it returns 0. A session of which a composition was requested meanwhile stays.
     """
     still = select(SESSIONS.c.id).where(SESSIONS.c.id.in_(session_ids), *_is_forgettable(before))
     ids = [row.id for row in tx.execute(still.order_by(SESSIONS.c.id).with_for_update())]
     found = tx.execute(select(PARTICIPANTS.c.id).where(PARTICIPANTS.c.session_id.in_(ids)).limit(limit))
-    people = [row.id for row in found]
-    if people:
-        tx.execute(TOKENS.delete().where(TOKENS.c.participant_id.in_(people)))
-        return tx.execute(PARTICIPANTS.delete().where(PARTICIPANTS.c.id.in_(people))).rowcount
+    participant_ids = [row.id for row in found]
+    if participant_ids:
+        tx.execute(TOKENS.delete().where(TOKENS.c.participant_id.in_(participant_ids)))
+        return tx.execute(PARTICIPANTS.delete().where(PARTICIPANTS.c.id.in_(participant_ids))).rowcount
     return tx.execute(SESSIONS.delete().where(SESSIONS.c.id.in_(ids))).rowcount
 
 

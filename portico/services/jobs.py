@@ -1,4 +1,4 @@
-"""Jobs: work that outlasts a request, as rows that are made with the facts and worked off later by whoever is free."""
+"""Jobs: work that outlasts a request, as rows that are written with a fact and run later by any worker."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -68,7 +68,7 @@ def next_due_at(tx: Transaction, kinds: Sequence[str], *, now: datetime) -> date
 def claim(tx: Transaction, kinds: Sequence[str], *, now: datetime, lease: timedelta, limit: int) -> list[Job]:
     """Lease up to `limit` due jobs of these kinds, oldest due first; `attempts` counts this claim already.
 
-    A job whose lease is over is due again: its holder died, or lost the time.
+    A job whose lease is over is due again: its worker has died or is too slow.
     """
     # By nothing else: the index has this order, and a hundred thousand may be due at the same instant.
     due = select(JOBS.c.id).where(_is_due(kinds, now)).order_by(JOBS.c.due_at)
@@ -120,18 +120,18 @@ def _take(tx: Transaction, ids: Sequence[str], *, now: datetime, lease: timedelt
 
 
 def renew(tx: Transaction, job_id: str, attempt: int, *, now: datetime, lease: timedelta) -> bool:
-    """Keep the lease that the claim numbered `attempt` gave. False: stop at once, the job is gone or another's."""
+    """Renew the lease of the claim numbered `attempt`. False: stop at once, the job is deleted or another worker's."""
     ours = (JOBS.c.id == job_id) & (JOBS.c.attempts == attempt) & JOBS.c.leased_until.is_not(None)
     return tx.execute(JOBS.update().where(ours).values(leased_until=now + lease)).rowcount == 1
 
 
 def done(tx: Transaction, job_id: str) -> None:
-    """The job is no more. Only for who holds its lease."""
+    """Delete a job that is done. Only for the worker that holds its lease."""
     tx.execute(JOBS.delete().where(JOBS.c.id == job_id))
 
 
 def again(tx: Transaction, job_id: str, error: str | None, *, due_at: datetime) -> None:
-    """Give the lease back, to be claimed again from `due_at` on. Only for who holds the lease.
+    """Give the lease back, to be claimed again from `due_at` on. Only for the worker that holds it.
 
     Without an error the job only has to wait: the claim does not count as an attempt, and a job that was woken since
     the claim is due at once.
@@ -162,7 +162,7 @@ def stop_waiting(tx: Transaction, kind: str, subject: str) -> None:
 
 
 def cancel(tx: Transaction, kind: str, subject: str) -> None:
-    """Nobody needs it any more. Who is at it hears so from `renew`."""
+    """Delete the job, whose result is not needed any more. A worker that runs it learns so from `renew`."""
     tx.execute(JOBS.delete().where(JOBS.c.kind == kind, JOBS.c.subject == subject))
 
 

@@ -128,7 +128,7 @@ def retrieve_participant(tx: Transaction, account_id: str, participant_id: str) 
 
 
 def account_of_participant(tx: Transaction, participant_id: str) -> str | None:
-    """Whose participant it is."""
+    """The account of a participant; None when there is none."""
     row = tx.execute(select(PARTICIPANTS.c.account_id).where(PARTICIPANTS.c.id == participant_id)).first()
     return row.account_id if row else None
 
@@ -178,11 +178,11 @@ def _newest_of_each(
 ) -> Select[Any]:
     """Children of many parents, newest first, at most EMBEDDED_PER_PARENT of each and EMBEDDED_PER_ANSWER in all."""
     newest = (instant.desc(), parent.table.c.id.desc())
-    place = func.row_number().over(partition_by=parent, order_by=newest).label("place")
-    ranked = select(*members, place).where(parent.in_(parent_ids)).subquery()
+    rank = func.row_number().over(partition_by=parent, order_by=newest).label("rank")
+    ranked = select(*members, rank).where(parent.in_(parent_ids)).subquery()
     return (
         select(*(ranked.c[member.name] for member in members))
-        .where(ranked.c.place <= EMBEDDED_PER_PARENT)
+        .where(ranked.c.rank <= EMBEDDED_PER_PARENT)
         .order_by(ranked.c[instant.name].desc(), ranked.c.id.desc())
         .limit(EMBEDDED_PER_ANSWER)
     )

@@ -20,7 +20,7 @@ FIRST_ROOM = RoomSettings(unique_name="Meeting room", max_participants=50)
 
 @dataclass(frozen=True, slots=True)
 class GuestView:
-    """What whoever may join a room sees of it before joining."""
+    """What a guest with a meeting link or a token sees of a room before joining."""
 
     unique_name: str | None
     max_participants: int

@@ -1,6 +1,6 @@
-"""What an application does to people in a session: ending it, sending them away, and muting them.
+"""What an application does to participants of a session: end it, kick them, mute them.
 
-These are facts in rows. The gateway that holds a participant's socket sees them and acts (gateways.changes).
+Only rows change here. The gateway that holds a participant's socket reads them and acts (gateways.changes).
 """
 
 from datetime import datetime
@@ -24,10 +24,10 @@ def end(tx: Transaction, account_id: str, session_id: str, *, now: datetime) -> 
 def kick(
     tx: Transaction, account_id: str, session_id: str, targets: Targets, *, revoke: bool = False, now: datetime
 ) -> None:
-    """Send people away; with `revoke` the tokens that they have admit nobody any more. Raises as `end` does.
+    """Kick participants; with `revoke` their tokens admit no participant any more. Raises as `end` does.
 
-    Then everybody in the session who has shown one of these tokens is sent away too, whatever `targets` says of them:
-    a token that is shared is revoked for all who share it.
+    With `revoke`, participants of the session who have shown one of these tokens are kicked too, also those that
+    `targets` leaves out: a shared token is revoked for all who share it.
     """
     session = sessions.lock_active(tx, session_id, account_id)
     kicked = _meant(tx, session, targets)
@@ -45,7 +45,7 @@ def kick(
 def set_muted(
     tx: Transaction, account_id: str, session_id: str, targets: Targets, *, muted: bool, now: datetime
 ) -> None:
-    """Mute people, or unmute them, until they leave. Raises as `end` does."""
+    """Mute participants, or unmute them, until they leave. Raises as `end` does."""
     session = sessions.lock_active(tx, session_id, account_id)
     for participant in _meant(tx, session, targets):
         if participant.audio_muted is not muted:

@@ -1,4 +1,4 @@
-"""Sessions: one occurrence of a room, from the first admitted participant until nobody is left or somebody ends it."""
+"""Sessions: one occurrence of a room, from the first admitted participant until all have left or it is ended."""
 
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from portico.services.rows import PARTICIPANT_ROWS, SESSION_ROWS, ParticipantRow
 SESSIONS = schema.room_sessions
 PARTICIPANTS = schema.room_participants
 GRACE = timedelta(seconds=5)
-"""How long an empty session waits for somebody to come back, unless a setting says otherwise."""
+"""How long an empty session waits for a participant, unless a setting says otherwise."""
 
 
 def active_of(tx: Transaction, room_id: str) -> SessionRow | None:
@@ -58,11 +58,11 @@ def open_or_continue(tx: Transaction, room: RoomRow, now: datetime) -> tuple[str
 
 
 def note_if_empty(tx: Transaction, session_id: str, now: datetime) -> None:
-    """After a leave that is written at `now`: when nobody is left, the grace period begins at the last one's leave."""
+    """After a leave that is written at `now`: if no participant is left, the grace period begins at the last leave."""
     if not present(tx, session_id):
-        # Whoever was found out to have left long ago may not have been the last.
+        # A leave that is found out late need not be the last one.
         last = tx.execute(select(func.max(PARTICIPANTS.c.left_at)).where(PARTICIPANTS.c.session_id == session_id))
-        # Nobody left in the future: the clock was set back after they joined, and nothing is to wait until then.
+        # A leave in the future means that the clock was set back after the join; nothing is to wait until then.
         now = min(last.scalar_one() or now, now)
         tx.execute(
             SESSIONS.update()
@@ -92,15 +92,15 @@ def end(
     now: datetime,
     ended_at: datetime | None = None,
 ) -> None:
-    """End an active session: everybody in it leaves. NotFound when unknown, SessionOver when it has ended.
+    """End an active session: all its participants leave. NotFound when unknown, SessionOver when it has ended.
 
     It ends at `ended_at`, which is `now` unless it has been empty for a while.
     """
     session = lock_active(tx, session_id)
-    people = present(tx, session_id)
+    participants = present(tx, session_id)
     # As in record_left: nothing ends before it began.
-    ended_at = max(ended_at or now, session.created_at, *(participant.joined_at for participant in people))
-    for participant in people:
+    ended_at = max(ended_at or now, session.created_at, *(participant.joined_at for participant in participants))
+    for participant in participants:
         record_left(tx, participant, left_reason, now, ended_at)
     tx.execute(
         SESSIONS.update()
@@ -122,7 +122,7 @@ def end_stale(tx: Transaction, *, now: datetime, grace: timedelta, limit: int = 
     for (room_id,) in tx.execute(due.order_by(SESSIONS.c.room_id).limit(limit)).all():
         with kept_apart(tx, "stale session not ended", room_id=room_id):
             lock_room(tx, room_id)
-            # Somebody may have come back, or ended it, while we waited for the lock.
+            # A participant may have come back, or the session have ended, while we waited for the lock.
             session = active_of(tx, room_id)
             if session is not None and end_if_stale(tx, session, now=now, grace=grace) is None:
                 rooms.append(room_id)
@@ -141,7 +141,7 @@ def end_if_stale(tx: Transaction, session: SessionRow | None, *, now: datetime, 
 def end_all_in(tx: Transaction, room_ids: list[str], *, ended_reason: str, now: datetime) -> int:
     """End the active sessions of these rooms, whose media was lost; how many there were."""
     ended = 0
-    for room_id in sorted(room_ids):  # rooms are locked in one order everywhere, so nobody deadlocks
+    for room_id in sorted(room_ids):  # rooms are locked in one order everywhere, so that no two deadlock
         with kept_apart(tx, "session not ended", room_id=room_id):
             lock_room(tx, room_id)
             session = active_of(tx, room_id)
@@ -152,7 +152,7 @@ def end_all_in(tx: Transaction, room_ids: list[str], *, ended_reason: str, now: 
 
 
 def stale_exist(tx: Transaction, *, now: datetime, grace: timedelta) -> bool:
-    """Whether end_stale has anything to do."""
+    """Whether a session has been empty for the grace period, so that end_stale would end it."""
     due = SESSIONS.c.active & (SESSIONS.c.empty_at <= now - grace)
     return tx.execute(select(SESSIONS.c.id).where(due).limit(1)).first() is not None
 
@@ -164,7 +164,7 @@ def record_left(
 
     They left at `left_at`, which is `now` unless it is found out later.
     """
-    # Whoever asked has looked at the clock before it got the lock; who joined meanwhile did not leave before that.
+    # `now` was read before the lock was taken; a participant who joined meanwhile did not leave before joining.
     left_at = max(left_at or now, participant.joined_at)
     now = max(now, left_at)
     tx.execute(
@@ -186,7 +186,7 @@ def record_left(
 
 
 def present(tx: Transaction, session_id: str) -> list[ParticipantRow]:
-    """Who is in a session now."""
+    """The participants who are in a session now, longest first."""
     here = PARTICIPANTS.c.left_at.is_(None) & (PARTICIPANTS.c.session_id == session_id)
     ordered = PARTICIPANT_ROWS.select(here).order_by(PARTICIPANTS.c.joined_at, PARTICIPANTS.c.id)
     return PARTICIPANT_ROWS.all(tx, ordered)

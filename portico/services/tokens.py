@@ -130,7 +130,7 @@ def refresh(
 
 
 def complaint_about(tx: Transaction, claims: Claims) -> str | None:
-    """Why a token that verifies is of no use all the same: its room is gone, or its holder was sent away for good."""
+    """Why a token that verifies is of no use all the same: its room is gone, or its holder was kicked with `revoke`."""
     if _owner(tx, claims.room_id) != claims.account_id:
         return "The token's room does not exist."
     if is_revoked(tx, claims):
@@ -159,7 +159,7 @@ def has_revoked(tx: Transaction, participant_id: str) -> bool:
 
 
 def revoke_those_of(tx: Transaction, participants: Iterable[ParticipantRow], now: datetime) -> None:
-    """Let nobody join any more with the tokens that these participants have, or with what is refreshed from them."""
+    """Refuse from now on the tokens that these participants have, and what is refreshed from them."""
     for participant in participants:
         held = select(HELD.c.family).where(HELD.c.participant_id == participant.id)
         for (family,) in tx.execute(held).all():

@@ -1,4 +1,4 @@
-"""The log of webhook deliveries: what was tried, what came of it, and trying it again."""
+"""The log of webhook deliveries with their attempts, and their replay."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -111,8 +111,8 @@ def _contains(tx: Transaction, column: str, text: str) -> ColumnElement[bool]:
 
     if column != ATTEMPT_TEXT:
         return somewhere([DELIVERIES.c[column]])
-    told = ("url", "status_code", "error", "request_headers", "response_headers", "response_body")
-    return exists().where(ATTEMPTS.c.delivery_id == DELIVERIES.c.id, somewhere([ATTEMPTS.c[name] for name in told]))
+    columns = ("url", "status_code", "error", "request_headers", "response_headers", "response_body")
+    return exists().where(ATTEMPTS.c.delivery_id == DELIVERIES.c.id, somewhere([ATTEMPTS.c[name] for name in columns]))
 
 
 def _newest_attempts(tx: Transaction, delivery_ids: Sequence[str], each: int) -> dict[str, list[Attempt]]:

@@ -89,7 +89,7 @@ def new_stage(room_id: ColumnElement[str]) -> ColumnElement[str]:
 
 
 def replayed_stage() -> ColumnElement[str]:
-    """The stage, as SQL, of a delivery that begins anew: as that of a new one, seen from its own place in the room."""
+    """The stage, as SQL, of a delivery that begins anew: held by earlier events of its room, as a new one is."""
     earlier = DELIVERIES.alias("earlier").c
     before = earlier.room_id == DELIVERIES.c.room_id, earlier.seq < DELIVERIES.c.seq
     return _held_if(exists().where(*before, *_untried(earlier)))

@@ -21,7 +21,7 @@ DELIVERIES = schema.webhook_deliveries
 ATTEMPTS = schema.webhook_attempts
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 ERASED = "erased"
-"""In the place of an error that may quote what a receiver answered."""
+"""Instead of an error that may quote what a receiver answered."""
 _OF_COMPOSITIONS = (CompositionCompleted.event_type, CompositionFailed.event_type)
 
 # Built once: on the way of every event, building a statement would cost as much as running it.
@@ -88,7 +88,7 @@ def enqueue(
     now: datetime,
     destination: Destination | None = None,
 ) -> None:
-    """Queue an event for `destination`, by default the room's webhook as it is set now; without a URL for nobody."""
+    """Queue an event for `destination`, by default the room's webhook as it is set now. Without a URL do nothing."""
     room = tx.execute(_DESTINATION, {"room": room_id}).one()
     to = destination or room
     if not to.webhook_event_url:
@@ -134,7 +134,7 @@ def record_attempt(
     """Log one HTTP request of a delivery. Returns the delivery's data as they are now; None when it is deleted.
 
     `sent` are the data that the request had. When they have been erased since (services/erasure.py), nothing of the
-    answer is kept, because a receiver may repeat what it is told.
+    answer is kept, because a receiver may repeat what it was sent.
     """
     tx.execute(_ROOM_OF_DELIVERY, {"delivery": delivery_id})  # an erasure locks the room first, too
     data: str | None = tx.execute(_DATA, {"delivery": delivery_id}).scalar_one_or_none()

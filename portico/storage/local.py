@@ -35,7 +35,7 @@ class LocalStore:
         """See Store. On the same file system it is a second name of the file: nothing is copied."""
         source_size = (
             await asyncio.to_thread(path.stat)
-        ).st_size  # what is wrong with the source is no trouble of the store's
+        ).st_size  # an error of the source file is not one of the store
         try:
             await asyncio.to_thread(_put, path, self._path(key), self._folder, sha256)
             kept = await self.size(key)
@@ -91,7 +91,7 @@ def _put(source: Path, target: Path, root: Path, sha256: str) -> None:
     folder = target.parent
     folder.mkdir(parents=True, exist_ok=True)
     temporary = _unfinished(target)
-    temporary.unlink(missing_ok=True)  # whoever made it was killed
+    temporary.unlink(missing_ok=True)  # its writer was killed
     try:
         try:
             os.link(source, temporary)
@@ -131,7 +131,7 @@ def _delete(path: Path, root: Path) -> None:
     path.unlink(missing_ok=True)
     sync(path.parent)
     if path.parent != root and not any(path.parent.iterdir()):
-        # Somebody may put a file there at this moment: rmdir refuses, or they make the folder again when they retry.
+        # A file may be put there at this moment: then rmdir refuses, or the other writer makes the folder again.
         try:
             path.parent.rmdir()
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Finished files in a bucket of S3, or of anything that speaks as S3 does."""
+"""Finished files in a bucket of S3, or of another store with the S3 protocol."""
 
 import asyncio
 import re
@@ -23,9 +23,9 @@ CONNECT_WITHIN = timedelta(seconds=5)
 PART_WITHIN = timedelta(seconds=120)
 """Each request ends by then; a part may take so long on a line of 0.6 Mbit/s."""
 SIGN_WITHIN = timedelta(seconds=2)
-"""A signature may need credentials of the machine's role first, and whoever asks for a link holds up others."""
+"""A signature may need credentials of the machine's role first, and other callers wait meanwhile."""
 CHECK_AGAIN_SECS = 10.0
-"""A good answer counts for this long, so that whoever asks often does not write often."""
+"""A good answer counts for this long, so that frequent checks do not write often."""
 _METADATA = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23"
 """Where clouds hand out a machine's credentials: no proxy reaches these, and none should."""
 _PROBE = ".portico-writable"
@@ -41,14 +41,12 @@ class S3Store:
         self._store = _connect(bucket, prefix, access, access.endpoint)
         public = access.public_endpoint or access.endpoint
         self._links = _connect(bucket, prefix, access, public, within=SIGN_WITHIN, retries=0)
-        self._place = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._url = f"s3://{bucket}/{prefix}".rstrip("/")
         self._good_until = 0.0
 
     async def put(self, path: Path, key: str, content_type: str, sha256: str, *, filename: str | None = None) -> None:
         """See Store. Every request carries the SHA-256 of what it sends, which the bucket compares."""
-        size = (
-            await asyncio.to_thread(path.stat)
-        ).st_size  # what is wrong with the source is no trouble of the store's
+        size = (await asyncio.to_thread(path.stat)).st_size  # an error of the source file is not one of the store
         attributes = {
             "Content-Type": content_type,
             # A presigned link of obstore cannot name the file, so that the object itself does.
@@ -64,7 +62,7 @@ class S3Store:
             self._fail(error)
         kept = found.meta["size"]
         if kept != size or found.attributes.get("sha256", sha256) != sha256:
-            raise StorageTrouble(f"{self._place}/{key} has {kept} bytes of another file instead of {size}.")
+            raise StorageTrouble(f"{self._url}/{key} has {kept} bytes of another file instead of {size}.")
 
     async def size(self, key: str) -> int | None:
         try:
@@ -85,7 +83,7 @@ class S3Store:
     async def fetch(self, key: str, path: Path) -> None:
         size = await self.size(key)
         if size is None:
-            raise FileNotFoundError(f"{self._place}/{key}")
+            raise FileNotFoundError(f"{self._url}/{key}")
         with path.open("wb") as file:
             # Part by part, each with its own deadline: a stream would have one for all of it.
             for start in range(0, size, PART_BYTES):
@@ -113,14 +111,14 @@ class S3Store:
             async with asyncio.timeout(CHECK_SECS):
                 await obstore.put_async(self._store, _PROBE, b"Portico may write here.\n")
         except TimeoutError:
-            return f"{self._place} did not answer within {CHECK_SECS:g} s."
+            return f"{self._url} did not answer within {CHECK_SECS:g} s."
         except (BaseError, OSError) as error:
-            return f"{self._place} cannot be used: {_sentence(error)}"
+            return f"{self._url} cannot be used: {_sentence(error)}"
         self._good_until = time.monotonic() + CHECK_AGAIN_SECS
         return None
 
     def _fail(self, error: Exception) -> NoReturn:
-        raise StorageTrouble(f"{self._place} cannot be used: {_sentence(error)}") from error
+        raise StorageTrouble(f"{self._url} cannot be used: {_sentence(error)}") from error
 
 
 def _connect(
@@ -171,7 +169,7 @@ def _with_bucket(endpoint: str, bucket: str) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    """What is for people in a message of obstore, which goes on with the whole error as its library sees it."""
+    """The readable part of a message of obstore, which also has the whole error of its library."""
     message, _, source = str(error).partition("Debug source:")
     answer = _S3_ERROR.search(message)
     if answer is not None:

@@ -10,14 +10,14 @@ CHECK_SECS = 2.5
 
 
 class StorageTrouble(Exception):
-    """The store cannot be used just now, for a reason outside of our program; trying again later is right."""
+    """The store cannot be used now, for a reason outside of the program. Try again later."""
 
 
 class Store(Protocol):
-    """Finished files under keys. Everything that waits for the outside raises StorageTrouble when that fails."""
+    """Finished files under keys. Whatever needs the store raises StorageTrouble when that fails."""
 
     async def put(self, path: Path, key: str, content_type: str, sha256: str, *, filename: str | None = None) -> None:
-        """Keep the file at `path`, durably, under `key`, in the place of any other; confirmed before this returns.
+        """Keep the file at `path`, durably, under `key`, instead of any other; confirmed before this returns.
 
         `path` stays, and must not change afterwards. `filename` is what browsers save it as.
         """
@@ -28,7 +28,7 @@ class Store(Protocol):
         ...
 
     async def delete(self, key: str) -> None:
-        """Forget the object; fine when there is none."""
+        """Delete the object; fine when there is none."""
         ...
 
     async def fetch(self, key: str, path: Path) -> None:
@@ -40,7 +40,7 @@ class Store(Protocol):
         ...
 
     def link(self, key: str, filename: str, content_type: str, *, now: datetime) -> str:
-        """A URL under which anybody can download the object for links.GOOD_FOR."""
+        """A URL under which the holder can download the object for links.GOOD_FOR."""
         ...
 
     async def check(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Notices in time that the disk gets full, so that recording can stop before anything breaks."""
+"""Watches the free space of the disk, so that recording stops before the disk is full."""
 
 import asyncio
 import shutil
@@ -20,7 +20,7 @@ RESUME_AT = 1.2
 
 
 class DiskWatch:
-    """Watches one folder's file system. `on_change` hears when space gets low, and when it is enough again."""
+    """Watches one folder's file system. `on_change` gets True when space gets low and False when it is enough again."""
 
     def __init__(
         self,
@@ -47,12 +47,12 @@ class DiskWatch:
         await self._loop.stop()
 
     async def look(self) -> None:
-        """See how much is free, and tell if that changes what may be done."""
+        """Compare the free space with the limit, and call `on_change` if the result is another one."""
         free = (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
         is_low = free < self._least * (RESUME_AT if self.is_low else 1)
         if is_low == self.is_low:
             return
         self.is_low = is_low
-        say = log.error if is_low else log.info
-        say("disk is nearly full" if is_low else "disk has room again", folder=str(self._folder), free_bytes=free)
+        write = log.error if is_low else log.info
+        write("disk is nearly full" if is_low else "disk has room again", folder=str(self._folder), free_bytes=free)
         await self._on_change(is_low)

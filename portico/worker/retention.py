@@ -82,7 +82,7 @@ async def forget_history(db: Database, *, before: datetime) -> int:
         while number := await db.write(partial(history.forget_sessions, session_ids=ids, before=before)):
             forgotten += number
         if forgotten == gone_before:
-            break  # all of them are kept by something that came meanwhile
+            break  # all of them are kept by rows that were written meanwhile
     while number := await db.write(partial(history.forget_audit_events, before=before)):
         forgotten += number
     return forgotten

@@ -1,4 +1,4 @@
-"""Works off durable jobs: claims what is due, keeps the lease while it runs, and decides what a failure means."""
+"""Runs durable jobs: claims what is due, keeps its lease meanwhile, and decides what a failure means."""
 
 import asyncio
 import time
@@ -25,15 +25,15 @@ POLL_SECS = 1.0
 LEASE = timedelta(seconds=15)
 """A job of a process that was killed is run again after this."""
 RENEW_SECS = 1.0
-"""So soon it is noticed that a job is gone, because nobody wants its outcome any more."""
+"""How soon a worker notices that its job was cancelled."""
 TRIES = 3
 PAUSES = (timedelta(seconds=2), timedelta(seconds=10))
 """After the first and after the second failure."""
 DEATHS_MAX = 10
 """Claimed so often, a job has not failed but taken its process with it each time."""
-TROUBLE_FOR = timedelta(hours=24)
+OUTAGE_MAX = timedelta(hours=24)
 """How long a job waits for a store or a database that cannot be used."""
-TROUBLE_PAUSE_MIN, TROUBLE_PAUSE_MAX = timedelta(seconds=1), timedelta(minutes=5)
+OUTAGE_PAUSE_MIN, OUTAGE_PAUSE_MAX = timedelta(seconds=1), timedelta(minutes=5)
 
 
 class NotYet(Exception):
@@ -45,7 +45,7 @@ class NotYet(Exception):
 
 
 class JobFailed(Exception):
-    """It did not work, and str() says why: nothing more is to be learnt from a traceback."""
+    """The job failed, for the reason in str(); the log needs no traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Kind:
     """Leaves a lasting trace of why it cannot be done."""
     at_once: int
     in_turn: bool = False
-    """Whether the accounts that want it take turns."""
+    """Whether accounts take turns with jobs of this kind."""
 
 
 class Jobs:
@@ -78,23 +78,23 @@ class Jobs:
         self._monotonic = monotonic
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], Job] = {}
-        self._trouble_since: dict[str, float] = {}  # by job, in seconds of `monotonic`
+        self._outage_since: dict[str, float] = {}  # by job, in seconds of `monotonic`
         self._loop = Periodic(
             self._claim_all, POLL_SECS, partial(faults_logged, "claiming jobs failed"), wake=self._wake
         )
 
     @property
     def running(self) -> int:
-        """Jobs that this process is at."""
+        """How many jobs this process runs."""
         return len(self._running)
 
     async def start(self) -> None:
-        """Begin to do what is due."""
+        """Begin to run jobs that are due."""
         self._db.commits.listen("jobs", self._wake)
         self._loop.start()
 
     async def stop(self) -> None:
-        """Stop at once, and give back what was under way: whoever comes next may begin with it."""
+        """Cancel the running jobs and give them back, due at once for another worker."""
         await self._loop.stop()
         under_way = dict(self._running)
         await cancel(*under_way)
@@ -134,7 +134,7 @@ class Jobs:
         return claimed
 
     async def _give_back(self, unwanted: Iterable[Job]) -> None:
-        """Whoever comes next may begin with them at once."""
+        """Give back these jobs, due at once for another worker."""
         for job in unwanted:
             with faults_logged("job was left to its lease", kind=job.kind, subject=job.subject):
                 await self._again(job, self._clock())
@@ -151,7 +151,7 @@ class Jobs:
             await asyncio.wait((running, holding), return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
                 log.info("job is not ours any more", kind=job.kind, subject=job.subject)
-                self._trouble_since.pop(job.id, None)
+                self._outage_since.pop(job.id, None)
         finally:
             for task in (running, holding):
                 task.cancel()
@@ -181,28 +181,28 @@ class Jobs:
             else:
                 await how.run(job)
         except NotYet as wait:
-            self._trouble_since.pop(job.id, None)
+            self._outage_since.pop(job.id, None)
             await self._again(job, self._clock() + wait.pause)
             return
-        except (StorageTrouble, Busy) as trouble:
-            if not await self._wait_out(job, str(trouble)):
+        except (StorageTrouble, Busy) as outage:
+            if not await self._wait_out(job, str(outage)):
                 return
-            await how.give_up(job, str(trouble))
+            await how.give_up(job, str(outage))
         except Exception as failure:  # noqa: BLE001  whatever it is, it is logged and counts as a failure
             if not await self._try_again(job, failure):
                 return
             await how.give_up(job, _sentence(failure))
-        self._trouble_since.pop(job.id, None)
+        self._outage_since.pop(job.id, None)
         await self._conclude(job, partial(jobs.done, job_id=job.id))
 
-    async def _wait_out(self, job: Job, trouble: str) -> bool:
-        """The pauses grow with the time that the trouble lasts; True when it has lasted too long."""
+    async def _wait_out(self, job: Job, outage: str) -> bool:
+        """Pause the job, the longer the outage lasts; True when it has lasted for OUTAGE_MAX."""
         now = self._monotonic()
-        lasted = timedelta(seconds=now - self._trouble_since.setdefault(job.id, now))
-        if lasted >= TROUBLE_FOR:
+        lasted = timedelta(seconds=now - self._outage_since.setdefault(job.id, now))
+        if lasted >= OUTAGE_MAX:
             return True
-        pause = min(max(lasted, TROUBLE_PAUSE_MIN), TROUBLE_PAUSE_MAX)
-        log.warning("job waits", kind=job.kind, subject=job.subject, why=trouble, pause_secs=pause.total_seconds())
+        pause = min(max(lasted, OUTAGE_PAUSE_MIN), OUTAGE_PAUSE_MAX)
+        log.warning("job waits", kind=job.kind, subject=job.subject, why=outage, pause_secs=pause.total_seconds())
         await self._again(job, self._clock() + pause)
         return False
 
@@ -221,7 +221,7 @@ class Jobs:
         await self._conclude(job, partial(jobs.again, job_id=job.id, error=error, due_at=due_at))
 
     async def _conclude(self, job: Job, conclusion: Callable[[Transaction], None]) -> None:
-        """Only while it is ours: another may be at it by now."""
+        """Write the conclusion unless the lease is lost: another worker may run the job by now."""
         now = self._clock()
 
         def conclude(tx: Transaction) -> None:

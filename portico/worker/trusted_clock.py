@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class TrustedClock:
-    """The clock for those who delete what is old: it says nothing after a jump until it is confirmed."""
+    """The clock for deleting by age: None after a jump, until the clock went on from there for a day."""
 
     def __init__(
         self, db: Database, clock: Callable[[], datetime], monotonic: Callable[[], float] = time.monotonic

@@ -25,7 +25,7 @@ async def test_a_gateway_that_has_changed_its_row_is_left_alone(database: Databa
     def live(tx: Transaction) -> None:
         gateway_id = a_gateway(tx)
         joined = a_participant(tx, a_room(tx), gateway_id=gateway_id)
-        seen = gateways.everybody(tx)
+        seen = gateways.all_gateways(tx)
         assert gateways.beat(tx, gateway_id, NOW + SECOND)
         assert gateways.reap(tx, seen, now=NOW + timedelta(hours=1)) == 0
         assert gateways.beat(tx, gateway_id, NOW - timedelta(hours=1)), "whatever its clock says"
@@ -83,7 +83,7 @@ async def test_what_is_found_out_late_is_delivered_from_then_on(database: Databa
         room_id = a_room(tx, webhook_event_url="http://127.0.0.1:9/")
         a_participant(tx, room_id)
         a_day_later = NOW + timedelta(days=1)
-        gateways.reap(tx, gateways.everybody(tx), now=a_day_later)
+        gateways.reap(tx, gateways.all_gateways(tx), now=a_day_later)
         sessions.end_stale(tx, now=a_day_later, grace=GRACE)
         late = [each for each in rows(tx, schema.webhook_deliveries) if each.created_at == a_day_later]
         assert [each.event_type for each in late] == ["video.room.participant.left", "video.room.session.ended"]
@@ -96,7 +96,7 @@ async def test_who_joined_after_the_last_beat_left_when_they_joined(database: Da
     def die(tx: Transaction) -> None:
         room_id, dead = a_room(tx), a_gateway(tx)
         joined = a_participant(tx, room_id, gateway_id=dead, now=NOW + 4 * SECOND)
-        gateways.reap(tx, gateways.everybody(tx), now=NOW + timedelta(days=1))
+        gateways.reap(tx, gateways.all_gateways(tx), now=NOW + timedelta(days=1))
         gone = row(tx, schema.room_participants, joined.participant_id)
         assert (gone.joined_at, gone.left_at) == (NOW + 4 * SECOND, NOW + 4 * SECOND)
         assert facts(tx, room_id)[-1][1]["duration_secs"] == 0
@@ -110,7 +110,7 @@ async def test_the_session_of_a_dead_gateway_ended_when_it_became_empty(database
         joined = a_participant(tx, room_id, gateway_id=dead)
         gateways.beat(tx, dead, NOW + SECOND)
         a_day_later = NOW + timedelta(days=1)
-        gateways.reap(tx, gateways.everybody(tx), now=a_day_later)
+        gateways.reap(tx, gateways.all_gateways(tx), now=a_day_later)
         assert gateways.look(tx, "nobody", now=a_day_later, grace=GRACE).stale_sessions
         assert sessions.end_stale(tx, now=a_day_later, grace=GRACE) == [room_id]
         assert fact_names(tx, room_id)[-2:] == ["participant.left", "session.ended"]
@@ -131,7 +131,7 @@ async def test_participants_who_are_still_connected_are_taken_back(database: Dat
         )
         participants.leave(tx, stays, "left", now=NOW)
         later = NOW + timedelta(seconds=20)
-        gateways.reap(tx, gateways.everybody(tx), now=later)
+        gateways.reap(tx, gateways.all_gateways(tx), now=later)
         other = a_gateway(tx)
         a_participant(tx, full_room, gateway_id=other, now=NOW + SECOND)
         sessions.end(
@@ -177,7 +177,7 @@ async def test_who_left_before_is_not_touched(database: Database) -> None:
         room_id, dead = a_room(tx), a_gateway(tx)
         joined = a_participant(tx, room_id, gateway_id=dead)
         participants.leave(tx, joined.participant_id, "kicked", now=NOW)
-        assert gateways.reap(tx, gateways.everybody(tx), now=NOW) == 0
+        assert gateways.reap(tx, gateways.all_gateways(tx), now=NOW) == 0
         assert row(tx, schema.room_participants, joined.participant_id).left_reason == "kicked"
         assert rows(tx, schema.gateways, id=dead) == []
 
@@ -192,7 +192,7 @@ async def test_a_step_is_bounded_and_the_steps_reach_everybody(database: Databas
                 a_participant(tx, room_id, gateway_id=dead)
 
     await database.write(crowd)
-    step: Any = partial(gateways.reap, dead=await database.read(gateways.everybody), now=NOW, limit=10)
+    step: Any = partial(gateways.reap, dead=await database.read(gateways.all_gateways), now=NOW, limit=10)
     steps = [await database.write(step) for _ in range(4)]
     assert steps == [10, 10, 7, 0]
     assert await database.read(partial(rows, table=schema.room_participants, left_at=None)) == []
@@ -206,7 +206,7 @@ async def test_a_gateway_whose_people_were_partly_closed_does_not_come_back_to_l
         room_id, dead = a_room(tx), a_gateway(tx)
         for _ in range(2):
             a_participant(tx, room_id, gateway_id=dead)
-        assert gateways.reap(tx, gateways.everybody(tx), now=NOW, limit=1) == 1
+        assert gateways.reap(tx, gateways.all_gateways(tx), now=NOW, limit=1) == 1
         assert not gateways.beat(tx, dead, NOW + SECOND)
 
     await database.write(die_and_beat)
@@ -219,7 +219,7 @@ async def test_a_gateway_that_retires_with_people_in_rooms_leaves_no_ghosts(data
         gateway_id = a_gateway(tx)
         a_participant(tx, a_room(tx), gateway_id=gateway_id)
         gateways.retire(tx, gateway_id, NOW)
-        gateways.reap(tx, gateways.everybody(tx), now=NOW + timedelta(days=1))
+        gateways.reap(tx, gateways.all_gateways(tx), now=NOW + timedelta(days=1))
         assert rows(tx, schema.room_participants, left_at=None) == []
 
     await database.write(retire)
@@ -312,7 +312,7 @@ async def _reap_while_somebody_leaves(database: Database, *, people: int, limit:
 
     leaving = asyncio.create_task(database.write(leave_slowly))
     await asyncio.to_thread(left.wait, LOCKED_WITHIN_SECS)
-    step: Any = partial(gateways.reap, dead=await database.read(gateways.everybody), now=NOW, limit=limit)
+    step: Any = partial(gateways.reap, dead=await database.read(gateways.all_gateways), now=NOW, limit=limit)
     reaping = asyncio.create_task(database.write(step))
     await _until_somebody_waits_for_a_lock(database)
     waited_for.set()

@@ -37,12 +37,12 @@ async def test_a_leave_that_fails_keeps_nobody_else_of_a_lost_gateway(database: 
         a_participant(tx, a_room(tx), gateway_id=other)
         broken = min(a_participant(tx, room_id, gateway_id=dead).participant_id for _ in range(3))
         break_row(tx, people, broken)
-        while gateways.reap(tx, gateways.everybody(tx), now=LATER, limit=limit):
+        while gateways.reap(tx, gateways.all_gateways(tx), now=LATER, limit=limit):
             pass
         assert [one.id for one in rows(tx, people, left_at=None)] == [broken]
         assert [one.id for one in rows(tx, schema.gateways)] == [dead], "by which the next sweep finds the rest"
         mend(tx, people)
-        assert gateways.reap(tx, gateways.everybody(tx), now=LATER) == 1
+        assert gateways.reap(tx, gateways.all_gateways(tx), now=LATER) == 1
         assert rows(tx, schema.gateways) == [] and row(tx, people, broken).left_reason == "timeout"
 
     await database.write(lose)

@@ -245,7 +245,7 @@ async def test_a_join_through_a_gateway_that_was_declared_dead_leaves_no_ghost(d
 
     def reap(tx: Transaction) -> tuple[str, str]:
         gateway_id = a_gateway(tx)
-        gateways.reap(tx, gateways.everybody(tx), now=NOW)
+        gateways.reap(tx, gateways.all_gateways(tx), now=NOW)
         return a_room(tx), gateway_id
 
     room_id, gateway_id = await database.write(reap)
@@ -253,7 +253,7 @@ async def test_a_join_through_a_gateway_that_was_declared_dead_leaves_no_ghost(d
         await database.write(partial(a_participant, room_id=room_id, gateway_id=gateway_id))
     except JoinRefused:
         return
-    await database.write(lambda tx: gateways.reap(tx, gateways.everybody(tx), now=NOW + timedelta(days=1)))
+    await database.write(lambda tx: gateways.reap(tx, gateways.all_gateways(tx), now=NOW + timedelta(days=1)))
     assert await database.read(partial(rows, table=schema.room_participants, left_at=None)) == []
 
 

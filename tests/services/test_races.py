@@ -250,7 +250,7 @@ async def test_sweeps_from_everywhere_close_everything_once(database: Database, 
         return room_ids
 
     room_ids = await database.write(crowd)
-    dead = await database.read(gateways.everybody)
+    dead = await database.read(gateways.all_gateways)
     reap: Write = partial(gateways.reap, dead=dead, now=NOW, limit=5)
     stale: Write = partial(sessions.end_stale, now=NOW + GRACE, grace=GRACE, limit=5)
     lost: Write = partial(sessions.end_all_in, room_ids=room_ids[::3], ended_reason="stale", now=NOW + GRACE)

@@ -23,10 +23,10 @@ from portico.storage.store import StorageTrouble
 from portico.worker.runner import (
     DEATHS_MAX,
     LEASE,
+    OUTAGE_MAX,
+    OUTAGE_PAUSE_MAX,
+    OUTAGE_PAUSE_MIN,
     PAUSES,
-    TROUBLE_FOR,
-    TROUBLE_PAUSE_MAX,
-    TROUBLE_PAUSE_MIN,
     Jobs,
     NotYet,
 )
@@ -167,20 +167,20 @@ async def test_a_store_that_is_down_is_waited_for_for_a_day(workshop: Workshop) 
     await workshop.enqueue(KIND, "a")
     start = workshop.clock.now
     pauses: list[timedelta] = []
-    while not pauses or pauses[-1] < TROUBLE_PAUSE_MAX:
+    while not pauses or pauses[-1] < OUTAGE_PAUSE_MAX:
         await bench.was_begun(len(pauses) + 1)
         waiting = await workshop.job(leased_until=None, attempts=0)
         pauses.append(waiting.due_at - workshop.clock.now)
         await workshop.move(pauses[-1])
-    assert pauses[0] == TROUBLE_PAUSE_MIN and pauses[4] <= 8 * SECOND
+    assert pauses[0] == OUTAGE_PAUSE_MIN and pauses[4] <= 8 * SECOND
     assert pauses == sorted(pauses)
-    for times, nearly in enumerate((TROUBLE_FOR / 2, TROUBLE_FOR - SECOND), len(pauses) + 1):
+    for times, nearly in enumerate((OUTAGE_MAX / 2, OUTAGE_MAX - SECOND), len(pauses) + 1):
         await bench.was_begun(times)
         await workshop.job(leased_until=None, attempts=0)
         await workshop.move(start + nearly - workshop.clock.now)
-        await workshop.job(leased_until=None, due_at=start + nearly + TROUBLE_PAUSE_MAX)
+        await workshop.job(leased_until=None, due_at=start + nearly + OUTAGE_PAUSE_MAX)
     assert bench.given_up == []
-    await workshop.move(TROUBLE_PAUSE_MAX)
+    await workshop.move(OUTAGE_PAUSE_MAX)
     await workshop.idle()
     assert bench.given_up == [("a", "no answer")]
 
@@ -191,9 +191,9 @@ async def test_a_clock_that_is_set_gives_no_job_up(workshop: Workshop) -> None:
     await workshop.enqueue(KIND, "a")
     await bench.was_begun(1)
     await workshop.job(leased_until=None, attempts=0)
-    await workshop.set(2 * TROUBLE_FOR)
+    await workshop.set(2 * OUTAGE_MAX)
     for number in (2, 3):
-        await workshop.move(TROUBLE_PAUSE_MAX)
+        await workshop.move(OUTAGE_PAUSE_MAX)
         await bench.was_begun(number)
         await workshop.until(lambda tx: not [job for job in rows(tx, schema.jobs) if job.leased_until is not None])
     await workshop.idle()
@@ -208,7 +208,7 @@ async def test_a_store_that_comes_back_costs_no_try(workshop: Workshop) -> None:
     for number in range(1, 9):
         await bench.was_begun(number)
         await workshop.job(leased_until=None)
-        await workshop.move(TROUBLE_PAUSE_MAX)
+        await workshop.move(OUTAGE_PAUSE_MAX)
     await workshop.idle()
     assert len(bench.begun) == 9
 

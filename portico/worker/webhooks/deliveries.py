@@ -1,4 +1,4 @@
-"""Works off the outbox: claims due deliveries, sends them, records what came of each request."""
+"""Sends deliveries that are due and records the result of each request."""
 
 import asyncio
 import random
@@ -23,7 +23,7 @@ from portico.worker.webhooks.sender import Outcome, Sender
 log = structlog.get_logger()
 
 IN_FLIGHT_MAX = 1024
-"""Deliveries that this process is at."""
+"""Deliveries that this process sends at once."""
 PER_ACCOUNT_MAX = 512
 PER_ORIGIN_MAX = 128
 """Of one account, as is PER_URL_MAX: what is slow for one account is not slow for another."""
@@ -78,7 +78,7 @@ class Deliveries:
             loop.start()
 
     async def stop(self) -> None:
-        """Stop at once: what was under way keeps its lease and is tried again by whoever comes next."""
+        """Cancel what is being sent. It keeps its lease, after which another worker sends it again."""
         for loop in self._loops:
             await loop.stop()
         await cancel(*self._running)
@@ -110,7 +110,7 @@ class Deliveries:
         return bool(choice.ready or choice.overdue)
 
     async def _give_back(self, unwanted: Sequence[Delivery]) -> None:
-        """Whoever comes next may send them at once."""
+        """Give back these deliveries, ready at once for another worker."""
         with faults_logged("deliveries were left to their lease"):
             await self._db.write(partial(webhook_queue.release, ids=[delivery.id for delivery in unwanted]))
 
@@ -122,7 +122,7 @@ class Deliveries:
     async def _deliver(self, delivery: Delivery) -> None:
         """One round: the primary URL, and on failure the other one at once."""
         number, data = delivery.attempts + 1, delivery.data
-        wished = None
+        requested = None
         with faults_logged("delivery failed", delivery_id=delivery.id):  # its lease runs out, and it is tried again
             outcome = await self._send(delivery, delivery.url, number, data)
             if not outcome.delivered and not outcome.stop and delivery.failover_url:
@@ -130,23 +130,23 @@ class Deliveries:
                 now_data = await self._db.write(record)  # others than before where a participant was erased meanwhile
                 if now_data is None:
                     return
-                number, wished, data = number + 1, outcome.retry_after, now_data
+                number, requested, data = number + 1, outcome.retry_after, now_data
                 outcome = await self._send(delivery, delivery.failover_url, number, data)
-            await self._conclude(delivery, number, outcome, wished, data)
+            await self._conclude(delivery, number, outcome, requested, data)
 
     async def _send(self, delivery: Delivery, url: str, number: int, data: str) -> Outcome:
         return await self._sender.send(url, data, attempt=number, key=self._key(), timeout_secs=delivery.timeout_secs)
 
     async def _conclude(
-        self, delivery: Delivery, number: int, outcome: Outcome, primary_wished: timedelta | None, sent: str
+        self, delivery: Delivery, number: int, outcome: Outcome, primary_retry_after: timedelta | None, sent: str
     ) -> None:
         now = self._clock()
-        wished = max(filter(None, (outcome.retry_after, primary_wished)), default=None)
+        requested = max(filter(None, (outcome.retry_after, primary_retry_after)), default=None)
 
         def conclude(tx: Transaction) -> datetime | None:
             next_due = None
             if not outcome.delivered and not outcome.stop:
-                next_due = self._next_due(delivery, webhooks.first_at(tx, delivery.id), wished, now)
+                next_due = self._next_due(delivery, webhooks.first_at(tx, delivery.id), requested, now)
             webhooks.conclude_round(
                 tx, delivery.id, delivered=outcome.delivered, next_due=next_due, now=now, since=delivery.due_at
             )
@@ -164,7 +164,7 @@ class Deliveries:
             )
 
     def _next_due(
-        self, delivery: Delivery, first_at: datetime, wished: timedelta | None, now: datetime
+        self, delivery: Delivery, first_at: datetime, requested: timedelta | None, now: datetime
     ) -> datetime | None:
         return retry.next_due(
             rounds_done=delivery.rounds + 1,
@@ -172,7 +172,7 @@ class Deliveries:
             now=now,
             jitter=random.uniform(-1, 1),
             retry_for=self._retry_for,
-            retry_after=wished,
+            retry_after=requested,
         )
 
     async def _sweep(self) -> None:

@@ -1,4 +1,4 @@
-"""Why an attempt failed, in words for the person who runs the receiver."""
+"""Why an attempt failed, as a sentence for the operator of the receiver."""
 
 import os
 import ssl
@@ -35,7 +35,7 @@ def _of_the_answer(error: aiohttp.ClientResponseError) -> str:
         if isinstance(cause, LineTooLong) or "Too many headers" in str(cause):
             return "the answer's headers are too long"
         cause = cause.__cause__
-    # The parser points at the place with a caret on a line of its own.
+    # The parser points at the position with a caret on a line of its own.
     return f"the answer is not HTTP: {_one_line(error.message).removesuffix(' ^')}"
 
 

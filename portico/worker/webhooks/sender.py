@@ -1,4 +1,4 @@
-"""One attempt to deliver: a signed POST to a receiver that may answer anything, and what came of it.
+"""One attempt to deliver an event: a signed POST to a receiver that may answer anything, and its outcome.
 
 Whatever the receiver does, an attempt ends by its deadline, keeps a few kilobytes and touches no other attempt.
 """
@@ -44,13 +44,13 @@ _RECEIVE_BUFFER = 16 * 1024
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one attempt. `error` is a sentence when it failed, None when it was delivered."""
+    """The outcome of one attempt. `error` is a sentence when it failed, None when it was delivered."""
 
     url: str
     started_at: datetime
     finished_at: datetime
     request_headers: dict[str, str]
-    status: int | None  # None when no status line came
+    status: int | None  # None without a status line
     error: str | None
     response_headers: dict[str, str]
     response_body: str
@@ -142,7 +142,7 @@ class Sender:
         headers = webhook.headers(key, content, now=started)
         answer = await self._attempt(url, content, headers, timeout_secs or DEFAULT_TIMEOUT_SECS)
         finished = self._clock()
-        wished = None if answer.error is None else answer.headers.get("retry-after")
+        retry_after = None if answer.error is None else answer.headers.get("retry-after")
         return Outcome(
             url=url,
             started_at=started,
@@ -152,7 +152,7 @@ class Sender:
             error=answer.error,
             response_headers=answer.headers,
             response_body=answer.body,
-            retry_after=retry.parse_retry_after(wished, now=finished),
+            retry_after=retry.parse_retry_after(retry_after, now=finished),
         )
 
     async def _attempt(self, url: str, content: bytes, headers: dict[str, str], secs: float) -> "_Answer":
@@ -193,7 +193,7 @@ class Sender:
 
         A proxy looks names up itself. Where internal addresses are refused it is given the address that was looked at,
         if the tunnel is encrypted: inside, the host keeps its name. Over plain HTTP a proxy takes the host from the
-        URL, so the name has to stay, and the proxy has to refuse what a name server tells only the proxy.
+        URL, so the name has to stay, and the proxy has to refuse what a name server answers only to the proxy.
         """
         host = to.url.host or ""
         try:
@@ -219,7 +219,7 @@ class _Pinned:
 
 
 def _socket(check: Callable[[str], None] | None, address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket for exactly this address, which is the one connected to, whatever the URL or a name server said."""
+    """A socket for exactly this address, which is the one connected to, whatever the URL or a name server names."""
     family, kind, protocol, _, at = address
     if check is not None:
         check(str(at[0]))

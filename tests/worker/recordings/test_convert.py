@@ -27,7 +27,7 @@ from portico.storage.store import Store
 from portico.worker.recordings import converter_process
 from portico.worker.recordings.convert import CONTAINER_BYTES, FINAL_WITHIN, LOOK_AGAIN
 from portico.worker.recordings.converter_process import ConversionFailed, convert
-from portico.worker.runner import PAUSES, TROUBLE_PAUSE_MIN
+from portico.worker.runner import OUTAGE_PAUSE_MIN, PAUSES
 from tests.converter.mjr_files import ffprobe, opus_units, write_mjr
 from tests.factories import an_account, rows
 from tests.recorded import milliseconds
@@ -259,7 +259,7 @@ async def test_two_that_would_not_fit_together_are_made_one_after_the_other(
     await studio.workshop.until(one_waits)
     has_waited.set()
     await studio.workshop.until(lambda tx: rows(tx, schema.room_recordings, status=recordings.COMPLETED))
-    await studio.workshop.move(TROUBLE_PAUSE_MIN)
+    await studio.workshop.move(OUTAGE_PAUSE_MIN)
     for kind in ("audio", "video"):
         assert (await studio.completed(kind)).failure is None
     await studio.workshop.idle()
