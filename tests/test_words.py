@@ -51,6 +51,7 @@ CLEAN = [
     "portico/listener",
     "portico/runtime",
     "portico/signaling",
+    "portico/worker/webhooks",
     "portico/web",
     "pyproject.toml",
     "script",

@@ -86,7 +86,7 @@ def _look(tx: Transaction, clock: Clock) -> tuple[timedelta | None, timedelta]:
 
 
 def _behind(tx: Transaction, clock: Clock) -> timedelta | None:
-    """How far the clock is behind the wall clock; None when that cannot be said."""
+    """How far the clock is behind the wall clock; None when that is not known exactly."""
     if tx.dialect.name == "sqlite":
         return datetime.fromtimestamp(time.time(), UTC) - clock()
     asked = time.monotonic()

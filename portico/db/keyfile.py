@@ -70,7 +70,7 @@ class WebhookKeys:
         return self._keys
 
     def _version(self) -> tuple[int, int]:
-        """Each writing makes a new file: its number tells it apart where the clock of the files is too coarse."""
+        """Each writing makes a new file: its number differs where the clock of the file system is too coarse."""
         status = self._path.stat()
         return status.st_ino, status.st_mtime_ns
 

@@ -28,7 +28,7 @@ def erase(
 ) -> None:
     """Erase context and label of a participant, in the log of events and webhooks too, and what was recorded.
 
-    Recordings of the participant are deleted, and all compositions of the session, because they may show or let hear
+    Recordings of the participant are deleted, and all compositions of the session, because they may contain
     the participant; with `keep_recordings` both stay. `account_id` is None on the command line. Raises NotFound, and
     Invalid while the participant is in the session. Doing it again changes nothing.
     """

@@ -101,7 +101,7 @@ def come_back(tx: Transaction, participant_id: str, *, gateway_id: str, now: dat
 
 
 def _refuse_elsewhere(tx: Transaction, session_id: str, gateway_id: str, but: str | None = None) -> None:
-    """Participants of one room hear each other only on one server, whose Janus has the room."""
+    """Raise RoomElsewhere when the session has participants on another server: media does not cross servers."""
     there = (PARTICIPANTS.c.session_id == session_id) & PARTICIPANTS.c.left_at.is_(None)
     ours = [gateway_id, *([but] if but is not None else [])]
     elsewhere = there & PARTICIPANTS.c.gateway_id.not_in(ours)

@@ -100,7 +100,7 @@ class ParticipantRow:
 
 @dataclass(frozen=True, slots=True)
 class RecordingRow:
-    """One track that is or was recorded. `started_at` is None until its first packet came."""
+    """One track that is or was recorded. `started_at` is None until its first packet."""
 
     id: str
     account_id: str
@@ -176,6 +176,7 @@ class Delivery:
     failover_url: str
     timeout_secs: int | None
     origin: str
+    url_head: str
     status: str
     rounds: int
     attempts: int
@@ -190,7 +191,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One HTTP request of a delivery. `status_code` is None when no answer came."""
+    """One HTTP request of a delivery. `status_code` is None without an answer."""
 
     delivery_id: str
     number: int

@@ -1,10 +1,10 @@
 """The log of webhook deliveries with their attempts, and their replay."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from json import dumps
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Text, and_, cast, exists, func, or_, select, true
@@ -104,7 +104,7 @@ def _where(tx: Transaction, account_id: str | None, conditions: Sequence[Conditi
 def _contains(tx: Transaction, column: str, text: str) -> ColumnElement[bool]:
     """Whether the text is there as it is, or as JSON spells it. LIKE would ignore case in SQLite and not elsewhere."""
     position = func.strpos if tx.dialect.name == "postgresql" else func.instr
-    spellings = {text, dumps(text)[1:-1]}
+    spellings = {text, json.dumps(text)[1:-1]}
 
     def somewhere(columns: Sequence[Column[Any]]) -> ColumnElement[bool]:
         return or_(*(position(cast(each, Text), spelling) > 0 for each in columns for spelling in sorted(spellings)))

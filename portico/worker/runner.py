@@ -21,7 +21,7 @@ from portico.storage.store import StorageTrouble
 log = structlog.get_logger()
 
 POLL_SECS = 1.0
-"""The rows are the truth: they are looked at this often even if no hint came."""
+"""How often the rows are read without a hint of new work (db/wakeup.py)."""
 LEASE = timedelta(seconds=15)
 """A job of a process that was killed is run again after this."""
 RENEW_SECS = 1.0

@@ -32,7 +32,7 @@ FREE_SHARE = 8
 """Receivers that hang take their own share and no more: to one URL never more than this part of what is still free,
 to an origin four of these parts, to the receivers of an account six."""
 POLL_SECS = 1.0
-"""The rows are the truth: they are looked at this often even if no hint came."""
+"""How often the rows are read without a hint of new work (db/wakeup.py)."""
 SWEEP_SECS = 60.0
 
 
