@@ -16,7 +16,7 @@ from portico.janus.mjr_folder import open_mjr_folder
 from portico.services import files, jobs
 from portico.services.files import LinkKeys
 from portico.storage.open import open_store
-from portico.storage.store import S3Access, StorageTrouble, Store
+from portico.storage.store import S3Access, StorageUnavailable, Store
 from portico.worker import delete_object
 from portico.worker.compositions.compose import Compose
 from portico.worker.disk_watch import DiskWatch
@@ -43,8 +43,8 @@ class Storage:
         """
         try:
             return self.store.link(key, filename, object_keys.content_type(key), now=self.clock())
-        except StorageTrouble as trouble:
-            raise Busy("The store of files does not answer; try again in a moment.") from trouble
+        except StorageUnavailable as error:
+            raise Busy("The store of files does not answer; try again in a moment.") from error
 
 
 class _Service(Protocol):

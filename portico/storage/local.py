@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from portico.core import links
 from portico.runtime.durable import sync
-from portico.storage.store import CHECK_SECS, StorageTrouble
+from portico.storage.store import CHECK_SECS, StorageUnavailable
 
 COPY_BYTES = 1 << 20
 CHECK_AGAIN_SECS = 10.0
@@ -40,9 +40,9 @@ class LocalStore:
             await asyncio.to_thread(_put, path, self._path(key), self._folder, sha256)
             kept = await self.size(key)
         except OSError as error:
-            raise _trouble(self._folder, error) from error
+            raise _unavailable(self._folder, error) from error
         if kept != source_size:
-            raise StorageTrouble(f"{key} has {kept} bytes in the store instead of {source_size}.")
+            raise StorageUnavailable(f"{key} has {kept} bytes in the store instead of {source_size}.")
 
     async def size(self, key: str) -> int | None:
         try:
@@ -50,13 +50,13 @@ class LocalStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _trouble(self._folder, error) from error
+            raise _unavailable(self._folder, error) from error
 
     async def delete(self, key: str) -> None:
         try:
             await asyncio.to_thread(_delete, self._path(key), self._folder)
         except OSError as error:
-            raise _trouble(self._folder, error) from error
+            raise _unavailable(self._folder, error) from error
 
     async def fetch(self, key: str, path: Path) -> None:
         await asyncio.to_thread(shutil.copyfile, self._path(key), path)
@@ -76,7 +76,7 @@ class LocalStore:
         except TimeoutError:
             return f"{self._folder} did not answer within {CHECK_SECS:g} s."
         except OSError as error:
-            return str(_trouble(self._folder, error))
+            return str(_unavailable(self._folder, error))
         self._good_until = time.monotonic() + CHECK_AGAIN_SECS
         return None
 
@@ -148,5 +148,5 @@ def _try_writing(folder: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _trouble(folder: Path, error: OSError) -> StorageTrouble:
-    return StorageTrouble(f"{folder} cannot be used: {error.strerror or error}.")
+def _unavailable(folder: Path, error: OSError) -> StorageUnavailable:
+    return StorageUnavailable(f"{folder} cannot be used: {error.strerror or error}.")

@@ -11,7 +11,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from portico.core import links
-from portico.storage.store import CHECK_SECS, S3Access, StorageTrouble
+from portico.storage.store import CHECK_SECS, S3Access, StorageUnavailable
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config
@@ -62,7 +62,7 @@ class S3Store:
             self._fail(error)
         kept = found.meta["size"]
         if kept != size or found.attributes.get("sha256", sha256) != sha256:
-            raise StorageTrouble(f"{self._url}/{key} has {kept} bytes of another file instead of {size}.")
+            raise StorageUnavailable(f"{self._url}/{key} has {kept} bytes of another file instead of {size}.")
 
     async def size(self, key: str) -> int | None:
         try:
@@ -118,7 +118,7 @@ class S3Store:
         return None
 
     def _fail(self, error: Exception) -> NoReturn:
-        raise StorageTrouble(f"{self._url} cannot be used: {_sentence(error)}") from error
+        raise StorageUnavailable(f"{self._url} cannot be used: {_sentence(error)}") from error
 
 
 def _connect(

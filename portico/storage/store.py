@@ -9,12 +9,12 @@ CHECK_SECS = 2.5
 """How long `Store.check` may take."""
 
 
-class StorageTrouble(Exception):
+class StorageUnavailable(Exception):
     """The store cannot be used now, for a reason outside of the program. Try again later."""
 
 
 class Store(Protocol):
-    """Finished files under keys. Whatever needs the store raises StorageTrouble when that fails."""
+    """Finished files under keys. Whatever needs the store raises StorageUnavailable when that fails."""
 
     async def put(self, path: Path, key: str, content_type: str, sha256: str, *, filename: str | None = None) -> None:
         """Keep the file at `path`, durably, under `key`, instead of any other; confirmed before this returns.

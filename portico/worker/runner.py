@@ -16,7 +16,7 @@ from portico.runtime.acquire import take
 from portico.runtime.periodic import Periodic, cancel
 from portico.services import jobs
 from portico.services.rows import Job
-from portico.storage.store import StorageTrouble
+from portico.storage.store import StorageUnavailable
 
 log = structlog.get_logger()
 
@@ -184,7 +184,7 @@ class Jobs:
             self._outage_since.pop(job.id, None)
             await self._again(job, self._clock() + wait.pause)
             return
-        except (StorageTrouble, Busy) as outage:
+        except (StorageUnavailable, Busy) as outage:
             if not await self._wait_out(job, str(outage)):
                 return
             await how.give_up(job, str(outage))

@@ -20,7 +20,7 @@ from portico.core import links
 from portico.storage import s3 as s3_store
 from portico.storage.local import LocalStore
 from portico.storage.open import open_store
-from portico.storage.store import S3Access, StorageTrouble, Store
+from portico.storage.store import S3Access, StorageUnavailable, Store
 from tests.factories import NOW
 from tests.storage.buckets import (
     ACCESS_KEY,
@@ -139,7 +139,7 @@ async def test_a_local_file_comes_from_another_file_system(local: LocalStore) ->
         await local.put(path, KEY, "audio/ogg", sha256)
         kept = local.local_path(KEY)
         assert kept is not None and kept.read_bytes() == path.read_bytes()
-        with pytest.raises(StorageTrouble, match="what was read is not what was made"):
+        with pytest.raises(StorageUnavailable, match="what was read is not what was made"):
             await local.put(path, KEY, "audio/ogg", "0" * 64)
         assert kept.read_bytes() == path.read_bytes(), "the good one stays"
     finally:
@@ -185,7 +185,7 @@ async def test_a_local_folder_that_cannot_be_written_is_trouble(tmp_path: Path) 
     (tmp_path / "files").write_text("in the way")
     store = open_store(None, tmp_path, secret=SECRET, base_url=BASE)
     path, sha256 = a_file(tmp_path)
-    with pytest.raises(StorageTrouble, match="files cannot be used"):
+    with pytest.raises(StorageUnavailable, match="files cannot be used"):
         await store.put(path, KEY, "audio/ogg", sha256)
     assert (await store.check() or "").startswith(f"{tmp_path}/files cannot be used")
 
@@ -285,7 +285,7 @@ async def test_a_bucket_that_is_down_is_trouble_and_comes_back(tmp_path: Path) -
     store = remote(bucket, tmp_path)
     path, sha256 = a_file(tmp_path)
     for attempt in (store.put(path, KEY, "audio/ogg", sha256), store.size(KEY), store.delete(KEY)):
-        with pytest.raises(StorageTrouble, match=r"cannot be used: .*Connection refused") as trouble:
+        with pytest.raises(StorageUnavailable, match=r"cannot be used: .*Connection refused") as trouble:
             await attempt
         assert "\n" not in str(trouble.value) and len(str(trouble.value)) < 400
     assert "did not answer" in (await store.check() or "") or "cannot be used" in (await store.check() or "")
@@ -298,7 +298,7 @@ async def test_a_bucket_that_is_down_is_trouble_and_comes_back(tmp_path: Path) -
 async def test_a_bucket_that_is_not_there_is_trouble(bucket: Bucket, tmp_path: Path) -> None:
     store = open_store("s3://somebody-elses", tmp_path, secret=SECRET, base_url=BASE, s3=bucket.access)
     path, sha256 = a_file(tmp_path)
-    with pytest.raises(StorageTrouble, match="NoSuchBucket"):
+    with pytest.raises(StorageUnavailable, match="NoSuchBucket"):
         await store.put(path, KEY, "audio/ogg", sha256)
     assert "NoSuchBucket" in (await store.check() or "")
 
@@ -324,7 +324,7 @@ def test_a_link_does_not_wait_long_for_the_credentials_of_a_role(
     with credentials_from_nobody(tmp_path, monkeypatch):
         store = remote(a_bucket(), tmp_path, S3Access(region=REGION))
         began = time.monotonic()
-        with pytest.raises(StorageTrouble):
+        with pytest.raises(StorageUnavailable):
             store.link(KEY, "a.ogg", "audio/ogg", now=NOW)
         assert time.monotonic() - began < 15
 

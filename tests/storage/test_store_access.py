@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from portico.storage.store import StorageTrouble
+from portico.storage.store import StorageUnavailable
 from tests.factories import NOW
 from tests.proxy import Proxy
 from tests.receiver import Receiver, status
@@ -43,7 +43,7 @@ async def test_a_store_behind_a_proxy(bucket: Bucket, tmp_path: Path, user: str 
 async def test_a_store_over_tls_is_asked_for_through_a_tunnel(tmp_path: Path) -> None:
     async with Receiver() as receiver, Proxy(goes_to={f"{HOST}:443": receiver.port}) as proxy:
         access = replace(a_bucket().access, endpoint=f"https://{HOST}", proxy=proxy.url)
-        with pytest.raises(StorageTrouble):
+        with pytest.raises(StorageUnavailable):
             await remote(a_bucket(), tmp_path, access).size(KEY)
         assert set(proxy.asked) == {f"CONNECT {HOST}:443 HTTP/1.1"}
 

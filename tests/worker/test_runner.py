@@ -19,7 +19,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import jobs
 from portico.services.rows import Job
-from portico.storage.store import StorageTrouble
+from portico.storage.store import StorageUnavailable
 from portico.worker.runner import (
     DEATHS_MAX,
     LEASE,
@@ -162,7 +162,7 @@ async def test_waiting_for_something_is_no_failure(workshop: Workshop) -> None:
 
 
 async def test_a_store_that_is_down_is_waited_for_for_a_day(workshop: Workshop) -> None:
-    bench = Bench(*[StorageTrouble("no answer")] * 1000)
+    bench = Bench(*[StorageUnavailable("no answer")] * 1000)
     await workshop.runner({KIND: a_kind(bench.run, give_up=bench.give_up)})
     await workshop.enqueue(KIND, "a")
     start = workshop.clock.now
@@ -186,7 +186,7 @@ async def test_a_store_that_is_down_is_waited_for_for_a_day(workshop: Workshop) 
 
 
 async def test_a_clock_that_is_set_gives_no_job_up(workshop: Workshop) -> None:
-    bench = Bench(*[StorageTrouble("no answer")] * 2, None)
+    bench = Bench(*[StorageUnavailable("no answer")] * 2, None)
     await workshop.runner({KIND: a_kind(bench.run, give_up=bench.give_up)})
     await workshop.enqueue(KIND, "a")
     await bench.was_begun(1)
@@ -201,7 +201,7 @@ async def test_a_clock_that_is_set_gives_no_job_up(workshop: Workshop) -> None:
 
 
 async def test_a_store_that_comes_back_costs_no_try(workshop: Workshop) -> None:
-    trouble = StorageTrouble("no answer")
+    trouble = StorageUnavailable("no answer")
     bench = Bench(*[trouble] * 6, ValueError("ours"), trouble, None)
     await workshop.runner({KIND: a_kind(bench.run)})
     await workshop.enqueue(KIND, "a")

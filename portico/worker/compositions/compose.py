@@ -21,7 +21,7 @@ from portico.runtime.child_messages import ComposedFile
 from portico.services import compositions
 from portico.services.compositions import CompositionFile, Shared, Work
 from portico.services.rows import Job
-from portico.storage.store import StorageTrouble, Store
+from portico.storage.store import StorageUnavailable, Store
 from portico.worker.compositions import composer_process, planning
 from portico.worker.runner import JobFailed, Kind, NotYet
 
@@ -151,10 +151,10 @@ class Compose:
         return files
 
     async def _expect_free_space(self) -> None:
-        """Raise StorageTrouble, which delays the job, if the disk is nearly full: calls and the database come first."""
+        """Raise StorageUnavailable, which delays the job, if the disk is nearly full: calls come first."""
         free = (await asyncio.to_thread(shutil.disk_usage, self._folder)).free
         if free < self._least_free:
-            raise StorageTrouble(f"The disk is nearly full: {free // 1_000_000} MB are free.")
+            raise StorageUnavailable(f"The disk is nearly full: {free // 1_000_000} MB are free.")
 
     async def _share(self, composition_id: str, shared: Shared) -> None:
         """Complete this composition with a copy of the file of an identical one."""

@@ -22,7 +22,7 @@ from portico.runtime.durable import sync
 from portico.services import files, recordings
 from portico.services.recordings import ConversionOutcome
 from portico.services.rows import Job, RecordingRow
-from portico.storage.store import StorageTrouble, Store
+from portico.storage.store import StorageUnavailable, Store
 from portico.worker.recordings import converter_process
 from portico.worker.recordings.converter_process import ConversionFailed, NothingRecorded
 from portico.worker.runner import Kind, NotYet, is_last_try
@@ -139,7 +139,7 @@ class ConvertRecording:
             made = await self._convert(recording, mjr, folder, salvage=salvage)
         except OSError as error:
             if error.errno in FULL:
-                raise StorageTrouble(f"{folder.parent} cannot be used: {error.strerror}.") from error
+                raise StorageUnavailable(f"{folder.parent} cannot be used: {error.strerror}.") from error
             raise
         finally:
             self._needed.pop(recording.id, None)
@@ -282,12 +282,14 @@ def _write_file_to_store(folder: Path, made: FileToStore) -> None:
 
 
 def _make_room(folder: Path, needed: int) -> None:
-    """Make the folder, empty. Raises StorageTrouble if the disk has less than `needed` bytes left."""
+    """Make the folder, empty. Raises StorageUnavailable if the disk has less than `needed` bytes left."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise StorageTrouble(f"{folder.parent} has {free} bytes left, and {needed} are needed to convert recordings.")
+        raise StorageUnavailable(
+            f"{folder.parent} has {free} bytes left, and {needed} are needed to convert recordings."
+        )
 
 
 def _mjr_files(folder: Path, recording: RecordingRow, ending: str) -> list[Path]:

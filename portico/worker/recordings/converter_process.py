@@ -17,7 +17,7 @@ from portico.runtime import child
 from portico.runtime.acquire import take
 from portico.runtime.child import Confinement
 from portico.runtime.child_messages import ConvertedFile, ExitStatus, Failure, parse_line
-from portico.storage.store import StorageTrouble
+from portico.storage.store import StorageUnavailable
 from portico.worker.runner import JobFailed
 
 NICENESS = 5
@@ -47,7 +47,7 @@ async def convert(
     """Convert one mjr file into a media file in `folder`.
 
     `not_before_ms` and `salvage` are those of converter/convert.py. The program sees nothing of `data_dir` but `mjr`
-    and `folder`. Raises ConversionFailed, NothingRecorded (one of them), and StorageTrouble when the disk is full.
+    and `folder`. Raises ConversionFailed, NothingRecorded (one of them), and StorageUnavailable when the disk is full.
     """
     command = [sys.executable, "-m", "portico.converter.convert", str(mjr), str(folder), *(["--salvage"] * salvage)]
     if not_before_ms is not None:
@@ -62,7 +62,7 @@ async def convert(
     if status == ExitStatus.NO_MEDIA:
         raise NothingRecorded("Nothing was recorded.")
     if status == ExitStatus.DISK_FULL:
-        raise StorageTrouble(_why(status, output, errors))
+        raise StorageUnavailable(_why(status, output, errors))
     if status != ExitStatus.DONE:
         raise ConversionFailed(_why(status, output, errors))
     try:

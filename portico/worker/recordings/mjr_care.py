@@ -14,7 +14,7 @@ from portico.db.outage import faults_logged
 from portico.janus.mjr_folder import FOLDER_NAME
 from portico.runtime.durable import sync
 from portico.services import files, recordings
-from portico.storage.store import StorageTrouble, Store
+from portico.storage.store import StorageUnavailable, Store
 from portico.worker.recordings.convert import failed_folder, read_file_to_store, working_folder
 
 log = structlog.get_logger()
@@ -114,7 +114,7 @@ class MjrCare:
             with faults_logged("sweeping mjr files failed"):
                 try:
                     await self.sweep()
-                except StorageTrouble as trouble:
+                except StorageUnavailable as trouble:
                     log.warning("sweeping mjr files waits", why=str(trouble))
             await asyncio.sleep(SWEEP_SECS)
 

@@ -60,11 +60,11 @@ async def test_no_media_and_garbage_differ(tmp_path: Path) -> None:
 
 WITHOUT_ROOM = """
 import asyncio, pathlib, sys
-from portico.storage.store import StorageTrouble
+from portico.storage.store import StorageUnavailable
 from portico.worker.recordings.converter_process import convert
 try:
     asyncio.run(convert(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), not_before_ms=None))
-except StorageTrouble as trouble:
+except StorageUnavailable as trouble:
     print(trouble)
 """
 
