@@ -395,9 +395,9 @@ def test_a_composition_of_a_few_pictures_is_as_long_as_they_are(stage: Stage, fr
     assert made.times() == pytest.approx([number * 0.04 for number in range(frames)], abs=0.0005)
 
 
-def test_stretches_of_sound_join_without_a_click(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "SEGMENT_FRAMES", 33)
-    monkeypatch.setattr(commands, "INPUTS_AT_ONCE", 2)
+def test_segments_of_sound_join_without_a_click(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portico.composer.plan.SEGMENT_FRAMES", 33)
+    monkeypatch.setattr("portico.composer.plan.INPUTS_MAX", 2)
     for hertz in (400, 600, 1000):
         stage.adds_sound(hertz, 0, 4)
     of = stage.plan(secs=4, sound=True)
