@@ -404,7 +404,7 @@ async def test_postgresql_finds_what_may_be_sent_by_the_index_of_it(postgres_url
         for _ in range(50):
             a_delivery(tx)
         tx.exec_driver_sql("SET LOCAL enable_seqscan = off")
-        values = {"account_id": "a", "origin": "o", "url": "u", "after": "", "limit": 10}
+        values = {"account_id": "a", "origin": "o", "url_head": "u", "after": "", "limit": 10}
         found = []
         for statement in (*map(webhook_queue._next_parts, range(3)), webhook_queue._of_url()):
             told = tx.exec_driver_sql("EXPLAIN " + str(statement.compile(dialect=tx.dialect)), values)
