@@ -7,6 +7,7 @@ import asyncio
 import codecs
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -84,7 +85,7 @@ class Sender:
 
     `allow_internal` says whether internal addresses may be reached; a function is asked before each attempt. `proxy` is
     the http:// URL of a proxy that all requests go through. `tls` replaces the system's certificates, `resolver` the
-    system's names.
+    system's names. `monotonic` gives the seconds that an attempt takes, also while the clock is set.
     """
 
     def __init__(
@@ -95,8 +96,10 @@ class Sender:
         proxy: str | None = None,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._monotonic = monotonic
         self._allow_internal = allow_internal
         self._tls = tls
         self._proxy = proxy
@@ -137,11 +140,11 @@ class Sender:
         self, url: str, data: str, *, attempt: int, key: Ed25519PrivateKey, timeout_secs: float | None
     ) -> Outcome:
         """POSTs the event once, signed now, and returns within the time limit; raises nothing but CancelledError."""
-        started = self._clock()
+        started, began = self._clock(), self._monotonic()
         content = webhook.body(data, attempt=attempt, delivered_to=url)
         headers = webhook.headers(key, content, now=started)
         answer = await self._attempt(url, content, headers, timeout_secs or DEFAULT_TIMEOUT_SECS)
-        finished = self._clock()
+        finished = started + timedelta(seconds=self._monotonic() - began)
         retry_after = None if answer.error is None else answer.headers.get("retry-after")
         return Outcome(
             url=url,
@@ -152,7 +155,7 @@ class Sender:
             error=answer.error,
             response_headers=answer.headers,
             response_body=answer.body,
-            retry_after=retry.parse_retry_after(retry_after, now=finished),
+            retry_after=retry.parse_retry_after(retry_after, now=self._clock()),
         )
 
     async def _attempt(self, url: str, content: bytes, headers: dict[str, str], secs: float) -> "_Answer":

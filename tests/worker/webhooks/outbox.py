@@ -33,12 +33,16 @@ class Outbox:
         self.clock = Clock(datetime.now(UTC))  # the official SDK compares signatures with the real one
         self.workers: list[Deliveries] = []
 
+    def secs(self) -> float:
+        """The monotonic clock: only moving the clock lets time pass."""
+        return self.clock.now.timestamp()
+
     async def worker(
         self, *, retry_for: timedelta = DAY, keep_for: timedelta = 30 * DAY, database: Database | None = None
     ) -> Deliveries:
         worker = Deliveries(
             database or self.database,
-            Sender(clock=self.clock, allow_internal=True),
+            Sender(clock=self.clock, allow_internal=True, monotonic=self.secs),
             lambda: KEY,
             clock=self.clock,
             retry_for=retry_for,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from portico.core import webhook
 from portico.worker.webhooks.sender import BODY_BYTES, Sender
+from tests.clocks import Clock
 from tests.pace import Pace
 from tests.receiver import OK, Receiver, hang, held, redirect, retry_after, slow, status
 from tests.waiting import WITHIN_SECS
 from tests.worker.webhooks.conftest import DATA, PUBLIC, a_sender, now, sent
+from tests.worker.webhooks.outbox import taking
 
 
 async def test_what_arrives(sender: Sender) -> None:
@@ -95,6 +98,18 @@ async def test_what_is_recorded(sender: Sender) -> None:
     assert outcome.response_body == "not � now"
     assert outcome.response_headers == {"x-why": "tired", "content-length": "10"}
     assert outcome.retry_after is None
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(hours=-1)])
+async def test_a_step_of_the_clock_is_not_in_the_duration(step: timedelta) -> None:
+    clock = Clock(now())
+    start = clock.now
+    async with a_sender(clock=clock) as sender, Receiver(taking(clock, step)) as receiver:
+        began = time.monotonic()
+        outcome = await sent(sender, receiver.url)
+        took = timedelta(seconds=time.monotonic() - began)
+    assert outcome.started_at == start
+    assert timedelta(0) < outcome.finished_at - start <= took
 
 
 async def test_cookies_are_not_kept(sender: Sender) -> None:
