@@ -75,7 +75,9 @@ class Studio:
     async def work(self) -> None:
         """Start the job runner."""
         database = self.workshop.database
-        convert = ConvertRecording(database, self.store, self.data_dir, clock=self.workshop.clock)
+        convert = ConvertRecording(
+            database, self.store, self.data_dir, clock=self.workshop.clock, monotonic=self.workshop.secs
+        )
         delete = delete_object.kind(database, self.store)
         await self.workshop.runner({KIND: convert.kind(2), jobs.DELETE_OBJECT: delete})
 

@@ -30,8 +30,11 @@ from portico.worker.runner import Kind, NotYet, is_last_try
 log = structlog.get_logger()
 
 FINAL_WITHIN = timedelta(seconds=10)
-"""Janus gives a file its final name soon after its track's end. Later than this, the unfinished file is taken."""
+"""Janus gives a file its final name soon after its track's end. When this process has looked for it for so long, the
+unfinished file is taken."""
 LOOK_AGAIN = timedelta(seconds=0.5)
+MISSING_MAX = 10_000
+"""So many looks for final files are remembered; after more, the oldest begins anew."""
 SHOWN_EARLIER_MS = 500
 """Browsers send a camera's first picture, a keyframe, before they report that it is on: up to this much is kept."""
 CONTAINER_BYTES = 1_000_000
@@ -54,7 +57,15 @@ class ConvertRecording:
     The mjr file is deleted only after the store has confirmed the converted file.
     """
 
-    def __init__(self, db: Database, store: Store, data_dir: Path, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        store: Store,
+        data_dir: Path,
+        *,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._db = db
         self._store = store
         self._data_dir = data_dir
@@ -62,6 +73,9 @@ class ConvertRecording:
         self._failed = failed_folder(self._mjr_folder)
         self._work = working_folder(data_dir)
         self._clock = clock
+        self._monotonic = monotonic
+        # By recording id, in seconds of `monotonic`: since when its final file has been looked for.
+        self._missing_since: dict[str, float] = {}
         self._needed: dict[
             str, int
         ] = {}  # bytes that conversions need, by recording id, in the order in which they began
@@ -97,6 +111,7 @@ class ConvertRecording:
         """
         recording = await self._db.read(partial(recordings.find, recording_id=recording_id))
         if recording is None:
+            self._missing_since.pop(recording_id, None)
             return None  # its files are unknown here; MjrCare deletes them
         if recording.status == recordings.COMPLETED:
             await asyncio.to_thread(self._clear, recording)
@@ -115,8 +130,7 @@ class ConvertRecording:
         """The recording's mjr file. Raises NotYet if Janus may still write it, ConversionFailed if there is none."""
         found = _mjr_files(self._mjr_folder, recording, ".mjr")
         if not found:
-            assert recording.ended_at is not None
-            if timedelta(0) <= self._clock() - recording.ended_at < FINAL_WITHIN:
+            if self._looked_for(recording.id) < FINAL_WITHIN:
                 raise NotYet("The media server still writes the file.", LOOK_AGAIN)
             found = _mjr_files(self._mjr_folder, recording, ".mjr.tmp") or _mjr_files(self._failed, recording, "")
             if not found:
@@ -126,6 +140,14 @@ class ConvertRecording:
             log.error("recording has several mjr files", recording_id=recording.id, kept_aside=[o.name for o in others])
             self._put_aside(others)
         return found[0]
+
+    def _looked_for(self, recording_id: str) -> timedelta:
+        """How long this process has looked for the recording's final file, whatever the wall clock did meanwhile."""
+        now = self._monotonic()
+        since = self._missing_since.setdefault(recording_id, now)
+        if len(self._missing_since) > MISSING_MAX:
+            del self._missing_since[next(iter(self._missing_since))]
+        return timedelta(seconds=now - since)
 
     async def _make(self, recording: RecordingRow, mjr: Path, *, salvage: bool) -> FileToStore:
         """The converted file, from an earlier try if that failed only at the store."""
@@ -199,6 +221,7 @@ class ConvertRecording:
             failure=reason,
         )
         await self._save(recording, outcome, self._clock())
+        self._missing_since.pop(recording.id, None)
         folder = self._work / recording.id
         # Otherwise the file may be in the store already: then MjrCare deletes it there and the folder here.
         if await asyncio.to_thread(read_file_to_store, folder) is None:
@@ -240,6 +263,7 @@ class ConvertRecording:
 
     def _clear(self, recording: RecordingRow) -> None:
         """Delete the mjr files and the working folder of a recording."""
+        self._missing_since.pop(recording.id, None)
         for path in _mjr_files(self._mjr_folder, recording, ""):
             path.unlink(missing_ok=True)
         shutil.rmtree(self._work / recording.id, ignore_errors=True)

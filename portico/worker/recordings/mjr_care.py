@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,20 +24,50 @@ SYNC_SECS = 1.0
 """Between syncs. A crash of the machine loses what was written since the last one, and what Janus buffers."""
 SWEEP_SECS = 60.0
 UNTOUCHED_SECS = 60.0
-"""A file that changed more recently is kept: its writer may not be finished."""
+"""A file that this process saw change more recently is kept: its writer may not be finished."""
 FAILED_AT_ONCE = 500
 """Names in one query: the folder `failed` may have any number of files."""
 _MJR = re.compile(r"(.+)-(audio|video|data)-\d+\.mjr(?:\.tmp)?")
 
 
-class MjrCare:
-    """One for each folder of mjr files."""
+class UnchangedEntries:
+    """Remembers since when each entry of a folder has not changed, in seconds of `monotonic`.
 
-    def __init__(self, db: Database, store: Store, data_dir: Path) -> None:
+    Dates of files are compared for equality only: the clock that they come from may be set in between.
+    """
+
+    def __init__(self, folder: Path, monotonic: Callable[[], float]) -> None:
+        self._folder = folder
+        self._monotonic = monotonic
+        self._since: dict[Path, tuple[tuple[int, int, int], float]] = {}
+
+    def look(self) -> list[Path]:
+        """The entries that had not changed for UNTOUCHED_SECS at each look of that time; none at the first look."""
+        now, known = self._monotonic(), self._since
+        self._since = {}
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                continue
+            state = (found.st_ino, found.st_size, found.st_mtime_ns)
+            before = known.get(path)
+            self._since[path] = before if before is not None and before[0] == state else (state, now)
+        return [path for path, (_, since) in self._since.items() if now - since >= UNTOUCHED_SECS]
+
+
+class MjrCare:
+    """One for each folder of mjr files. `monotonic` gives seconds."""
+
+    def __init__(
+        self, db: Database, store: Store, data_dir: Path, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._db = db
         self._store = store
         self._mjr_folder = data_dir / FOLDER_NAME
-        self._work = working_folder(data_dir)
+        self._found = UnchangedEntries(self._mjr_folder, monotonic)
+        self._found_failed = UnchangedEntries(failed_folder(self._mjr_folder), monotonic)
+        self._found_work = UnchangedEntries(working_folder(data_dir), monotonic)
         self._synced: dict[str, int] = {}
         self._loops: list[asyncio.Task[None]] = []
 
@@ -56,7 +87,7 @@ class MjrCare:
 
     async def sweep(self) -> None:
         """Delete the mjr files and the working folders that no recording needs."""
-        names = await asyncio.to_thread(_untouched, self._mjr_folder)
+        names = await asyncio.to_thread(self._found.look)
         needed = await self._db.read(recordings.unfinished_mjr_names) if names else set()
         for path in names:
             match = _MJR.fullmatch(path.name)
@@ -64,13 +95,13 @@ class MjrCare:
                 log.info("mjr file swept", mjr_name=path.name)
                 await asyncio.to_thread(path.unlink, missing_ok=True)
         await self._sweep_failed()
-        for folder in await asyncio.to_thread(_untouched, self._work):
+        for folder in await asyncio.to_thread(self._found_work.look):
             if not await self._db.read(partial(recordings.is_unfinished, recording_id=folder.name)):
                 await self._sweep_work(folder)
 
     async def _sweep_failed(self) -> None:
         """Delete files in `failed` whose recordings are deleted, by a request or because they are too old."""
-        kept = await asyncio.to_thread(_untouched, failed_folder(self._mjr_folder))
+        kept = await asyncio.to_thread(self._found_failed.look)
         tracks = [(path, match[1], match[2]) for path in kept if (match := _MJR.fullmatch(path.name))]
         for begin in range(0, len(tracks), FAILED_AT_ONCE):
             some = tracks[begin : begin + FAILED_AT_ONCE]
@@ -117,16 +148,3 @@ class MjrCare:
                 except StorageUnavailable as trouble:
                     log.warning("sweeping mjr files waits", why=str(trouble))
             await asyncio.sleep(SWEEP_SECS)
-
-
-def _untouched(folder: Path) -> list[Path]:
-    """The entries of a folder that have not changed for UNTOUCHED_SECS."""
-    since = time.time() - UNTOUCHED_SECS
-    found = []
-    for path in folder.iterdir() if folder.is_dir() else ():
-        try:
-            if path.stat().st_mtime < since:
-                found.append(path)
-        except FileNotFoundError:
-            continue
-    return found

@@ -103,15 +103,19 @@ async def test_what_was_before_the_track_was_shown_is_left_out(small_studio: Stu
     assert abs(recording.ended_at - recording.started_at - 2 * SECOND) < 0.1 * SECOND
 
 
+async def looked(studio: Studio) -> None:
+    """Wait until a conversion found no final file, and waits to look again."""
+    recording_id, due_at = (await studio.recording("audio")).id, studio.workshop.clock.now + LOOK_AGAIN
+    waiting = {"subject": recording_id, "leased_until": None, "attempts": 0, "due_at": due_at}
+    await studio.workshop.until(lambda tx: rows(tx, schema.jobs, **waiting))
+
+
 async def test_an_mjr_that_is_still_written_is_waited_for(small_studio: Studio) -> None:
     await small_studio.media("audio")
     unfinished = small_studio.sound(".mjr.tmp")
     await small_studio.end()
     await small_studio.work()
-    waiting = await small_studio.workshop.job(subject=(await small_studio.recording("audio")).id, leased_until=None)
-    while waiting.due_at == waiting.created_at:
-        waiting = await small_studio.workshop.job(subject=waiting.subject, leased_until=None)
-    assert (waiting.attempts, waiting.due_at) == (0, small_studio.workshop.clock.now + LOOK_AGAIN)
+    await looked(small_studio)
     unfinished.rename(unfinished.with_suffix(""))
     await small_studio.workshop.move(LOOK_AGAIN)
     assert (await small_studio.completed("audio")).failure is None
@@ -123,13 +127,29 @@ async def test_an_mjr_that_janus_did_not_end_is_salvaged(small_studio: Studio) -
     unfinished = small_studio.sound(".mjr.tmp")
     os.truncate(unfinished, unfinished.stat().st_size - 7)
     await small_studio.end()
-    small_studio.workshop.clock.now += FINAL_WITHIN
     await small_studio.work()
+    await looked(small_studio)
+    await small_studio.workshop.move(FINAL_WITHIN)
     recording = await small_studio.completed("audio")
     assert (recording.failure, recording.codec) == (None, "opus")
     assert timedelta(0) < 3 * SECOND - (recording.ended_at - recording.started_at) < 0.2 * SECOND
     await small_studio.workshop.idle()
     assert small_studio.names() == []
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(hours=-1)])
+async def test_a_clock_that_is_set_salvages_nothing_early_and_nothing_late(studio: Studio, step: timedelta) -> None:
+    """It is set after the track's end, before the first look at its file."""
+    await studio.media("audio")
+    studio.sound(".mjr.tmp")
+    await studio.end()
+    await studio.workshop.set(step)
+    await studio.work()
+    await looked(studio)
+    await studio.workshop.move(FINAL_WITHIN - LOOK_AGAIN)
+    await looked(studio)
+    await studio.workshop.move(LOOK_AGAIN)
+    assert (await studio.completed("audio")).failure is None
 
 
 async def test_a_track_that_never_had_media_leaves_nothing(studio: Studio) -> None:
@@ -174,8 +194,9 @@ async def test_an_mjr_that_cannot_be_read_is_kept_aside_and_its_recording_comple
 async def test_a_recording_without_any_mjr_is_completed_all_the_same(small_studio: Studio) -> None:
     await small_studio.media("audio")
     await small_studio.end()
-    small_studio.workshop.clock.now += FINAL_WITHIN
     await small_studio.work()
+    await looked(small_studio)
+    await small_studio.workshop.move(FINAL_WITHIN)
     recording = await failed(small_studio)
     assert recording.failure == "The media server left no file."
 
