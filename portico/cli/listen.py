@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
@@ -113,7 +114,7 @@ async def _follow(db: "Database", room_id: str | None, send: Send | None) -> Non
     answered = True
     while True:
         try:
-            step = partial(event_feed.following, position=position, now=datetime.now(UTC))
+            step = partial(event_feed.following, position=position, now=time.monotonic())
             found, position = await db.read(step)
         except Busy:
             if answered:

@@ -1,13 +1,12 @@
 """Following events: in order, everything once, also what commits after a greater number."""
 
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import event_feed
-from portico.services.event_feed import GAP_LASTS, Position
+from portico.services.event_feed import GAP_SECS, Position
 from tests.factories import NOW, a_participant, a_room, an_account
 
 
@@ -26,8 +25,7 @@ def write_event(tx: Transaction, seq: int, room_id: str) -> None:
     )
 
 
-async def follow(database: Database, position: Position, **later: float) -> tuple[list[int], Position]:
-    now = NOW + timedelta(**later)
+async def follow(database: Database, position: Position, now: float = 0.0) -> tuple[list[int], Position]:
     found, position = await database.read(partial(event_feed.following, position=position, now=now))
     return [row.seq for row in found], position
 
@@ -42,7 +40,7 @@ async def test_what_is_recorded_afterwards_comes_in_order(database: Database) ->
     position = await database.read(event_feed.newest)
     assert await follow(database, position) == ([], position)
     room_id = await database.write(join)
-    found, position = await database.read(partial(event_feed.following, position=position, now=NOW))
+    found, position = await database.read(partial(event_feed.following, position=position, now=0.0))
     assert [(row.event_type, row.room_id) for row in found] == [
         ("video.room.session.started", room_id),
         ("video.room.participant.joined", room_id),
@@ -65,10 +63,10 @@ async def test_a_smaller_number_may_come_later(database: Database) -> None:
     found, position = await follow(database, position)
     assert found == [1, 4]
     await recorded(3, 5)
-    found, position = await follow(database, position, seconds=1)
+    found, position = await follow(database, position, now=1.0)
     assert found == [3, 5]
     assert set(position.gaps) == {2}
-    found, position = await follow(database, position, seconds=GAP_LASTS.total_seconds() + 1)
+    found, position = await follow(database, position, now=GAP_SECS + 1)
     assert (found, position.gaps) == ([], {}), "the number 2 was rolled back"
 
 
