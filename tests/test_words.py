@@ -40,19 +40,7 @@ CLEAN = [
     "frontend/public",
     "frontend/src",
     "frontend/test",
-    "portico/api",
-    "portico/cli",
-    "portico/composer",
-    "portico/config",
-    "portico/converter",
-    "portico/core",
-    "portico/gateway",
-    "portico/janus",
-    "portico/listener",
-    "portico/runtime",
-    "portico/signaling",
-    "portico/worker/webhooks",
-    "portico/web",
+    "portico",
     "pyproject.toml",
     "script",
     "tests/app",
@@ -74,7 +62,8 @@ ALLOWED = [
 ]
 """What is no use of a retired word, and why."""
 
-GENERATED = {"__pycache__", "assets"}
+GENERATED = {"__pycache__", "assets", "versions"}
+"""Folders that are not read: what is built, and migrations, which name columns as they were."""
 SUFFIXES = {".toml", ".css", ".html", ".js", ".md", ".mjs", ".py", ".sh", ".ts", ".tsx", ""}
 
 

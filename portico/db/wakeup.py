@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 Topic = Literal["deliveries", "participants", "jobs"]
-"""Webhooks to send; people whom their gateway has to act on; conversions and compositions to make."""
+"""Webhooks to send; participants that were removed or muted; conversions and compositions to make."""
 _WORK = "portico.work"
 
 

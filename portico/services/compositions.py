@@ -37,7 +37,7 @@ _SOURCE_MEMBERS = ("id", "type", "codec", "object_key", "started_at", "ended_at"
 
 @dataclass(frozen=True, slots=True)
 class SourceRecording:
-    """A finished recording that a composition shows or lets hear, and what is known of its participant."""
+    """A completed recording whose picture or sound is in a composition, and what is known of its participant."""
 
     id: str
     type: str
@@ -55,7 +55,7 @@ class SourceRecording:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody of the session, who has a tile with a name where placeholders are shown."""
+    """A participant of the session: has a tile with a name where placeholders are shown."""
 
     participant_id: str
     joined_at: datetime
@@ -76,7 +76,7 @@ class Work:
     show_placeholders: bool
     sources: tuple[SourceRecording, ...]
     people: tuple[Person, ...] = ()
-    """Everybody who was in the session, where placeholders are shown."""
+    """All participants of the session, where placeholders are shown; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class CompositionFile:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What came of an identical request: the composition that was made, or why it could not be."""
+    """The outcome of an identical request: the composition's file, or why it could not be made."""
 
     file: CompositionFile | None
     failure: str
@@ -103,14 +103,14 @@ def create(
 ) -> Composition:
     """Ask for a composition, at any time. Raises Invalid with every fault of the request's body."""
     session = _session(tx, account_id, composition_request.session_id(body))
-    wish = composition_request.parse(
+    requested = composition_request.parse(
         body,
         videos=None if session is None else _videos(tx, session.id),
         regions_max=regions_max,
         sound_by_default=sound_by_default,
     )
-    assert session is not None, "without a session the wish was refused"
-    _expect_sources(tx, session.id, wish)
+    assert session is not None, "without a session the request was refused"
+    _expect_sources(tx, session.id, requested)
     composition_id = new_id()
     tx.execute(
         COMPOSITIONS.insert().values(
@@ -121,7 +121,7 @@ def create(
             progress=0.0,
             created_at=now,
             updated_at=now,
-            **asdict(wish),
+            **asdict(requested),
         )
     )
     jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now, lane=account_id, waits_for=session.id)
@@ -158,7 +158,7 @@ def delete(tx: Transaction, account_id: str, composition_id: str, *, now: dateti
         # The job finds that the composition is gone and deletes its parts: they outlast an attempt,
         # and no worker may be running it just now.
         jobs.enqueue(tx, jobs.COMPOSE, composition_id, now=now, lane=account_id)
-        # Its file may be on its way into the store at this very moment; nobody can say when it stops being so.
+        # A worker may be putting its file into the store right now, and this transaction cannot know when it ends.
         key = object_keys.composition_key(composition_id)
         jobs.enqueue(tx, jobs.DELETE_OBJECT, key, now=now, due_at=now + ON_ITS_WAY)
         jobs.wake(tx, composition.session_id)  # an identical one may have waited for it
@@ -219,7 +219,7 @@ def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shar
     Of identical compositions one is made: None while another is being made, and Shared when that is over.
 
     NotFound when it was deleted, or is completed or failed: there is nothing to do any more. A composition that
-    somebody else began and left is begun again.
+    another worker began and left is begun again.
     """
     composition = _locked(tx, composition_id)
     if composition is None or composition.status not in (ENQUEUED, PROCESSING):
@@ -243,7 +243,7 @@ def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shar
 
 
 def set_progress(tx: Transaction, composition_id: str, progress: float, *, now: datetime) -> bool:
-    """Note how much of the composition is made, 0 to 1. False: nobody wants it any more."""
+    """Note how much of the composition is made, 0 to 1. False: it was deleted or has ended."""
     making = (COMPOSITIONS.c.id == composition_id) & (COMPOSITIONS.c.status == PROCESSING)
     reached = {"progress": min(max(progress, 0.0), 1.0), "updated_at": now}
     return tx.execute(COMPOSITIONS.update().where(making).values(**reached)).rowcount == 1
@@ -362,7 +362,7 @@ def _videos(tx: Transaction, session_id: str) -> set[str]:
 
 
 def _goes_on(tx: Transaction, session_id: str) -> bool:
-    """Whether the session is active, or some track of it, also one that nobody sees yet, is not finished."""
+    """Whether the session is active, or a recording of it, also one that REST does not show yet, is not completed."""
     active = select(SESSIONS.c.id).where(SESSIONS.c.id == session_id, SESSIONS.c.active)
     unfinished = (RECORDINGS.c.session_id == session_id) & (RECORDINGS.c.status != recordings.COMPLETED)
     return any(tx.execute(each).first() for each in (active, select(RECORDINGS.c.id).where(unfinished).limit(1)))

@@ -20,7 +20,7 @@ CONVERT_RECORDING = "convert_recording"
 COMPOSE = "compose"
 """Make a composition. The subject is the composition's id."""
 DELETE_OBJECT = "delete_object"
-"""Its subject is a key in the store: nobody wants that object any more."""
+"""Delete an object that no row names any more. The subject is its key in the store."""
 ERROR_LENGTH_MAX = 2000
 NODE_ID_LENGTH = 8
 

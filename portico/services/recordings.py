@@ -47,9 +47,9 @@ def find(tx: Transaction, recording_id: str) -> RecordingRow | None:
 
 
 def begin(tx: Transaction, participant_id: str, stream_key: str, mjr_name: str, *, now: datetime) -> bool:
-    """Expect both tracks of a stream in these mjr files; nobody sees them before their first packet. False: they left.
+    """Expect both tracks of a stream in these mjr files. False: the participant has left.
 
-    Saying it again changes nothing.
+    REST shows a recording from its first packet on. A second call changes nothing.
     """
     row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).first()
     if row is None:
@@ -102,7 +102,7 @@ def end(tx: Transaction, mjr_name: str, *, now: datetime) -> None:
 
 
 def end_of_participant(tx: Transaction, participant_id: str, now: datetime) -> None:
-    """Somebody leaves: `end` of everything they publish. The room is locked by the caller."""
+    """End all recordings of a participant who leaves. The caller has locked the room."""
     _end(tx, RECORDINGS.c.participant_id == participant_id, now)
 
 
@@ -111,7 +111,7 @@ def complete(
 ) -> bool:
     """The file is in the store, or it is sure that there will be none: the event, once. False: too late or deleted.
 
-    `link` makes a URL of an object key and a file name. A recording whose first packet nobody told of starts first.
+    `link` makes a URL of an object key and a file name. A recording whose first packet was never reported starts first.
     """
     recording = _locked(tx, RECORDINGS.c.id == recording_id)
     if recording is None or recording.status == COMPLETED:
@@ -137,7 +137,7 @@ def complete(
 
 
 def discard(tx: Transaction, recording_id: str) -> bool:
-    """Forget a track that never had media. False: somebody was told that it started, so it has to be completed."""
+    """Forget a track that never had media. False: its start is an event already, so it has to be completed."""
     recording = _locked(tx, RECORDINGS.c.id == recording_id)
     if recording is not None and recording.started_at is not None:
         return False

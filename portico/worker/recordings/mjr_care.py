@@ -145,6 +145,6 @@ class MjrCare:
             with faults_logged("sweeping mjr files failed"):
                 try:
                     await self.sweep()
-                except StorageUnavailable as trouble:
-                    log.warning("sweeping mjr files waits", why=str(trouble))
+                except StorageUnavailable as error:
+                    log.warning("sweeping mjr files waits", why=str(error))
             await asyncio.sleep(SWEEP_SECS)
