@@ -82,8 +82,8 @@ def a_recording(
     return recording_id
 
 
-def somebody(tx: Transaction, *, account: str = "default") -> Joined:
-    """A participant of a recorded room of their own, which has a webhook."""
+def a_recorded_participant(tx: Transaction, *, account: str = "default") -> Joined:
+    """Add a participant to a new room that records and has a webhook."""
     return a_participant(tx, a_room(tx, account=account, webhook_event_url="http://127.0.0.1:1/hook"))
 
 

@@ -26,7 +26,7 @@ from portico.services import jobs, recordings, tokens, webhook_queue
 from tests.databases import PostgresCluster
 from tests.db.processes import others
 from tests.factories import NOW, a_participant, a_room, rows
-from tests.recorded import somebody
+from tests.recorded import a_recorded_participant
 
 PROCESSES = 3
 ROUNDS = 2
@@ -155,7 +155,7 @@ def test_recordings_that_wait_for_their_conversion_outlast_new_names(empty_urls:
     try:
         upgrade(database.engine)
         with database.engine.begin() as connection:
-            joined = somebody(connection)
+            joined = a_recorded_participant(connection)
             mjr_name = "0a1b2c3d_first"
             assert recordings.begin(connection, joined.participant_id, "self", mjr_name, now=NOW)
             recordings.end(connection, mjr_name, now=NOW)

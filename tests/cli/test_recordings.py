@@ -19,7 +19,7 @@ from portico.services.participants import Joined
 from tests.cli.test_webhooks import WITHIN_SECS, Shell, read_all, shell
 from tests.factories import NOW, row, rows
 from tests.mounts import pseudo_terminal
-from tests.recorded import a_recording, a_stream, link, over, somebody
+from tests.recorded import a_recorded_participant, a_recording, a_stream, link, over
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ SECONDS = 83
 
 def recorded(tx: Transaction) -> tuple[Joined, str]:
     """A session that is over, with one recording."""
-    joined = somebody(tx)
+    joined = a_recorded_participant(tx)
     recording_id = a_recording(tx, joined.participant_id)
     over(tx, joined.session_id, now=NOW + timedelta(minutes=2))
     return joined, recording_id
@@ -69,7 +69,7 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, s
 
 async def test_recordings_are_listed_as_the_api_shows_them(shell: Shell) -> None:
     joined, recording_id = await do(shell, recorded)
-    await do(shell, lambda tx: a_stream(tx, somebody(tx).participant_id))  # nothing came of it so far
+    await do(shell, lambda tx: a_stream(tx, a_recorded_participant(tx).participant_id))  # nothing came of it so far
     done = await shell.run("recordings", "list")
     expected = [recording_id, joined.session_id, joined.participant_id, "video", "completed"]
     assert done.out == "\t".join([*expected, "2026-02-02T22:25:27Z", "1:00", "5.6"]) + "\n"

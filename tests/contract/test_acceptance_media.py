@@ -24,7 +24,7 @@ from tests.converter import pictures
 from tests.converter.mjr_files import ffprobe
 from tests.converter.pictures import BLACK, BLUE, GREEN, RED, YELLOW, Colour, MediaFile
 from tests.factories import NOW, row
-from tests.recorded import converted, link, milliseconds, over, recording_of, somebody, started
+from tests.recorded import a_recorded_participant, converted, link, milliseconds, over, recording_of, started
 from tests.servers import PorticoServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -97,7 +97,7 @@ async def _record(db: Database, folder: Path) -> tuple[str, dict[str, str]]:
 
 
 def _rows(tx: Transaction, files: dict[str, Path]) -> tuple[str, dict[str, str]]:
-    joined, ids = somebody(tx), {}
+    joined, ids = a_recorded_participant(tx), {}
     for place, (name, file) in enumerate(files.items()):
         kind, other = ("video", "audio") if file.suffix == ".webm" else ("audio", "video")
         ids[name] = started(tx, joined.participant_id, kind)

@@ -17,7 +17,17 @@ from portico.services import compositions, jobs, recordings, webhooks
 from portico.services.compositions import CompositionFile, Work
 from portico.services.webhooks import DELIVERIES
 from tests.factories import NOW, a_participant, a_room, an_account, fact_names, facts, row, rows
-from tests.recorded import SECOND, a_recording, converted, gone, link, milliseconds, over, somebody, started
+from tests.recorded import (
+    SECOND,
+    a_recorded_participant,
+    a_recording,
+    converted,
+    gone,
+    link,
+    milliseconds,
+    over,
+    started,
+)
 
 COMPOSITIONS, JOBS = schema.room_compositions, schema.jobs
 LATER = NOW + timedelta(minutes=5)
@@ -52,7 +62,7 @@ def sources(*ids: str) -> dict[str, Any]:
 
 async def test_what_is_asked_for_is_queued(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         layout = {"z": {"video_sources": "*"}, "a": {"x_pos": "640", "video_sources": ["*"]}}
         made = wanted(tx, person.session_id, video_layout=layout, resolution="1280x720")
         assert (made.status, made.progress, made.created_at, made.started_at) == ("enqueued", 0.0, NOW, None)
@@ -68,7 +78,11 @@ async def test_what_is_asked_for_is_queued(database: Database) -> None:
 
 async def test_what_is_not_there_cannot_be_composed(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person, other, stranger = somebody(tx), somebody(tx), somebody(tx, account="other")
+        person, other, stranger = (
+            a_recorded_participant(tx),
+            a_recorded_participant(tx),
+            a_recorded_participant(tx, account="other"),
+        )
         video, audio = a_recording(tx, person.participant_id), a_recording(tx, person.participant_id, "audio")
         elsewhere = a_recording(tx, other.participant_id)
         unseen = rows(tx, schema.room_recordings, mjr_name=stream_without_media(tx, person.participant_id))[0].id
@@ -98,7 +112,7 @@ def stream_without_media(tx: Transaction, participant_id: str) -> str:
 
 async def test_it_waits_for_the_session_and_its_recordings(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         composition = wanted(tx, person.session_id)
         recording_id = started(tx, person.participant_id)
         mjr_name = row(tx, schema.room_recordings, recording_id).mjr_name
@@ -118,7 +132,7 @@ async def test_it_waits_for_the_session_and_its_recordings(database: Database) -
 
 async def test_a_finished_recording_wakes_what_waits_for_it(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         wanted(tx, person.session_id)
         (job,) = jobs.claim(tx, [jobs.COMPOSE], now=NOW, lease=SECOND, limit=1)
         jobs.again(tx, job.id, None, due_at=LATER)
@@ -131,7 +145,7 @@ async def test_a_finished_recording_wakes_what_waits_for_it(database: Database) 
 
 async def test_everything_that_the_composition_needs(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         tx.execute(schema.room_participants.update().values(label="Alice", context='{"role":"agent"}'))
         second = a_recording(tx, person.participant_id, seconds=20, now=NOW + SECOND)
         first = a_recording(tx, person.participant_id, seconds=30)
@@ -179,7 +193,7 @@ async def test_only_what_is_seen_or_heard_is_fetched(
     database: Database, members: dict[str, Any], expected: set[str]
 ) -> None:
     def check(tx: Transaction) -> None:
-        person, other = somebody(tx), somebody(tx)
+        person, other = a_recorded_participant(tx), a_recorded_participant(tx)
         a_recording(tx, other.participant_id)
         ids = {
             "a": a_recording(tx, person.participant_id),
@@ -203,7 +217,7 @@ async def test_only_what_is_seen_or_heard_is_fetched(
 
 async def test_a_session_without_recordings_begins_with_nothing(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         asked = wanted(tx, person.session_id)
         over(tx, person.session_id, now=LATER)
         assert begun(tx, asked.id).sources == ()
@@ -214,7 +228,7 @@ async def test_a_session_without_recordings_begins_with_nothing(database: Databa
 @pytest.mark.parametrize("recorded", ["nothing", "no more", "sound only", "no media"])
 async def test_what_can_never_be_made_is_refused_once_the_session_is_over(database: Database, recorded: str) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         if recorded == "no more":
             recordings.delete(tx, an_account(tx), a_recording(tx, person.participant_id), now=NOW)
         if recorded == "sound only":
@@ -239,7 +253,7 @@ async def test_what_can_never_be_made_is_refused_once_the_session_is_over(databa
 
 def processing(tx: Transaction, **members: Any) -> Composition:
     """A composition that is being made."""
-    person = somebody(tx)
+    person = a_recorded_participant(tx)
     a_recording(tx, person.participant_id)
     over(tx, person.session_id, now=LATER)
     made = wanted(tx, person.session_id, **members)
@@ -377,7 +391,7 @@ async def test_deleting_deletes_the_file(database: Database) -> None:
 async def test_lists(database: Database) -> None:
     def check(tx: Transaction) -> None:
         account = an_account(tx)
-        waiting, made = wanted(tx, somebody(tx).session_id), processing(tx)
+        waiting, made = wanted(tx, a_recorded_participant(tx).session_id), processing(tx)
         person = a_participant(tx, a_room(tx, account="other"))
         wanted(tx, person.session_id, account="other")
 
@@ -396,7 +410,7 @@ async def test_lists(database: Database) -> None:
 
 async def test_somebody_who_left_is_shown_too(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         recording_id = a_recording(tx, person.participant_id)
         gone(tx, person.participant_id, now=LATER)
         over(tx, person.session_id, now=LATER)

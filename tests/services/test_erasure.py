@@ -17,7 +17,7 @@ from portico.db.engine import Database, Transaction
 from portico.services import compositions, erasure, jobs, participants, sessions, webhooks
 from portico.services.participants import Joined
 from tests.factories import NOW, a_participant, an_account, facts, gateway_of, row, rows
-from tests.recorded import a_recording, gone, over, somebody, started
+from tests.recorded import a_recorded_participant, a_recording, gone, over, started
 
 LATER = NOW + timedelta(hours=2)
 SECRET = "Alice Pleasance Liddell"
@@ -26,7 +26,7 @@ SECRET = "Alice Pleasance Liddell"
 
 def two_people(tx: Transaction) -> tuple[Joined, Joined]:
     """Alice, who said who she is and has left, and somebody else in the same session with as much to say."""
-    other = somebody(tx)
+    other = a_recorded_participant(tx)
     alice = a_participant(tx, other.room_id, context=json.dumps({"name": SECRET}))
     this = schema.room_participants.c.id == alice.participant_id
     tx.execute(schema.room_participants.update().where(this).values(label=SECRET))
@@ -124,7 +124,7 @@ async def test_what_was_recorded_of_them_goes_and_what_was_of_others_stays(datab
 
 async def test_recordings_and_compositions_can_be_kept(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         recording_id = a_recording(tx, person.participant_id)
         over(tx, person.session_id, now=LATER)
         make = partial(compositions.create, regions_max=16, sound_by_default=True, now=LATER)
@@ -137,7 +137,7 @@ async def test_recordings_and_compositions_can_be_kept(database: Database) -> No
 
 async def test_who_is_there_or_is_not_ones_own_cannot_be_erased(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = a_participant(tx, somebody(tx).room_id, context=SECRET)
+        person = a_participant(tx, a_recorded_participant(tx).room_id, context=SECRET)
         with pytest.raises(Invalid, match="once they have left"):
             erasure.erase(tx, an_account(tx), person.participant_id, now=LATER)
         gone(tx, person.participant_id, now=LATER)
@@ -170,7 +170,7 @@ async def test_a_leave_that_was_found_out_late_is_erased(database: Database) -> 
     """The server was down for a day: the event has the time of the leave, its delivery that of the restart."""
 
     def check(tx: Transaction) -> None:
-        person = a_participant(tx, somebody(tx).room_id, context=SECRET)
+        person = a_participant(tx, a_recorded_participant(tx).room_id, context=SECRET)
         late = NOW + timedelta(days=1)
         participants.leave(tx, person.participant_id, "timeout", now=late, left_at=LATER)
         erasure.erase(tx, None, person.participant_id, now=late)
@@ -183,7 +183,7 @@ async def test_what_is_dated_before_the_join_is_erased(database: Database) -> No
     """The clock was set back during the call."""
 
     def check(tx: Transaction) -> None:
-        person = a_participant(tx, somebody(tx).room_id, context=SECRET)
+        person = a_participant(tx, a_recorded_participant(tx).room_id, context=SECRET)
         earlier, gateway_id = NOW - timedelta(hours=5), gateway_of(tx, person.room_id)
         assert gateway_id is not None
         participants.leave(tx, person.participant_id, "timeout", now=NOW)

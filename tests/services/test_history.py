@@ -8,7 +8,7 @@ from portico.db.engine import Database, Transaction
 from portico.services import audit, compositions, history, recordings
 from portico.worker.retention import forget_history
 from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, row, rows
-from tests.recorded import a_recording, over, somebody
+from tests.recorded import a_recorded_participant, a_recording, over
 
 DAY = timedelta(days=1)
 BEFORE = NOW + 10 * DAY
@@ -45,7 +45,7 @@ async def test_old_sessions_go_with_their_participants_and_new_ones_stay(databas
 
 async def test_what_is_live_or_still_referred_to_is_never_forgotten(database: Database) -> None:
     def make(tx: Transaction) -> dict[str, str]:
-        active, recorded, composed = somebody(tx), somebody(tx), somebody(tx)
+        active, recorded, composed = a_recorded_participant(tx), a_recorded_participant(tx), a_recorded_participant(tx)
         recording_id = a_recording(tx, recorded.participant_id)
         body = {"session_id": composed.session_id}
         make = partial(compositions.create, regions_max=16, sound_by_default=True, now=NOW)
@@ -76,7 +76,7 @@ async def test_one_step_is_bounded_however_many_were_in_a_session(database: Data
 
 async def test_a_session_of_which_a_composition_was_asked_for_meanwhile_stays(database: Database) -> None:
     def make(tx: Transaction) -> str:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         a_recording(tx, person.participant_id)
         over(tx, person.session_id, now=NOW)
         return person.session_id

@@ -16,6 +16,7 @@ from portico.services.webhooks import DELIVERIES
 from tests.factories import NOW, an_account, fact_names, facts, row, rows
 from tests.recorded import (
     SECOND,
+    a_recorded_participant,
     a_recording,
     a_stream,
     converted,
@@ -24,7 +25,6 @@ from tests.recorded import (
     milliseconds,
     nothing_of,
     recording_of,
-    somebody,
     started,
 )
 
@@ -44,7 +44,7 @@ def queued(tx: Transaction, kind: str) -> list[str]:
 
 async def test_a_stream_has_two_recordings_that_nobody_sees_yet(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         before = fact_names(tx, person.room_id)
         mjr_name = a_stream(tx, person.participant_id, key="presentation")
         both = rows(tx, RECORDINGS, mjr_name=mjr_name)
@@ -65,7 +65,7 @@ async def test_a_stream_has_two_recordings_that_nobody_sees_yet(database: Databa
 
 async def test_who_is_not_there_is_not_recorded(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         gone(tx, person.participant_id, now=NOW)
         assert not recordings.begin(tx, person.participant_id, "self", "mjr_name", now=NOW)
         assert not recordings.begin(tx, person.session_id, "self", "mjr_name", now=NOW)
@@ -76,7 +76,7 @@ async def test_who_is_not_there_is_not_recorded(database: Database) -> None:
 
 async def test_the_first_packet_starts_a_recording_once(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         mjr_name = a_stream(tx, person.participant_id)
         later = NOW + SECOND
         shown = ((milliseconds(later), None),)
@@ -106,7 +106,7 @@ async def test_the_first_packet_starts_a_recording_once(database: Database) -> N
 
 async def test_when_a_track_was_shown_is_kept_and_ends_with_it(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        mjr_name = a_stream(tx, somebody(tx).participant_id)
+        mjr_name = a_stream(tx, a_recorded_participant(tx).participant_id)
         start, end = milliseconds(NOW), milliseconds(LATER)
         recordings.first_media(tx, mjr_name, "video", [[start, None]], now=NOW)
         recordings.show(tx, mjr_name, "video", [[start, start + 5], [start + 10, None]], now=NOW + SECOND)
@@ -124,7 +124,7 @@ async def test_when_a_track_was_shown_is_kept_and_ends_with_it(database: Databas
 
 async def test_no_interval_ends_before_it_began(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        mjr_name = a_stream(tx, somebody(tx).participant_id)
+        mjr_name = a_stream(tx, a_recorded_participant(tx).participant_id)
         start = milliseconds(NOW)
         recordings.first_media(tx, mjr_name, "video", [[start, None]], now=NOW)
         recordings.end(tx, mjr_name, now=NOW - SECOND)
@@ -135,7 +135,7 @@ async def test_no_interval_ends_before_it_began(database: Database) -> None:
 
 async def test_what_is_over_is_to_be_finished(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         camera, screen = a_stream(tx, person.participant_id), a_stream(tx, person.participant_id, key="presentation")
         recordings.end(tx, camera, now=NOW)
         of_camera = sorted(recording_of(tx, camera, kind) for kind in ("audio", "video"))
@@ -152,7 +152,7 @@ async def test_what_is_over_is_to_be_finished(database: Database) -> None:
 
 async def test_a_recording_is_completed_once(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         recording_id = started(tx, person.participant_id)
         outcome = converted(tx, recording_id, seconds=84.9, size_bytes=5_604_999)
         assert recordings.complete(tx, recording_id, outcome, link, now=LATER)
@@ -188,7 +188,7 @@ async def test_a_recording_is_completed_once(database: Database) -> None:
 
 async def test_what_could_not_be_saved_is_completed_too(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         recording_id = started(tx, person.participant_id)
         assert recordings.complete(tx, recording_id, nothing_of(tx, recording_id), link, now=LATER)
         shown = recordings.retrieve(tx, an_account(tx), recording_id)
@@ -203,7 +203,7 @@ async def test_what_could_not_be_saved_is_completed_too(database: Database) -> N
 
 async def test_a_file_of_which_nobody_heard_starts_and_completes(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         recording_id = recording_of(tx, a_stream(tx, person.participant_id), "audio")
         assert recordings.complete(tx, recording_id, converted(tx, recording_id), link, now=LATER)
         assert fact_names(tx, person.room_id)[-2:] == ["recording.started", "recording.completed"]
@@ -215,7 +215,7 @@ async def test_a_file_of_which_nobody_heard_starts_and_completes(database: Datab
 
 async def test_a_track_without_media_leaves_nothing(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         mjr_name = a_stream(tx, person.participant_id)
         before = fact_names(tx, person.room_id)
         for kind in ("audio", "video"):
@@ -230,7 +230,7 @@ async def test_a_track_without_media_leaves_nothing(database: Database) -> None:
 
 async def test_what_has_started_cannot_be_discarded(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        recording_id = started(tx, somebody(tx).participant_id)
+        recording_id = started(tx, a_recorded_participant(tx).participant_id)
         assert not recordings.discard(tx, recording_id)
         assert listed(tx) == [recording_id]
 
@@ -239,7 +239,7 @@ async def test_what_has_started_cannot_be_discarded(database: Database) -> None:
 
 async def test_deleting_deletes_the_file(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        recording_id = a_recording(tx, somebody(tx).participant_id)
+        recording_id = a_recording(tx, a_recorded_participant(tx).participant_id)
         key = row(tx, RECORDINGS, recording_id).object_key
         other = an_account(tx, "other")
         with pytest.raises(NotFound):
@@ -256,7 +256,7 @@ async def test_deleting_deletes_the_file(database: Database) -> None:
 
 async def test_one_that_goes_on_is_not_kept_when_it_is_deleted(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         recording_id = started(tx, person.participant_id)
         mjr_name = row(tx, RECORDINGS, recording_id).mjr_name
         recordings.end(tx, mjr_name, now=NOW)
@@ -285,7 +285,7 @@ def nothing_of_a_dead(tx: Transaction, session_id: str) -> recordings.Conversion
 async def test_a_page_is_deleted_as_the_list_shows_it(database: Database) -> None:
     def check(tx: Transaction) -> None:
         account = an_account(tx)
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         made = [a_recording(tx, person.participant_id, now=NOW + number * SECOND) for number in range(4)]
         going_on = started(tx, person.participant_id, now=NOW + 10 * SECOND)
         assert listed(tx) == [going_on, *reversed(made)]
@@ -302,7 +302,7 @@ async def test_all_are_deleted_in_steps(database: Database) -> None:
     account = await database.write(an_account)
 
     def fill(tx: Transaction) -> tuple[str, str]:
-        person, other = somebody(tx), somebody(tx, account="other")
+        person, other = a_recorded_participant(tx), a_recorded_participant(tx, account="other")
         for number in range(5):
             a_recording(tx, person.participant_id, now=NOW + number * SECOND)
         later = a_recording(tx, person.participant_id, now=LATER + SECOND)
@@ -318,7 +318,7 @@ async def test_all_are_deleted_in_steps(database: Database) -> None:
 
 async def test_many_who_delete_at_once_count_each_recording_once(database: Database) -> None:
     def fill(tx: Transaction) -> str:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         for number in range(30):
             a_recording(tx, person.participant_id, now=NOW + number * SECOND)
         return an_account(tx)
@@ -342,7 +342,7 @@ async def test_completing_and_deleting_at_once_leaves_nothing_behind(database: D
     """Whoever comes first: either the file is deleted, or its worker hears that nobody wants it."""
 
     def begin(tx: Transaction) -> tuple[str, list[tuple[str, recordings.ConversionOutcome]]]:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         ids = [started(tx, person.participant_id) for _ in range(20)]
         return an_account(tx), [(each, converted(tx, each)) for each in ids]
 
@@ -363,7 +363,7 @@ async def test_completing_and_deleting_at_once_leaves_nothing_behind(database: D
 
 async def test_only_what_matches_and_is_completed_is_deleted(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person, other = somebody(tx), somebody(tx)
+        person, other = a_recorded_participant(tx), a_recorded_participant(tx)
         here, going_on = a_recording(tx, person.participant_id), started(tx, person.participant_id)
         there = a_recording(tx, other.participant_id)
         of_session = Condition("session_id", "eq", person.session_id)
@@ -389,7 +389,7 @@ async def test_only_what_matches_and_is_completed_is_deleted(database: Database)
 )
 async def test_filters(database: Database, condition: Condition, expected: set[str]) -> None:
     def check(tx: Transaction) -> None:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         names = {
             a_recording(tx, person.participant_id, seconds=60): "long",
             a_recording(tx, person.participant_id, "audio", seconds=10): "short",
@@ -402,7 +402,7 @@ async def test_filters(database: Database, condition: Condition, expected: set[s
 
 async def test_an_mjr_is_converted_where_its_files_are(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        joined = somebody(tx)
+        joined = a_recorded_participant(tx)
         for mjr_name in ("0a1b2c3d_first", "99999999_second", "nowhere"):
             assert recordings.begin(tx, joined.participant_id, "self", mjr_name, now=NOW)
             recordings.end(tx, mjr_name, now=NOW)
@@ -418,7 +418,7 @@ async def test_what_was_shown_goes_on_to_the_end_of_what_was_saved(database: Dat
     """After a crash somebody left when they were last seen; their media went on for a while."""
 
     def check(tx: Transaction) -> None:
-        joined = somebody(tx)
+        joined = a_recorded_participant(tx)
         went_on, switched_off = (a_stream(tx, joined.participant_id, key=key) for key in ("self", "presentation"))
         begun = milliseconds(NOW)
         for mjr_name, shown in ((went_on, [[begun, None]]), (switched_off, [[begun, begun + 500]])):

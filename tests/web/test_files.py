@@ -28,7 +28,7 @@ from portico.storage.open import open_store
 from portico.storage.store import Store
 from portico.web import files
 from tests.factories import NOW, an_account
-from tests.recorded import a_stream, converted, link, milliseconds, recording_of, somebody
+from tests.recorded import a_recorded_participant, a_stream, converted, link, milliseconds, recording_of
 
 CONTENT = bytes(range(256)) * 4
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -82,7 +82,7 @@ async def downloads(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Downloads]
 
 def kept(tx: Transaction, content: bytes) -> tuple[str, str]:
     """A completed recording with this file: its id and the file's key."""
-    mjr_name = a_stream(tx, somebody(tx).participant_id)
+    mjr_name = a_stream(tx, a_recorded_participant(tx).participant_id)
     recordings.first_media(tx, mjr_name, "audio", [[milliseconds(NOW), None]], now=NOW)
     recordings.end(tx, mjr_name, now=NOW + MINUTE)
     recording_id = recording_of(tx, mjr_name, "audio")

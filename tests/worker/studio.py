@@ -17,7 +17,7 @@ from portico.worker import delete_object
 from portico.worker.recordings.convert import ConvertRecording
 from tests.converter.mjr_files import FIRST_PACKET_US, encode, every, opus_units, video_units, write_mjr
 from tests.factories import facts, row, rows
-from tests.recorded import a_stream, milliseconds, recording_of, somebody
+from tests.recorded import a_recorded_participant, a_stream, milliseconds, recording_of
 from tests.worker.recordings.workshop import Workshop
 
 SECRET = bytes(range(32))
@@ -104,7 +104,7 @@ class Studio:
 async def a_studio(database: Database, tmp_path: Path, store: Store | None = None) -> Studio:
     workshop = Workshop(database)
     workshop.clock.now = BEGAN
-    joined = await database.write(somebody)
+    joined = await database.write(a_recorded_participant)
     mjr_name = await database.write(partial(a_stream, participant_id=joined.participant_id, now=BEGAN))
     room_id = (await database.read(partial(row, table=schema.room_sessions, row_id=joined.session_id))).room_id
     local = open_store(None, tmp_path, secret=SECRET, base_url="http://127.0.0.1:8080")

@@ -10,7 +10,7 @@ from portico.db.engine import Database, Transaction
 from portico.services import jobs
 from portico.worker.retention import Retention, forget
 from tests.factories import NOW, row, rows
-from tests.recorded import a_recording, over, somebody, started
+from tests.recorded import a_recorded_participant, a_recording, over, started
 from tests.waiting import WITHIN_SECS
 
 HOUR = timedelta(hours=1)
@@ -55,7 +55,7 @@ def a_library(tx: Transaction) -> tuple[set[str], set[str]]:
     """Recordings and compositions of two accounts: the ids of old ones, and of all others."""
     old, new = set(), set()
     for account in ("default", "other"):
-        participant = somebody(tx, account=account).participant_id
+        participant = a_recorded_participant(tx, account=account).participant_id
         old |= {a_recording(tx, participant, now=NOW), a_composition(tx, participant, NOW)}
         new |= {a_recording(tx, participant, now=NOW + 2 * DAY), a_composition(tx, participant, NOW + 2 * DAY)}
         new |= {a_composition(tx, participant, None), started(tx, participant, "audio", now=NOW)}
@@ -74,7 +74,7 @@ async def test_what_is_old_goes_with_its_files_and_nothing_else(database: Databa
 
 async def test_the_history_is_forgotten_when_it_is_old_and_not_with_the_setting_of_zero(database: Database) -> None:
     def end_session(tx: Transaction) -> str:
-        person = somebody(tx)
+        person = a_recorded_participant(tx)
         over(tx, person.session_id, now=NOW)
         return person.session_id
 

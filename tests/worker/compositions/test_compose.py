@@ -29,7 +29,7 @@ from tests.converter import pictures
 from tests.converter.pictures import BLUE, RED, MediaFile
 from tests.factories import NOW, facts, row, rows
 from tests.pace import Pace
-from tests.recorded import converted, recording_of, somebody, started
+from tests.recorded import a_recorded_participant, converted, recording_of, started
 from tests.storage.buckets import BUCKET, a_bucket
 from tests.waiting import WITHIN_SECS, until
 from tests.worker.recordings.workshop import Workshop
@@ -126,7 +126,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 async def cutting(database: Database, tmp_path: Path, sources: dict[str, Path]) -> AsyncIterator[Cutting]:
     workshop = Workshop(database)
-    joined = await database.write(somebody)
+    joined = await database.write(a_recorded_participant)
     session = await database.read(partial(row, table=schema.room_sessions, row_id=joined.session_id))
     store = open_store(None, tmp_path, secret=SECRET, base_url="http://127.0.0.1:8080")
     made = Cutting(workshop, tmp_path, store, session.account_id, session.room_id, session.id)
@@ -162,7 +162,7 @@ async def test_a_composition_waits_for_the_session_and_is_made_and_reported(cutt
 
 async def test_of_a_session_without_recordings_there_is_no_composition(database: Database, tmp_path: Path) -> None:
     workshop = Workshop(database)
-    joined = await database.write(somebody)
+    joined = await database.write(a_recorded_participant)
     session = await database.read(partial(row, table=schema.room_sessions, row_id=joined.session_id))
     store = open_store(None, tmp_path, secret=SECRET, base_url="http://127.0.0.1:8080")
     at = Cutting(workshop, tmp_path, store, session.account_id, session.room_id, session.id)

@@ -23,7 +23,16 @@ from portico.worker.recordings.mjr_care import UNTOUCHED_SECS, MjrCare
 from portico.worker.retention import forget
 from tests.clocks import Clock
 from tests.factories import NOW, an_account, row
-from tests.recorded import SECOND, a_recording, a_stream, link, nothing_of, recording_of, somebody, started
+from tests.recorded import (
+    SECOND,
+    a_recorded_participant,
+    a_recording,
+    a_stream,
+    link,
+    nothing_of,
+    recording_of,
+    started,
+)
 from tests.waiting import until
 
 
@@ -63,7 +72,7 @@ async def test_only_mjr_files_without_need_are_deleted(
     care: MjrCare, secs: Clock[float], database: Database, tmp_path: Path
 ) -> None:
     mjr_folder = tmp_path / "dumps"
-    participant = (await database.write(somebody)).participant_id
+    participant = (await database.write(a_recorded_participant)).participant_id
     needed = await database.write(partial(a_stream, participant_id=participant))
     kept = [
         a_file(mjr_folder / f"{needed}-audio-0.mjr"),
@@ -105,7 +114,7 @@ async def test_what_was_kept_aside_goes_with_its_recording(
 ) -> None:
     monkeypatch.setattr(mjr_care, "FAILED_AT_ONCE", 2)
     failed = tmp_path / "dumps" / "failed"
-    joined = await database.write(somebody)
+    joined = await database.write(a_recorded_participant)
     ids, mjr_files = [], []
     for _ in range(3):
         recording_id = await database.write(partial(started, participant_id=joined.participant_id, kind="audio"))
@@ -158,7 +167,7 @@ async def test_what_was_stored_for_a_recording_that_is_gone_is_deleted(
 async def test_what_a_row_keeps_stays(
     care: MjrCare, secs: Clock[float], store: LocalStore, database: Database, tmp_path: Path
 ) -> None:
-    participant = (await database.write(somebody)).participant_id
+    participant = (await database.write(a_recorded_participant)).participant_id
     recording_id = await database.write(partial(a_recording, participant_id=participant, kind="audio"))
     recording = await database.read(lambda tx: tx.execute(recordings.RECORDINGS.select()).one())
     folder = worked_on(tmp_path, recording_id, recording.object_key)
@@ -169,7 +178,7 @@ async def test_what_a_row_keeps_stays(
 
 
 async def test_work_that_goes_on_stays(care: MjrCare, secs: Clock[float], database: Database, tmp_path: Path) -> None:
-    participant = (await database.write(somebody)).participant_id
+    participant = (await database.write(a_recorded_participant)).participant_id
     mjr_name = await database.write(partial(a_stream, participant_id=participant))
     recording_id = await database.read(partial(recording_of, mjr_name=mjr_name, kind="audio"))
     folder = worked_on(tmp_path, recording_id, "recordings/x")
