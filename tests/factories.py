@@ -22,6 +22,12 @@ def an_account(tx: Transaction, name: str = "default") -> str:
     return api_keys.account_named(tx, name, NOW)
 
 
+def an_event(tx: Transaction, seq: int, room_id: str, **payload: Any) -> None:
+    """An event of this number: PostgreSQL gives numbers out in another order than that of commits."""
+    values = {"account_id": an_account(tx), "event_type": "video.room.session.started", "occurred_at": NOW}
+    tx.execute(schema.events.insert().values(seq=seq, id=f"{seq:036}", room_id=room_id, payload=payload, **values))
+
+
 def a_room(tx: Transaction, *, account: str = "default", now: datetime = NOW, **chosen: Any) -> str:
     """A room with these settings."""
     return rooms.create(tx, an_account(tx, account), RoomSettings(**chosen), now=now).id

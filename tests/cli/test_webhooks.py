@@ -5,9 +5,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,12 @@ import pytest_asyncio
 from portico.core.samples import EVENT_TYPES
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
-from portico.services import webhooks
-from tests.factories import a_participant, a_room, rows
+from portico.services import event_feed, webhooks
+from tests.factories import a_participant, a_room, an_event, rows
 from tests.mounts import pseudo_terminal
 from tests.receiver import Receiver, status
 from tests.servers import PorticoServer
+from tests.set_clock import SetClock
 
 pytestmark = pytest.mark.slow
 
@@ -52,10 +53,11 @@ class Shell:
 
     data_dir: Path
     db: Database
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     async def start(self, *arguments: str, **how: Any) -> asyncio.subprocess.Process:
         environment = {name: value for name, value in os.environ.items() if name[:8] != "PORTICO_"}
-        environment |= {"PORTICO_DATA_DIR": str(self.data_dir), "COLUMNS": "300"}
+        environment |= {"PORTICO_DATA_DIR": str(self.data_dir), "COLUMNS": "300", **self.environment}
         streams = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE} | how
         command = [sys.executable, "-m", "portico", *arguments]
         folder = self.data_dir.parent
@@ -275,6 +277,18 @@ async def test_listen_to_one_room(shell: Shell) -> None:
         await shell.db.write(lambda tx: a_participant(tx, room_id, now=datetime.now(UTC)))
         for _ in range(2):
             assert room_id in await output()
+
+
+async def test_listen_waits_for_a_missing_number_although_the_clock_is_set(shell: Shell, tmp_path: Path) -> None:
+    """On PostgreSQL a transaction that commits late has an event with a smaller number than one that was shown."""
+    clock = SetClock(tmp_path / "clock")
+    room_id = await join(shell)
+    async with listening(Shell(shell.data_dir, shell.db, clock.environment)) as output:
+        newest = (await shell.db.read(event_feed.newest)).last
+        for number, step in ((newest + 2, 3600), (newest + 1, 0)):
+            await shell.db.write(partial(an_event, seq=number, room_id=room_id, number=number))
+            assert str(number) in await output()
+            clock.set(step)
 
 
 async def test_what_is_forwarded_is_what_is_delivered(shell: Shell) -> None:

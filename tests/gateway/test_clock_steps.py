@@ -1,7 +1,6 @@
 """The wall clock of the whole process is set while a call runs, by Debian's libfaketime."""
 
 import asyncio
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,44 +12,12 @@ from tests.gateway.conftest import Rooms
 from tests.gateway.outages import call
 from tests.receiver import Receiver, status
 from tests.servers import PorticoServer
+from tests.set_clock import SetClock
 from tests.waiting import until_in_thread as until
 
 pytestmark = pytest.mark.one_janus
 
 STEPS = (16, 60, 3600, -600)
-
-
-class SetClock:
-    """Sets the wall clock of servers."""
-
-    def __init__(self, file: Path) -> None:
-        found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-        if not found:
-            pytest.fail("libfaketime is not installed: apt-get install faketime")
-        self._file = file
-        self.offset = 0
-        self.set(0)
-        self._environment = {
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "LD_PRELOAD": str(found[0]),
-            "FAKETIME_TIMESTAMP_FILE": str(file),
-            "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-    def rule(self, server: PorticoServer) -> PorticoServer:
-        """Have the server, once started, take its wall clock from here; the monotonic one stays real."""
-        server.command = (sys.executable, "-m", "tests.gateway.disturbed_server", "serve")
-        server.environment = self._environment
-        return server
-
-    def set(self, by: int) -> None:
-        """Set it forward, or back, by so many seconds."""
-        self.offset += by
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{self.offset:+d}")
-        new.replace(self._file)
 
 
 @pytest.fixture

@@ -3,26 +3,10 @@
 from functools import partial
 from typing import Any
 
-from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import event_feed
 from portico.services.event_feed import GAP_SECS, Position
-from tests.factories import NOW, a_participant, a_room, an_account
-
-
-def write_event(tx: Transaction, seq: int, room_id: str) -> None:
-    """An event of this number, as it is when numbers were given out in another order than commits."""
-    tx.execute(
-        schema.events.insert().values(
-            seq=seq,
-            id=f"{seq:036}",
-            account_id=an_account(tx),
-            room_id=room_id,
-            event_type="video.room.session.started",
-            occurred_at=NOW,
-            payload={},
-        )
-    )
+from tests.factories import a_participant, a_room, an_event
 
 
 async def follow(database: Database, position: Position, now: float = 0.0) -> tuple[list[int], Position]:
@@ -55,7 +39,7 @@ async def test_a_smaller_number_may_come_later(database: Database) -> None:
     async def recorded(*seqs: int) -> None:
         def write(tx: Transaction) -> Any:
             for seq in seqs:
-                write_event(tx, seq, room_id)
+                an_event(tx, seq, room_id)
 
         await database.write(write)
 
@@ -74,8 +58,8 @@ async def test_thousands_come_in_parts(database: Database) -> None:
     def write(tx: Transaction) -> None:
         room_id = a_room(tx)
         for seq in range(1, event_feed.POLL_MAX + 3):
-            write_event(tx, seq, room_id)
-        write_event(tx, 1_000_000, room_id)
+            an_event(tx, seq, room_id)
+        an_event(tx, 1_000_000, room_id)
 
     await database.write(write)
     first, position = await follow(database, Position(0, {}))
