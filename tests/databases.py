@@ -216,7 +216,7 @@ def _binaries() -> Path | None:
 
 
 def _hand_over(directory: Path) -> list[str]:
-    """PostgreSQL refuses to run as root: give the directory to somebody else, and say how to become them."""
+    """PostgreSQL refuses to run as root: give another user the directory, and return the command that becomes it."""
     if os.geteuid() != 0:
         return [*_DIES_WITH_US, "--"]
     known = {entry.pw_name: entry for entry in pwd.getpwall()}

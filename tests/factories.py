@@ -47,7 +47,7 @@ def a_participant(
     gateway_id: str | None = None,
     now: datetime = NOW,
 ) -> Joined:
-    """Somebody who joins, by default through the gateway that the room's participants are on, or a new one."""
+    """Let a participant join, by default through the gateway that the room's participants are on, or a new one."""
     return participants.join(
         tx,
         room_id,

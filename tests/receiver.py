@@ -7,7 +7,7 @@ In a test:
         first, second = await receiver.wait_for(2, within=5)
 
 Each request is answered by the next behaviour of the script, and by `otherwise` when the script is over. A behaviour
-is an async function of one Exchange; those that a receiver can be wished to have are below.
+is an async function of one Exchange; those that tests use are below.
 
 As a process of its own, which outlives what the test kills:
 
@@ -46,10 +46,10 @@ _CHUNK = bytes(64 * 1024)
 
 @dataclass(frozen=True)
 class Received:
-    """One request, as it came in. Header names are in lower case."""
+    """One request, as it arrived. Header names are in lower case."""
 
     at: datetime  # when its last byte was read
-    connection: int  # counts from 1: equal numbers came over one connection
+    connection: int  # counts from 1: equal numbers mean one connection
     method: str
     target: str
     headers: dict[str, str]
@@ -101,7 +101,7 @@ def _from_line(members: dict[str, Any]) -> Received:
 
 
 class Exchange:
-    """What a behaviour works with: one request and the connection that it came over."""
+    """What a behaviour works with: one request and the connection that it arrived on."""
 
     def __init__(self, request: Received, writer: asyncio.StreamWriter) -> None:
         self.request, self.writer = request, writer
@@ -317,8 +317,8 @@ class Receiver:
             async with asyncio.timeout(within), self._arrived:
                 await self._arrived.wait_for(lambda: len(self.requests) >= count)
         except TimeoutError:
-            came = [(request.method, request.target, request.body[:200]) for request in self.requests]
-            raise AssertionError(f"{len(came)} of {count} requests came within {within:g} s: {came}") from None
+            arrived = [(request.method, request.target, request.body[:200]) for request in self.requests]
+            raise AssertionError(f"{len(arrived)} of {count} requests arrived within {within:g} s: {arrived}") from None
         return list(self.requests)
 
     def _protocol(self) -> asyncio.Protocol:

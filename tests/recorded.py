@@ -24,7 +24,7 @@ def link(object_key: str, file_name: str) -> str:
 
 
 def a_stream(tx: Transaction, participant_id: str, *, key: str = "self", now: datetime = NOW) -> str:
-    """Somebody publishes a stream that is recorded, nothing of which has come yet: the name of its mjr file."""
+    """Begin a recorded stream that has sent no packet yet; the name of its mjr file."""
     mjr_name = f"mjr-{uuid4().hex}"
     assert recordings.begin(tx, participant_id, key, mjr_name, now=now)
     return mjr_name
@@ -93,7 +93,7 @@ def over(tx: Transaction, session_id: str, *, now: datetime) -> None:
 
 
 def gone(tx: Transaction, participant_id: str, *, now: datetime) -> None:
-    """Somebody leaves."""
+    """Let the participant leave."""
     assert participants.leave(tx, participant_id, "left", now=now)
 
 

@@ -25,14 +25,14 @@ STOPS_WITHIN_SECS = 20.0
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on now; soon it may be somebody else's."""
+    """A TCP port of the loopback address that no program listens on now; another program may take it soon."""
     with kept_port() as kept:
         port: int = kept.getsockname()[1]
         return port
 
 
 def kept_port() -> socket.socket:
-    """Holds a port that nobody listens on: as long as it is open nobody is given that port, who asks for it gets it.
+    """Hold a port without listening: while it is open the system gives that port only to a program that asks for it.
 
     That is what SO_REUSEADDR on both sides means while neither listens (socket(7)).
     """
@@ -182,16 +182,16 @@ class PorticoServer:
 
     def _wait_until_ready(self) -> None:
         process, deadline = self._running(), time.monotonic() + READY_WITHIN_SECS
-        said: str | None = "no answer"
+        reason: str | None = "no answer"
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise AssertionError(f"portico serve ended with code {process.returncode} at start:\n{self.log}")
-            said = self._why_not_ready()
-            if said is None:
+            reason = self._why_not_ready()
+            if reason is None:
                 self.descendants()
                 return
             time.sleep(0.02)
-        raise AssertionError(f"portico serve was not ready after {READY_WITHIN_SECS} s ({said}):\n{self.log}")
+        raise AssertionError(f"portico serve was not ready after {READY_WITHIN_SECS} s ({reason}):\n{self.log}")
 
     def _why_not_ready(self) -> str | None:
         try:
@@ -219,7 +219,7 @@ class PorticoServer:
 
 @dataclass(frozen=True)
 class _Living:
-    """What proc(5) says of a living process. Its id alone is soon somebody else's; with the start time it is not."""
+    """What proc(5) says of a living process. The system reuses its id alone; id and start time stay unique."""
 
     pid: int
     program: str
@@ -247,11 +247,11 @@ class _Living:
 
 
 def _descendants(pid: int) -> list[_Living]:
-    everybody = [_Living.read(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    living = [_Living.read(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
     found: list[_Living] = []
     front = {pid}
     while front:
-        children = [one for one in everybody if one is not None and one.parent in front]
+        children = [one for one in living if one is not None and one.parent in front]
         front = {child.pid for child in children}
         found += children
     return sorted(found, key=lambda one: one.started)

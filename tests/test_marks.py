@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 STARTS = {"PorticoServer", "chromium", "inside", "postgres_server"}
-"""What only fixtures call, so that whoever uses it is marked."""
+"""Names that only fixtures may call, so that each test that uses them is marked."""
 
 SAMPLE = """
 import pytest

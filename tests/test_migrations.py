@@ -66,7 +66,7 @@ async def test_upgrading_again_changes_nothing_and_loses_nothing(database: Datab
 
 def test_processes_that_start_at_once_all_succeed(empty_urls: list[str]) -> None:
     for url in empty_urls:
-        with others(PROCESSES, upgrade_when_told, url) as starting:
+        with others(PROCESSES, upgrade_on_message, url) as starting:
             for each in starting:
                 assert each.ask() == "ready"
             for each in starting:
@@ -80,8 +80,8 @@ def test_processes_that_start_at_once_all_succeed(empty_urls: list[str]) -> None
             database.engine.dispose()
 
 
-def upgrade_when_told(url: str, pipe: "Pipe[object, object]") -> None:
-    """In the other process."""
+def upgrade_on_message(url: str, pipe: "Pipe[object, object]") -> None:
+    """In the other process: upgrade after a message, and report the outcome."""
     pipe.send("ready")
     pipe.recv()
     database = open_database(url)
@@ -177,7 +177,7 @@ def test_recordings_that_wait_for_their_conversion_outlast_new_names(empty_urls:
 
 
 def test_jobs_that_were_woken_before_stay_so(empty_urls: list[str]) -> None:
-    """Down to the schema before, where a due time of the year 2000 said it, and up again."""
+    """Down to the schema before, where a due time of the year 2000 marked them, and up again."""
     database = open_database(empty_urls[0])
     later, lease = NOW + timedelta(seconds=30), timedelta(seconds=9)
     try:

@@ -19,7 +19,7 @@ from portico.storage.store import S3Access
 from tests.api.world import World
 from tests.factories import rows
 from tests.recorded import a_recording, nothing_of, over, started
-from tests.storage.buckets import credentials_from_nobody
+from tests.storage.buckets import credentials_without_answer
 
 PATH = "/v2/room_recordings"
 
@@ -110,7 +110,7 @@ async def test_a_store_that_signs_nothing_delays_no_other_request(
 ) -> None:
     """The service that gives this machine credentials for the bucket does not answer."""
     recording_id = await recorded(world, await someone(world), seconds=5)
-    with credentials_from_nobody(tmp_path, monkeypatch):
+    with credentials_without_answer(tmp_path, monkeypatch):
         store = open_store("s3://bucket", tmp_path, secret=b"", base_url="", s3=S3Access(region="eu-central-1"))
         api = world.app.state.api
         world.app.state.api = replace(api, link=Storage(store, LinkKeys((b"",)), world.clock).link)

@@ -40,22 +40,22 @@ async def test_no_acknowledged_write_is_lost_and_none_is_torn(sqlite_url: str) -
 
 
 def _write_until_killed(url: str, acknowledgements: int) -> set[str]:
-    """Kill the writer when it has said so often that something is committed; all that it has said by then."""
-    said: set[str] = set()
+    """Kill the writer after so many acknowledged commits; the keys of all that it acknowledged."""
+    acknowledged: set[str] = set()
     with others(1, write_for_ever, url) as (writer,):
-        while len(said) < acknowledgements:
-            said.add(writer.ask())
+        while len(acknowledged) < acknowledgements:
+            acknowledged.add(writer.ask())
         assert writer.process.pid
         os.kill(writer.process.pid, signal.SIGKILL)
         try:
-            while True:  # what it had said and we had not read yet
-                said.add(writer.ask())
+            while True:  # what it had sent and we had not read yet
+                acknowledged.add(writer.ask())
         except EOFError:
-            return said
+            return acknowledged
 
 
 def write_for_ever(url: str, pipe: "Connection[Any, Any]") -> None:
-    """In the other process: transactions of two rows each, said only when they are committed."""
+    """In the other process: transactions of two rows each; a key is sent only when its rows are committed."""
 
     async def write() -> None:
         database = open_database(url)

@@ -121,7 +121,7 @@ async def test_a_violated_constraint_spoils_nothing_for_the_neighbours(database:
     [StopIteration("x"), StopAsyncIteration(), TimeoutError(), KeyError("x"), RecursionError(), MemoryError()],
     ids=lambda error: type(error).__name__,
 )
-async def test_whatever_a_function_raises_everybody_gets_an_answer(
+async def test_whatever_a_function_raises_all_callers_get_an_answer(
     database: Database, gate: Gate, error: Exception
 ) -> None:
     """Neighbours of the same group commit must neither hang nor fail."""
@@ -140,7 +140,7 @@ async def test_whatever_a_function_raises_everybody_gets_an_answer(
     for task in hanging:
         task.cancel()
     assert crashing in done, "the caller of the function that raised waits for ever"
-    assert not hanging, "somebody else waits for ever"
+    assert not hanging, "another caller waits for ever"
     assert (before.result(), after.result()) == ("before", "after")
     assert crashing.cancelled() or crashing.exception() is not None
     assert await database.read(names) == ["after", "before"]
@@ -180,7 +180,7 @@ async def test_a_read_of_several_statements_sees_one_snapshot(database: Database
     assert await database.read(count) == 1
 
 
-async def test_a_waiter_that_gives_up_disturbs_nobody(database: Database, gate: Gate) -> None:
+async def test_a_waiter_that_gives_up_disturbs_no_other(database: Database, gate: Gate) -> None:
     held = await gate.hold(database)
     writes = [asyncio.create_task(database.write(partial(insert, name=str(n)))) for n in range(20)]
     await asyncio.sleep(0)
@@ -214,7 +214,7 @@ async def test_a_running_write_whose_waiter_gave_up_is_whole_or_absent(database:
 
 @pytest.mark.parametrize("operation", ["write", "read"])
 async def test_more_work_than_may_wait_is_refused_at_once(database: Database, gate: Gate, operation: str) -> None:
-    """Every thread is held, then as many wait as may (a constant); the next is Busy, and nobody is lost."""
+    """Every thread is held, then as many wait as may (a constant); the next is Busy, and no caller is lost."""
     run: Callable[..., Any] = getattr(database, operation)
     held = [asyncio.create_task(run(gate)) for _ in range(POSTGRES_THREADS)]
     await asyncio.to_thread(gate.entered.wait, SECS)

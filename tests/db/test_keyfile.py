@@ -58,7 +58,7 @@ def test_two_installations_have_two_keys(tmp_path: Path) -> None:
 
 
 def look(path: str, pipe: "Connection[Any, Any]") -> None:
-    """In a process of its own: says that it is ready, and when it is told so, which key it signs with."""
+    """In a process of its own: report `ready`, wait for a message, report the key that signs."""
     pipe.send("ready")
     pipe.recv()
     pipe.send(signer(WebhookKeys(Path(path))))
@@ -69,8 +69,8 @@ def test_processes_that_start_together_agree_on_one_key(path: Path) -> None:
         assert {each.ask() for each in processes} == {"ready"}
         for each in processes:
             each.pipe.send("go")
-        said = {each.ask() for each in processes}
-    assert said == {signer(WebhookKeys(path))}
+        signers = {each.ask() for each in processes}
+    assert signers == {signer(WebhookKeys(path))}
     assert list(path.parent.iterdir()) == [path]
 
 

@@ -1,4 +1,4 @@
-"""Reads that take long: their time limit, their end when nobody waits, and turns by account, on both databases."""
+"""Reads that take long: their time limit, their end when no caller waits, and turns by account, on both databases."""
 
 import asyncio
 import time
@@ -60,7 +60,7 @@ async def test_a_list_has_a_time_limit_and_the_next_one_begins_anew(opened: Open
             assert await read_list(database, "a", quick) == 1
 
 
-async def test_a_list_that_nobody_waits_for_is_stopped(opened: Opened) -> None:
+async def test_a_list_that_no_caller_waits_for_is_stopped(opened: Opened) -> None:
     database = await opened(1000)
     async with asyncio.timeout(SECS):
         for _ in range(3):

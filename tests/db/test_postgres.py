@@ -32,7 +32,7 @@ async def server(postgres_url: str) -> AsyncIterator[Database]:
 
 @pytest_asyncio.fixture
 async def operator(postgres_url: str) -> AsyncIterator[Database]:
-    """Somebody else's connections to the same database."""
+    """Connections of another program to the same database."""
     opened = open_database(postgres_url)
     yield opened
     await opened.close()
@@ -89,11 +89,11 @@ def _one_more(tx: Transaction, room_id: str) -> None:
 
 
 async def _open_every_connection(database: Database) -> None:
-    everybody = threading.Barrier(POSTGRES_THREADS)
+    meeting = threading.Barrier(POSTGRES_THREADS)
 
     def meet(tx: Transaction) -> None:
         tx.exec_driver_sql("SELECT 1")
-        everybody.wait(SECS)
+        meeting.wait(SECS)
 
     async with asyncio.timeout(SECS):
         await asyncio.gather(*(database.read(meet) for _ in range(POSTGRES_THREADS)))

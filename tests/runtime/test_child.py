@@ -145,7 +145,7 @@ def test_what_this_machine_does_not_offer_is_named() -> None:
 
 
 @needs_root
-def test_why_root_may_not_mount_is_said() -> None:
+def test_why_root_may_not_mount_is_reported() -> None:
     """As in a container without CAP_SYS_ADMIN."""
     asks = "from portico.runtime.child import protect; print(protect().missing)"
     command = ["setpriv", "--bounding-set", "-sys_admin", "--", sys.executable, "-c", asks]

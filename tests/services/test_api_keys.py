@@ -1,4 +1,4 @@
-"""API keys: what opens which account, and that nobody can read a key out of the database."""
+"""API keys: which account a key opens, and that no key can be read out of the database."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -106,7 +106,7 @@ async def test_a_key_that_was_made_stays_when_the_setting_that_named_it_changes(
 
 
 async def test_the_former_setting_of_an_older_version_becomes_void_too(database: Database) -> None:
-    """Its row does not say that it came from the setting; the first start of this version notes that."""
+    """An older version did not note that a key is the setting's; the first start of this version notes it."""
     await database.write(partial(api_keys.admit, key="the-first-key", account_name="default", now=NOW))
     for key in ("the-first-key", "the-second-key"):
         assert await database.write(partial(api_keys.admit_setting, key=key, now=NOW))

@@ -189,7 +189,7 @@ async def test_everything_that_the_composition_needs(database: Database) -> None
         ({"video_layout": {"x": {"video_sources": ["b", "lost"]}}, "audio_sources": []}, {"b"}),
     ],
 )
-async def test_only_what_is_seen_or_heard_is_fetched(
+async def test_only_tracks_that_the_composition_uses_are_fetched(
     database: Database, members: dict[str, Any], expected: set[str]
 ) -> None:
     def check(tx: Transaction) -> None:
@@ -284,7 +284,7 @@ async def test_one_that_was_begun_and_left_is_begun_again(database: Database) ->
     await database.write(check)
 
 
-async def test_a_composition_is_completed_once_and_told_to_its_own_url(database: Database) -> None:
+async def test_a_composition_is_completed_once_and_sent_to_its_own_url(database: Database) -> None:
     def check(tx: Transaction) -> None:
         own = {
             "webhook_event_url": OWN_URL,
@@ -320,7 +320,7 @@ async def test_a_composition_is_completed_once_and_told_to_its_own_url(database:
     await database.write(check)
 
 
-async def test_without_an_own_url_nobody_is_told(database: Database) -> None:
+async def test_without_an_own_url_nothing_is_sent(database: Database) -> None:
     def check(tx: Transaction) -> None:
         made = processing(tx)
         assert compositions.complete(tx, made.id, composition(made.id), link, now=LATER)
@@ -337,8 +337,8 @@ async def test_one_that_failed_says_why_once_and_to_its_own_url(database: Databa
         assert not compositions.fail(tx, made.id, "Again.", now=LATER)
         failed = compositions.retrieve(tx, an_account(tx), made.id)
         assert (failed.status, failed.failure, failed.completed_at) == ("failed", "The disk is full.", None)
-        told = {"composition_id": made.id, "room_id": made.room_id, "session_id": made.session_id}
-        assert facts(tx, made.room_id)[-1] == ("composition.failed", told | {"failure": "The disk is full."})
+        expected = {"composition_id": made.id, "room_id": made.room_id, "session_id": made.session_id}
+        assert facts(tx, made.room_id)[-1] == ("composition.failed", expected | {"failure": "The disk is full."})
         assert fact_names(tx, made.room_id).count("composition.failed") == 1
         (delivery,) = rows(tx, DELIVERIES, event_type="video.room.composition.failed")
         assert delivery.url == OWN_URL
@@ -367,7 +367,7 @@ async def test_deleting_stops_the_making(database: Database) -> None:
         with pytest.raises(NotFound):
             compositions.delete(tx, an_account(tx), made.id, now=LATER)
         assert fact_names(tx, made.room_id) == before
-        # Parts of it may lie in a folder, which nobody else would look into.
+        # Parts of it may lie in a folder, which no other job looks into.
         (clearing,) = jobs.claim(tx, [jobs.COMPOSE], now=LATER, lease=SECOND, limit=1)
         assert clearing.subject == made.id
         # The composition may have been on its way into the store.
@@ -408,7 +408,7 @@ async def test_lists(database: Database) -> None:
     await database.write(check)
 
 
-async def test_somebody_who_left_is_shown_too(database: Database) -> None:
+async def test_a_participant_who_left_is_shown_too(database: Database) -> None:
     def check(tx: Transaction) -> None:
         person = a_recorded_participant(tx)
         recording_id = a_recording(tx, person.participant_id)

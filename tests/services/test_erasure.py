@@ -1,4 +1,4 @@
-"""Erasing one participant: what they said of themselves is nowhere any more, and that somebody was there remains."""
+"""Erasing one participant: their context and label are deleted everywhere; the fact of their stay remains."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ SECRET = "Alice Pleasance Liddell"
 
 
 def two_people(tx: Transaction) -> tuple[Joined, Joined]:
-    """Alice, who said who she is and has left, and somebody else in the same session with as much to say."""
+    """Alice, whose context names her and who has left, and Bob in the same session with a context of his own."""
     other = a_recorded_participant(tx)
     alice = a_participant(tx, other.room_id, context=json.dumps({"name": SECRET}))
     this = schema.room_participants.c.id == alice.participant_id
@@ -41,7 +41,7 @@ def two_people(tx: Transaction) -> tuple[Joined, Joined]:
 
 
 def echo(tx: Transaction, delivery_id: str, sent: str | None = None, number: int = 1, **how: Any) -> None:
-    """A receiver answers with what it was told."""
+    """Record an attempt whose answer repeats the name that the receiver was sent."""
     answer = {"delivered": True, "status_code": 200, "error": None, "response_headers": {"x-echo": SECRET}}
     webhooks.record_attempt(
         tx,
@@ -68,7 +68,7 @@ def everything(tx: Transaction) -> str:
 
 
 def other_rows(tx: Transaction, participant_id: str) -> dict[str, list[str]]:
-    """What there is of everybody else."""
+    """The rows of all other participants, by table."""
     tables = (schema.room_participants, schema.room_sessions, schema.rooms, schema.room_recordings)
     return {
         table.name: [repr(tuple(each)) for each in rows(tx, table) if participant_id not in repr(tuple(each))]
@@ -77,7 +77,7 @@ def other_rows(tx: Transaction, participant_id: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("keep", [False, True], ids=["recordings go", "recordings stay"])
-async def test_nothing_of_what_a_participant_said_is_left_anywhere(database: Database, keep: bool) -> None:
+async def test_no_text_of_an_erased_participant_is_left_anywhere(database: Database, keep: bool) -> None:
     def check(tx: Transaction) -> None:
         alice, _ = two_people(tx)
         (first, *_) = sent_data(tx, alice.room_id)
@@ -91,9 +91,9 @@ async def test_nothing_of_what_a_participant_said_is_left_anywhere(database: Dat
         assert other_rows(tx, alice.participant_id) == before
         left = row(tx, schema.room_participants, alice.participant_id)
         assert (left.context, left.label, left.joined_at, left.left_at) == (None, None, NOW, LATER)
-        told = [payload for name, payload in facts(tx, alice.room_id) if name == "participant.left"]
-        assert (told[-1]["participant_id"], told[-1]["context"]) == (alice.participant_id, None)
-        assert told[-1]["duration_secs"] == 7200
+        departures = [payload for name, payload in facts(tx, alice.room_id) if name == "participant.left"]
+        assert (departures[-1]["participant_id"], departures[-1]["context"]) == (alice.participant_id, None)
+        assert departures[-1]["duration_secs"] == 7200
         sent = [json.loads(each.data) for each in rows(tx, webhooks.DELIVERIES, room_id=alice.room_id)]
         assert [each["payload"] for each in sent] == [payload for _, payload in facts(tx, alice.room_id)]
 

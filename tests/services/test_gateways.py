@@ -1,4 +1,4 @@
-"""The lease of a gateway: who is lost with it, when they left, and that nobody stays as a ghost."""
+"""The lease of a gateway: which participants are lost with it, when they left, and that none stays in a room."""
 
 import asyncio
 import threading
@@ -111,7 +111,7 @@ async def test_the_session_of_a_dead_gateway_ended_when_it_became_empty(database
         gateways.beat(tx, dead, NOW + SECOND)
         a_day_later = NOW + timedelta(days=1)
         gateways.reap(tx, gateways.all_gateways(tx), now=a_day_later)
-        assert gateways.look(tx, "nobody", now=a_day_later, grace=GRACE).stale_sessions
+        assert gateways.look(tx, "no gateway", now=a_day_later, grace=GRACE).stale_sessions
         assert sessions.end_stale(tx, now=a_day_later, grace=GRACE) == [room_id]
         assert fact_names(tx, room_id)[-2:] == ["participant.left", "session.ended"]
         session = row(tx, schema.room_sessions, joined.session_id)
@@ -142,8 +142,8 @@ async def test_participants_who_are_still_connected_are_taken_back(database: Dat
             now=later,
         )
         new = gateways.register(tx, later)
-        everybody = [stays, connected, gone, squeezed]
-        assert gateways.take_back(tx, new, everybody, now=later, grace=timedelta(minutes=1)) == [connected]
+        participant_ids = [stays, connected, gone, squeezed]
+        assert gateways.take_back(tx, new, participant_ids, now=later, grace=timedelta(minutes=1)) == [connected]
         back = row(tx, schema.room_participants, connected)
         assert (back.left_at, back.left_reason, back.gateway_id, back.joined_at) == (None, None, new, NOW)
         names = [
@@ -184,7 +184,7 @@ async def test_who_left_before_is_not_touched(database: Database) -> None:
     await database.write(die)
 
 
-async def test_a_step_is_bounded_and_the_steps_reach_everybody(database: Database) -> None:
+async def test_a_step_is_bounded_and_the_steps_reach_all_participants(database: Database) -> None:
     def crowd(tx: Transaction) -> None:
         for _ in range(3):
             dead, room_id = a_gateway(tx), a_room(tx, max_participants=50)
@@ -200,7 +200,7 @@ async def test_a_step_is_bounded_and_the_steps_reach_everybody(database: Databas
 
 
 async def test_a_gateway_whose_people_were_partly_closed_does_not_come_back_to_life(database: Database) -> None:
-    """Between two steps of the sweep it beats again: it must hear that rows of its participants are closed."""
+    """A gateway that beats again between two steps of the sweep must learn that rows of its participants are closed."""
 
     def die_and_beat(tx: Transaction) -> None:
         room_id, dead = a_room(tx), a_gateway(tx)
@@ -213,7 +213,7 @@ async def test_a_gateway_whose_people_were_partly_closed_does_not_come_back_to_l
 
 
 async def test_a_gateway_that_retires_with_people_in_rooms_leaves_no_ghosts(database: Database) -> None:
-    """A stop waits a bounded time for its connections; who has not left by then must be found by somebody."""
+    """A stop waits a bounded time for its connections; the sweep must find participants who have not left by then."""
 
     def retire(tx: Transaction) -> None:
         gateway_id = a_gateway(tx)
@@ -225,10 +225,10 @@ async def test_a_gateway_that_retires_with_people_in_rooms_leaves_no_ghosts(data
     await database.write(retire)
 
 
-# What a gateway hears of its participants.
+# What a gateway learns of its participants.
 
 
-async def test_a_gateway_hears_who_left_and_why_and_who_is_muted(database: Database) -> None:
+async def test_a_gateway_learns_who_left_and_why_and_who_is_muted(database: Database) -> None:
     def change(tx: Transaction) -> None:
         room_id, gateway_id, account_id = a_room(tx), a_gateway(tx), an_account(tx)
         people = [a_participant(tx, room_id, gateway_id=gateway_id) for _ in range(5)]
@@ -257,7 +257,7 @@ async def test_a_gateway_hears_who_left_and_why_and_who_is_muted(database: Datab
     await database.write(change)
 
 
-async def test_a_gateway_hears_of_its_own_participants_only(database: Database) -> None:
+async def test_a_gateway_learns_of_its_own_participants_only(database: Database) -> None:
     def change(tx: Transaction) -> None:
         mine, other = a_gateway(tx), a_gateway(tx)
         ours = a_participant(tx, a_room(tx), gateway_id=mine)
@@ -270,7 +270,7 @@ async def test_a_gateway_hears_of_its_own_participants_only(database: Database) 
     await database.write(change)
 
 
-async def test_a_deleted_room_is_told_to_the_gateway_as_such(database: Database) -> None:
+async def test_a_gateway_learns_that_the_room_was_deleted(database: Database) -> None:
     def change(tx: Transaction) -> None:
         room_id, gateway_id = a_room(tx), a_gateway(tx)
         joined = a_participant(tx, room_id, gateway_id=gateway_id)
@@ -281,21 +281,21 @@ async def test_a_deleted_room_is_told_to_the_gateway_as_such(database: Database)
 
 
 def _changes(tx: Transaction, gateway_id: str, since: datetime) -> dict[str, tuple[str | None, bool]]:
-    told = gateways.changes(tx, gateway_id, since)
-    assert all((each.left_at is None) == (each.left_reason is None) for each in told)
-    return {each.id: (each.left_reason, each.audio_muted) for each in told}
+    changed = gateways.changes(tx, gateway_id, since)
+    assert all((each.left_at is None) == (each.left_reason is None) for each in changed)
+    return {each.id: (each.left_reason, each.audio_muted) for each in changed}
 
 
-async def test_somebody_who_leaves_during_a_full_step_hides_nobody(postgres_url: str) -> None:
-    """A step that closed fewer than its limit, because one left by themselves, has not necessarily seen everybody."""
+async def test_a_participant_who_leaves_during_a_full_step_hides_no_other(postgres_url: str) -> None:
+    """A step that closed fewer than its limit, because one left by themselves, may not have seen all participants."""
     database = open_database(postgres_url)
     try:
-        assert await _reap_while_somebody_leaves(database, people=3, limit=2) == []
+        assert await _reap_while_a_participant_leaves(database, people=3, limit=2) == []
     finally:
         await database.close()
 
 
-async def _reap_while_somebody_leaves(database: Database, *, people: int, limit: int) -> list[Any]:
+async def _reap_while_a_participant_leaves(database: Database, *, people: int, limit: int) -> list[Any]:
     """Who is still in the room after the sweep has nothing more to do."""
 
     def crowd(tx: Transaction) -> tuple[str, list[str]]:
@@ -314,7 +314,7 @@ async def _reap_while_somebody_leaves(database: Database, *, people: int, limit:
     await asyncio.to_thread(left.wait, LOCKED_WITHIN_SECS)
     step: Any = partial(gateways.reap, dead=await database.read(gateways.all_gateways), now=NOW, limit=limit)
     reaping = asyncio.create_task(database.write(step))
-    await _until_somebody_waits_for_a_lock(database)
+    await _until_a_transaction_waits_for_a_lock(database)
     waited_for.set()
     await leaving
     await reaping
@@ -323,7 +323,7 @@ async def _reap_while_somebody_leaves(database: Database, *, people: int, limit:
     return await database.read(partial(rows, table=schema.room_participants, room_id=room_id, left_at=None))
 
 
-async def _until_somebody_waits_for_a_lock(database: Database) -> None:
+async def _until_a_transaction_waits_for_a_lock(database: Database) -> None:
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     async with asyncio.timeout(LOCKED_WITHIN_SECS):
         while not await database.read(lambda tx: tx.exec_driver_sql(query).scalar_one()):

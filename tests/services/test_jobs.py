@@ -32,7 +32,7 @@ async def test_a_job_is_queued_once(database: Database) -> None:
     await database.write(check)
 
 
-async def test_whoever_waits_for_jobs_is_woken(database: Database) -> None:
+async def test_a_worker_that_waits_for_jobs_is_woken(database: Database) -> None:
     woken = asyncio.Event()
     database.commits.listen("jobs", woken)
     await database.write(lambda tx: jobs.enqueue(tx, COMPOSE, "a", now=NOW))
@@ -103,7 +103,7 @@ async def test_who_lost_the_lease_cannot_renew_it(database: Database) -> None:
     await database.write(check)
 
 
-async def test_a_lease_that_is_over_and_nobody_elses_can_be_renewed(database: Database) -> None:
+async def test_a_lease_that_is_over_and_not_taken_over_can_be_renewed(database: Database) -> None:
     def check(tx: Transaction) -> None:
         jobs.enqueue(tx, COMPOSE, "a", now=NOW)
         (mine,) = claim(tx)

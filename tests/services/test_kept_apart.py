@@ -1,4 +1,4 @@
-"""A row that cannot be changed, for whatever fault, keeps nobody else: ends are written each in a savepoint."""
+"""A row that cannot be changed keeps no other row from ending: each end is written in a savepoint."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ def mend(tx: Transaction, table: Table) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 500])
-async def test_a_leave_that_fails_keeps_nobody_else_of_a_lost_gateway(database: Database, limit: int) -> None:
+async def test_a_leave_that_fails_keeps_no_other_participant_of_a_lost_gateway(database: Database, limit: int) -> None:
     def lose(tx: Transaction) -> None:
         people = schema.room_participants
         dead, other, room_id = a_gateway(tx), a_gateway(tx), a_room(tx)

@@ -1,4 +1,4 @@
-"""Ending, kicking and muting as facts, on both databases: whom it concerns, what is written, what is left alone."""
+"""Ending, kicking and muting as facts, on both databases: which participants change, what is written, what is kept."""
 
 import asyncio
 import random
@@ -55,14 +55,14 @@ CHOICES: list[tuple[str, Choice, list[bool]]] = [
         lambda people: Targets(some(*people).listed, some(people[0]).listed or frozenset()),
         [False, True, True],
     ),
-    ("nobody", lambda _: Targets(frozenset()), [False, False, False]),
+    ("no participant", lambda _: Targets(frozenset()), [False, False, False]),
     ("strangers", lambda _: Targets(frozenset({str(uuid4())})), [False, False, False]),
     ("all but strangers", lambda _: Targets(None, frozenset({str(uuid4())})), [True, True, True]),
 ]
 
 
 @pytest.mark.parametrize(("choose", "meant"), [each[1:] for each in CHOICES], ids=[each[0] for each in CHOICES])
-async def test_whom_an_action_means(database: Database, choose: Choice, meant: list[bool]) -> None:
+async def test_which_participants_an_action_means(database: Database, choose: Choice, meant: list[bool]) -> None:
     def act(tx: Transaction) -> None:
         account_id, people = a_meeting(tx)
         session_id = people[0].session_id
@@ -74,16 +74,16 @@ async def test_whom_an_action_means(database: Database, choose: Choice, meant: l
     await database.write(act)
 
 
-async def test_whoever_has_left_and_whoever_is_elsewhere_is_not_concerned(database: Database) -> None:
+async def test_participants_who_left_or_are_elsewhere_do_not_change(database: Database) -> None:
     def act(tx: Transaction) -> None:
         account_id, people = a_meeting(tx)
         _, others = a_meeting(tx)
         gone = people[0]
         participants.leave(tx, gone.participant_id, "left", now=NOW + SECOND)
         before = row(tx, schema.room_participants, gone.participant_id)
-        everybody = some(*people, *others)
-        moderation.set_muted(tx, account_id, gone.session_id, everybody, muted=True, now=LATER)
-        moderation.kick(tx, account_id, gone.session_id, everybody, now=LATER)
+        targets = some(*people, *others)
+        moderation.set_muted(tx, account_id, gone.session_id, targets, muted=True, now=LATER)
+        moderation.kick(tx, account_id, gone.session_id, targets, now=LATER)
         assert row(tx, schema.room_participants, gone.participant_id) == before
         assert present(tx, others) == [True] * 3
         assert muted(tx, others) == [False] * 3
@@ -121,7 +121,7 @@ async def test_what_waited_for_the_lock_happens_after_what_it_waited_for(databas
         early = a_participant(tx, room_id)
         session_id, account_id = early.session_id, an_account(tx)
         late = a_participant(tx, room_id, now=NOW + SECOND)
-        then = NOW + SECOND / 2  # when the request came that gets the lock only now
+        then = NOW + SECOND / 2  # when the request arrived that gets the lock only now
         match action:
             case "kick":
                 moderation.kick(tx, account_id, session_id, some(late), now=then)
@@ -140,7 +140,7 @@ async def test_what_waited_for_the_lock_happens_after_what_it_waited_for(databas
     await database.write(act)
 
 
-async def test_nobody_joins_before_the_session_began(database: Database) -> None:
+async def test_no_participant_joins_before_the_session_began(database: Database) -> None:
     def act(tx: Transaction) -> None:
         room_id = a_room(tx)
         first, second = a_participant(tx, room_id, now=NOW + SECOND), a_participant(tx, room_id, now=NOW)
@@ -169,7 +169,7 @@ async def test_a_session_that_was_kicked_empty_ends_after_the_grace(database: Da
         session = row(tx, schema.room_sessions, session_id)
         assert (session.active, session.empty_at) == (True, LATER)
         moderation.kick(tx, account_id, session_id, ALL, now=LATER + SECOND)
-        assert row(tx, schema.room_sessions, session_id).empty_at == LATER, "kicking nobody begins no new grace"
+        assert row(tx, schema.room_sessions, session_id).empty_at == LATER, "kicking no participant begins no new grace"
         assert sessions.end_stale(tx, now=LATER + grace, grace=grace) == [room_id]
         assert fact_names(tx, room_id)[-4:] == ["participant.left"] * 3 + ["session.ended"]
 
@@ -207,15 +207,15 @@ async def test_a_mute_ends_with_leaving(database: Database) -> None:
     await database.write(mute)
 
 
-async def test_the_end_is_told_as_what_it_is(database: Database) -> None:
+async def test_the_end_is_reported_with_its_reason(database: Database) -> None:
     def end(tx: Transaction) -> None:
         account_id, people = a_meeting(tx, 2)
         session_id, room_id = people[0].session_id, people[0].room_id
         moderation.end(tx, account_id, session_id, now=LATER)
-        told = facts(tx, room_id)[3:]
-        assert [name for name, _ in told] == ["participant.left", "participant.left", "session.ended"]
-        assert {payload.get("left_reason") for _, payload in told[:2]} == {"session_ended"}
-        assert (told[2][1]["ended_reason"], told[2][1]["duration_secs"]) == ("Ended from API", 61)
+        reported = facts(tx, room_id)[3:]
+        assert [name for name, _ in reported] == ["participant.left", "participant.left", "session.ended"]
+        assert {payload.get("left_reason") for _, payload in reported[:2]} == {"session_ended"}
+        assert (reported[2][1]["ended_reason"], reported[2][1]["duration_secs"]) == ("Ended from API", 61)
         session = row(tx, schema.room_sessions, session_id)
         assert (session.active, session.ended_at, session.ended_reason) == (False, LATER, "Ended from API")
         assert {each.left_at for each in rows(tx, schema.room_participants)} == {LATER}
@@ -316,7 +316,7 @@ async def test_a_token_that_is_shown_while_its_holder_is_kicked_is_revoked_in_an
         assert await database.read(partial(tokens.is_revoked, claims=second))
 
 
-async def test_everybody_who_showed_a_revoked_token_leaves(database: Database) -> None:
+async def test_all_participants_who_showed_a_revoked_token_leave(database: Database) -> None:
     """Also who was to stay: a token that is shared is revoked for all who share it."""
 
     def kick(tx: Transaction) -> None:

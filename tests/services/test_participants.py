@@ -148,7 +148,7 @@ async def test_a_clock_that_was_set_back_holds_no_end_of_a_session_up(database: 
     await database.write(leave)
 
 
-async def test_a_full_room_refuses_and_has_a_place_again_when_somebody_leaves(database: Database) -> None:
+async def test_a_full_room_refuses_and_has_a_place_again_when_a_participant_leaves(database: Database) -> None:
     def fill(tx: Transaction) -> tuple[str, str]:
         room_id = a_room(tx, max_participants=2)
         first = a_participant(tx, room_id)
@@ -162,7 +162,7 @@ async def test_a_full_room_refuses_and_has_a_place_again_when_somebody_leaves(da
     await _refuses(database, RoomFull, room_id)
 
 
-async def test_a_lowered_limit_refuses_new_joins_and_sends_nobody_away(database: Database) -> None:
+async def test_a_lowered_limit_refuses_new_joins_and_sends_no_participant_away(database: Database) -> None:
     def fill_and_lower(tx: Transaction) -> str:
         room_id = a_room(tx, max_participants=5)
         for _ in range(4):

@@ -1,4 +1,4 @@
-"""Many at once, from one process and from several, on both databases: limits hold exactly, nothing is told twice."""
+"""Many at once, from one process and from several, on both databases: limits hold exactly, no event is sent twice."""
 
 import asyncio
 from collections import Counter
@@ -57,7 +57,7 @@ async def test_two_hundred_from_four_processes_race_for_a_room_of_ten(database_u
 
 
 async def races_from_elsewhere(url: str, database: Database, rounds: int) -> AsyncIterator[tuple[str, list[str]]]:
-    """Each round a new room for which all processes race; what came of each join."""
+    """Let all processes join a new room in each round; yield its id and the outcome of each join."""
     await database.write(a_room)  # the account
     with others(PROCESSES, race_from_elsewhere, url) as racers:
         for racer in racers:
@@ -146,20 +146,20 @@ async def test_of_many_who_end_a_session_one_does(database: Database, second: Da
         assert (await database.read(partial(fact_names, room_id=room_id)))[2:] == ["participant.left", "session.ended"]
 
 
-async def test_of_many_who_say_that_somebody_left_one_is_believed(database: Database, second: Database) -> None:
+async def test_of_many_leaves_of_one_participant_one_counts(database: Database, second: Database) -> None:
     for _ in range(ROUNDS):
         room_id, joined = await database.write(_occupied_room)
         leaves: list[Write] = [
             partial(participants.leave, participant_id=joined.participant_id, reason=reason, now=NOW)
             for reason in ["left", "kicked", "timeout"] * 4
         ]
-        told = await asyncio.gather(*map(database.write, leaves[:6]), *map(second.write, leaves[6:]))
-        assert sorted(told) == [False] * 11 + [True]
+        outcomes = await asyncio.gather(*map(database.write, leaves[:6]), *map(second.write, leaves[6:]))
+        assert sorted(outcomes) == [False] * 11 + [True]
         assert (await database.read(partial(fact_names, room_id=room_id))).count("participant.left") == 1
 
 
 async def test_a_kick_that_revokes_races_with_joins_of_the_same_token(database: Database, second: Database) -> None:
-    """Whoever joins with a revoked token either came first, and was kicked with the others, or is refused."""
+    """A join with a revoked token is either first, and kicked with the others, or refused."""
     for _ in range(ROUNDS):
         room_id, watcher = await database.write(_occupied_room)
         account_id = await database.write(an_account)
@@ -196,7 +196,7 @@ async def test_a_kick_that_revokes_races_with_joins_of_the_same_token(database: 
         assert (await _race(database, joins[1:2])) in (["TokenRevoked"], ["IdentityTaken"])
 
 
-async def test_of_many_kicks_each_participant_is_told_of_once(database: Database, second: Database) -> None:
+async def test_of_many_kicks_each_participant_leaves_once(database: Database, second: Database) -> None:
     for _ in range(ROUNDS):
         room_id, joined = await database.write(_occupied_room)
         account_id = await database.write(an_account)
@@ -231,7 +231,9 @@ async def test_an_empty_session_ends_or_goes_on_and_never_both(database: Databas
 
         def check(tx: Transaction, room_id: str = room_id) -> None:
             (present,) = rows(tx, schema.room_participants, room_id=room_id, left_at=None)
-            assert row(tx, schema.room_sessions, present.session_id).active, "somebody is in a session that is over"
+            assert row(tx, schema.room_sessions, present.session_id).active, (
+                "a participant is in a session that is over"
+            )
             names = fact_names(tx, room_id)
             assert names.count("session.started") - names.count("session.ended") == 1
 
@@ -256,7 +258,7 @@ async def test_sweeps_from_everywhere_close_everything_once(database: Database, 
     lost: Write = partial(sessions.end_all_in, room_ids=room_ids[::3], ended_reason="stale", now=NOW + GRACE)
     for _ in range(5):
         outcomes = await _race(database, [reap, stale, lost, reap], second, [stale, reap, lost, stale])
-        assert set(outcomes) <= {"int", "list"}, "nobody fails"
+        assert set(outcomes) <= {"int", "list"}, "no write fails"
     for room_id in room_ids:
         await database.read(partial(_is_over, room_id=room_id))
 
@@ -288,7 +290,7 @@ async def test_many_keys_for_a_new_account_at_once(database: Database, second: D
 async def _race(
     database: Database, writes: Iterable[Write], other: Database | None = None, others_writes: Iterable[Write] = ()
 ) -> list[str]:
-    """Run all at once; what came of each, as the name of the type that was returned or refused with."""
+    """Run all writes at once. For each: the name of the type that it returned, or of the error that refused it."""
     running = [database.write(fn) for fn in writes]
     if other is not None:
         running += [other.write(fn) for fn in others_writes]
@@ -315,20 +317,22 @@ def _is_exactly_full(tx: Transaction, room_id: str) -> None:
     present = rows(tx, schema.room_participants, room_id=room_id, left_at=None)
     assert len(present) == PLACES
     assert {each.session_id for each in present} == {session.id}
-    told = facts(tx, room_id)
-    assert [name for name, _ in told] == ["session.started"] + ["participant.joined"] * PLACES
-    assert {payload["participant_id"] for _, payload in told[1:]} == {each.id for each in present}
+    recorded = facts(tx, room_id)
+    assert [name for name, _ in recorded] == ["session.started"] + ["participant.joined"] * PLACES
+    assert {payload["participant_id"] for _, payload in recorded[1:]} == {each.id for each in present}
 
 
 def _is_over(tx: Transaction, room_id: str) -> None:
-    """Nobody is in, no session is active, and every fact has its counterpart, once."""
+    """No participant is in, no session is active, and every fact has its counterpart, once."""
     assert rows(tx, schema.room_sessions, room_id=room_id, active=True) == []
     assert rows(tx, schema.room_participants, room_id=room_id, left_at=None) == []
-    told = facts(tx, room_id)
+    recorded = facts(tx, room_id)
     for begun, ended, member in [
         ("session.started", "session.ended", "session_id"),
         ("participant.joined", "participant.left", "participant_id"),
     ]:
-        first, last = (sorted(payload[member] for name, payload in told if name == which) for which in (begun, ended))
+        first, last = (
+            sorted(payload[member] for name, payload in recorded if name == which) for which in (begun, ended)
+        )
         assert first == last
         assert len(set(first)) == len(first)

@@ -1,4 +1,4 @@
-"""Recordings: nobody sees one before its first packet, every start is followed by a completion, once."""
+"""Recordings: none is listed before its first packet, every start is followed by one completion."""
 
 import asyncio
 from datetime import timedelta
@@ -42,7 +42,7 @@ def queued(tx: Transaction, kind: str) -> list[str]:
     return sorted(job.subject for job in rows(tx, JOBS, kind=kind))
 
 
-async def test_a_stream_has_two_recordings_that_nobody_sees_yet(database: Database) -> None:
+async def test_a_stream_has_two_recordings_that_are_not_listed_yet(database: Database) -> None:
     def check(tx: Transaction) -> None:
         person = a_recorded_participant(tx)
         before = fact_names(tx, person.room_id)
@@ -201,7 +201,7 @@ async def test_what_could_not_be_saved_is_completed_too(database: Database) -> N
     await database.write(check)
 
 
-async def test_a_file_of_which_nobody_heard_starts_and_completes(database: Database) -> None:
+async def test_a_file_whose_first_packet_was_not_reported_starts_and_completes(database: Database) -> None:
     def check(tx: Transaction) -> None:
         person = a_recorded_participant(tx)
         recording_id = recording_of(tx, a_stream(tx, person.participant_id), "audio")
@@ -339,7 +339,7 @@ async def test_many_who_delete_at_once_count_each_recording_once(database: Datab
 
 
 async def test_completing_and_deleting_at_once_leaves_nothing_behind(database: Database) -> None:
-    """Whoever comes first: either the file is deleted, or its worker hears that nobody wants it."""
+    """Either the completion is first and the file is deleted, or the worker learns that the recording is gone."""
 
     def begin(tx: Transaction) -> tuple[str, list[tuple[str, recordings.ConversionOutcome]]]:
         person = a_recorded_participant(tx)
@@ -415,7 +415,7 @@ async def test_an_mjr_is_converted_where_its_files_are(database: Database) -> No
 
 
 async def test_what_was_shown_goes_on_to_the_end_of_what_was_saved(database: Database) -> None:
-    """After a crash somebody left when they were last seen; their media went on for a while."""
+    """After a crash a participant left when they were last seen, while their media went on."""
 
     def check(tx: Transaction) -> None:
         joined = a_recorded_participant(tx)

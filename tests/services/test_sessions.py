@@ -80,7 +80,7 @@ async def test_coming_back_within_the_grace_continues_the_session(database: Data
     await database.write(come_back)
 
 
-async def test_a_session_with_somebody_in_it_never_goes_stale(database: Database) -> None:
+async def test_a_session_with_a_participant_never_goes_stale(database: Database) -> None:
     def stay(tx: Transaction) -> None:
         room_id = a_room(tx)
         stays, goes = a_participant(tx, room_id), a_participant(tx, room_id)
@@ -112,7 +112,7 @@ async def test_no_grace_at_all_is_possible(database: Database) -> None:
     await database.write(empty)
 
 
-async def test_ending_sends_everybody_away_first(database: Database) -> None:
+async def test_ending_makes_all_participants_leave_first(database: Database) -> None:
     def end(tx: Transaction) -> None:
         room_id = a_room(tx)
         people = [a_participant(tx, room_id, context=str(n), now=NOW + n * SECOND) for n in range(3)]
@@ -149,7 +149,7 @@ async def test_ending_twice_is_session_over_and_changes_nothing(database: Databa
     assert await database.read(_facts_and_sessions) == before
 
 
-async def test_leaving_after_the_end_is_not_told_again(database: Database) -> None:
+async def test_leaving_after_the_end_is_not_reported_again(database: Database) -> None:
     def leave(tx: Transaction) -> None:
         room_id = a_room(tx)
         joined = a_participant(tx, room_id)

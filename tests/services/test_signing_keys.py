@@ -21,7 +21,9 @@ def accepted(tx: Transaction, now: datetime, purpose: str = TOKENS) -> tuple[byt
     return signing_keys.secrets_of(tx, purpose, now=now, overlap=HOUR)
 
 
-async def test_a_new_key_signs_once_everybody_knows_it_and_the_former_is_accepted_meanwhile(database: Database) -> None:
+async def test_a_new_key_signs_once_all_servers_know_it_and_the_former_is_accepted_meanwhile(
+    database: Database,
+) -> None:
     def check(tx: Transaction) -> None:
         signing_keys.ensure(tx, TOKENS, NOW)
         (first,) = accepted(tx, NOW)

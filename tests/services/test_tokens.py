@@ -155,7 +155,7 @@ async def test_one_holders_tokens_are_a_family_and_anothers_are_not(database: Da
     await database.write(generate)
 
 
-async def test_a_revoked_family_admits_nobody_and_refreshes_nothing(database: Database) -> None:
+async def test_a_revoked_family_admits_no_client_and_refreshes_nothing(database: Database) -> None:
     def revoke(tx: Transaction) -> None:
         keys, account_id, room_id = _start(tx)
         hers, his = (tokens.generate(tx, keys, account_id, room_id, now=NOW) for _ in range(2))
@@ -206,7 +206,7 @@ async def test_every_token_that_a_participant_has_shown_is_revoked_once(database
     await database.write(revoke)
 
 
-async def test_whoever_showed_no_token_has_none_to_revoke(database: Database) -> None:
+async def test_a_participant_who_showed_no_token_has_none_to_revoke(database: Database) -> None:
     def revoke(tx: Transaction) -> None:
         joined = a_participant(tx, a_room(tx))
         tokens.revoke_those_of(tx, [participant(tx, joined.participant_id)], NOW)
@@ -356,7 +356,7 @@ async def test_the_first_link_of_a_room_is_the_one_that_was_made_before_there_we
     await database.write(check)
 
 
-async def test_a_void_link_is_not_found_whoever_shows_it(database: Database) -> None:
+async def test_a_void_link_is_not_found_by_any_client(database: Database) -> None:
     """Neither a new browser nor one with a grant gets tokens; those made before stay valid, and so do other rooms."""
 
     def check(tx: Transaction) -> None:

@@ -32,7 +32,7 @@ def deliveries(tx: Transaction, *contexts: str | None, account: str = "default")
 
 def attempt(tx: Transaction, delivery_id: str, number: int = 1, **chosen: Any) -> None:
     """One failed request, after as many seconds."""
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "url": URL,
         "started_at": NOW + number * SECOND,
         "finished_at": NOW + (number + 0.5) * SECOND,
@@ -43,7 +43,7 @@ def attempt(tx: Transaction, delivery_id: str, number: int = 1, **chosen: Any) -
         "response_headers": {"server": "Nginx"},
         "response_body": "out of \u00e4pples",
     }
-    webhooks.record_attempt(tx, delivery_id, number=number, **(told | chosen))
+    webhooks.record_attempt(tx, delivery_id, number=number, **(values | chosen))
 
 
 def conclude(tx: Transaction, delivery_id: str, *, delivered: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The outbox: what is queued and for whom, what may be claimed, and what becomes of old rows."""
+"""The outbox: what is queued for which URL, what may be claimed, and when old rows are deleted."""
 
 import asyncio
 import random
@@ -135,21 +135,21 @@ async def test_an_event_goes_to_where_the_room_sends_when_it_happens(database: D
     await database.write(check)
 
 
-async def test_the_last_events_of_a_deleted_room_are_still_told(database: Database) -> None:
+async def test_the_last_events_of_a_deleted_room_are_still_sent(database: Database) -> None:
     def check(tx: Transaction) -> None:
         room_id = a_room(tx, webhook_event_url=URL)
         session_id = a_participant(tx, room_id).session_id
         rooms.delete(tx, an_account(tx), room_id, now=NOW)
         if sessions.active_of(tx, room_id) is not None:
             sessions.end(tx, session_id, ended_reason="room_deleted", left_reason="session_ended", now=NOW)
-        told = [row.event_type.removeprefix("video.room.") for row in rows(tx, DELIVERIES)]
-        assert told == fact_names(tx, room_id)
-        assert told == ["session.started", "participant.joined", "participant.left", "session.ended"]
+        queued_types = [row.event_type.removeprefix("video.room.") for row in rows(tx, DELIVERIES)]
+        assert queued_types == fact_names(tx, room_id)
+        assert queued_types == ["session.started", "participant.joined", "participant.left", "session.ended"]
 
     await database.write(check)
 
 
-async def test_what_is_rolled_back_is_never_told(database: Database) -> None:
+async def test_what_is_rolled_back_is_never_sent(database: Database) -> None:
     def record(tx: Transaction, room_id: str, *, crash: bool) -> None:
         an_event(tx, room_id)
         if crash:
@@ -206,7 +206,7 @@ async def test_a_rooms_events_are_claimed_one_after_the_other_until_they_were_tr
         assert claim(tx) == [first, other]
         assert claim(tx) == []
         again_at(tx, first, NOW + 5 * SECOND)
-        assert claim(tx) == [second], "it was tried, and blocks nobody"
+        assert claim(tx) == [second], "it was tried, and blocks no other"
         assert claim(tx, now=NOW + 5 * SECOND) == [first]
         finish(tx, second)
         assert claim(tx, now=NOW + 5 * SECOND) == [third]
@@ -318,7 +318,7 @@ async def test_what_another_worker_delivered_after_our_lease_stays_delivered(dat
     await database.write(check)
 
 
-async def test_a_round_without_a_claim_is_concluded_whatever_came_before(database: Database) -> None:
+async def test_a_round_without_a_claim_is_concluded_whatever_preceded_it(database: Database) -> None:
     def check(tx: Transaction) -> None:
         delivery_id = a_delivery(tx)
         for delivered in (False, True):
@@ -407,8 +407,8 @@ async def test_postgresql_finds_what_may_be_sent_by_the_index_of_it(postgres_url
         values = {"account_id": "a", "origin": "o", "url_head": "u", "after": "", "limit": 10}
         found = []
         for statement in (*map(webhook_queue._next_parts, range(3)), webhook_queue._of_url()):
-            told = tx.exec_driver_sql("EXPLAIN " + str(statement.compile(dialect=tx.dialect)), values)
-            found.append("\n".join(row[0] for row in told))
+            plan = tx.exec_driver_sql("EXPLAIN " + str(statement.compile(dialect=tx.dialect)), values)
+            found.append("\n".join(row[0] for row in plan))
         return found
 
     try:
@@ -418,7 +418,7 @@ async def test_postgresql_finds_what_may_be_sent_by_the_index_of_it(postgres_url
         await database.close()
 
 
-async def test_nobody_claims_what_another_has(database: Database) -> None:
+async def test_no_worker_claims_what_another_has(database: Database) -> None:
     def fill(tx: Transaction) -> list[str]:
         return [a_delivery(tx) for _ in range(40)]
 
@@ -478,7 +478,7 @@ async def test_a_replay_for_a_room_without_a_url_goes_where_it_went(database: Da
     await database.write(check)
 
 
-async def test_nobody_replays_what_is_not_theirs(database: Database) -> None:
+async def test_no_account_replays_what_is_not_its_own(database: Database) -> None:
     def check(tx: Transaction) -> None:
         delivery_id = a_delivery(tx)
         finish(tx, delivery_id)

@@ -27,7 +27,7 @@ class Bucket:
 
     port: int
     kept: socket.socket
-    """Bound and not listening: nobody else gets the port while the server is away, and nobody answers there."""
+    """Bound and not listening: no other program gets the port while the server is away, and connections are refused."""
 
     @property
     def endpoint(self) -> str:
@@ -77,7 +77,7 @@ def a_bucket() -> Bucket:
 
 
 @contextmanager
-def credentials_from_nobody(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[None]:
+def credentials_without_answer(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[None]:
     """The machine has its credentials from a server that takes the question and never answers."""
     (folder / "token").write_text("x")
     environment.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(folder / "token"))

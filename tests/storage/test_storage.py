@@ -29,7 +29,7 @@ from tests.storage.buckets import (
     SECRET_KEY,
     Bucket,
     a_bucket,
-    credentials_from_nobody,
+    credentials_without_answer,
 )
 
 KEY = "recordings/7b61621f-62e0-4aad-ab11-9fd19e272e73/1ccc7b54-4df3-4bca-a65a-35a1ecc777f0.ogg"
@@ -110,7 +110,7 @@ async def test_an_empty_file_can_be_kept(store: Store, tmp_path: Path) -> None:
     assert await content_of(store, KEY, tmp_path) == b""
 
 
-async def test_a_missing_source_is_no_trouble_of_the_store(store: Store, tmp_path: Path) -> None:
+async def test_a_missing_source_is_no_failure_of_the_store(store: Store, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         await store.put(tmp_path / "nothing", KEY, "audio/ogg", "")
 
@@ -181,7 +181,7 @@ asyncio.run(store.put(folder / "made.ogg", {KEY!r}, "audio/ogg", hashlib.sha256(
         assert "fsync(" in line and f"<{folder}>" in line
 
 
-async def test_a_local_folder_that_cannot_be_written_is_trouble(tmp_path: Path) -> None:
+async def test_a_local_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "files").write_text("in the way")
     store = open_store(None, tmp_path, secret=SECRET, base_url=BASE)
     path, sha256 = a_file(tmp_path)
@@ -239,12 +239,12 @@ def presigned(url: str, secret_key: str) -> str:
     """The signature that this URL should have, by the rules of AWS Signature Version 4 for query parameters."""
     split = urlsplit(url)
     query = [(name, text) for name, text in parse_qsl(split.query) if name != "X-Amz-Signature"]
-    said = dict(query)
+    parameters = dict(query)
     canonical_query = "&".join(f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in sorted(query))
     canonical = f"GET\n{split.path}\n{canonical_query}\nhost:{split.netloc}\n\nhost\nUNSIGNED-PAYLOAD"
-    _, day, region, service, end = said["X-Amz-Credential"].split("/")
+    _, day, region, service, end = parameters["X-Amz-Credential"].split("/")
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    to_sign = f"AWS4-HMAC-SHA256\n{said['X-Amz-Date']}\n{day}/{region}/{service}/{end}\n{digest}"
+    to_sign = f"AWS4-HMAC-SHA256\n{parameters['X-Amz-Date']}\n{day}/{region}/{service}/{end}\n{digest}"
     key = f"AWS4{secret_key}".encode()
     for each in (day, region, service, end, to_sign):
         key = hmac.digest(key, each.encode(), hashlib.sha256)
@@ -280,14 +280,14 @@ def test_links_name_the_endpoint_that_browsers_know(tmp_path: Path) -> None:
     assert dict(parse_qsl(urlsplit(link).query))["X-Amz-Signature"] == presigned(link, SECRET_KEY)
 
 
-async def test_a_bucket_that_is_down_is_trouble_and_comes_back(tmp_path: Path) -> None:
+async def test_a_bucket_that_is_down_is_unavailable_and_comes_back(tmp_path: Path) -> None:
     bucket = a_bucket()
     store = remote(bucket, tmp_path)
     path, sha256 = a_file(tmp_path)
     for attempt in (store.put(path, KEY, "audio/ogg", sha256), store.size(KEY), store.delete(KEY)):
-        with pytest.raises(StorageUnavailable, match=r"cannot be used: .*Connection refused") as trouble:
+        with pytest.raises(StorageUnavailable, match=r"cannot be used: .*Connection refused") as unavailable:
             await attempt
-        assert "\n" not in str(trouble.value) and len(str(trouble.value)) < 400
+        assert "\n" not in str(unavailable.value) and len(str(unavailable.value)) < 400
     assert "did not answer" in (await store.check() or "") or "cannot be used" in (await store.check() or "")
     with bucket.up():
         await store.put(path, KEY, "audio/ogg", sha256)
@@ -295,15 +295,15 @@ async def test_a_bucket_that_is_down_is_trouble_and_comes_back(tmp_path: Path) -
         assert await store.check() is None
 
 
-async def test_a_bucket_that_is_not_there_is_trouble(bucket: Bucket, tmp_path: Path) -> None:
-    store = open_store("s3://somebody-elses", tmp_path, secret=SECRET, base_url=BASE, s3=bucket.access)
+async def test_a_bucket_that_is_not_there_is_unavailable(bucket: Bucket, tmp_path: Path) -> None:
+    store = open_store("s3://missing-bucket", tmp_path, secret=SECRET, base_url=BASE, s3=bucket.access)
     path, sha256 = a_file(tmp_path)
     with pytest.raises(StorageUnavailable, match="NoSuchBucket"):
         await store.put(path, KEY, "audio/ogg", sha256)
     assert "NoSuchBucket" in (await store.check() or "")
 
 
-def test_the_usual_environment_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_usual_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = a_bucket()
     for name, value in {
         "AWS_ACCESS_KEY_ID": "FROMTHEENVIRONMENT",
@@ -320,8 +320,8 @@ def test_the_usual_environment_is_heard(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_link_does_not_wait_long_for_the_credentials_of_a_role(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody answers where the machine has them from, and all requests would wait with the one that asks."""
-    with credentials_from_nobody(tmp_path, monkeypatch):
+    """The server of the machine's credentials does not answer; all requests would wait with the one that asks."""
+    with credentials_without_answer(tmp_path, monkeypatch):
         store = remote(a_bucket(), tmp_path, S3Access(region=REGION))
         began = time.monotonic()
         with pytest.raises(StorageUnavailable):

@@ -48,7 +48,7 @@ async def test_a_store_over_tls_is_asked_for_through_a_tunnel(tmp_path: Path) ->
         assert set(proxy.asked) == {f"CONNECT {HOST}:443 HTTP/1.1"}
 
 
-async def test_a_proxy_that_refuses_is_trouble_in_words(bucket: Bucket, tmp_path: Path) -> None:
+async def test_a_proxy_that_refuses_is_reported_in_words(bucket: Bucket, tmp_path: Path) -> None:
     async with Proxy(user="me:pass") as proxy:
         access = replace(bucket.access, proxy=proxy.url.replace("me:pass", "me:wrong"))
         assert "cannot be used" in (await remote(bucket, tmp_path, access).check() or "")
