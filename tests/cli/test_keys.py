@@ -91,7 +91,7 @@ def test_a_rotated_key_and_its_successor(server: PorticoServer) -> None:
     assert [line[3] for line in listed(server, "--account", "rotated")] == ["read"] * 3
 
 
-def test_the_audit_log_tells_what_was_changed_with_which_key(server: PorticoServer) -> None:
+def test_the_audit_log_shows_what_was_changed_with_which_key(server: PorticoServer) -> None:
     key = created(server, "--account", "audited")
     key_id = listed(server, "--account", "audited")[0][0]
     command(server, "revoke", key_id)

@@ -119,7 +119,7 @@ def test_ctrl_c_ends_everything_and_a_second_start_finds_everything(
 
 
 def test_a_key_from_the_settings_is_not_printed(tmp_path: Path, portico: type[PorticoServer]) -> None:
-    """Nor is it in anybody's sight when it comes from a file: not in the variables of a process, not in its options."""
+    """A key that comes from a file is not shown either: not in the variables of a process, not in its options."""
     (tmp_path / "key").write_text("KEY-from-the-settings\n")
     server = portico(tmp_path / "data", api_key="KEY-from-the-settings")
     server.settings["API_KEY_FILE"] = str(tmp_path / "key")
@@ -190,12 +190,12 @@ def test_other_commands_warn_of_misspelt_variables_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["serve"], ["keys", "create"]], ids=" ".join)
-@pytest.mark.parametrize("trouble", ["no database", "a newer version's"])
+@pytest.mark.parametrize("problem", ["no database", "a newer version's"])
 def test_a_database_file_that_is_not_ours(
-    tmp_path: Path, sqlite_template: Path, arguments: list[str], trouble: str
+    tmp_path: Path, sqlite_template: Path, arguments: list[str], problem: str
 ) -> None:
     file = tmp_path / "portico.db"
-    if trouble == "no database":
+    if problem == "no database":
         file.write_bytes(b"This is a letter to my aunt. " * 100)
     else:
         file.write_bytes(sqlite_template.read_bytes())
@@ -205,7 +205,7 @@ def test_a_database_file_that_is_not_ours(
     before = file.read_bytes()
     refused = _run(*arguments, cwd=tmp_path, PORT=str(free_port()), DATA_DIR=str(tmp_path))
     _is_one_sentence(refused, "database")
-    assert trouble == "a newer version's" or file.read_bytes() == before
+    assert problem == "a newer version's" or file.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -244,8 +244,8 @@ def test_a_command_that_does_not_exist(tmp_path: Path, arguments: list[str], nam
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_data_is_nobody_elses_business(tmp_path: Path) -> None:
-    """Keys that sign tokens are in there."""
+def test_only_its_owner_can_read_the_data(tmp_path: Path) -> None:
+    """The data folder has the keys that sign tokens."""
     made = _run("keys", "create", DATA_DIR=str(tmp_path / "new" / "data"))
     assert made.returncode == 0, made.stderr
     assert (tmp_path / "new" / "data").stat().st_mode & 0o077 == 0
@@ -305,19 +305,19 @@ def _run(*arguments: str, cwd: Path | str = "/", **settings: str) -> Done:
     """`portico ARGUMENTS` with these settings only, in a process that has the imports ready."""
     environment = {f"PORTICO_{name}": value for name, value in settings.items()} | {"COLUMNS": "200"}
     with TemporaryDirectory() as folder:
-        with others(1, run_command, f"{folder}/said") as (command,):
+        with others(1, run_command, f"{folder}/output") as (command,):
             command.pipe.send((arguments, environment, str(cwd)))
             command.process.join(ANSWERS_WITHIN_SECS)
             code = command.process.exitcode
         assert code is not None, "the command does not end"
-        return Done(code, *(Path(f"{folder}/said.{stream}").read_text() for stream in ("out", "err")))
+        return Done(code, *(Path(f"{folder}/output.{stream}").read_text() for stream in ("out", "err")))
 
 
-def run_command(said: str, pipe: "Connection[Any, Any]") -> None:
+def run_command(output: str, pipe: "Connection[Any, Any]") -> None:
     """In the other process: what the script `portico` does."""
     arguments, environment, cwd = pipe.recv()
     for number, stream in [(1, "out"), (2, "err")]:
-        with Path(f"{said}.{stream}").open("wb") as file:
+        with Path(f"{output}.{stream}").open("wb") as file:
             os.dup2(file.fileno(), number)
     for name in [name for name in os.environ if name.startswith("PORTICO_")]:
         del os.environ[name]
@@ -328,15 +328,15 @@ def run_command(said: str, pipe: "Connection[Any, Any]") -> None:
 
 
 def _is_one_sentence(done: Done, *named: str) -> None:
-    """On stderr, and exit status 2; nothing else was said."""
-    said = done.stderr
-    assert "Traceback" not in said, said
-    assert done.returncode == 2, said
+    """One sentence on stderr, exit status 2, and no other output."""
+    error = done.stderr
+    assert "Traceback" not in error, error
+    assert done.returncode == 2, error
     assert done.stdout == ""
-    assert said.count("\n") == 1, said
-    assert said.startswith("portico: ")
+    assert error.count("\n") == 1, error
+    assert error.startswith("portico: ")
     for name in named:
-        assert name.lower() in said.lower()
+        assert name.lower() in error.lower()
 
 
 def _screens(server: PorticoServer) -> list[str]:

@@ -39,15 +39,15 @@ def recorded(tx: Transaction) -> tuple[Joined, str]:
 
 def complete(tx: Transaction, composition_id: str) -> None:
     ended_at = NOW + timedelta(seconds=SECONDS)
-    film = CompositionFile(1_230_000, "0" * 64, composition_key(composition_id), NOW, ended_at)
-    assert compositions.complete(tx, composition_id, film, link, now=NOW)
+    file = CompositionFile(1_230_000, "0" * 64, composition_key(composition_id), NOW, ended_at)
+    assert compositions.complete(tx, composition_id, file, link, now=NOW)
 
 
 async def do(shell: Shell, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return await shell.db.write(lambda tx: function(tx, *args, **kwargs))
 
 
-async def a_wish(shell: Shell, *options: str) -> str:
+async def created_composition(shell: Shell, *options: str) -> str:
     """A composition that was created at the command line."""
     joined, _ = await do(shell, recorded)
     done = await shell.run("compositions", "create", joined.session_id.upper(), *options)
@@ -69,7 +69,7 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, s
 
 async def test_recordings_are_listed_as_the_api_shows_them(shell: Shell) -> None:
     joined, recording_id = await do(shell, recorded)
-    await do(shell, lambda tx: a_stream(tx, a_recorded_participant(tx).participant_id))  # nothing came of it so far
+    await do(shell, lambda tx: a_stream(tx, a_recorded_participant(tx).participant_id))  # has no recording so far
     done = await shell.run("recordings", "list")
     expected = [recording_id, joined.session_id, joined.participant_id, "video", "completed"]
     assert done.out == "\t".join([*expected, "2026-02-02T22:25:27Z", "1:00", "5.6"]) + "\n"
@@ -82,7 +82,7 @@ async def test_recordings_are_listed_as_the_api_shows_them(shell: Shell) -> None
 
 
 async def test_a_composition_is_created_and_listed(shell: Shell) -> None:
-    composition_id = await a_wish(shell, "--resolution", "640x360")
+    composition_id = await created_composition(shell, "--resolution", "640x360")
     made = await shell.db.read(partial(row, table=schema.room_compositions, row_id=composition_id))
     assert (made.status, made.resolution, made.audio_sources) == ("enqueued", "640x360", ["*"])
     assert len(await shell.db.read(partial(rows, table=schema.jobs, kind="compose", subject=composition_id))) == 1
@@ -92,8 +92,8 @@ async def test_a_composition_is_created_and_listed(shell: Shell) -> None:
     assert listed[-1] == "The disk\\x1b[2J was full."
 
 
-async def test_watching_tells_each_step_and_ends_with_the_link(shell: Shell) -> None:
-    composition_id = await a_wish(shell)
+async def test_watching_shows_each_step_and_ends_with_the_link(shell: Shell) -> None:
+    composition_id = await created_composition(shell)
     process = await shell.start("compositions", "watch", composition_id.upper())
     assert await line_of(process) == "enqueued"
     await do(shell, compositions.begin, composition_id, now=NOW)
@@ -118,13 +118,13 @@ async def test_watching_from_the_beginning(shell: Shell) -> None:
 
 
 async def test_a_terminal_has_a_bar(shell: Shell) -> None:
-    composition_id = await a_wish(shell)
+    composition_id = await created_composition(shell)
     await do(shell, compositions.begin, composition_id, now=NOW)
     await do(shell, complete, composition_id)
     screen, terminal = pseudo_terminal()
     process = await shell.start("compositions", "watch", composition_id, stdout=terminal)
     os.close(terminal)
-    # Read while it runs: on a busy machine it draws more often, and a terminal that nobody reads is soon full.
+    # Read while it runs: on a busy machine it draws more often, and a terminal that is not read is soon full.
     async with asyncio.timeout(WITHIN_SECS):
         shown = await asyncio.to_thread(read_all, screen)
         assert await process.wait() == 0
@@ -132,7 +132,7 @@ async def test_a_terminal_has_a_bar(shell: Shell) -> None:
 
 
 async def test_ctrl_c_ends_the_watch_and_not_the_composition(shell: Shell) -> None:
-    composition_id = await a_wish(shell)
+    composition_id = await created_composition(shell)
     process = await shell.start("compositions", "watch", composition_id)
     assert await line_of(process) == "enqueued"
     process.send_signal(signal.SIGINT)
@@ -145,7 +145,7 @@ async def test_ctrl_c_ends_the_watch_and_not_the_composition(shell: Shell) -> No
 
 
 async def test_watching_a_composition_that_is_deleted(shell: Shell) -> None:
-    composition_id = await a_wish(shell)
+    composition_id = await created_composition(shell)
     process = await shell.start("compositions", "watch", composition_id)
     assert await line_of(process) == "enqueued"
     account_id = (await shell.db.read(partial(row, table=schema.room_compositions, row_id=composition_id))).account_id

@@ -93,7 +93,7 @@ async def shell(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Shell]:
 
 
 def joined(tx: Transaction, now: datetime, url: str | None = URL) -> str:
-    """Somebody joins a new room: two events."""
+    """A participant joins a new room: two events."""
     room_id = a_room(tx, webhook_event_url=url, now=now)
     a_participant(tx, room_id, context="Alice", now=now)
     return room_id
@@ -152,7 +152,7 @@ async def test_list_is_a_table_on_a_terminal(shell: Shell) -> None:
     assert "Last attempt" in shown and "answered 500, 12 ms" in shown
 
 
-async def test_show_tells_everything_and_moves_no_cursor(shell: Shell) -> None:
+async def test_show_prints_everything_and_moves_no_cursor(shell: Shell) -> None:
     await failed(shell, body="\x1b[2Joops\nsecond line")
     delivery_id, row = next(iter((await shell.deliveries()).items()))
     done = await shell.run("webhooks", "show", delivery_id.upper())
@@ -232,7 +232,7 @@ async def test_trigger_sends_a_sample_as_a_real_webhook(shell: Shell, event_type
     assert request.json["meta"] == {"attempt": 1, "delivered_to": receiver.url}
 
 
-async def test_trigger_tells_what_the_receiver_does_not_like(shell: Shell) -> None:
+async def test_trigger_shows_what_the_receiver_does_not_like(shell: Shell) -> None:
     async with Receiver(status(400, b"bad signature")) as receiver:
         done = await shell.run("trigger", EVENT_TYPES[0], "--to", receiver.url)
     assert done.status == 2 and "bad signature" in done.out
@@ -314,7 +314,7 @@ async def test_beside_a_server(tmp_path: Path, portico: type[PorticoServer]) -> 
                 (first, _) = await receiver.wait_for(2, WITHIN_SECS)
                 first.check_signature(published["data"]["public"])
 
-                await asyncio.to_thread(server.restart)  # whoever was in the room is not any more
+                await asyncio.to_thread(server.restart)  # ends the participant of before
                 assert "participant.left" in await output() and "session.ended" in await output()
                 await receiver.wait_for(4, WITHIN_SECS)
                 await shell.run("webhooks", "rotate-key", "--overlap-hours", "0")

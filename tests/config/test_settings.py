@@ -10,7 +10,7 @@ from portico.config.settings import Settings, SettingsError, load, unknown_varia
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """No variable and no .env of whoever runs the tests."""
+    """Unset all variables of settings, and change to an empty folder, which has no .env file."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"PORTICO_{name.upper()}", raising=False)
         monkeypatch.delenv(f"PORTICO_{name.upper()}_FILE", raising=False)
@@ -88,9 +88,9 @@ def test_a_wrong_setting_is_named_once_and_in_one_line(monkeypatch: pytest.Monke
     monkeypatch.setenv(f"PORTICO_{name}", value)
     with pytest.raises(SettingsError) as wrong:
         load()
-    said = str(wrong.value)
-    assert said.count(f"PORTICO_{name}") == 1
-    assert "\n" not in said
+    message = str(wrong.value)
+    assert message.count(f"PORTICO_{name}") == 1
+    assert "\n" not in message
 
 
 def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch, nothing_set: Path) -> None:
@@ -176,8 +176,8 @@ def test_where_the_server_is_reached(chosen: dict[str, object], address: str) ->
 
 
 def test_another_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORTICO_DATABASE_URL", "postgresql://somebody@/portico")
-    assert load().database == "postgresql://somebody@/portico"
+    monkeypatch.setenv("PORTICO_DATABASE_URL", "postgresql://user@/portico")
+    assert load().database == "postgresql://user@/portico"
 
 
 def test_a_data_directory_with_signs_that_mean_something_in_urls(tmp_path: Path) -> None:
@@ -201,9 +201,9 @@ EXAMPLES = {
     "api_key": "My API Key",
     "webhook_private_key": "A" * 43 + "=",
     "s3_secret_access_key": "s3cret/with+signs=",
-    "database_url": "postgresql://somebody:s3cret@host/portico",
-    "webhook_proxy": "http://somebody:s3cret@host:3128",
-    "s3_proxy": "http://somebody:s3cret@host:3128",
+    "database_url": "postgresql://user:s3cret@host/portico",
+    "webhook_proxy": "http://user:s3cret@host:3128",
+    "s3_proxy": "http://user:s3cret@host:3128",
 }
 
 
@@ -234,14 +234,14 @@ def test_the_file_may_be_named_in_dotenv_and_the_environment_wins(
     assert load().api_key == "from-the-environment"
 
 
-@pytest.mark.parametrize("trouble", ["missing", "a folder", "empty", "blank line", "not text", "too large", "both"])
-def test_a_file_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, nothing_set: Path, trouble: str) -> None:
+@pytest.mark.parametrize("problem", ["missing", "a folder", "empty", "blank line", "not text", "too large", "both"])
+def test_a_file_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, nothing_set: Path, problem: str) -> None:
     path = nothing_set / "secret"
-    match trouble:
+    match problem:
         case "a folder":
             path.mkdir()
         case "empty" | "blank line":
-            path.write_text("" if trouble == "empty" else "\n")
+            path.write_text("" if problem == "empty" else "\n")
         case "not text":
             path.write_bytes(b"\xff" * 40)
         case "too large":
@@ -278,7 +278,7 @@ def test_a_proxy_is_named_by_host_and_port(monkeypatch: pytest.MonkeyPatch, noth
 
 
 def test_a_database_without_a_password_may_be_an_option() -> None:
-    assert load(database_url="postgresql://somebody@host/portico").database == "postgresql://somebody@host/portico"
+    assert load(database_url="postgresql://user@host/portico").database == "postgresql://user@host/portico"
 
 
 def test_the_secrets_of_an_external_janus_are_not_shown() -> None:

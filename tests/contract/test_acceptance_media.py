@@ -44,7 +44,7 @@ class Archive:
     session_id: str
     ids: dict[str, str]
 
-    def wish(self, **members: Any) -> str:
+    def request(self, **members: Any) -> str:
         answer = self.k1.post("/v2/room_compositions", json={"session_id": self.session_id, **members})
         assert answer.status_code == 202, answer.text
         composition = answer.json()["data"]
@@ -87,7 +87,7 @@ async def archive(tmp_path_factory: pytest.TempPathFactory, portico: type[Portic
 async def _record(db: Database, folder: Path) -> tuple[str, dict[str, str]]:
     made = {name: pictures.video(folder / f"{name}.webm", colour, SECS, "640x480") for name, colour in COLOURS.items()}
     made |= {f"{hertz}": pictures.tone(folder / f"{hertz}.ogg", hertz, SECS) for hertz in (440, 1000)}
-    # One transaction: whoever is on a gateway that the server does not know is soon taken for gone.
+    # One transaction: the server soon ends participants on a gateway that it does not know.
     session_id, ids = await db.write(partial(_rows, files=made))
     store = open_store(None, folder / "data", secret=bytes(32), base_url="http://127.0.0.1")
     for name, file in made.items():
@@ -136,7 +136,7 @@ async def test_34_downloads_need_the_link_and_nothing_else(archive: Archive, tmp
 
 
 async def test_37_a_composition_of_everything(archive: Archive, tmp_path: Path) -> None:
-    composition = await asyncio.to_thread(archive.completed, archive.wish())
+    composition = await asyncio.to_thread(archive.completed, archive.request())
     made = archive.media(composition, tmp_path)
     (video,), (audio,) = made.streams("video"), made.streams("audio")
     assert (video["codec_name"], video["width"], video["height"]) == ("h264", 1280, 720)
@@ -151,8 +151,8 @@ async def test_37_a_composition_of_everything(archive: Archive, tmp_path: Path) 
 async def test_40_sound_is_in_the_composition_or_not(
     archive: Archive, tmp_path: Path, sources: list[str] | None, has_sound: bool
 ) -> None:
-    wished = archive.wish(audio_sources=sources, resolution="160x120")
-    made = archive.media(await asyncio.to_thread(archive.completed, wished), tmp_path)
+    requested = archive.request(audio_sources=sources, resolution="160x120")
+    made = archive.media(await asyncio.to_thread(archive.completed, requested), tmp_path)
     assert bool(made.streams("audio")) is has_sound
 
 
@@ -191,10 +191,10 @@ LAYOUTS: dict[str, tuple[dict[str, Any], dict[str, Cell]]] = {
 
 
 @pytest.fixture(scope="module")
-def wishes(archive: Archive) -> dict[str, str]:
-    """All layouts' compositions, asked for at once."""
+def requested(archive: Archive) -> dict[str, str]:
+    """Request the compositions of all layouts at once: their ids by layout name."""
     return {
-        name: archive.wish(video_layout=_with_ids(layout, archive.ids), audio_sources=None)
+        name: archive.request(video_layout=_with_ids(layout, archive.ids), audio_sources=None)
         for name, (layout, _) in LAYOUTS.items()
     }
 
@@ -208,9 +208,9 @@ def _with_ids(layout: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", LAYOUTS)
 async def test_41_layouts_are_drawn_as_worked_out(
-    archive: Archive, wishes: dict[str, str], tmp_path: Path, name: str
+    archive: Archive, requested: dict[str, str], tmp_path: Path, name: str
 ) -> None:
-    made = archive.media(await asyncio.to_thread(archive.completed, wishes[name]), tmp_path)
+    made = archive.media(await asyncio.to_thread(archive.completed, requested[name]), tmp_path)
     assert made.size == (1280, 720)
     picture = made.frame(25)
 

@@ -25,7 +25,7 @@ from tests.servers import PorticoServer
 
 SETTLES_WITHIN_SECS = 60.0
 RECEIVER_SECS = 1.0
-"""How much later than the server's last word the receiver may write down that it heard it."""
+"""Seconds after the end of a server in which the receiver may still log a request that it sent."""
 CALLS_AT_ONCE = 4
 Room = tuple[str, str]
 """A room's id and a token for it, good for the whole run."""
@@ -115,7 +115,7 @@ async def _calls_until_killed(
 
 
 async def _call_for_ever(server: PorticoServer, room: Room, account: Account) -> None:
-    """Somebody joins and leaves, again and again; whoever was told to be in is a fact that must survive."""
+    """A browser joins and leaves, again and again; each join that the server acknowledged has to survive."""
     room_id, token = room
     while True:
         async with SignalingBrowser(server, room_id, token) as browser:
@@ -172,5 +172,5 @@ def _start_receiver(log: Path) -> tuple[subprocess.Popen[str], str]:
     command = [sys.executable, "-m", "tests.receiver", "--log", str(log)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    with process.stdout as said:
-        return process, said.readline().strip().removesuffix("/hook")
+    with process.stdout as output:
+        return process, output.readline().strip().removesuffix("/hook")

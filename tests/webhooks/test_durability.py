@@ -1,4 +1,4 @@
-"""kill -9 at random moments between fact and delivery: nothing is lost, and nothing is told twice without a cause."""
+"""kill -9 at random moments between fact and delivery: no event is lost, and none is sent twice without a cause."""
 
 from pathlib import Path
 
@@ -33,8 +33,8 @@ def _check(account: durability.Account, kills: int) -> None:
     assert account.invented == []
     assert account.repeated_without_cause() == []
     assert all(len(bodies) == 1 for bodies in account.bodies.values()), "data is the same bytes in every attempt"
-    told = {payload.get("participant_id") for payload in account.recorded.values()}
-    assert account.acknowledged_joins <= told, "who was told to be in is a fact"
+    published = {payload.get("participant_id") for payload in account.recorded.values()}
+    assert account.acknowledged_joins <= published, "an acknowledged join survives"
     _check_balance(account)
 
 

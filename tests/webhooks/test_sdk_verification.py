@@ -49,9 +49,9 @@ async def running(command: Command, public_key: str) -> AsyncIterator[str]:
     try:
         assert process.stdout is not None
         async with asyncio.timeout(STARTS_WITHIN_SECS):
-            said = (await process.stdout.readline()).decode()
-        assert said.startswith("Listening on "), said
-        yield said.split()[-1]
+            line = (await process.stdout.readline()).decode()
+        assert line.startswith("Listening on "), line
+        yield line.split()[-1]
     finally:
         process.kill()
         await process.communicate()

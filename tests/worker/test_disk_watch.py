@@ -18,19 +18,19 @@ from portico.worker.disk_watch import DiskWatch
 folder = Path(sys.argv[1])
 
 async def main():
-    heard = asyncio.Queue()
+    changes = asyncio.Queue()
     async def on_change(is_low):
-        heard.put_nowait(is_low)
+        changes.put_nowait(is_low)
     watch = DiskWatch(folder, on_change, least_free_bytes=10_000_000)
     await watch.start()
-    assert not watch.is_low and heard.empty()
+    assert not watch.is_low and changes.empty()
     (folder / "composition").write_bytes(bytes(15_000_000))
-    assert await asyncio.wait_for(heard.get(), 5) is True and watch.is_low
+    assert await asyncio.wait_for(changes.get(), 5) is True and watch.is_low
     (folder / "composition").write_bytes(bytes(9_000_000))  # more than the limit is free again, but not much more
     await watch.look()
-    assert watch.is_low and heard.empty()
+    assert watch.is_low and changes.empty()
     (folder / "composition").unlink()
-    assert await asyncio.wait_for(heard.get(), 5) is False and not watch.is_low
+    assert await asyncio.wait_for(changes.get(), 5) is False and not watch.is_low
     await watch.stop()
 
 asyncio.run(main())
@@ -46,14 +46,14 @@ def test_a_small_disk_fills_up_and_is_emptied(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_is_full_from_the_beginning_is_known_at_once(tmp_path: Path) -> None:
-    heard: list[bool] = []
+    changes: list[bool] = []
 
     async def on_change(is_low: bool) -> None:
-        heard.append(is_low)
+        changes.append(is_low)
 
     watch = DiskWatch(tmp_path / "dumps", on_change, least_free_bytes=1 << 60)
     await watch.start()
-    assert watch.is_low and heard == [True]
+    assert watch.is_low and changes == [True]
     await watch.stop()
 
 

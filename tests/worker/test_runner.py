@@ -201,8 +201,8 @@ async def test_a_clock_that_is_set_gives_no_job_up(workshop: Workshop) -> None:
 
 
 async def test_a_store_that_comes_back_costs_no_try(workshop: Workshop) -> None:
-    trouble = StorageUnavailable("no answer")
-    bench = Bench(*[trouble] * 6, ValueError("ours"), trouble, None)
+    failure = StorageUnavailable("no answer")
+    bench = Bench(*[failure] * 6, ValueError("ours"), failure, None)
     await workshop.runner({KIND: a_kind(bench.run)})
     await workshop.enqueue(KIND, "a")
     for number in range(1, 9):
@@ -213,7 +213,7 @@ async def test_a_store_that_comes_back_costs_no_try(workshop: Workshop) -> None:
     assert len(bench.begun) == 9
 
 
-async def test_a_job_that_nobody_wants_any_more_is_stopped_within_two_seconds(workshop: Workshop) -> None:
+async def test_a_cancelled_job_is_stopped_within_two_seconds(workshop: Workshop) -> None:
     bench = Bench()
     runner = await workshop.runner({KIND: a_kind(bench.run)})
     await workshop.enqueue(KIND, "a")
@@ -237,15 +237,15 @@ async def test_a_long_job_keeps_its_lease(workshop: Workshop) -> None:
     await workshop.runner({KIND: a_kind(second.run)})
     for _ in range(3):
         was = (await workshop.job()).leased_until
-        workshop.clock.now += LEASE - SECOND  # nobody is told: only the renewal is to be seen
+        workshop.clock.now += LEASE - SECOND  # no worker is woken: only the renewal can be seen
         await workshop.until(partial(is_leased_beyond, was=was))
     assert second.begun == []
     first.gate.set()
     await workshop.idle()
 
 
-async def test_whoever_lost_the_lease_stops_and_spoils_nothing(workshop: Workshop) -> None:
-    """As after a machine that slept: another is at the job by now, and only that one says what becomes of it."""
+async def test_a_worker_that_lost_the_lease_stops_and_changes_nothing(workshop: Workshop) -> None:
+    """A job whose lease another worker took, as after a suspended machine, keeps what that worker wrote."""
     bench = Bench()
     await workshop.runner({KIND: a_kind(bench.run)})
     await workshop.enqueue(KIND, "a")

@@ -1,4 +1,4 @@
-// Calls the official SDK as told: one JSON line in for each call, one line out with what came of it.
+// Calls the official SDK: one JSON line in for each call, one JSON line out with its result.
 //
 // In:  {"call": "rooms.sessions.list0", "arguments": [...], "key": "...", "each": true}
 // Out: {"value": ...} with `each` all items of all pages, else what the promise gave; or {"error": {...}}.

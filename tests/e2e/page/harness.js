@@ -12,7 +12,7 @@ const SETTLES_WITHIN_MS = 15_000;
 const PACKETS_TO_SEND = 10; // a fifth of a second
 
 let room;
-const tell = (name, ...args) => globalThis.reportToTest(name, args);
+const notify = (name, ...args) => globalThis.reportToTest(name, args);
 const listeners = new Map();
 const watchers = new Map();
 const devices = new Map();
@@ -22,8 +22,8 @@ globalThis.RTCPeerConnection = new Proxy(RTCPeerConnection, {
   construct: (Connection, settings) => connections[connections.push(new Connection(...settings)) - 1],
 });
 
-addEventListener("unhandledrejection", (event) => tell("page_error", String(event.reason?.stack ?? event.reason)));
-addEventListener("error", (event) => tell("page_error", String(event.error?.stack ?? event.message)));
+addEventListener("unhandledrejection", (event) => notify("page_error", String(event.reason?.stack ?? event.reason)));
+addEventListener("error", (event) => notify("page_error", String(event.error?.stack ?? event.message)));
 
 /** Rejects when the SDK leaves a promise open for ever: it has no error branch of its own. */
 function within(promise, what, ms = SETTLES_WITHIN_MS) {
@@ -35,7 +35,7 @@ function within(promise, what, ms = SETTLES_WITHIN_MS) {
 /** Opens the WebSocket and creates the Janus session; from here on every SDK event reaches the test. */
 async function initialize(config, ms) {
   room = await within(Telnyx.initialize(config), "initialize", ms);
-  for (const name of EVENTS) room.on(name, (...args) => tell(name, ...args.slice(0, -1)));
+  for (const name of EVENTS) room.on(name, (...args) => notify(name, ...args.slice(0, -1)));
   return room.getLocalParticipant().id;
 }
 
@@ -72,7 +72,7 @@ async function update(key, source) {
   stopOld();
 }
 
-/** As applications do it: the SDK keeps the track of a removed stream in its mixed audio until somebody stops it. */
+/** As applications do it: the SDK keeps the track of a removed stream in its mixed audio until the application stops it. */
 async function removeStream(key) {
   const [, stopOld] = exchange(key);
   await within(room.removeStream(key), "removeStream");
@@ -123,14 +123,14 @@ async function traffic() {
   return { sent: count["outbound-rtp"], received: count["inbound-rtp"] };
 }
 
-/** What both sides have said of each connection, ours first. */
+/** The local and the remote SDP of each connection. */
 const descriptions = () =>
   connections.map(({ localDescription, remoteDescription }) => [localDescription?.sdp ?? "", remoteDescription?.sdp ?? ""]);
 
 globalThis.person = {
   initialize,
   connect: (ms) => within(room.connect(), "connect", ms),
-  startConnecting: () => void room.connect().catch((error) => tell("connect_failed", String(error))),
+  startConnecting: () => void room.connect().catch((error) => notify("connect_failed", String(error))),
   publish,
   clap,
   update,

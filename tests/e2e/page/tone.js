@@ -1,4 +1,4 @@
-// The worker behind a made-up microphone: a sine that waits for nobody.
+// The worker behind a made-up microphone: it writes a sine in real time.
 const RATE = 48_000;
 const FRAMES = 480;
 

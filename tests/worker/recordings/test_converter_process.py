@@ -64,8 +64,8 @@ from portico.storage.store import StorageUnavailable
 from portico.worker.recordings.converter_process import convert
 try:
     asyncio.run(convert(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), not_before_ms=None))
-except StorageUnavailable as trouble:
-    print(trouble)
+except StorageUnavailable as failure:
+    print(failure)
 """
 
 

@@ -52,7 +52,7 @@ async def sender() -> AsyncIterator[Sender]:
 
 
 QUICKLY = 0.4
-"""A time limit for those who will not answer; whoever will has ten seconds, in case the machine is busy."""
+"""Seconds for a receiver that does not answer; one that answers has ten, in case the machine is busy."""
 
 
 async def sent(sender: Sender, url: str, *, attempt: int = 1, timeout_secs: float | None = 10) -> Outcome:

@@ -51,13 +51,13 @@ async def test_every_event_of_a_session_arrives_whole_signed_and_in_order(outbox
         await outbox.all_delivered(6)
 
     here = {"session_id": session_id, "room_id": room_id}
-    zoe, nobody = {"participant_id": alice, "context": 'Zoë "😀"'}, {"participant_id": bob, "context": None}
+    zoe, without_context = {"participant_id": alice, "context": 'Zoë "😀"'}, {"participant_id": bob, "context": None}
     assert [(each.event["event_type"], each.event["payload"]) for each in received] == [
         ("video.room.session.started", here),
         ("video.room.participant.joined", here | zoe),
-        ("video.room.participant.joined", here | nobody),
+        ("video.room.participant.joined", here | without_context),
         ("video.room.participant.left", here | zoe | {"duration_secs": 34, "left_reason": "kicked"}),
-        ("video.room.participant.left", here | nobody | {"duration_secs": 44, "left_reason": "session_ended"}),
+        ("video.room.participant.left", here | without_context | {"duration_secs": 44, "left_reason": "session_ended"}),
         ("video.room.session.ended", here | {"duration_secs": 44, "ended_reason": "Ended from API"}),
     ]
     for request in received:
@@ -126,7 +126,7 @@ async def test_what_counts_as_delivered(
 ) -> None:
     """Acceptance case 43, and 410, which ends the tries at this event and at no other."""
     async with Receiver(behaviour) as receiver:
-        # Whoever will answer has ten seconds, in case the machine is busy.
+        # A receiver that answers has ten seconds, in case the machine is busy.
         room_id = await outbox.room(receiver.url, timeout_secs=1 if code is None else 10)
         await outbox.worker()
         await outbox.event(room_id)
@@ -246,7 +246,7 @@ async def test_a_replay_goes_to_where_the_room_sends_now_and_goes_on_counting(ou
     assert (again.attempts, len(await outbox.attempts(again))) == (4, 4)
 
 
-# In which order, and beside whom.
+# The order of the events of one room, and deliveries of several rooms at once.
 
 
 async def test_an_event_waits_for_the_first_round_of_the_one_before_it_and_no_longer(outbox: Outbox) -> None:
@@ -257,7 +257,7 @@ async def test_an_event_waits_for_the_first_round_of_the_one_before_it_and_no_lo
         first = await outbox.event(room_id)
         await ours.wait_for(1, WITHIN_SECS)
         second = await outbox.event(room_id)
-        for count in (1, 2):  # whoever claims these had the second event before its eyes
+        for count in (1, 2):  # a worker that claims these could claim the second event too
             await outbox.event(other_id)
             await theirs.wait_for(count, WITHIN_SECS)
         assert sessions_of(ours.requests) == [first]
@@ -271,7 +271,7 @@ async def test_an_event_waits_for_the_first_round_of_the_one_before_it_and_no_lo
         assert sessions_of(await ours.wait_for(3, WITHIN_SECS)) == [first, second, first]
 
 
-async def test_a_hanging_receiver_holds_up_nobody_else(outbox: Outbox) -> None:
+async def test_a_hanging_receiver_holds_up_no_other(outbox: Outbox) -> None:
     """It gets no more than its share of what may be under way, and the others are served meanwhile."""
     async with Receiver(otherwise=hang()) as hanging, Receiver() as quick:
         worker = await outbox.worker()
@@ -382,7 +382,7 @@ async def test_a_receiver_that_was_down_over_a_restart_gets_it(outbox: Outbox) -
     assert (sessions_of([request]), request.json["meta"]["attempt"]) == ([event], 2)
 
 
-async def test_whoever_is_erased_while_an_event_is_sent_is_in_no_later_request_and_no_answer(outbox: Outbox) -> None:
+async def test_a_participant_erased_while_an_event_is_sent_is_in_no_later_request_and_no_answer(outbox: Outbox) -> None:
     secret, answered = "Alice Pleasance Liddell", asyncio.Event()
 
     async def echo(exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""Where deliveries meet: replays and retries, failovers and wishes, clocks and leases, many hanging receivers."""
+"""Deliveries that overlap: replays, retries, failovers and Retry-After, clocks and leases, many hanging receivers."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -13,7 +13,7 @@ from tests.waiting import WITHIN_SECS
 from tests.worker.webhooks.outbox import SECOND, Outbox
 
 
-async def test_the_primarys_wish_for_a_pause_counts_behind_a_failover_too(outbox: Outbox) -> None:
+async def test_the_pause_that_the_primary_requests_counts_behind_a_failover_too(outbox: Outbox) -> None:
     async with Receiver(retry_after("120")) as primary, Receiver(status(500)) as failover:
         room_id = await outbox.room(primary.url, failover.url)
         await outbox.worker()

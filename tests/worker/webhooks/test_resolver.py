@@ -52,7 +52,7 @@ async def test_names_that_hang_hold_up_no_other(silent_name_server: threading.Ev
     silent_name_server.set()
 
 
-async def test_a_late_answer_is_for_nobody(silent_name_server: threading.Event) -> None:
+async def test_a_late_answer_is_ignored(silent_name_server: threading.Event) -> None:
     async with a_sender() as sender:
         outcome = await sent(sender, "http://one.slow/", timeout_secs=QUICKLY)
     assert outcome.error == "timed out after 0.4 s"

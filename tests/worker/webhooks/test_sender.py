@@ -152,7 +152,7 @@ async def test_the_body_is_capped(sender: Sender, body: bytes, kept: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("answer", "wish"),
+    ("answer", "pause"),
     [
         (retry_after("120"), timedelta(minutes=2)),
         (retry_after("120", 429), timedelta(minutes=2)),
@@ -161,9 +161,9 @@ async def test_the_body_is_capped(sender: Sender, body: bytes, kept: str) -> Non
         (retry_after("120", 200), None),
     ],
 )
-async def test_retry_after(sender: Sender, answer: object, wish: timedelta | None) -> None:
+async def test_retry_after(sender: Sender, answer: object, pause: timedelta | None) -> None:
     async with Receiver(answer) as receiver:  # type: ignore[arg-type]
-        assert (await sent(sender, receiver.url)).retry_after == wish
+        assert (await sent(sender, receiver.url)).retry_after == pause
 
 
 async def test_a_connection_is_used_again(sender: Sender) -> None:
@@ -180,7 +180,7 @@ async def test_a_connection_with_an_unread_rest_is_not(sender: Sender) -> None:
     assert receiver.connections == 2
 
 
-async def test_a_receiver_that_went_away_and_came_back(sender: Sender) -> None:
+async def test_a_receiver_that_went_away_and_returned(sender: Sender) -> None:
     async with Receiver() as receiver:
         assert (await sent(sender, receiver.url)).delivered
         await receiver.stop()
@@ -210,7 +210,7 @@ async def test_an_answer_within_the_timeout_counts(sender: Sender) -> None:
         assert (await sent(sender, receiver.url, timeout_secs=10)).delivered
 
 
-async def test_hundreds_that_hang_hold_up_nobody(sender: Sender) -> None:
+async def test_hundreds_that_hang_hold_up_no_other(sender: Sender) -> None:
     release = asyncio.Event()
     async with Receiver(otherwise=held(release)) as hanging, Receiver() as fast:
         slow_ones = [asyncio.create_task(sent(sender, hanging.url, timeout_secs=30)) for _ in range(300)]

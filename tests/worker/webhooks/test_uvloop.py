@@ -31,7 +31,7 @@ def test_every_nasty_receiver_at_once(tmp_path: Path) -> None:
             assert outcome.delivered or outcome.error == "timed out after 1 s", (kind, outcome)
 
 
-def test_an_internal_address_and_nobody_there() -> None:
+def test_an_internal_address_and_a_closed_port() -> None:
     async def both() -> tuple[Outcome, Outcome, Outcome]:
         async with Receiver() as receiver, a_sender(allow_internal=False) as strict, a_sender() as sender:
             refused = await sent(strict, receiver.url)
@@ -41,10 +41,10 @@ def test_an_internal_address_and_nobody_there() -> None:
             return refused, name, await sent(sender, receiver.url)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        refused, name, nobody = runner.run(both())
+        refused, name, closed = runner.run(both())
     assert refused.error == "the address 127.0.0.1 is internal"
     assert name.error is not None and name.error.endswith("is internal")
-    assert nobody.error == "connection refused"
+    assert closed.error == "connection refused"
 
 
 async def all_of_them(folder: Path, behaviours: dict[str, Behaviour]) -> dict[str, tuple[Outcome, Outcome]]:
