@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
 from types import TracebackType
 from typing import Any, Protocol, Self
 from uuid import uuid4
@@ -56,6 +57,7 @@ class SignalingBrowser:
         self.events: list[dict[str, Any]] = []
         self.close_code: int | None = None
         self.closed = asyncio.Event()
+        self.closed_at = 0.0  # by time.monotonic()
         self._answers_pings = answers_pings
         self._waiting: dict[str, asyncio.Queue[dict[str, Any]]] = {}
         self._changed = asyncio.Condition()
@@ -184,4 +186,5 @@ class SignalingBrowser:
                 self.events.append(message)
                 self._changed.notify_all()
         self.close_code = self.socket.close_code
+        self.closed_at = time.monotonic()
         self.closed.set()

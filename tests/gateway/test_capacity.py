@@ -233,5 +233,5 @@ async def test_a_mixer_without_a_port_is_refused_in_words(
             async with Mixer(anna, Source(440)):
                 raise AssertionError("there is a port")
         assert refused.value.status == 503
-        await asyncio.wait_for(anna.closed.wait(), 10)
+        await asyncio.wait_for(anna.closed.wait(), 30)
         assert anna.close_code == 4006

@@ -149,7 +149,7 @@ async def test_hanging_up_the_terminal_ends_as_a_stop_does(own: Rooms) -> None:
     async with own.browser(room) as anna:
         await anna.join()
         os.kill(own.server.pid, signal.SIGHUP)
-        await asyncio.wait_for(anna.closed.wait(), 10)
+        await asyncio.wait_for(anna.closed.wait(), 30)
         assert anna.close_code == CloseCode.RESTART
         assert await asyncio.to_thread(own.server.wait) == 0
     own.server.start()

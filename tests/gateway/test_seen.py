@@ -78,7 +78,7 @@ async def test_without_its_register_no_connection_stays(program: Inside, kind: s
         await join(ben)
         await anna.ask(kind, handle_id=handles["register"])
         if kind == "detach":
-            await asyncio.wait_for(anna.closed.wait(), 5)
+            await asyncio.wait_for(anna.closed.wait(), 30)
             await ben.receives("leaving")
             assert await has_left(program, room, anna)
         displays = {one["display"] for one in await program.bridge(room)}
@@ -98,7 +98,7 @@ async def test_a_connection_ends_when_janus_does_not_list_its_register(
             handles = await join(anna)
             await join(ben)
             await take_out(program, anna, handles["register"])
-            await asyncio.wait_for(anna.closed.wait(), 5)
+            await asyncio.wait_for(anna.closed.wait(), 30)
             assert anna.close_code == 4003
             async with asyncio.timeout(5):
                 while not await has_left(program, room, anna):
