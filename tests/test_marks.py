@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,3 +71,13 @@ def test_no_test_starts_a_real_part_without_a_fixture() -> None:
         calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         found += [f"{path}:{each.lineno}" for each in calls if isinstance(each, ast.Name) and each.id in STARTS]
     assert found == []
+
+
+def test_each_test_that_the_script_names_exists() -> None:
+    named = re.findall(r"\b(tests/\w[\w/]*\.py)(?:::(\w+))?", (ROOT / "script/test").read_text())
+    assert len(named) >= 7
+    assert [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).is_file() or (name and f"def {name}(" not in (ROOT / path).read_text())
+    ] == []
