@@ -26,8 +26,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    hurried = sa.bindparam('hurried', datetime(2000, 1, 1, tzinfo=UTC), Instant())
-    op.execute(sa.text('UPDATE jobs SET due_at = :hurried WHERE woken AND leased_until IS NOT NULL').bindparams(hurried))
+    # The date by which the code before this migration recognises a job that was woken while it ran.
+    woken_date = sa.bindparam('woken_date', datetime(2000, 1, 1, tzinfo=UTC), Instant())
+    op.execute(sa.text('UPDATE jobs SET due_at = :woken_date WHERE woken AND leased_until IS NOT NULL').bindparams(woken_date))
     op.drop_index('ix_jobs_waits_for', 'jobs')
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.drop_column('woken')
