@@ -28,6 +28,7 @@ from portico.janus.errors import JanusUnavailable
 from portico.listener.descriptors import raise_limit
 from portico.listener.limits import BACKLOG, RECEIVE_BUFFER_BYTES
 from portico.runtime import logs
+from portico.runtime.child_process import ChildUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +71,8 @@ def _sentence(error: Exception) -> str | None:
     from portico.db.migrate import NewerSchema
     from portico.db.outage import explain
 
-    if isinstance(error, SettingsError | JanusUnavailable | Refused | NewerSchema | KeyFileError | Busy):
+    ours = SettingsError | JanusUnavailable | ChildUnavailable | Refused | NewerSchema | KeyFileError | Busy
+    if isinstance(error, ours):
         return str(error)
     if first := explain(error):
         return f"The database does not answer as it should: {first}. Check PORTICO_DATABASE_URL."

@@ -7,9 +7,9 @@ from pathlib import Path
 from portico.janus.config import JanusSecrets, JanusSettings, find_janus, program_files, write_config
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.link import JanusLink
-from portico.janus.process import JanusProcess, free_port
 from portico.runtime import child
 from portico.runtime.child import Confinement
+from portico.runtime.child_process import ChildProcess, ChildUnavailable, accepts, free_port
 
 START_DEADLINE = 10.0
 """Seconds from the start of Janus to its first answer."""
@@ -19,7 +19,7 @@ START_DEADLINE = 10.0
 class ChildJanus:
     """A started Janus that answers."""
 
-    process: JanusProcess
+    process: ChildProcess
     url: str
     """The ws:// address of its API."""
     admin_url: str
@@ -37,7 +37,7 @@ async def start_child(settings: JanusSettings, secrets: JanusSecrets, events_url
     port, admin_port = free_port(), free_port()
     write_config(settings, secrets, binary, port, events_url, admin_port=admin_port)
     rules = await asyncio.to_thread(let_janus_in, settings, binary)
-    process = await JanusProcess.spawn(binary, settings.folder, rules)
+    process = await spawn(binary, settings.folder, rules)
     try:
         return await _connect(process, binary, secrets, port, admin_port)
     except BaseException:
@@ -45,14 +45,29 @@ async def start_child(settings: JanusSettings, secrets: JanusSecrets, events_url
         raise
 
 
+async def spawn(binary: Path, folder: Path, rules: Confinement) -> ChildProcess:
+    """Start Janus with the configuration in `folder`. It does not listen yet when this returns."""
+    try:
+        return await ChildProcess.spawn(
+            "janus", [str(binary), f"--config={folder / 'janus.jcfg'}", mark(folder)], folder, rules
+        )
+    except ChildUnavailable as error:
+        raise JanusUnavailable(str(error)) from error
+
+
+def mark(folder: Path) -> str:
+    """The argument that distinguishes a Janus of this folder from all others in /proc."""
+    return f"--configs-folder={folder}"
+
+
 async def _connect(
-    process: JanusProcess, binary: Path, secrets: JanusSecrets, port: int, admin_port: int
+    process: ChildProcess, binary: Path, secrets: JanusSecrets, port: int, admin_port: int
 ) -> ChildJanus:
     url = f"ws://127.0.0.1:{port}"
     try:
         async with asyncio.timeout(START_DEADLINE):
             while not process.has_ended:
-                if await _listens(port) and await _listens(admin_port):
+                if await accepts(port) and await accepts(admin_port):
                     admin_url = f"ws://127.0.0.1:{admin_port}"
                     admin = await JanusLink.open_admin(admin_url, secrets.admin_secret, deadline=START_DEADLINE)
                     try:
@@ -63,8 +78,8 @@ async def _connect(
                 await asyncio.sleep(0.01)
     except (TimeoutError, JanusUnavailable) as error:
         if not process.has_ended:
-            raise JanusUnavailable(f"{binary} does not answer{_quote(process)}.") from error
-    raise JanusUnavailable(f"{binary} {await process.wait()}{_quote(process)}.")
+            raise JanusUnavailable(f"{binary} does not answer{process.quote()}.") from error
+    raise JanusUnavailable(f"{binary} {await process.wait()}{process.quote()}.")
 
 
 async def open_link(url: str, secret: str | None) -> JanusLink:
@@ -73,21 +88,6 @@ async def open_link(url: str, secret: str | None) -> JanusLink:
         return await JanusLink.open(url, secret, deadline=START_DEADLINE)
     except JanusError as error:
         raise JanusUnavailable(f"Janus on {url} refuses us: {error.reason} ({error.code}).") from error
-
-
-async def _listens(port: int) -> bool:
-    """Whether a TCP connection to this port of 127.0.0.1 succeeds."""
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
-
-
-def _quote(process: JanusProcess) -> str:
-    line = process.last_error()
-    return f"; its last log line: {line.rstrip('.')}" if line else ""
 
 
 def let_janus_in(settings: JanusSettings, binary: Path) -> Confinement:

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from portico.janus import capacity
 from portico.janus.capacity import Capacity, CapacityMeter
-from portico.janus.child import open_link, private_folder, start_child
+from portico.janus.child import mark, open_link, private_folder, start_child
 from portico.janus.config import (
     AUDIOBRIDGE,
     PLUGINS,
@@ -22,8 +23,8 @@ from portico.janus.config import (
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.event_listener import EventListener, Receive
 from portico.janus.link import JanusLink
-from portico.janus.process import FolderLock, JanusProcess, end_orphans
 from portico.janus.watch import CHECK_DEADLINE, check, watch
+from portico.runtime.child_process import ChildProcess, ChildUnavailable, FolderLock, end_orphans
 from portico.runtime.side_loop import SideLoop
 
 __all__ = ["AUDIOBRIDGE", "TEXTROOM", "VIDEOROOM", "JanusError", "JanusNode", "JanusSettings", "JanusUnavailable"]
@@ -79,7 +80,7 @@ class JanusNode:
         self.api_secret = settings.api_secret if settings.url else self._secrets.api_secret
         self.admin_key = (settings.admin_key or "") if settings.url else self._secrets.admin_key
         self._lock: FolderLock | None = None  # held between start() and stop(), for a child only
-        self._process: JanusProcess | None = None  # set while there is a child
+        self._process: ChildProcess | None = None  # set while there is a child
         self._link: JanusLink | None = None  # set while Janus is up
         self._admin: JanusLink | None = None  # set while a child is up
         self._admin_url = ""  # of the last child
@@ -121,8 +122,8 @@ class JanusNode:
         try:
             if self._settings.url is None:
                 folder = private_folder(self._settings.data_dir)
-                self._lock = FolderLock(folder)
-                await end_orphans(folder)
+                self._lock = _lock(folder)
+                await end_orphans("janus", mark(folder))
                 if self._on_event is not None:
                     self._listener = await EventListener.open(self._on_event)
             await self._bring_up()
@@ -309,6 +310,13 @@ class JanusNode:
         await asyncio.wait([task], timeout=wait_secs)
         if wait_secs and not task.done():
             log.error("janus.callback_slow", callback=name, secs=wait_secs)
+
+
+def _lock(folder: Path) -> FolderLock:
+    try:
+        return FolderLock(folder, "Janus")
+    except ChildUnavailable as error:
+        raise JanusUnavailable(str(error)) from error
 
 
 async def _run(name: str, callback: Awaitable[None]) -> None:

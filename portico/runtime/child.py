@@ -76,6 +76,8 @@ class Confinement:
     """Whether it is a Python program of ours, which runs ffmpeg: it may read our code, the interpreter and ffmpeg."""
     network: bool = True
     """False for a program that needs no network: it gets none where we are root."""
+    low_ports: bool = False
+    """Whether it may listen on ports below 1024, by the one capability that it keeps."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """By the names of resource.RLIMIT_*, such as {"AS": bytes}."""
 
@@ -96,6 +98,7 @@ def confined(command: Sequence[str], rules: Confinement, protection: Protection 
         # Where Python looks for our package.
         "list": [str(Path(__file__).parents[2])] if rules.runs_python else [],
         "network": rules.network,
+        "low_ports": rules.low_ports,
         "limits": {name: _within_hard(name, limit) for name, limit in limits.items()},
         "own_view": protection.own_view,
         "landlock": protection.landlock,

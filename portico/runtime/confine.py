@@ -14,13 +14,16 @@ import resource
 import signal
 import struct
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 _FAILED = 125
 
 # Numbers from <linux/prctl.h>, <sched.h>, <sys/mount.h>.
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
+_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 8, 24, 38, 47
+_PR_CAP_AMBIENT_RAISE = 2
+_CAP_NET_BIND_SERVICE, _CAPABILITY_VERSION_3 = 10, 0x20080522
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 
@@ -67,9 +70,12 @@ def _confine(spec: dict[str, Any]) -> None:
     if spec["landlock"]:
         _landlock(spec["landlock"], spec["read"], spec["write"], spec["list"], network=spec["network"])
     if spec["drop_capabilities"]:
-        _drop_capabilities()
+        _drop_capabilities(but=[_CAP_NET_BIND_SERVICE] if spec["low_ports"] else [])
     if spec["uid"] is not None:
+        _prctl(_PR_SET_KEEPCAPS, int(spec["low_ports"]))  # until the next exec
         _become(spec["uid"], spec["gid"])
+        if spec["low_ports"]:
+            _keep_capability(_CAP_NET_BIND_SERVICE)
     os.umask(0o077)  # not before: the folders of the view have to be entered by another user
     # Last, because the kernel forgets it when the user changes.
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -192,11 +198,20 @@ def _allow(rules: int, path: str, access: int) -> None:
     os.close(descriptor)
 
 
-def _drop_capabilities() -> None:
-    """None survives the next exec, whichever user this is."""
+def _drop_capabilities(but: Sequence[int] = ()) -> None:
+    """None but these survives the next exec, whichever user this is."""
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
-    for capability in range(last + 1):
+    for capability in {*range(last + 1)} - {*but}:
         _prctl(_PR_CAPBSET_DROP, capability)
+
+
+def _keep_capability(capability: int) -> None:
+    """Have this capability alone, now and after the next exec as a user who is not root."""
+    header, one = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 1 << capability
+    if _libc.capset(header, struct.pack("=6I", one, one, one, 0, 0, 0)) != 0:
+        _fail("capset")
+    if _libc.prctl(_PR_CAP_AMBIENT, *map(ctypes.c_ulong, (_PR_CAP_AMBIENT_RAISE, capability, 0, 0))) != 0:
+        _fail("prctl PR_CAP_AMBIENT")
 
 
 def _unshare(flags: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from portico.janus.child import let_janus_in
+from portico.janus.child import let_janus_in, spawn
 from portico.janus.config import EVENT_HANDLER, PLUGINS, TRANSPORT, JanusSecrets, write_config
 from portico.janus.link import ADMIN_SUBPROTOCOL, SUBPROTOCOL
 from portico.janus.node import (
@@ -26,8 +26,8 @@ from portico.janus.node import (
     JanusSettings,
     JanusUnavailable,
 )
-from portico.janus.process import JanusProcess, free_port
 from portico.runtime.child import protect
+from portico.runtime.child_process import free_port
 from tests.janus.conftest import Losses, MakeNode
 from tests.waiting import until_at_pace as until
 
@@ -243,7 +243,7 @@ async def test_stop_leaves_no_process(node: JanusNode, tmp_path: Path) -> None:
 
 
 async def test_stop_ends_even_a_janus_that_hangs(node: JanusNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portico.janus.process.STOP_DEADLINE", 0.2)
+    monkeypatch.setattr("portico.runtime.child_process.STOP_DEADLINE", 0.2)
     pid = pid_of(node)
     os.kill(pid, signal.SIGSTOP)
     await node.stop()
@@ -297,7 +297,7 @@ async def test_janus_own_complaint_is_what_is_quoted(janus_binary: Path, tmp_pat
     settings.folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         write_config(settings, JanusSecrets(), janus_binary, taken.getsockname()[1])
-        process = await JanusProcess.spawn(janus_binary, settings.folder, let_janus_in(settings, janus_binary))
+        process = await spawn(janus_binary, settings.folder, let_janus_in(settings, janus_binary))
         assert await asyncio.wait_for(process.wait(), BEGINS_WITHIN_SECS) == "exited with status 1"
     assert process.last_error() == "No Janus API transport is available... enable at least one and restart Janus"
 
@@ -364,7 +364,7 @@ async def test_an_orphan_of_a_killed_parent_is_ended_at_start(
 async def test_the_log_is_bounded_and_the_last_one_kept(
     node: JanusNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("portico.janus.process.LOG_LIMIT", 100)
+    monkeypatch.setattr("portico.runtime.child_process.LOG_LIMIT", 100)
     log = tmp_path / "janus" / "janus.log"
     await until(lambda: log.with_suffix(".log.1").exists() and log.stat().st_size <= 100, BEGINS_WITHIN_SECS)
     assert "Janus version" in log.with_suffix(".log.1").read_text()
