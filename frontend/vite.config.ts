@@ -1,9 +1,9 @@
-/** Builds the meeting page and the console into the Python package; `vite dev` proxies all other paths to a running server. */
+/** Builds the pages into the Python package; `vite dev` proxies all other paths to a running server. */
 import { defineConfig, type Plugin } from "vite";
 
 const server = "http://127.0.0.1:8080";
 
-/** Under `vite dev`, `/meet/{room_id}` is meet.html and `/console` is console.html, as on the server. */
+/** Under `vite dev`, `/` is front.html, `/meet/{room_id}` meet.html and `/console` console.html, as on the server. */
 function pagePaths(): Plugin {
   return {
     name: "page-paths",
@@ -11,6 +11,7 @@ function pagePaths(): Plugin {
       dev.middlewares.use((request, _response, next) => {
         if (request.method === "GET" && /^\/meet\/[^/]+$/.test(request.url ?? "")) request.url = "/meet.html";
         if (request.method === "GET" && request.url === "/console") request.url = "/console.html";
+        if (request.method === "GET" && request.url === "/") request.url = "/front.html";
         next();
       });
     },
@@ -35,8 +36,8 @@ export default defineConfig(({ command }) => ({
     target: "es2022",
     modulePreload: { polyfill: false },
     rollupOptions: {
-      input: ["meet.html", "console.html"],
-      // The chunk that both pages use. portico/web/pages.py serves names of this form only.
+      input: ["meet.html", "console.html", "front.html"],
+      // The chunk that several pages use. portico/web/pages.py serves names of this form only.
       output: { chunkFileNames: "shared-[hash].js" },
     },
   },

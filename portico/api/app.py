@@ -101,13 +101,17 @@ def _page() -> str:
 
 
 @cache
-def _document_bytes() -> bytes:
-    """The document as JSON, made once: that takes milliseconds, and its requests need no key."""
-    return bytes(JSONResponse(_document()).body)
+def _document_bytes(base_url: str) -> bytes:
+    """The document as JSON, made once: that takes milliseconds, and its requests need no key.
+
+    It names this server: below a path, clients that take the document's host alone would miss it.
+    """
+    servers = {"servers": [{"url": base_url}]} if base_url else {}
+    return bytes(JSONResponse(_document() | servers).body)
 
 
 async def _show_document(request: Request) -> Response:
-    return Response(_document_bytes(), media_type="application/json")
+    return Response(_document_bytes(request.app.state.api.base_url), media_type="application/json")
 
 
 async def _show_page(request: Request) -> Response:

@@ -55,7 +55,7 @@ def application(settings: Settings, parts: Parts) -> Starlette:
     metrics = registry_of(parts)
     find_key, are_metrics_public = app.state.api.key_ring.find, settings.metrics_public
     app.routes.extend(health.routes(checks, metrics, find_key=find_key, are_metrics_public=are_metrics_public))
-    app.routes.extend(pages.routes())
+    app.routes.extend(pages.routes(base_url=settings.base_url))
     app.routes.extend(invitations.routes(parts.db, parts.keys, parts.clock, settings.join_limit, settings.base_url))
     app.routes.extend(files.routes(parts.db, parts.storage.store, parts.storage.link_keys, parts.clock))
     app.routes.append(WebSocketRoute("/{room_id}/janus", parts.gateway))

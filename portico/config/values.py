@@ -10,6 +10,8 @@ from portico.core.rate import Limit
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
+_OWN_PATH = re.compile(r"assets|check|connect\.js|console|docs|files|healthz|meet|metrics|openapi\.json|readyz|v2")
+"""First parts of the server's own paths. Below one of them, `/meet/meet/ID` would have two readings."""
 _HEADER_TEXT = re.compile(r"[\x20-\x7e]+")
 
 
@@ -87,6 +89,8 @@ def public_url(value: str | None) -> str | None:
     checked = url("http", "https")(value)
     if checked is not None and not _PATH.fullmatch(urlsplit(checked).path):
         raise ValueError("has a path with other signs than letters, digits, . _ ~ - and /")
+    if checked is not None and (first := urlsplit(checked).path.split("/")[1:2]) and _OWN_PATH.fullmatch(first[0]):
+        raise ValueError(f"has a path that begins with one of the server's own, /{first[0]}: choose another, as /video")
     return checked
 
 

@@ -1,12 +1,16 @@
-"""Serves the built meeting page, the console, their assets and connect.js, each with the headers it needs."""
+"""Serves the built front page, meeting page and console, their assets and connect.js, with the headers each needs."""
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+
+from portico import __version__
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -17,12 +21,24 @@ _HASHED_NAME = re.compile(r"[a-z_]+-[A-Za-z0-9_-]{8}\.(?:js|css|svg)")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?")
 
 _COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_VARIES = {"Vary": "Accept"}
 _PERMISSIONS = "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"
 _NO_PERMISSIONS = "camera=(), microphone=(), display-capture=(), geolocation=(), payment=(), usb=()"
 
 
-def routes(assets: Path = ASSETS) -> list[Route]:
-    """The pages out of `assets`, the folder that the frontend's build fills; it may be filled later."""
+def routes(assets: Path = ASSETS, base_url: str = "") -> list[Route]:
+    """The pages out of `assets`, the folder that the frontend's build fills; it may be filled later.
+
+    `base_url` is where browsers reach this server.
+    """
+
+    def front(request: Request) -> Response:
+        # A client of the API that asks for the base of its URLs reads JSON, a browser the page.
+        accepted = request.headers.get("accept", "")
+        if "application/json" in accepted and "text/html" not in accepted:
+            return JSONResponse(_front_members(base_url), headers=_COMMON | _VARIES)
+        html = _read(assets / "front.html")
+        return _not_built() if html is None else _page(html, _front_policy(), _NO_PERMISSIONS, _VARIES)
 
     def meeting(request: Request) -> Response:
         # The same page for every room: only its script has the invitation, which is in the fragment, and can ask
@@ -52,6 +68,7 @@ def routes(assets: Path = ASSETS) -> list[Route]:
         return _connect_script(script, request.headers.get("if-none-match", ""))
 
     return [
+        Route("/", front),
         Route("/meet/{room_id}", meeting),
         Route("/console", console),
         Route("/assets/{name}", asset),
@@ -74,12 +91,25 @@ def _connect_script(script: bytes, known: str) -> Response:
     return Response(script, media_type="text/javascript; charset=utf-8", headers=headers)
 
 
-def _page(html: bytes, policy: str, permissions: str) -> Response:
+def _front_members(base_url: str) -> dict[str, object]:
+    """What the front page says, for programs."""
+    links = {"api": "v2", "reference": "docs", "openapi": "openapi.json", "console": "console", "check": "check"}
+    return {
+        "data": {
+            "name": "Portico",
+            "version": __version__,
+            "links": {name: f"{base_url}/{path}" for name, path in links.items()},
+        }
+    }
+
+
+def _page(html: bytes, policy: str, permissions: str, others: Mapping[str, str] = MappingProxyType({})) -> Response:
     headers = _COMMON | {
         "Cache-Control": "no-store",
         "Content-Security-Policy": policy,
         "Permissions-Policy": permissions,
         "Cross-Origin-Opener-Policy": "same-origin",
+        **others,
     }
     return Response(html, media_type="text/html; charset=utf-8", headers=headers)
 
@@ -88,6 +118,10 @@ def _call_policy(host: str) -> str:
     # In older browsers 'self' does not cover WebSockets of the same host, so that they are named as well.
     sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
     return _content_security_policy(media="'self' blob: mediastream:", connect=f"'self'{sockets}")
+
+
+def _front_policy() -> str:
+    return _content_security_policy(media="'none'", connect="'none'")
 
 
 def _console_policy() -> str:

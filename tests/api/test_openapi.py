@@ -104,6 +104,7 @@ def test_only_refreshing_needs_no_key() -> None:
 async def test_the_document_is_served(sqlite_world: World) -> None:
     answer = await sqlite_world.anonymous.get("/openapi.json")
     assert answer.json() == json.loads(json.dumps(document()))
+    assert "servers" not in answer.json()  # this application knows no address of its own
     assert answer.json()["openapi"] == "3.1.0"
     assert (await sqlite_world.anonymous.head("/openapi.json")).status_code == 200
 

@@ -6,6 +6,7 @@ import pytest
 
 from portico.config.secrets import is_secret, reads_file
 from portico.config.settings import Settings, SettingsError, load, unknown_variables
+from tests.test_docs import paths_outside_the_api
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,8 @@ def test_an_option_wins_over_the_environment_which_wins_over_the_file(
         ("PUBLIC_URL", "https://example.com/#x"),
         ("PUBLIC_URL", "https://example.com/a//b"),
         ("PUBLIC_URL", "https://example.com/../b"),
+        ("PUBLIC_URL", "https://example.com/meet"),
+        ("PUBLIC_URL", "https://example.com/v2/video"),
         ("PUBLIC_URL", "https://[::1"),
         ("PUBLIC_URL", "https://,"),
         ("JANUS_URL", "127.0.0.1:8188"),
@@ -91,6 +94,19 @@ def test_a_wrong_setting_is_named_once_and_in_one_line(monkeypatch: pytest.Monke
     message = str(wrong.value)
     assert message.count(f"PORTICO_{name}") == 1
     assert "\n" not in message
+
+
+def test_no_path_of_the_server_itself_may_be_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that strips /meet sends /meet/ID for /meet/meet/ID, which the server would strip once more."""
+    first_parts = {path.split("/")[1] for path in paths_outside_the_api() if path != "/"} | {"v2"}
+    first_parts = {part for part in first_parts if not part.startswith("{")}
+    assert {"meet", "docs", "healthz"} <= first_parts
+    for part in first_parts:
+        monkeypatch.setenv("PORTICO_PUBLIC_URL", f"https://example.com/{part}/")
+        with pytest.raises(SettingsError, match=f"PORTICO_PUBLIC_URL: .*/{part}:"):
+            load()
+    monkeypatch.setenv("PORTICO_PUBLIC_URL", "https://example.com/meetings/")
+    assert load().path_prefix == "/meetings"
 
 
 def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch, nothing_set: Path) -> None:

@@ -6,10 +6,12 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 
+from portico import __version__
 from portico.web import pages
 
 HTML = '<!doctype html><script src="/assets/meet-Ab3_-9xZ.js"></script>'
 CONSOLE = '<!doctype html><script src="/assets/console-Ab3_-9xZ.js"></script>'
+FRONT = '<!doctype html><link rel="stylesheet" href="assets/front-Ab3_-9xZ.css">'
 SCRIPT = "console.log('a page')"
 CONNECT = "window.Portico = {}"
 
@@ -21,6 +23,7 @@ def assets(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "meet.html").write_text(HTML)
     (folder / "console.html").write_text(CONSOLE)
+    (folder / "front.html").write_text(FRONT)
     (folder / "meet-Ab3_-9xZ.js").write_text(SCRIPT)
     (folder / "meet-0123abcd.css").write_text("body {}")
     (folder / "connect.js").write_text(CONNECT)
@@ -78,6 +81,31 @@ async def test_console_may_use_no_device_and_plays_what_lies_elsewhere(browser: 
     assert policy["media-src"] == "http: https:"
 
 
+@pytest.mark.parametrize("accepted", ["*/*", "text/html,*/*;q=0.8", "text/html, application/json"])
+async def test_front_page_loads_styles_alone(browser: AsyncClient, accepted: str) -> None:
+    answer = await browser.get("/", headers={"accept": accepted})
+    assert (answer.status_code, answer.text) == (200, FRONT)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert (answer.headers["cache-control"], answer.headers["vary"]) == ("no-store", "Accept")
+    policy = directives(answer.headers["content-security-policy"])
+    assert policy["default-src"] == policy["connect-src"] == policy["media-src"] == "'none'"
+    assert {"camera=()", "microphone=()"} <= set(answer.headers["permissions-policy"].split(", "))
+
+
+@pytest.mark.parametrize("accepted", ["application/json", "application/json, text/plain, */*"])
+async def test_front_page_is_json_for_a_client_of_the_api(assets: Path, accepted: str) -> None:
+    base_url = "https://example.com/video"
+    app = Starlette(routes=pages.routes(assets, base_url))
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://portico") as client:
+        answer = await client.get("/", headers={"accept": accepted})
+    assert (answer.status_code, answer.headers["vary"]) == (200, "Accept")
+    data = answer.json()["data"]
+    assert (data["name"], data["version"]) == ("Portico", __version__)
+    assert data["links"]["api"] == f"{base_url}/v2"
+    assert data["links"]["openapi"] == f"{base_url}/openapi.json"
+    assert all(link.startswith(f"{base_url}/") for link in data["links"].values())
+
+
 @pytest.mark.parametrize("host", ["[::1]:8080", "127.0.0.1", "localhost:1"])
 async def test_policy_names_hosts_of_every_form(browser: AsyncClient, host: str) -> None:
     policy = directives((await browser.get("/meet/a-room", headers={"host": host})).headers["content-security-policy"])
@@ -105,6 +133,7 @@ async def test_hashed_assets_are_kept_for_ever(browser: AsyncClient, name: str, 
     [
         "meet.html",
         "console.html",
+        "front.html",
         "connect.js",
         "meet-00000000.js",
         "..%2Fsecret-01234567.js",

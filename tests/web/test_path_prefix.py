@@ -1,5 +1,6 @@
 """PORTICO_PUBLIC_URL with a path: everything works behind a proxy that strips the path and one that does not."""
 
+import json
 import re
 import urllib.error
 import urllib.request
@@ -59,7 +60,8 @@ async def test_a_call_and_the_console_below_a_path(browser: Browser, server: Por
     ("path", "status", "named"),
     [
         ("/docs", 200, "openapi.json"),
-        ("/openapi.json", 200, '"openapi"'),
+        ("/openapi.json", 200, f'"servers":[{{"url":"{PUBLIC_URL}"}}]'),
+        ("/", 200, 'href="console"'),
         ("/connect.js", 200, "WebSocket"),
         ("/files/recordings/x.webm?expires=1&filename=x&signature=x", 403, "This link is not one of this server"),
         ("/v2/rooms", 401, "errors"),
@@ -74,3 +76,26 @@ async def test_every_kind_of_address_is_below_the_path(path: str, status: int, n
         found, body = refusal.code, refusal.read().decode()
     assert found == status
     assert named in body
+
+
+@pytest.mark.usefixtures("behind_proxy")
+async def test_the_front_page_has_its_style_and_leads_to_every_page(browser: Browser) -> None:
+    page = await browser.new_page()
+    statuses: list[tuple[str, int]] = []
+    page.on("response", lambda answer: statuses.append((answer.url, answer.status)))
+    await page.goto(f"{PUBLIC_URL}/")
+    await expect(page.get_by_role("heading", name="Portico")).to_be_visible(timeout=WITHIN_MS)
+    assert await page.evaluate("getComputedStyle(document.querySelector('.front')).display") == "grid"
+    assert {status for _, status in statuses} == {200} and len(statuses) >= 2, statuses
+    links = await page.evaluate("[...document.links].map((each) => each.href)")
+    own = [link for link in links if link.startswith(f"{PUBLIC_URL}/")]
+    assert sorted(link.rpartition("/")[2] for link in own) == ["check", "console", "docs"]
+    await page.close()
+
+
+async def test_the_path_without_its_slash_leads_to_the_front_page(server: PorticoServer) -> None:
+    """As a proxy that does not strip the path sends it. Relative links of the page need the slash."""
+    request = urllib.request.Request(f"{server.base_url}{PREFIX}", headers={"Accept": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.url == f"{server.base_url}{PREFIX}/"
+        assert json.load(answer)["data"]["links"]["console"] == f"{PUBLIC_URL}/console"
