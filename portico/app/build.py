@@ -117,6 +117,7 @@ async def _gateway(
             mjr_folder=open_mjr_folder(settings.data_dir),
             descriptors_are_short=connections.descriptors.are_short,
             join_limit=settings.join_limit,
+            ice=settings.ice,
             side=side,
         )
         await node.start()

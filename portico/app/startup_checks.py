@@ -30,6 +30,7 @@ def checked(settings: Settings) -> Settings:
     Resolving a name takes as long as the resolver of this machine tries.
     """
     _check_bucket_access(settings)
+    _check_ice(settings)
     _check_data_dir(settings.data_dir)
     if settings.janus_url is not None:
         return settings
@@ -95,6 +96,20 @@ def _check_bucket_access(settings: Settings) -> None:
     secret = settings.s3_secret_access_key or os.environ.get("AWS_SECRET_ACCESS_KEY")
     if settings.storage_url is not None and (not key) != (not secret):
         raise SettingsError("PORTICO_S3_ACCESS_KEY_ID and PORTICO_S3_SECRET_ACCESS_KEY: set both or none of them")
+
+
+def _check_ice(settings: Settings) -> None:
+    """Refuse TURN servers without credentials, and a secret that no server uses."""
+    without_user = [one.urls[0] for one in settings.ice.servers if one.relays and one.username is None]
+    if without_user and settings.ice_secret is None:
+        raise SettingsError(
+            f"PORTICO_ICE_SERVERS: {without_user[0]} wants credentials; write turn:USER:PASSWORD@HOST, "
+            "or set PORTICO_ICE_SECRET"
+        )
+    if settings.ice_secret is not None and not without_user:
+        raise SettingsError(
+            "PORTICO_ICE_SECRET: PORTICO_ICE_SERVERS has no TURN server without a user, so none uses it"
+        )
 
 
 def _media_address(text: str) -> str:

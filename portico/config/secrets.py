@@ -1,5 +1,6 @@
 """Secret settings: given by variable, or by a file that PORTICO_..._FILE names; never as an option of a command."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def refuse_options(chosen: Mapping[str, object], fields: Mapping[str, FieldInfo]
         field = fields.get(name)
         if value is None or field is None:
             continue
-        has_password = _secrecy(field) == "password" and urlsplit(str(value)).password is not None
+        has_password = _secrecy(field) == "password" and _has_password(str(value))
         if is_secret(field) or has_password:
             variable = f"PORTICO_{name.upper()}"
             what = "a password in it" if has_password else "it"
@@ -72,6 +73,11 @@ class SecretFiles(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in found.items() if value is not None}
+
+
+def _has_password(text: str) -> bool:
+    """Of a URL, or of a list of STUN and TURN servers, which have no // in front of the host."""
+    return urlsplit(text).password is not None or re.search(r"\bturns?:(?!//)[^@\s,]*@", text) is not None
 
 
 def _secrecy(field: FieldInfo) -> str | None:

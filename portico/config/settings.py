@@ -14,6 +14,8 @@ from pydantic_settings.sources import EnvSettingsSource
 from portico.config import secrets, values
 from portico.config.secrets import HOLDS_PASSWORD, SECRET, SUFFIX, SecretFileError, SecretFiles, reads_file
 from portico.core.client_address import Network
+from portico.core.ice import IceServers
+from portico.core.ice import parse as parse_servers
 from portico.core.rate import Limit
 
 PREFIX = "PORTICO_"
@@ -74,6 +76,18 @@ class Settings(BaseSettings):
     media_address: str | None = Field(None, description="Public address of this machine behind 1:1 NAT.")
     rtp_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(values.port_range)] = Field(
         (20000, 40000), description="UDP ports of media."
+    )
+    ice_servers: Annotated[str | None, AfterValidator(values.ice_servers)] = Field(
+        None,
+        repr=False,
+        json_schema_extra=HOLDS_PASSWORD,
+        description="STUN and TURN servers of your own: stun:HOST:PORT, turn:USER:PASSWORD@HOST:PORT?transport=tcp.",
+    )
+    ice_secret: str | None = Field(
+        None,
+        repr=False,
+        json_schema_extra=SECRET,
+        description="Secret that the TURN servers of ICE_SERVERS share (coturn: static-auth-secret), instead of users.",
     )
     token_expiry: Literal["join", "session"] = Field(
         "join", description="What an expired token ends: joining only, or the running call too."
@@ -206,6 +220,11 @@ class Settings(BaseSettings):
         """Where this server is reached, without a trailing slash."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
         return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def ice(self) -> IceServers:
+        """The STUN and TURN servers that browsers receive."""
+        return IceServers(parse_servers(self.ice_servers or ""), self.ice_secret)
 
     @property
     def path_prefix(self) -> str:

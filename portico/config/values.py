@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from portico.core import client_address, rate
+from portico.core import client_address, ice, rate
 from portico.core.rate import Limit
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
@@ -49,6 +49,12 @@ def rate_limit(value: object) -> Limit | object:
 def networks(value: object) -> object:
     """Addresses and networks as `127.0.0.1, 10.0.0.0/8`."""
     return client_address.parse_networks(value) if isinstance(value, str) else value
+
+
+def ice_servers(value: str | None) -> str | None:
+    """STUN and TURN servers as `stun:HOST:PORT, turn:HOST:PORT`."""
+    ice.parse(value or "")
+    return value
 
 
 def api_key(value: str | None) -> str | None:

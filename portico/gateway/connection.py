@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import structlog
 
+from portico.core.ice import RENEWED_AFTER
 from portico.gateway.admission import TOKEN_LEEWAY, Admission, NotAdmitted
 from portico.gateway.browser_socket import BrowserSocket, NothingReceived, Receive, Send, SocketClosed, TooSlow
 from portico.gateway.context import GatewayContext
@@ -285,6 +286,7 @@ class Connection:
             if claims is None:
                 assert self._admission.media is not None and self._admission.claims is not None
                 return self._dialect.token_accepted(token, *self._admission.media, self._admission.claims.permissions)
+            is_first = self._admission.media is None
             media = self._admission.media or await self._open_media()
         except NotAdmitted as refused:
             return self._refuse_token(refused.status, str(refused), refused.code)
@@ -293,7 +295,16 @@ class Connection:
             reason = "The media server is not available; try again in a moment."
             return self._refuse_token(503, reason, CloseCode.UNAVAILABLE)
         self._expire_at(claims.expires_at, now)
-        return self._dialect.token_accepted(token, *media, claims.permissions)
+        ice_servers = self._context.ice.issue(claims.family, now)
+        if ice_servers and is_first:
+            self._start(self._renew_ice(claims.family))
+        return self._dialect.token_accepted(token, *media, claims.permissions, ice_servers)
+
+    async def _renew_ice(self, holder: str) -> None:
+        while True:
+            await asyncio.sleep(RENEWED_AFTER.total_seconds())
+            servers = self._context.ice.issue(holder, self._context.clock())
+            await self._perform_of(partial(self._dialect.renew_ice, servers))
 
     async def _open_media(self) -> tuple[MediaRoom, StreamIds]:
         """Enter the room inside Janus and open the socket to Janus."""

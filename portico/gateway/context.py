@@ -7,6 +7,7 @@ from typing import Literal
 
 import aiohttp
 
+from portico.core.ice import IceServers
 from portico.db.engine import Database
 from portico.gateway.join_limit import JoinLimit
 from portico.gateway.joining import JoiningSockets
@@ -32,5 +33,7 @@ class GatewayContext:
     grace: timedelta
     joining: JoiningSockets
     join_limit: JoinLimit
+    ice: IceServers
+    """What browsers receive with the answer to their first request."""
     descriptors_are_short: Callable[[], bool]
     """Whether a socket to Janus would take one of the file descriptors that are reserved for other uses."""

@@ -15,6 +15,7 @@ import aiohttp
 import structlog
 
 from portico.core.errors import DatabaseUnavailable
+from portico.core.ice import IceServers
 from portico.core.rate import Limit
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
@@ -68,11 +69,13 @@ class Gateway:
         descriptors_are_short: Callable[[], bool],
         side: SideLoop,
         join_limit: Limit = JOINS,
+        ice: IceServers = IceServers(),  # noqa: B008  it is immutable
     ) -> None:
         self._db = db
         self._rooms = KnownRooms(db)
         self.joining = JoiningSockets()
         self._join_limit = JoinLimit(join_limit)
+        self._ice = ice
         self._descriptors_are_short = descriptors_are_short
         self._side = side
         self._beside = db.beside()
@@ -112,6 +115,7 @@ class Gateway:
             self._grace,
             self.joining,
             self._join_limit,
+            self._ice,
             self._descriptors_are_short,
         )
         await self._sweep()  # before the first join, so that it does not continue a session that was empty for too long

@@ -10,7 +10,7 @@ The join, with what is held back on the way and why (SDK 1.0.2; docs/signaling.m
     create + token  ------------>  CheckToken: nothing reaches Janus for a
                                    token that is not accepted
                                    token_accepted  --------------------------->  create
-                 <-------------------------------------------------------------  success
+                 <-------------  ICE servers are added  <----------------------  success
     attach textroom, setup  ---->  ExpectJoin: its data channel reaches the
                                    TextRoom before the participant is listed  ->  setup
                  <---------------  janus_room_id is added  <-------------------  event, offer
@@ -35,6 +35,8 @@ The parts: Handshake checks each message and its token, BrowserRequests acts on 
 Janus; they share a State.
 """
 
+from typing import Any
+
 from portico.core.tokens import ALL_PERMISSIONS, Permissions
 from portico.signaling import liveness
 from portico.signaling.control import MediaRoom
@@ -47,11 +49,12 @@ from portico.signaling.effects import (
     Expel,
     LogWarning,
     Message,
+    ToClient,
 )
 from portico.signaling.handshake import PENDING_MAX, Handshake
 from portico.signaling.liveness import Verdict
 from portico.signaling.policy import Role
-from portico.signaling.replies import NO_TEXT_ROOM, NOT_LISTED, JanusReplies
+from portico.signaling.replies import NO_TEXT_ROOM, NOT_LISTED, JanusReplies, ice_member
 from portico.signaling.requests import BrowserRequests
 from portico.signaling.state import Stage, State
 from portico.signaling.stream_ids import StreamIds
@@ -82,13 +85,20 @@ class Dialect:
         return checked if isinstance(checked, list) else self._act_on(checked)
 
     def token_accepted(
-        self, token: str, room: MediaRoom, streams: StreamIds, permissions: Permissions = ALL_PERMISSIONS
+        self,
+        token: str,
+        room: MediaRoom,
+        streams: StreamIds,
+        permissions: Permissions = ALL_PERMISSIONS,
+        ice_servers: list[dict[str, Any]] | None = None,
     ) -> list[Effect]:
         """The effects of the message that CheckToken held: its token admits to the room, with these permissions.
 
-        `streams` are the stream ids of the room, shared by all its connections.
+        `streams` are the stream ids of the room, shared by all its connections. `ice_servers` are RTCIceServer objects
+        for the answer to `create`.
         """
         self._state.enter(room, streams, permissions)
+        self._state.ice_servers = ice_servers or []
         message = self._handshake.token_accepted(token)
         return self._act_on(message) if message is not None else []
 
@@ -107,6 +117,10 @@ class Dialect:
     def refused(self, status: int, reason: str, code: CloseCode = CloseCode.REFUSED) -> list[Effect]:
         """Refuse the join that Admit held."""
         return self._requests.refused(status, reason, code)
+
+    def renew_ice(self, servers: list[dict[str, Any]]) -> list[Effect]:
+        """Send ICE servers with new credentials, in a message that answers nothing and that the SDK ignores."""
+        return [] if self._is_closed else [ToClient(ice_member(servers))]
 
     def _act_on(self, message: Message) -> list[Effect]:
         if message.get("janus") == "create":

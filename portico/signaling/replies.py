@@ -18,6 +18,11 @@ NOT_LISTED = "The media server does not list the participant any more."
 _NO_PORT_LEFT = LogWarning("Janus has no UDP port left for a stream: widen PORTICO_RTP_PORTS.")
 
 
+def ice_member(servers: list[dict[str, Any]]) -> Message:
+    """The member by which connect.js receives ICE servers. The SDK reads no member of this name."""
+    return {"portico": {"ice_servers": servers}}
+
+
 class JanusReplies:
     """Acts on the messages of Janus for one browser."""
 
@@ -60,6 +65,7 @@ class JanusReplies:
             number = message["data"]["id"]
             if pending.kind == "create":
                 self._state.wire.session_id, self._state.stage = number, Stage.READY
+                message = {**message, **ice_member(self._state.ice_servers)}
             else:
                 assert pending.plugin is not None
                 self._state.wire.handles[number] = Handle(pending.plugin)

@@ -1,6 +1,7 @@
 """What the parts of one browser's dialect share: its stage, its room and permissions, and what is pending."""
 
 from enum import Enum, auto
+from typing import Any
 
 from portico.core.tokens import ALL_PERMISSIONS, Permissions
 from portico.signaling.control import MediaRoom
@@ -36,6 +37,8 @@ class State:
         self.streams = StreamIds()
         """The stream ids of the room."""
         self.permissions = ALL_PERMISSIONS
+        self.ice_servers: list[dict[str, Any]] = []
+        """For the answer to `create`: RTCIceServer objects with credentials of this connection."""
         self.participant_id: str | None = None
         """Set when the participant is admitted."""
         self.text_name: str | None = None

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from portico.janus.errors import JanusUnavailable
 from tests.contract.answers import ANSWERS_WITHIN_SECS
 from tests.mounts import with_file
 
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
 RESOLVE = """
 import sys
 from portico.config.settings import SettingsError, load
@@ -170,3 +172,35 @@ def test_a_data_dir_that_janus_cannot_enter_is_refused(tmp_path: Path, mode: int
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=ANSWERS_WITHIN_SECS)
     refusal = f"PORTICO_DATA_DIR: Janus cannot enter {home}, which belongs to another user"
     assert (refusal in ended.stderr) == (mode == 0o700) == (ended.returncode != 0), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"ice_servers": "stun:a, turn:b"}, "PORTICO_ICE_SERVERS: turn:b "),
+        ({"ice_secret": "s3cret"}, "PORTICO_ICE_SECRET"),
+        ({"ice_secret": "s3cret", "ice_servers": "stun:a, turn:user:password@b"}, "PORTICO_ICE_SECRET"),
+    ],
+)
+def test_turn_servers_without_credentials_and_a_secret_without_servers_are_refused(
+    settings: Callable[..., Settings], given: dict[str, str], refused: str
+) -> None:
+    # By model_copy, because secrets are no options.
+    with pytest.raises(SettingsError, match=refused) as error:
+        checked(settings().model_copy(update=given))
+    assert "password" not in str(error.value)
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ice_servers": "stun:a"},
+        {"ice_servers": "turn:user:password@b"},
+        {"ice_servers": "turn:b", "ice_secret": "s3cret"},
+        {"ice_servers": "turn:user:password@b turns:c", "ice_secret": "s3cret"},
+    ],
+)
+def test_an_operators_own_servers_are_accepted(settings: Callable[..., Settings], given: dict[str, str]) -> None:
+    chosen = checked(settings().model_copy(update=given))
+    assert all("credential" in one for one in chosen.ice.issue("x", NOW) if one["urls"][0].startswith("turn"))

@@ -50,6 +50,8 @@ def test_an_option_wins_over_the_environment_which_wins_over_the_file(
         ("PORT", "65536"),
         ("PORT", "http"),
         ("PORT", "80.5"),
+        ("ICE_SERVERS", "turn.example.com"),
+        ("ICE_SERVERS", "stun:a, turn:user:password@b:0"),
         ("API_KEY", "short"),
         ("PUBLIC_URL", "example.com"),
         ("PORT", "tcp://10.0.0.1:8080"),
@@ -220,12 +222,13 @@ EXAMPLES = {
     "database_url": "postgresql://user:s3cret@host/portico",
     "webhook_proxy": "http://user:s3cret@host:3128",
     "s3_proxy": "http://user:s3cret@host:3128",
+    "ice_servers": "stun:host, turn:user:s3cret@host:3478?transport=tcp",
 }
 
 
 def test_what_is_secret_is_marked_so() -> None:
     assert {"api_key", "webhook_private_key", "s3_secret_access_key"} <= set(SECRETS)
-    assert set(FROM_FILES) == {*SECRETS, "database_url", "webhook_proxy", "s3_proxy"}
+    assert set(FROM_FILES) == {*SECRETS, "database_url", "webhook_proxy", "s3_proxy", "ice_servers"}
 
 
 @pytest.mark.parametrize("name", FROM_FILES)

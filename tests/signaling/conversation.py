@@ -58,6 +58,7 @@ class Conversation:
     streams: StreamIds = field(default_factory=StreamIds)
     permissions: Permissions = ALL_PERMISSIONS
     max_participants: int = 50
+    ice_servers: list[dict[str, Any]] = field(default_factory=list)
     admitted: list[Admit] = field(default_factory=list)
     later: dict[int, float] = field(default_factory=dict)  # seconds, by handle
     _transactions: int = 0
@@ -95,7 +96,7 @@ class Conversation:
                 case CheckToken(token):
                     verdict = self.dialect.token_refused(*self.refuse_token) if self.refuse_token else None
                     accepted = (
-                        self.dialect.token_accepted(token, self.room, self.streams, self.permissions)
+                        self.dialect.token_accepted(token, self.room, self.streams, self.permissions, self.ice_servers)
                         if verdict is None
                         else []
                     )

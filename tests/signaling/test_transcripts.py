@@ -27,6 +27,10 @@ def test_the_browser_receives_what_the_sdk_was_seen_to_accept(path: Path) -> Non
         # The recording's operator ended some connections with a status code of its own accord.
         recorded = [message for message in recorded if "status_code" not in message]
         assert len(recorded) > 50
+        recorded[0] = {
+            **recorded[0],
+            "portico": {"ice_servers": []},
+        }  # an addition of ours, which the SDK does not read
         for ours, theirs in itertools.zip_longest(messages, recorded):
             assert ours == theirs
 
