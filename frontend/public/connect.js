@@ -6,11 +6,19 @@
  * The SDK opens `wss://video.telnyx.com/<room>/janus`, and that host cannot be configured. This script wraps
  * `window.WebSocket` so that connections to that host go to the server that the script was loaded from. Other addresses
  * do not change. With a bundler, import the file and call `Portico.connect("https://meet.example.com")`.
+ *
+ * The SDK names a public STUN server for its PeerConnections, and that cannot be configured either. This script wraps
+ * `window.RTCPeerConnection` so that they use the STUN and TURN servers that this server names, where it names some.
+ * It also reports to this server a PeerConnection that stays disconnected, which the SDK does not do. PeerConnections
+ * with other settings do not change.
  */
 (function () {
   "use strict";
 
   const HOSTED = "video.telnyx.com";
+  const STUN_OF_SDK = "stun:stun.l.google.com:19302";
+  // How long a PeerConnection may be disconnected before it is reported; see "Lost media" in docs/signaling.md.
+  const LOST_MS = 12000;
   const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
   // The path before the file's name is kept: a server may be below a path of a shared host.
   const origin = script && script.src ? new URL(".", script.src).href : null;
@@ -23,6 +31,10 @@
 
   /** @type {URL | null} */
   let base = null;
+  /** The servers in the newest message that had some. @type {RTCIceServer[]} */
+  let iceServers = [];
+  /** PeerConnections of the SDK whose offer or answer was not sent yet. @type {Set<RTCPeerConnection>} */
+  const unsent = new Set();
 
   /** @param {string | URL} url */
   function redirected(url) {
@@ -39,13 +51,125 @@
     return (base.protocol === "https:" ? "wss://" : "ws://") + base.host + prefix + wanted.pathname + wanted.search;
   }
 
-  // A Proxy instead of a subclass, so that constants, `instanceof` and further subclasses keep working.
+  /**
+   * Whether the SDK makes a PeerConnection with these settings.
+   * @param {RTCConfiguration | undefined} settings
+   */
+  function isOfSdk(settings) {
+    const [server, ...others] = (settings && settings.iceServers) || [];
+    return server !== undefined && !others.length && server.urls === STUN_OF_SDK;
+  }
+
+  /** The ICE user name of an SDP, which no other PeerConnection has. @param {string} sdp */
+  const ufragOf = (sdp) => (/^a=ice-ufrag:(.+)$/m.exec(sdp) || [])[1];
+
+  /**
+   * The PeerConnection whose offer or answer this is, the first time that it is sent.
+   * @param {string} sdp
+   */
+  function takeUnsent(sdp) {
+    const ufrag = ufragOf(sdp);
+    for (const connection of unsent) {
+      const local = connection.localDescription;
+      if (connection.signalingState === "closed") unsent.delete(connection);
+      else if (ufrag && local && ufragOf(local.sdp) === ufrag) {
+        unsent.delete(connection);
+        return connection;
+      }
+    }
+    return null;
+  }
+
+  /**
+   * The handle of a message with an offer or answer, and its PeerConnection, the first time that it is sent.
+   * @param {string} text
+   */
+  function negotiated(text) {
+    try {
+      const { jsep, handle_id: handle } = JSON.parse(text);
+      return { handle, connection: jsep && typeof jsep.sdp === "string" ? takeUnsent(jsep.sdp) : null };
+    } catch {
+      return { handle: 0, connection: null }; // Not a message of the SDK.
+    }
+  }
+
+  /**
+   * Call `report` when the PeerConnection has been disconnected for LOST_MS.
+   * @param {RTCPeerConnection} connection
+   * @param {() => void} report
+   */
+  function watch(connection, report) {
+    /** @type {number | undefined} */
+    let timer;
+    const isLost = () => ["disconnected", "failed"].includes(connection.connectionState);
+    connection.addEventListener("connectionstatechange", () => {
+      if (!isLost()) {
+        clearTimeout(timer);
+        timer = undefined;
+      } else if (timer === undefined) {
+        timer = window.setTimeout(() => isLost() && report(), LOST_MS);
+      }
+    });
+  }
+
+  /** Take ICE servers from what arrives, and watch the PeerConnections of what is sent. @param {WebSocket} socket */
+  function follow(socket) {
+    let understands = false; // whether the server knows our reports
+    /** The PeerConnection of each handle. @type {Map<number, RTCPeerConnection>} */
+    const connections = new Map();
+
+    socket.addEventListener("message", ({ data }) => {
+      if (typeof data !== "string" || !data.includes('"portico"')) return;
+      try {
+        const ours = JSON.parse(data).portico;
+        if (!ours || !Array.isArray(ours.ice_servers)) return;
+        understands = true;
+        iceServers = ours.ice_servers;
+      } catch {
+        // The SDK reads the same text, and reports what is wrong with it.
+      }
+    });
+
+    /** @param {number} handle */
+    function reportLost(handle) {
+      if (!understands || socket.readyState !== WebSocket.OPEN) return;
+      send.call(socket, JSON.stringify({ janus: "path_lost", transaction: `path-lost-${handle}`, handle_id: handle }));
+    }
+
+    const send = socket.send;
+    socket.send = function (data) {
+      send.call(socket, data);
+      if (typeof data !== "string" || !data.includes('"jsep"')) return;
+      const { handle, connection } = negotiated(data);
+      if (!connection) return;
+      connections.set(handle, connection);
+      watch(connection, () => connections.get(handle) === connection && reportLost(handle));
+    };
+  }
+
+  // Proxies instead of subclasses, so that constants, `instanceof` and further subclasses keep working.
   window.WebSocket = new Proxy(window.WebSocket, {
     construct(target, args, newTarget) {
       const [url, ...rest] = args;
-      return Reflect.construct(target, args.length ? [redirected(url), ...rest] : args, newTarget);
+      const address = args.length ? redirected(url) : url;
+      const socket = Reflect.construct(target, args.length ? [address, ...rest] : args, newTarget);
+      if (address !== url) follow(socket);
+      return socket;
     },
   });
+
+  if (window.RTCPeerConnection) {
+    window.RTCPeerConnection = new Proxy(window.RTCPeerConnection, {
+      construct(target, args, newTarget) {
+        const [settings, ...rest] = args;
+        if (!isOfSdk(settings)) return Reflect.construct(target, args, newTarget);
+        const ours = iceServers.length ? { ...settings, iceServers } : settings;
+        const connection = Reflect.construct(target, [ours, ...rest], newTarget);
+        unsent.add(connection);
+        return connection;
+      },
+    });
+  }
 
   window.Portico = {
     /**

@@ -62,6 +62,11 @@ def is_lost(handle: Handle | None, reason: object) -> bool:
     return handle is not None and handle.role in WITH_MEDIA and reason in _LOST_REASONS
 
 
+def can_be_lost(handle: Handle | None) -> bool:
+    """Whether a browser's report that it lost this path counts: Janus has it up, and no request is closing it."""
+    return handle is not None and handle.role in WITH_MEDIA and handle.is_up and not handle.hangs_up
+
+
 COMPARE_SECS = 2.0
 COMPARISONS = 10
 """Seconds between two looks at the counters, and looks without a change after which the path is lost. Chromium reports

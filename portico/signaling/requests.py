@@ -30,6 +30,8 @@ class BrowserRequests:
                 return [*self._state.pacing.next_step(), *self._attach(message)]
             case "destroy":
                 return self._leave(message)
+            case "path_lost":
+                return self._path_lost(message)
             case "message" | "trickle" | "detach" | "hangup":
                 return self._to_handle(kind, message)
         return self._state.refuse(message, 403, "This request is not for browsers.")
@@ -63,6 +65,19 @@ class BrowserRequests:
         """
         self.left_by_request = True
         return [self._state.wire.answer(message, "success"), *self._state.close(CloseCode.GOODBYE, "goodbye")]
+
+    def _path_lost(self, message: Message) -> list[Effect]:
+        """Act on the report of connect.js that a PeerConnection of the browser is not connected any more.
+
+        Janus before 1.2 learns it after 65 s. The report ends the reporting connection only, and never reaches Janus.
+        """
+        wire, handle_id = self._state.wire, message.get("handle_id")
+        handle = wire.handles.get(handle_id) if isinstance(handle_id, int) else None
+        answer = wire.answer(message, "ack")
+        if not liveness.can_be_lost(handle):
+            return [answer]
+        reason = "The media connection was lost: the browser reports it."
+        return [answer, *self._state.close(CloseCode.MEDIA_LOST, reason)]
 
     def _attach(self, message: Message) -> list[Effect]:
         plugin = message.get("plugin")

@@ -161,3 +161,113 @@ async def test_wrapped_constructor_is_still_a_websocket(page: Page, server: str)
     assert constants == [0, 1, 2, 3]
     assert subclass == [True, True, f"ws://{server}/x/janus"]
     assert (bad_url, no_url) == ("SyntaxError", "TypeError")
+
+
+# ICE servers, and reports of lost paths.
+
+SERVERS = [{"urls": ["turn:127.0.0.1:9?transport=udp"], "username": "1:a", "credential": "b"}]
+SDK_SETTINGS = "{ iceServers: [{ urls: 'stun:stun.l.google.com:19302' }] }"
+CALL = """
+async ([url, answer]) => {
+  const socket = new WebSocket(url, "janus-protocol");
+  await new Promise((resolve) => { socket.onopen = resolve; });
+  const arrived = new Promise((resolve) => { socket.onmessage = resolve; });
+  socket.send(JSON.stringify(answer));
+  await arrived;
+  globalThis.socket = socket;
+}
+"""
+"""Opens a socket to a server that sends back what it receives, and has it send `answer`."""
+SERVERS_OF = "(settings) => new RTCPeerConnection(settings).getConfiguration().iceServers"
+
+
+async def _send_back(connection: ServerConnection) -> None:
+    async for message in connection:
+        await connection.send(message)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def echo() -> AsyncIterator[str]:
+    """A server that sends each socket what it receives; yields its host and port."""
+    async with serve(
+        _send_back, "127.0.0.1", 0, select_subprotocol=_first_offered, process_request=_serve_script
+    ) as server:
+        yield f"127.0.0.1:{_port(server)}"
+
+
+async def test_peer_connections_of_the_sdk_use_the_servers_of_the_first_answer(page: Page, echo: str) -> None:
+    of_sdk = f"({SERVERS_OF})({SDK_SETTINGS})"
+    with _site(f'<script src="http://{echo}/connect.js"></script>') as site:
+        await page.goto(site)
+        before = await page.evaluate(of_sdk)
+        await page.evaluate(CALL, [HOSTED, {"janus": "success", "portico": {"ice_servers": SERVERS}}])
+        during = await page.evaluate(of_sdk)
+        await page.evaluate("socket.close()")
+    assert "stun.l.google.com" in str(before)
+    assert during == SERVERS  # and not the public STUN server
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"janus": "success"},
+        {"janus": "success", "portico": {"ice_servers": []}},
+        {"janus": "success", "portico": "text"},
+        {"janus": "event", "plugindata": {"data": {"portico": {"ice_servers": SERVERS}}}},
+    ],
+)
+async def test_without_servers_the_settings_of_the_sdk_stay(page: Page, echo: str, answer: dict[str, object]) -> None:
+    with _site(f'<script src="http://{echo}/connect.js"></script>') as site:
+        await page.goto(site)
+        await page.evaluate(CALL, [HOSTED, answer])
+        servers = await page.evaluate(f"({SERVERS_OF})({SDK_SETTINGS})")
+    assert "stun.l.google.com" in str(servers)
+
+
+@pytest.mark.parametrize("settings", [None, {}, {"iceServers": []}, {"iceServers": [{"urls": "stun:127.0.0.1:9"}]}])
+async def test_other_peer_connections_are_left_alone(page: Page, echo: str, settings: dict[str, object] | None) -> None:
+    with _site(f'<script src="http://{echo}/connect.js"></script>') as site:
+        await page.goto(site)
+        plain = await page.evaluate(SERVERS_OF, settings)
+        await page.evaluate(CALL, [HOSTED, {"portico": {"ice_servers": SERVERS}}])
+        assert await page.evaluate(SERVERS_OF, settings) == plain
+
+
+async def test_other_sockets_bring_no_servers(page: Page, echo: str) -> None:
+    with _site(f'<script src="http://{echo}/connect.js"></script>') as site:
+        await page.goto(site)
+        await page.evaluate(CALL, [f"ws://{echo}/elsewhere", {"portico": {"ice_servers": SERVERS}}])
+        servers = await page.evaluate(f"({SERVERS_OF})({SDK_SETTINGS})")
+    assert "stun.l.google.com" in str(servers)
+
+
+async def test_wrapped_peer_connection_is_still_one(page: Page, echo: str) -> None:
+    with _site(f'<script src="http://{echo}/connect.js"></script>') as site:
+        await page.goto(site)
+        assert await page.evaluate(
+            "(() => { class Mine extends RTCPeerConnection {}"
+            f" const mine = new Mine({SDK_SETTINGS});"
+            " return mine instanceof Mine && mine instanceof RTCPeerConnection"
+            " && typeof RTCPeerConnection.generateCertificate === 'function'; })()"
+        )
+        bad = await page.evaluate("(() => { try { new RTCPeerConnection(7) } catch (e) { return e.name } })()")
+    assert bad == "TypeError"
+
+
+async def test_what_the_page_sends_arrives_unchanged(page: Page, echo: str) -> None:
+    sent = ["text", '{"jsep": 1}', '{"jsep": {"sdp": 5}, "handle_id": 1}', 'no json, but "jsep"']
+    with _site(f'<script src="http://{echo}/connect.js"></script>') as site:
+        await page.goto(site)
+        await page.evaluate(CALL, [HOSTED, {"portico": {"ice_servers": SERVERS}}])
+        received = await page.evaluate(
+            """async (texts) => {
+              const got = [];
+              const all = new Promise((resolve) => {
+                socket.onmessage = ({ data }) => { got.push(data); if (got.length === texts.length) resolve(got); };
+              });
+              for (const text of texts) socket.send(text);
+              return all;
+            }""",
+            sent,
+        )
+    assert received == sent
