@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 import time
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -49,7 +50,16 @@ class Reachable(Protocol):
 class SignalingBrowser:
     """One socket. `closed` is set, with the close code, when it ends."""
 
-    def __init__(self, server: Reachable, room_id: str, token: str, *, answers_pings: bool = True) -> None:
+    def __init__(
+        self,
+        server: Reachable,
+        room_id: str,
+        token: str,
+        *,
+        answers_pings: bool = True,
+        tls: ssl.SSLContext | bool = True,
+    ) -> None:
+        """`tls` says which certificates of a wss server count; True for those of known authorities."""
         self.url = f"{server.base_url.replace('http', 'ws')}/{room_id}/janus"
         self.room_id = room_id
         self.token = token
@@ -59,6 +69,7 @@ class SignalingBrowser:
         self.closed = asyncio.Event()
         self.closed_at = 0.0  # by time.monotonic()
         self._answers_pings = answers_pings
+        self._tls = tls
         self._waiting: dict[str, asyncio.Queue[dict[str, Any]]] = {}
         self._changed = asyncio.Condition()
         self._session_id: int | None = None
@@ -67,7 +78,7 @@ class SignalingBrowser:
         self._http = aiohttp.ClientSession()
         try:
             self.socket = await self._http.ws_connect(
-                self.url, protocols=("janus-protocol",), autoping=self._answers_pings, autoclose=True
+                self.url, protocols=("janus-protocol",), autoping=self._answers_pings, autoclose=True, ssl=self._tls
             )
         except BaseException:
             await self._http.close()
