@@ -58,7 +58,6 @@ class Running:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """Start everything but the listening socket; on leaving, end everything that was started."""
-    await asyncio.to_thread(child.report)
     connections = ClientConnections(_limits(settings))
     db = open_database(settings.database, list_secs=settings.list_timeout_secs)
     try:
@@ -77,6 +76,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
 
                 follower = FollowKeys(db, keys, storage.link_keys, clock=clock)
                 async with run_workers(settings, db, storage, on_disk_low) as runner, follower.running():
+                    await asyncio.to_thread(child.report)  # here, so that a refusal to start is the only line
                     parts = Parts(db, keys, webhook_keys, storage, gateway, connections, node, worker, runner, clock)
                     yield Running(application(settings, parts), gateway, connections, startup)
     finally:
