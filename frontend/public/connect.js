@@ -18,7 +18,7 @@
   const HOSTED = "video.telnyx.com";
   const STUN_OF_SDK = "stun:stun.l.google.com:19302";
   // How long a PeerConnection may be disconnected before it is reported; see "Lost media" in docs/signaling.md.
-  const LOST_MS = 12000;
+  const LOST_MS = 15000;
   const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
   // The path before the file's name is kept: a server may be below a path of a shared host.
   const origin = script && script.src ? new URL(".", script.src).href : null;

@@ -17,10 +17,9 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
-    # Media on loopback, with addresses that Janus can read. The SDK names a public STUN server: it must not be found.
+    # Media on loopback, with addresses that Janus can read.
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     # Chromium slows the timers of hidden pages down, which these pages are.
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
@@ -34,10 +33,13 @@ def installed_chromium() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Debian's Chromium, or the one that Playwright brought along."""
+async def chromium(*reachable: str) -> AsyncIterator[Browser]:
+    """Debian's Chromium, or the one that Playwright brought along. It finds this machine and `reachable` alone."""
+    # The SDK names a public STUN server: it must not be found.
+    found = "".join(f" , EXCLUDE {host}" for host in ("127.0.0.1", *reachable))
+    flags = [*FLAGS, f"--host-resolver-rules=MAP * ~NOTFOUND{found}"]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=installed_chromium(), args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=installed_chromium(), args=flags)
         try:
             yield browser
         finally:

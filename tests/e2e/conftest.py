@@ -1,6 +1,7 @@
 """One Chromium, one page site and one server for all end-to-end tests, and people to fill rooms with."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from telnyx import AsyncTelnyx, DefaultAsyncHttpxClient
 from telnyx.types import RoomParticipant
 from telnyx.types.room_session import RoomSession
 
+from tests.e2e.browser import chromium
 from tests.e2e.page_server import page_server
 from tests.e2e.person import Person
 from tests.servers import PorticoServer
@@ -113,6 +115,15 @@ def own_server(tmp_path: Path, loopback: str | None, portico: type[PorticoServer
     """A server that a test may kill."""
     with portico(tmp_path / "data", media_interface=loopback) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def chromium_elsewhere(chromium_program: str | None) -> Callable[..., contextlib.AbstractAsyncContextManager[Browser]]:
+    """Starts a Chromium of the caller's own, which finds the hosts that are named: `async with ...(host) as browser`.
+
+    It is in the network namespace of the thread that starts it.
+    """
+    return chromium
 
 
 async def calls(server: PorticoServer, browser: Browser, site: str) -> AsyncGenerator[Call]:
