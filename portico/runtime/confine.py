@@ -22,7 +22,7 @@ _FAILED = 125
 
 # Numbers from <linux/prctl.h>, <sched.h>, <sys/mount.h>.
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 8, 24, 38, 47
-_PR_CAP_AMBIENT_RAISE = 2
+_PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_LOWER = 2, 3
 _CAP_NET_BIND_SERVICE, _CAPABILITY_VERSION_3 = 10, 0x20080522
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
@@ -69,8 +69,10 @@ def _confine(spec: dict[str, Any]) -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     if spec["landlock"]:
         _landlock(spec["landlock"], spec["read"], spec["write"], spec["list"], network=spec["network"])
+    kept = [_CAP_NET_BIND_SERVICE] if spec["low_ports"] else []
+    _lower_ambient(but=kept)
     if spec["drop_capabilities"]:
-        _drop_capabilities(but=[_CAP_NET_BIND_SERVICE] if spec["low_ports"] else [])
+        _drop_capabilities(but=kept)
     if spec["uid"] is not None:
         _prctl(_PR_SET_KEEPCAPS, int(spec["low_ports"]))  # until the next exec
         _become(spec["uid"], spec["gid"])
@@ -200,9 +202,19 @@ def _allow(rules: int, path: str, access: int) -> None:
 
 def _drop_capabilities(but: Sequence[int] = ()) -> None:
     """None but these survives the next exec, whichever user this is."""
-    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
-    for capability in {*range(last + 1)} - {*but}:
+    for capability in _capabilities() - {*but}:
         _prctl(_PR_CAPBSET_DROP, capability)
+
+
+def _lower_ambient(but: Sequence[int]) -> None:
+    """Give up those that a service manager gave to a server that is not root: they survive every exec."""
+    for capability in _capabilities() - {*but}:
+        _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_LOWER, capability)
+
+
+def _capabilities() -> set[int]:
+    """All that this kernel has."""
+    return {*range(int(Path("/proc/sys/kernel/cap_last_cap").read_text()) + 1)}
 
 
 def _keep_capability(capability: int) -> None:
@@ -210,8 +222,7 @@ def _keep_capability(capability: int) -> None:
     header, one = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 1 << capability
     if _libc.capset(header, struct.pack("=6I", one, one, one, 0, 0, 0)) != 0:
         _fail("capset")
-    if _libc.prctl(_PR_CAP_AMBIENT, *map(ctypes.c_ulong, (_PR_CAP_AMBIENT_RAISE, capability, 0, 0))) != 0:
-        _fail("prctl PR_CAP_AMBIENT")
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
 
 
 def _unshare(flags: int) -> None:
@@ -225,8 +236,8 @@ def _mount(source: str, target: str, flags: int, *, kind: str = "none", options:
         _fail(f"mount {target}")
 
 
-def _prctl(what: int, value: int) -> None:
-    if _libc.prctl(what, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
+def _prctl(what: int, *values: int) -> None:
+    if _libc.prctl(what, *map(ctypes.c_ulong, (*values, 0, 0, 0)[:4])) != 0:
         _fail(f"prctl {what}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from portico.runtime import child
+from portico.runtime import child, confine
 from portico.runtime.child import Confinement, Protection, confined, protect
 
 _TRIES = """
@@ -135,6 +136,24 @@ def test_where_nothing_may_be_mounted_landlock_alone_denies_other_files(data_dir
 
 def test_a_child_that_needs_the_network_has_it(data_dir: Path, listening: int) -> None:
     assert tries(data_dir, listening, protect(), network=True)["connection"] == "done"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a capability to another user")
+@pytest.mark.parametrize("low_ports", [False, True])
+def test_of_the_capabilities_that_a_service_manager_gives_children_keep_none_but_that_for_low_ports(
+    low_ports: bool,
+) -> None:
+    """As a unit with AmbientCapabilities does for a server that is not root; they pass from program to program."""
+    given = "+net_bind_service,+sys_nice"
+    manager = ["setpriv", "--reuid=64163", "--regid=64163", "--clear-groups", "--inh-caps", given]
+    rules = Confinement(write=[], low_ports=low_ports)
+    *_, specification, word, file = confined(["cat", "/proc/self/status"], rules, Protection())
+    # The user may not be able to read our files.
+    program = ["/usr/bin/python3", "-I", "-S", "-c", Path(confine.__file__).read_text(), specification]
+    command = [*manager, "--ambient-caps", given, "--", *program, word, file]
+    status = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    found = {name: int(re.findall(rf"{name}:\t(\w+)", status)[0], 16) for name in ("CapAmb", "CapPrm", "CapEff")}
+    assert set(found.values()) == {1 << 10 if low_ports else 0}
 
 
 def test_what_this_machine_does_not_offer_is_named() -> None:
