@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from portico.runtime import child_limits
+from portico.runtime import child, child_limits
 
 STALLED_SECS = 600.0
 """ffmpeg is killed after so long without progress; it reports none while it decodes up to the start of a segment."""
@@ -52,13 +52,12 @@ class Running:
 
     def __init__(self, arguments: Iterable[str], folder: Path, cpu_secs: int) -> None:
         # Settings of ours hold keys: ffmpeg reads hostile files and gets none of them.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PORTICO_")}
         limits = child_limits.prefix(cpu_secs)
         progress = ["-progress", "pipe:1", "-stats_period", str(_REPORT_SECS)]
         self._process = subprocess.Popen(
             [*_killed_with_parent(), *limits, *_FFMPEG, *progress, "-y", *arguments],
             cwd=folder,
-            env=environment | child_limits.ENVIRONMENT,
+            env=child.environment() | child_limits.ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

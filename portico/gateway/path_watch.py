@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 from typing import Any
 
-import structlog
-
 from portico.gateway.registry import Registry, RoomConnection
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.node import JanusNode
@@ -13,34 +11,26 @@ from portico.signaling import control
 from portico.signaling.control import TEXTROOM, MediaRoom
 from portico.signaling.liveness import COMPARE_SECS, Comparison, Quiet
 
-log = structlog.get_logger()
-
 AT_ONCE = 8
 """Rooms that are compared at the same time."""
 ANSWER_SECS = 2.0
 
 
 class PathWatch:
-    """The task of one gateway that compares the counters of every connection from which no media arrives."""
+    """Compares the counters of each connection of one gateway from which no media arrives."""
 
     def __init__(self, registry: Registry, node: JanusNode) -> None:
         self._registry = registry
         self._node = node
         self._comparisons: dict[RoomConnection, Comparison] = {}
 
-    async def run(self) -> None:
-        """Compare every COMPARE_SECS, until cancelled."""
+    async def look(self) -> float:
+        """Compare once, where Janus does not check the paths itself; returns the seconds until the next time."""
         now = asyncio.get_running_loop().time
-        last = now()
-        while True:
-            await asyncio.sleep(last + COMPARE_SECS - now())
-            last = now()
-            if self._node.checks_consent or not self._node.shows_handles:
-                continue
-            try:
-                await self._round()
-            except Exception:
-                log.exception("paths not looked at")  # the next round tries again
+        began = now()
+        if self._node.shows_handles and not self._node.checks_consent:
+            await self._round()
+        return max(0.0, began + COMPARE_SECS - now())
 
     async def _round(self) -> None:
         rooms = [(room, quiet) for room, connections in self._registry.open_rooms() if (quiet := _quiet(connections))]

@@ -6,16 +6,12 @@ It is the only check where Janus has no event handler, as with PORTICO_JANUS_URL
 import asyncio
 from typing import Any
 
-import structlog
-
 from portico.gateway.registry import Registry, RoomConnection
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.node import JanusNode
 from portico.signaling import control
 from portico.signaling.control import AUDIOBRIDGE, TEXTROOM, MediaRoom
 from portico.signaling.dialect import UNSEEN_SECS
-
-log = structlog.get_logger()
 
 ROUND_SECS = 0.8
 """Pause between two rounds without events: a member who must not be in a room is out of it within a second."""
@@ -27,28 +23,20 @@ ANSWER_SECS = 2.0
 
 
 class RoomWatch:
-    """The task that compares all rooms of one gateway."""
+    """Compares all rooms of one gateway, each time that `look` is due."""
 
     def __init__(self, registry: Registry, node: JanusNode) -> None:
         self._registry = registry
         self._node = node
+        self._looked_at = asyncio.get_running_loop().time()
         self._seen: dict[tuple[int, str], float] = {}  # since when (loop time) a TextRoom (number) has an unknown name
 
-    async def run(self) -> None:
-        """Compare all rooms, again and again, until cancelled."""
-        now = asyncio.get_running_loop().time
-        last = now()
-        while True:
-            await asyncio.sleep(ROUND_SECS)
-            if self._node.reports_events and now() - last < ROUND_WITH_EVENTS_SECS:
-                continue
-            last = now()
-            try:
-                await self._round()
-            except Exception:
-                log.exception("rooms not compared")  # the next round tries again
-
-    async def _round(self) -> None:
+    async def look(self) -> None:
+        """Compare all rooms; where Janus reports events, only ROUND_WITH_EVENTS_SECS after the last time."""
+        now = asyncio.get_running_loop().time()
+        if self._node.reports_events and now - self._looked_at < ROUND_WITH_EVENTS_SECS:
+            return
+        self._looked_at = now
         limit = asyncio.Semaphore(AT_ONCE)
         unknown: set[tuple[int, str]] = set()
 

@@ -1,7 +1,6 @@
 """The gateway of one process: accepts signaling sockets, keeps its lease, and applies changed rows to connections."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, MutableMapping
 from concurrent.futures import Future
@@ -29,15 +28,17 @@ from portico.gateway.known_rooms import KnownRooms
 from portico.gateway.lease import BEAT_SECS, ObservedLeases
 from portico.gateway.path_watch import PathWatch
 from portico.gateway.registry import Registry
-from portico.gateway.room_watch import RoomWatch
+from portico.gateway.room_watch import ROUND_SECS, RoomWatch
 from portico.janus.mjr_folder import MjrFolder
 from portico.janus.node import JanusNode
 from portico.listener.connections import connection_of
+from portico.runtime.periodic import Periodic
 from portico.runtime.side_loop import SideLoop
 from portico.services import gateways, participants, sessions
 from portico.services.tokens import TokenKeys
 from portico.signaling import janus_events
 from portico.signaling.effects import CloseCode
+from portico.signaling.liveness import COMPARE_SECS
 
 log = structlog.get_logger()
 SWEEP_SECS = 1.0
@@ -81,7 +82,8 @@ class Gateway:
         self._beside = db.beside()
         self._observed = ObservedLeases()
         self._beating: Future[None] | None = None
-        self._reaped = asyncio.Event()
+        self._is_reaped = False  # other gateways took this one for dead
+        self._renew_at_once = asyncio.Event()
         self.is_draining = False
         """Whether new sockets are refused because the server stops."""
         self._loop = asyncio.get_running_loop()
@@ -93,7 +95,7 @@ class Gateway:
         self._expiry_ends = token_expiry
         self.registry = Registry(node, mjr_folder)
         self._open: dict[Connection, asyncio.Task[None]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops: list[Periodic] = []
         self._context: GatewayContext | None = None
         self._wake = asyncio.Event()
 
@@ -120,18 +122,31 @@ class Gateway:
         )
         await self._sweep()  # before the first join, so that it does not continue a session that was empty for too long
         self._db.commits.listen("participants", self._wake)
-        watch = RoomWatch(self.registry, self._node)
-        paths = PathWatch(self.registry, self._node)
-        for_ever = (self._sweep_for_ever, self._renew_for_ever, self._follow_for_ever, watch.run, paths.run)
-        self._tasks = [asyncio.create_task(each()) for each in for_ever]
-        self._beating = self._side.submit(self._beat_for_ever())
+        self._loops = self._make_loops()
+        for loop in self._loops:
+            loop.start()
+        # On the side loop: a main loop that stalls must not look like a dead gateway to others.
+        beat = Periodic(self._beat, BEAT_SECS, partial(faults_logged, "heartbeat failed"), pauses_first=True)
+        self._beating = self._side.submit(beat.run())
+
+    def _make_loops(self) -> list[Periodic]:
+        rooms, paths = RoomWatch(self.registry, self._node), PathWatch(self.registry, self._node)
+        following = partial(faults_logged, "following failed", tried_again_in_secs=SWEEP_SECS)
+        renewing, sweeping = partial(faults_logged, "beginning anew failed"), partial(faults_logged, "sweep failed")
+        comparing, looking = partial(faults_logged, "rooms not compared"), partial(faults_logged, "paths not looked at")
+        return [
+            Periodic(self._sweep, SWEEP_SECS, sweeping),
+            Periodic(self._renew_if_reaped, SWEEP_SECS, renewing, wake=self._renew_at_once),
+            Periodic(self._follow, SWEEP_SECS, following, wake=self._wake),
+            Periodic(rooms.look, ROUND_SECS, comparing, pauses_first=True),
+            Periodic(paths.look, COMPARE_SECS, looking, pauses_first=True),
+        ]
 
     async def stop(self) -> None:
         """Close every socket, write that their participants left, and delete the gateway's row."""
         if self._beating is not None:
             self._beating.cancel()
-        for task in self._tasks:
-            task.cancel()
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
         await self.close_all(CloseCode.RESTART, "The server stops.")
         await self.registry.close()
         if self._context is not None:
@@ -210,23 +225,21 @@ class Gateway:
         if self._open:
             await asyncio.wait(self._open.values(), timeout=5)
 
-    async def _beat_for_ever(self) -> None:
-        """Renew the lease, on the side loop: a main loop that stalls must not look like a dead gateway to others."""
+    async def _beat(self) -> None:
+        """Renew the lease."""
         assert self._context is not None
-        while True:
-            await asyncio.sleep(BEAT_SECS)
-            with faults_logged("heartbeat failed"):
-                beat = partial(gateways.beat, gateway_id=self._context.gateway_id, now=self._clock())
-                if not await self._beside.write(beat):
-                    self._loop.call_soon_threadsafe(self._reaped.set)
+        beat = partial(gateways.beat, gateway_id=self._context.gateway_id, now=self._clock())
+        if not await self._beside.write(beat):
+            self._loop.call_soon_threadsafe(self._was_reaped)
 
-    async def _renew_for_ever(self) -> None:
-        while True:
-            await self._reaped.wait()
-            with faults_logged("beginning anew failed"):
-                await self._renew()
-                self._reaped.clear()
-            await asyncio.sleep(SWEEP_SECS)
+    def _was_reaped(self) -> None:
+        self._is_reaped = True
+        self._renew_at_once.set()
+
+    async def _renew_if_reaped(self) -> None:
+        if self._is_reaped:
+            await self._renew()
+            self._is_reaped = False
 
     async def _renew(self) -> None:
         """Register anew after other gateways took this one for dead, and take back its participants where possible."""
@@ -248,22 +261,12 @@ class Gateway:
                 connection.close(CloseCode.RESTART, "The server was away for too long.")
         await self._db.write(partial(gateways.retire, gateway_id=old, now=now))
 
-    async def _follow_for_ever(self) -> None:
-        """Apply to connections what the API, in any process, has written about their participants."""
-        while True:
-            followed = False
-            with faults_logged("following failed", tried_again_in_secs=SWEEP_SECS):
-                await self._follow()
-                followed = True
-            if not followed:
-                await asyncio.sleep(SWEEP_SECS)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FOLLOW_SECS):
-                    await self._wake.wait()
+    async def _follow(self) -> float:
+        """Apply to connections what the API, in any process, has written about their participants.
 
-    async def _follow(self) -> None:
+        Returns the seconds until the next time. After an error the loop waits for longer.
+        """
         assert self._context is not None
-        self._wake.clear()
         now = self._clock()
         # No change is missed that was made while the database did not answer, or before the clock was set forward.
         since = min(now, self._followed_at) - FOLLOW_BACK
@@ -272,15 +275,10 @@ class Gateway:
             rows = await self._db.read(changed)
             # Only a gateway that took this one for dead writes "timeout" for a participant who is still connected.
             if any(row.left_reason == "timeout" and self.registry.has(row.id) for row in rows):
-                self._reaped.set()
+                self._was_reaped()
             self.registry.apply(row for row in rows if row.left_reason != "timeout")
         self._followed_at = now
-
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            with faults_logged("sweep failed"):
-                await self._sweep()
-            await asyncio.sleep(SWEEP_SECS)
+        return FOLLOW_SECS
 
     async def _sweep(self) -> None:
         assert self._context is not None

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from portico.janus.event_listener import EventListener, Receive
 from portico.janus.link import JanusLink
 from portico.janus.watch import CHECK_DEADLINE, check, watch
 from portico.runtime.child_process import ChildProcess, ChildUnavailable, FolderLock, end_orphans
+from portico.runtime.periodic import Periodic, cancel
 from portico.runtime.side_loop import SideLoop
 
 __all__ = ["AUDIOBRIDGE", "TEXTROOM", "VIDEOROOM", "JanusError", "JanusNode", "JanusSettings", "JanusUnavailable"]
@@ -248,7 +250,10 @@ class JanusNode:
         """Return when Janus is lost, with the reason as a sentence for the log."""
         link = self._live_link()
         watchers = [asyncio.create_task(link.lost()), asyncio.create_task(self._watch_health())]
-        tending = asyncio.create_task(self._tend(link))
+        tending = Periodic(
+            partial(self._tend, link), TEND_PERIOD, partial(contextlib.suppress, JanusUnavailable), pauses_first=True
+        )
+        tending.start()
         if self._process is not None:
             watchers.append(asyncio.create_task(self._process.wait()))
         try:
@@ -258,9 +263,7 @@ class JanusNode:
                 await asyncio.wait(watchers[2:], timeout=0.2)
             return "Janus " + next(watcher.result() for watcher in reversed(watchers) if watcher.done())
         finally:
-            for task in (*watchers, tending):
-                task.cancel()
-            await asyncio.gather(*watchers, tending, return_exceptions=True)
+            await asyncio.gather(cancel(*watchers), tending.stop())
 
     async def _watch_health(self) -> str:
         """Return when a plugin does not answer, even if the process runs and the core answers."""
@@ -268,14 +271,11 @@ class JanusNode:
         # On the side loop, which nothing blocks: there a missing answer means that Janus sent none.
         return await (watching if self._side is None else self._side.run(watching))
 
-    async def _tend(self, link: JanusLink) -> str:
-        """Keep the control session alive and limit the child's log, until cancelled."""
-        while True:
-            await asyncio.sleep(TEND_PERIOD)
-            if self._process is not None:
-                self._process.bound_log()
-            with contextlib.suppress(JanusUnavailable):
-                await check(link, CHECK_DEADLINE)
+    async def _tend(self, link: JanusLink) -> None:
+        """Keep the control session alive, and limit the child's log."""
+        if self._process is not None:
+            self._process.bound_log()
+        await check(link, CHECK_DEADLINE)
 
     async def _restart(self, pause: float) -> float:
         """Try until Janus is up; return the pause that the next restart begins with."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
+from typing import Any
 
 
 class Periodic:
@@ -32,14 +33,15 @@ class Periodic:
     def start(self) -> None:
         """Begin; once."""
         assert self._task is None
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self.run())
 
     async def stop(self) -> None:
         """End at once, also within a round, and return when that is over. Fine when it was never started."""
         if self._task is not None:
             await cancel(self._task)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Go on until cancelled: for a loop whose task is made elsewhere, such as on another event loop."""
         pause = self._pause_secs if self._pauses_first else 0.0
         while True:
             with suppress(TimeoutError):
@@ -52,7 +54,7 @@ class Periodic:
             pause = self._pause_secs if next_pause is None else next_pause
 
 
-async def cancel(*tasks: "asyncio.Task[None]") -> None:
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
     """Cancel the tasks and wait until they have ended, whatever they raise."""
     for task in tasks:
         task.cancel()

@@ -14,6 +14,7 @@ from portico.db.engine import Database
 from portico.db.outage import faults_logged
 from portico.janus.mjr_folder import FOLDER_NAME
 from portico.runtime.durable import sync
+from portico.runtime.periodic import Periodic
 from portico.services import files, recordings
 from portico.storage.store import StorageUnavailable, Store
 from portico.worker.recordings.convert import failed_folder, read_file_to_store, working_folder
@@ -69,17 +70,19 @@ class MjrCare:
         self._found_failed = UnchangedEntries(failed_folder(self._mjr_folder), monotonic)
         self._found_work = UnchangedEntries(working_folder(data_dir), monotonic)
         self._synced: dict[str, int] = {}
-        self._loops: list[asyncio.Task[None]] = []
+        self._loops = [
+            Periodic(self._sync, SYNC_SECS, partial(faults_logged, "syncing mjr files failed")),
+            Periodic(self._sweep, SWEEP_SECS, partial(faults_logged, "sweeping mjr files failed")),
+        ]
 
     async def start(self) -> None:
         """Create the folder if it is missing, and begin."""
         await asyncio.to_thread(self._mjr_folder.mkdir, parents=True, exist_ok=True)
-        self._loops = [asyncio.create_task(self._keep_syncing()), asyncio.create_task(self._keep_sweeping())]
+        for loop in self._loops:
+            loop.start()
 
     async def stop(self) -> None:
-        for task in self._loops:
-            task.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
 
     async def sync_growing(self) -> int:
         """Sync the mjr files that have grown since the last call; return how many are being written."""
@@ -132,19 +135,14 @@ class MjrCare:
         self._synced = sizes
         return len(sizes)
 
-    async def _keep_syncing(self) -> None:
-        while True:
-            try:
-                await self.sync_growing()
-            except OSError as error:
-                log.error("mjr files could not be synced to the disk", why=str(error))
-            await asyncio.sleep(SYNC_SECS)
+    async def _sync(self) -> None:
+        try:
+            await self.sync_growing()
+        except OSError as error:
+            log.error("mjr files could not be synced to the disk", why=str(error))
 
-    async def _keep_sweeping(self) -> None:
-        while True:
-            with faults_logged("sweeping mjr files failed"):
-                try:
-                    await self.sweep()
-                except StorageUnavailable as error:
-                    log.warning("sweeping mjr files waits", why=str(error))
-            await asyncio.sleep(SWEEP_SECS)
+    async def _sweep(self) -> None:
+        try:
+            await self.sweep()
+        except StorageUnavailable as error:
+            log.warning("sweeping mjr files waits", why=str(error))
