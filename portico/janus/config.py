@@ -14,12 +14,15 @@ VIDEOROOM = "janus.plugin.videoroom"
 AUDIOBRIDGE = "janus.plugin.audiobridge"
 TEXTROOM = "janus.plugin.textroom"
 PLUGINS = (VIDEOROOM, AUDIOBRIDGE, TEXTROOM)
+"""The plugins of calls, which a Janus must have."""
+ECHOTEST = "janus.plugin.echotest"
+"""The plugin of connection checks. Without it, a Janus serves calls and no checks."""
 TRANSPORT = "janus.transport.websockets"
 EVENT_HANDLER = "janus.eventhandler.wsevh"
 
 # Janus loads every library of a folder that is not named in `disable`. The names below are those of releases 1.0 to
 # 1.4, for a Janus whose folders are not found; if they are found, all other libraries in them are named as well.
-_OTHER_PLUGINS = ("duktape", "echotest", "lua", "nosip", "recordplay", "sip", "streaming", "videocall", "voicemail")
+_OTHER_PLUGINS = ("duktape", "lua", "nosip", "recordplay", "sip", "streaming", "videocall", "voicemail")
 _OTHER_TRANSPORTS = ("http", "mqtt", "nanomsg", "pfunix", "rabbitmq")
 _LOGGERS = ("jsonlog",)
 _OTHER_EVENT_HANDLERS = ("gelfevh", "mqttevh", "nanomsgevh", "rabbitmqevh", "sampleevh")
@@ -128,12 +131,13 @@ def write_config(
     _write(folder / "janus.jcfg", _libconfig(_core_config(settings, secret, binary, events=events_url is not None)))
     _write(folder / f"{TRANSPORT}.jcfg", _libconfig(_transport_config(port, admin_port)))
     _write(folder / f"{EVENT_HANDLER}.jcfg", _libconfig(_event_config(events_url)))
-    for name in PLUGINS:
-        # The VideoRoom's events repeat what its answers to browsers say, which we read anyway.
+    for name in (*PLUGINS, ECHOTEST):
+        # The VideoRoom's events repeat what its answers to browsers say, which we read anyway; the EchoTest's have
+        # nothing that we use.
         general: Mapping[str, _Value] = {
             "admin_key": secret.admin_key,
             "string_ids": False,
-            "events": name != VIDEOROOM,
+            "events": name not in (VIDEOROOM, ECHOTEST),
         }
         _write(folder / f"{name}.jcfg", _libconfig({"general": general}))
 
@@ -171,7 +175,7 @@ def _core_config(settings: JanusSettings, secret: JanusSecrets, binary: Path, *,
             "ipv6_linklocal": False,
         },
         "nat": _nat_config(settings),
-        "plugins": {"disable": _disabled(libraries, "plugins", _OTHER_PLUGINS, PLUGINS)},
+        "plugins": {"disable": _disabled(libraries, "plugins", _OTHER_PLUGINS, (*PLUGINS, ECHOTEST))},
         "transports": {"disable": _disabled(libraries, "transports", _OTHER_TRANSPORTS, (TRANSPORT,))},
         "loggers": {"disable": _disabled(libraries, "loggers", _LOGGERS, ())},
         "events": {

@@ -55,6 +55,11 @@ class JanusLink:
         return await cls._open(url, SUBPROTOCOL, added, PLUGINS, deadline)
 
     @classmethod
+    async def open_bare(cls, url: str, secret: str | None, *, deadline: float) -> "JanusLink":
+        """Connect without a session or handle; use only `core`. Raises JanusUnavailable."""
+        return await cls._open(url, SUBPROTOCOL, {"apisecret": secret} if secret is not None else {}, (), deadline)
+
+    @classmethod
     async def open_admin(cls, url: str, secret: str, *, deadline: float) -> "JanusLink":
         """Connect to the Admin API within `deadline` seconds; use only `core`. Raises JanusUnavailable."""
         return await cls._open(url, ADMIN_SUBPROTOCOL, {"admin_secret": secret}, (), deadline)
