@@ -3,7 +3,7 @@ import { defineConfig, type Plugin } from "vite";
 
 const server = "http://127.0.0.1:8080";
 
-/** Under `vite dev`, `/` is front.html, `/meet/{room_id}` meet.html and `/console` console.html, as on the server. */
+/** Under `vite dev`, `/` is front.html, `/meet/{room_id}` meet.html, `/console` console.html and `/check` check.html. */
 function pagePaths(): Plugin {
   return {
     name: "page-paths",
@@ -12,6 +12,7 @@ function pagePaths(): Plugin {
         if (request.method === "GET" && /^\/meet\/[^/]+$/.test(request.url ?? "")) request.url = "/meet.html";
         if (request.method === "GET" && request.url === "/console") request.url = "/console.html";
         if (request.method === "GET" && request.url === "/") request.url = "/front.html";
+        if (request.method === "GET" && request.url === "/check") request.url = "/check.html";
         next();
       });
     },
@@ -36,7 +37,7 @@ export default defineConfig(({ command }) => ({
     target: "es2022",
     modulePreload: { polyfill: false },
     rollupOptions: {
-      input: ["meet.html", "console.html", "front.html"],
+      input: ["meet.html", "console.html", "check.html", "front.html"],
       // The chunk that several pages use. portico/web/pages.py serves names of this form only.
       output: { chunkFileNames: "shared-[hash].js" },
     },
@@ -44,6 +45,7 @@ export default defineConfig(({ command }) => ({
   server: {
     proxy: {
       "^/meet/[^/]+/(room|token)$": server,
+      "^/check/socket$": { target: server, ws: true },
       "^/v2/": server,
       "^/files/": server,
       "^/[^/]+/janus$": { target: server, ws: true },

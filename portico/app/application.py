@@ -58,5 +58,6 @@ def application(settings: Settings, parts: Parts) -> Starlette:
     app.routes.extend(pages.routes(base_url=settings.base_url))
     app.routes.extend(invitations.routes(parts.db, parts.keys, parts.clock, settings.join_limit, settings.base_url))
     app.routes.extend(files.routes(parts.db, parts.storage.store, parts.storage.link_keys, parts.clock))
+    app.routes.append(WebSocketRoute("/check/socket", parts.checks))
     app.routes.append(WebSocketRoute("/{room_id}/janus", parts.gateway))
     return app

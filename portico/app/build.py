@@ -21,6 +21,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
+from portico.gateway.checks import CheckContext, Checks
 from portico.gateway.server import Gateway
 from portico.janus.mjr_folder import open_mjr_folder
 from portico.janus.node import JanusNode, JanusSettings
@@ -51,6 +52,7 @@ class Running:
 
     app: Starlette
     gateway: Gateway
+    checks: Checks
     connections: ClientConnections
     startup: StartupInfo
 
@@ -75,10 +77,16 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                     gateway.registry.set_room_on_disk(not is_low)
 
                 follower = FollowKeys(db, keys, storage.link_keys, clock=clock)
-                async with run_workers(settings, db, storage, on_disk_low) as runner, follower.running():
+                async with (
+                    run_workers(settings, db, storage, on_disk_low) as runner,
+                    follower.running(),
+                    _checks(settings, db, keys, node, gateway, clock) as checks,
+                ):
                     await asyncio.to_thread(child.report)  # here, so that a refusal to start is the only line
-                    parts = Parts(db, keys, webhook_keys, storage, gateway, connections, node, worker, runner, clock)
-                    yield Running(application(settings, parts), gateway, connections, startup)
+                    parts = Parts(
+                        db, keys, webhook_keys, storage, gateway, checks, connections, node, worker, runner, clock
+                    )
+                    yield Running(application(settings, parts), gateway, checks, connections, startup)
     finally:
         await db.close()
 
@@ -129,6 +137,17 @@ async def _gateway(
                 await gateway.stop()
         finally:
             await node.stop()
+
+
+@asynccontextmanager
+async def _checks(
+    settings: Settings, db: Database, keys: TokenKeys, node: JanusNode, gateway: Gateway, clock: Clock
+) -> AsyncIterator[Checks]:
+    checks = Checks(CheckContext(db, keys, node, clock, settings.ice, lambda: gateway.is_draining))
+    try:
+        yield checks
+    finally:
+        await checks.stop()
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from portico.app.clock import Clock
 from portico.app.workers import Storage
 from portico.db.engine import Database
 from portico.db.keyfile import WebhookKeys
+from portico.gateway.checks import Checks
 from portico.gateway.server import Gateway
 from portico.janus.node import JanusNode
 from portico.listener.connections import ClientConnections
@@ -23,6 +24,7 @@ class Parts:
     webhook_keys: WebhookKeys
     storage: Storage
     gateway: Gateway
+    checks: Checks
     connections: ClientConnections
     node: JanusNode
     worker: Deliveries

@@ -59,6 +59,7 @@ async def serve(settings: Settings, listening: socket.socket, on_ready: Callable
         if await stop.wait() and settings.drain_secs:
             await program.gateway.drain(settings.drain_secs, stop.at_once)
         await program.gateway.close_all(CloseCode.RESTART, "The server stops.")
+        await program.checks.stop()
         server.should_exit = True
         await serving
         await server.shutdown(sockets=[listening])

@@ -13,7 +13,7 @@ import typer
 
 from portico import __version__
 from portico.app.startup_checks import checked, warnings
-from portico.cli import listen
+from portico.cli import check_code, listen
 from portico.cli.compositions import compositions
 from portico.cli.keys import keys
 from portico.cli.options import add_setting_options
@@ -124,6 +124,7 @@ def version() -> None:
 
 
 listen.add_to(app)
+check_code.add_to(app)
 
 
 def _print_startup(settings: Settings, new_api_key: str | None, meeting_link: str) -> None:

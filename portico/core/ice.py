@@ -45,9 +45,13 @@ class IceServers:
     servers: tuple[IceServer, ...] = ()
     secret: str | None = field(default=None, repr=False)
 
-    def issue(self, holder: str, now: datetime) -> list[dict[str, Any]]:
-        """The servers as browsers take them (RTCIceServer), with credentials for `holder` from `now` for LIFETIME."""
-        return [self._issued(server, holder, now + LIFETIME) for server in self.servers]
+    def issue(self, holder: str, now: datetime, lifetime: timedelta = LIFETIME) -> list[dict[str, Any]]:
+        """The servers as browsers take them (RTCIceServer), with credentials for `holder` from `now` on."""
+        return [self._issued(server, holder, now + lifetime) for server in self.servers]
+
+    def addresses(self) -> list[dict[str, Any]]:
+        """The servers without credentials: a relay that is asked without them refuses, and so shows that it answers."""
+        return [{"urls": list(server.urls)} for server in self.servers]
 
     def _issued(self, server: IceServer, holder: str, until: datetime) -> dict[str, Any]:
         shown: dict[str, Any] = {"urls": list(server.urls)}

@@ -1,4 +1,4 @@
-"""Serves the built front page, meeting page and console, their assets and connect.js, with the headers each needs."""
+"""Serves the built pages (front, meeting, console, check), their assets and connect.js, with their headers."""
 
 import hashlib
 import re
@@ -23,6 +23,7 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?")
 _COMMON = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 _VARIES = {"Vary": "Accept"}
 _PERMISSIONS = "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"
+_CHECK = "camera=(self), microphone=(self), display-capture=(), geolocation=(), payment=(), usb=()"
 _NO_PERMISSIONS = "camera=(), microphone=(), display-capture=(), geolocation=(), payment=(), usb=()"
 
 
@@ -37,21 +38,20 @@ def routes(assets: Path = ASSETS, base_url: str = "") -> list[Route]:
         accepted = request.headers.get("accept", "")
         if "application/json" in accepted and "text/html" not in accepted:
             return JSONResponse(_front_members(base_url), headers=_COMMON | _VARIES)
-        html = _read(assets / "front.html")
-        return _not_built() if html is None else _page(html, _front_policy(), _NO_PERMISSIONS, _VARIES)
+        return _page(assets / "front.html", _front_policy(), _NO_PERMISSIONS, _VARIES)
 
     def meeting(request: Request) -> Response:
         # The same page for every room: only its script has the invitation, which is in the fragment, and can ask
         # for the room.
-        html = _read(assets / "meet.html")
-        if html is None:
-            return _not_built()
-        return _page(html, _call_policy(request.headers.get("host", "")), _PERMISSIONS)
+        return _page(assets / "meet.html", _call_policy(request.headers.get("host", "")), _PERMISSIONS)
 
     def console(request: Request) -> Response:
         # Nothing in it is secret: its script reads over REST, with the API key that the user types.
-        html = _read(assets / "console.html")
-        return _not_built() if html is None else _page(html, _console_policy(), _NO_PERMISSIONS)
+        return _page(assets / "console.html", _console_policy(), _NO_PERMISSIONS)
+
+    def check(request: Request) -> Response:
+        # Open to strangers: the invitation of a meeting, if there is one, is in the fragment.
+        return _page(assets / "check.html", _call_policy(request.headers.get("host", "")), _CHECK)
 
     def asset(request: Request) -> Response:
         name = request.path_params["name"]
@@ -71,6 +71,7 @@ def routes(assets: Path = ASSETS, base_url: str = "") -> list[Route]:
         Route("/", front),
         Route("/meet/{room_id}", meeting),
         Route("/console", console),
+        Route("/check", check),
         Route("/assets/{name}", asset),
         Route("/connect.js", connect_script),
     ]
@@ -103,7 +104,10 @@ def _front_members(base_url: str) -> dict[str, object]:
     }
 
 
-def _page(html: bytes, policy: str, permissions: str, others: Mapping[str, str] = MappingProxyType({})) -> Response:
+def _page(path: Path, policy: str, permissions: str, others: Mapping[str, str] = MappingProxyType({})) -> Response:
+    html = _read(path)
+    if html is None:
+        return _not_built()
     headers = _COMMON | {
         "Cache-Control": "no-store",
         "Content-Security-Policy": policy,

@@ -14,6 +14,7 @@ import uvicorn
 
 from portico.app import build
 from portico.config.settings import Settings
+from portico.gateway.checks import Checks
 from portico.gateway.server import Gateway
 from portico.janus.node import AUDIOBRIDGE, TEXTROOM, VIDEOROOM
 from portico.signaling import control
@@ -28,6 +29,7 @@ class Inside:
     base_url: str
     api_key: str
     gateway: Gateway
+    checks: Checks
     http: aiohttp.ClientSession
 
     async def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -105,7 +107,7 @@ async def inside(data_dir: Path, **settings: Any) -> AsyncIterator[Inside]:
             serving = asyncio.create_task(server.main_loop())
             http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {api_key}"})
             try:
-                yield Inside(f"http://127.0.0.1:{port}", api_key, program.gateway, http)
+                yield Inside(f"http://127.0.0.1:{port}", api_key, program.gateway, program.checks, http)
             finally:
                 await http.close()
                 server.should_exit = True

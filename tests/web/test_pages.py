@@ -11,6 +11,7 @@ from portico.web import pages
 
 HTML = '<!doctype html><script src="/assets/meet-Ab3_-9xZ.js"></script>'
 CONSOLE = '<!doctype html><script src="/assets/console-Ab3_-9xZ.js"></script>'
+CHECK = '<!doctype html><script src="/assets/check-Ab3_-9xZ.js"></script>'
 FRONT = '<!doctype html><link rel="stylesheet" href="assets/front-Ab3_-9xZ.css">'
 SCRIPT = "console.log('a page')"
 CONNECT = "window.Portico = {}"
@@ -23,6 +24,7 @@ def assets(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "meet.html").write_text(HTML)
     (folder / "console.html").write_text(CONSOLE)
+    (folder / "check.html").write_text(CHECK)
     (folder / "front.html").write_text(FRONT)
     (folder / "meet-Ab3_-9xZ.js").write_text(SCRIPT)
     (folder / "meet-0123abcd.css").write_text("body {}")
@@ -106,6 +108,18 @@ async def test_front_page_is_json_for_a_client_of_the_api(assets: Path, accepted
     assert all(link.startswith(f"{base_url}/") for link in data["links"].values())
 
 
+async def test_the_check_may_use_camera_and_microphone_and_talks_to_its_own_server(browser: AsyncClient) -> None:
+    answer = await browser.get("/check")
+    assert (answer.status_code, answer.text) == (200, CHECK)
+    assert answer.headers["cache-control"] == "no-store"
+    allowed = set(answer.headers["permissions-policy"].split(", "))
+    assert {"camera=(self)", "microphone=(self)", "display-capture=()", "geolocation=()"} <= allowed
+    policy = directives(answer.headers["content-security-policy"])
+    assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["connect-src"] == "'self' ws://meet.example.com:8080 wss://meet.example.com:8080"
+
+
 @pytest.mark.parametrize("host", ["[::1]:8080", "127.0.0.1", "localhost:1"])
 async def test_policy_names_hosts_of_every_form(browser: AsyncClient, host: str) -> None:
     policy = directives((await browser.get("/meet/a-room", headers={"host": host})).headers["content-security-policy"])
@@ -166,7 +180,7 @@ async def test_connect_script_is_sent_again_only_when_it_changed(browser: AsyncC
     assert changed.headers["etag"] != etag
 
 
-@pytest.mark.parametrize("path", ["/meet/a-room", "/console", "/connect.js"])
+@pytest.mark.parametrize("path", ["/meet/a-room", "/console", "/check", "/connect.js"])
 async def test_without_a_build_the_answer_says_what_to_do(tmp_path: Path, path: str) -> None:
     answer = await client_of(tmp_path / "nothing").get(path)
     assert answer.status_code == 503

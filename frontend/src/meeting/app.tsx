@@ -4,6 +4,7 @@ import { ending } from "./call/ending";
 import { Visit } from "./visit";
 import { Devices } from "./call/devices";
 import type { Entry, Invited } from "./call/link";
+import { serverUrl } from "../shared/base";
 import { useChanges } from "../shared/observable";
 import { CallView } from "./ui/call_view";
 import { Ended } from "./ui/ended";
@@ -37,6 +38,7 @@ function Meeting({ roomId, entry }: { roomId: string; entry: Invited }) {
           isJoining={screen.isJoining}
           isRecorded={room.isRecorded}
           notice={screen.notice}
+          checkLink={serverUrl(`check#${roomId}/${location.hash.slice(1)}`)}
           onName={(text) => visit.setName(text)}
           onJoin={() => void visit.join()}
         />

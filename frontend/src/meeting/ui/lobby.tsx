@@ -4,7 +4,7 @@ import type { Devices } from "../call/devices";
 import { useChanges } from "../../shared/observable";
 import { DeviceToggles } from "./controls";
 import { hueOf, initialsOf } from "./avatar";
-import { Level } from "./level";
+import { Level } from "../../shared/level";
 import { useShortcuts } from "./shortcuts";
 import { Video } from "./video";
 
@@ -16,11 +16,13 @@ interface Props {
   isRecorded: boolean;
   /** A sentence to read before joining; undefined when there is none. */
   notice: string | undefined;
+  /** The connection check, with the credentials of this meeting. */
+  checkLink: string;
   onName: (name: string) => void;
   onJoin: () => void;
 }
 
-export function Lobby({ devices, title, name, isJoining, isRecorded, notice, onName, onJoin }: Props) {
+export function Lobby({ devices, title, name, isJoining, isRecorded, notice, checkLink, onName, onJoin }: Props) {
   useChanges(devices);
   const field = useRef<HTMLInputElement>(null);
   useShortcuts({ m: () => void devices.toggleMicrophone(), v: () => void devices.toggleCamera() });
@@ -63,6 +65,9 @@ export function Lobby({ devices, title, name, isJoining, isRecorded, notice, onN
           {isJoining ? <span class="spinner" aria-hidden="true" /> : null}
           {isJoining ? "Joining…" : "Join"}
         </button>
+        <a class="text-button" data-testid="check-link" href={checkLink} target="_blank" rel="noopener">
+          Check your connection
+        </a>
         <p class="for-screen-readers" role="status" data-testid="status" data-state={isJoining ? "joining" : "lobby"}>
           {isJoining ? "Joining" : ""}
         </p>
