@@ -6,6 +6,7 @@ import time
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from playwright.async_api import Browser, BrowserContext, Page
@@ -48,9 +49,13 @@ class Person:
         self._started: list[asyncio.Future[Any]] = []
 
     @classmethod
-    async def open(cls, browser: Browser, site: str, connect_js: str, name: str) -> Self:
-        """A fresh tab on `site`, whose page loads `connect_js` before the SDK."""
+    async def open(
+        cls, browser: Browser, site: str, connect_js: str, name: str, *, first_script: Path | None = None
+    ) -> Self:
+        """A fresh tab on `site`, whose page loads `connect_js` before the SDK, and `first_script` before all."""
         context = await browser.new_context()
+        if first_script is not None:
+            await context.add_init_script(path=first_script)
         page = await context.new_page()
         person = cls(name, context, page)
         page.on("console", person._note_console)

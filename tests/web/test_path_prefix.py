@@ -67,6 +67,7 @@ async def test_a_call_and_the_console_below_a_path(browser: Browser, server: Por
         ("/v2/rooms", 401, "errors"),
         ("/nothing", 404, "errors"),
     ],
+    ids=lambda value: str(value).replace(str(PROXY_PORT), "PORT"),  # each process of a run has a port of its own
 )
 async def test_every_kind_of_address_is_below_the_path(path: str, status: int, named: str) -> None:
     try:
