@@ -44,7 +44,7 @@ class PostgresCluster:
 
     def __init__(self, directory: Path, binaries: Path) -> None:
         self.directory = directory
-        self._binaries = binaries
+        self.binaries = binaries
         self._as_owner = _hand_over(directory)
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -65,7 +65,7 @@ class PostgresCluster:
     def make(self) -> None:
         """Write the files of a cluster without databases."""
         files = str(self.directory / "files")
-        command = [*self._as_owner, str(self._binaries / "initdb"), "-D", files]
+        command = [*self._as_owner, str(self.binaries / "initdb"), "-D", files]
         command += ["-U", "postgres", "-A", "trust", "-N", "-E", "UTF8"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.directory)
 
@@ -73,7 +73,7 @@ class PostgresCluster:
         """Returns when it answers."""
         options = [f"-c{name}={value}" for name, value in _FAST_AND_UNSAFE.items()]
         files = str(self.directory / "files")
-        command = [*self._as_owner, str(self._binaries / "postgres"), "-D", files, "-k", str(self.directory)]
+        command = [*self._as_owner, str(self.binaries / "postgres"), "-D", files, "-k", str(self.directory)]
         with (self.directory / "log").open("ab") as log:
             self._server = subprocess.Popen(
                 [*command, "-clisten_addresses=", *options], stdout=log, stderr=log, cwd=self.directory

@@ -1,5 +1,7 @@
 """Brings a database to the schema of this version; safe when several processes start at once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -14,7 +16,7 @@ class NewerSchema(Exception):
 
 def upgrade(engine: Engine) -> None:
     """Apply what is missing, in one transaction."""
-    with engine.begin() as connection:
+    with engine.connect() as connection, _without_foreign_keys(connection), connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         version, newest = _version(connection), _newest()
@@ -24,6 +26,33 @@ def upgrade(engine: Engine) -> None:
             )
         if version != newest:
             _migrate(connection)
+            _check_foreign_keys(connection)
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """On SQLite, let a migration replace a table that rows of other tables refer to.
+
+    SQLite cannot change most things of a table: a migration makes a new one, drops the old one and renames. With
+    foreign keys the drop would be refused. SQLite ignores this pragma inside of a transaction, so it comes before.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = connection.connection
+    driver.execute("PRAGMA foreign_keys=OFF").close()  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON").close()  # type: ignore[attr-defined]
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    """Raise, so that the transaction is rolled back, where a migration has left a row that refers to none."""
+    if connection.dialect.name == "sqlite":
+        lost = connection.execute(text("PRAGMA foreign_key_check")).all()
+        if lost:
+            raise RuntimeError(f"the migration has lost rows that others refer to: {lost[:5]}")
 
 
 def _newest() -> str:
