@@ -92,7 +92,8 @@ class PostgresCluster:
         assert self._server is not None
         children = Path(f"/proc/{self._server.pid}/task/{self._server.pid}/children").read_text().split()
         for pid in (self._server.pid, *map(int, children)):
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # a child whose client is gone ends as soon as it goes on
+                os.kill(pid, number)
 
     @contextlib.contextmanager
     def behind_pgbouncer(self, *settings: str) -> Iterator[str]:

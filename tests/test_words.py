@@ -52,6 +52,7 @@ CLEAN = [
     "tests/converter",
     "tests/core",
     "tests/db",
+    "tests/doctor",
     "tests/e2e",
     "tests/gateway",
     "tests/janus",

@@ -55,6 +55,11 @@ class _Service(Protocol):
 async def open_storage(settings: Settings, db: Database, clock: Callable[[], datetime]) -> Storage:
     """As the settings say; the key is made at the first start."""
     link_keys = await db.write(partial(files.load_link_keys, now=clock()))
+    return Storage(store_of(settings, link_keys.current), link_keys, clock)
+
+
+def store_of(settings: Settings, secret: Callable[[], bytes]) -> Store:
+    """The store that the settings name; `secret` returns the key that signs links to local files."""
     access = S3Access(
         settings.s3_endpoint,
         settings.s3_public_endpoint,
@@ -64,10 +69,7 @@ async def open_storage(settings: Settings, db: Database, clock: Callable[[], dat
         settings.s3_virtual_hosted,
         settings.s3_proxy,
     )
-    store = open_store(
-        settings.storage_url, settings.data_dir, secret=link_keys.current, base_url=settings.base_url, s3=access
-    )
-    return Storage(store, link_keys, clock)
+    return open_store(settings.storage_url, settings.data_dir, secret=secret, base_url=settings.base_url, s3=access)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import typer
 
 from portico import __version__
 from portico.app.startup_checks import checked, warnings
-from portico.cli import check_code, listen
+from portico.cli import check_code, doctor, listen
 from portico.cli.compositions import compositions
 from portico.cli.keys import keys
 from portico.cli.options import add_setting_options
@@ -85,7 +85,7 @@ def _sentence(error: Exception) -> str | None:
 @app.callback()
 def warn_of_variables(context: typer.Context) -> None:
     """The Telnyx Video API on your own machine."""
-    if context.invoked_subcommand != "serve":  # it logs them, with all other warnings
+    if context.invoked_subcommand not in ("serve", "doctor"):  # they report them with all other warnings
         for sentence in unknown_variables():
             print(f"portico: {sentence}", file=sys.stderr)
 
@@ -125,6 +125,7 @@ def version() -> None:
 
 listen.add_to(app)
 check_code.add_to(app)
+doctor.add_to(app)
 
 
 def _print_startup(settings: Settings, new_api_key: str | None, meeting_link: str) -> None:

@@ -1,4 +1,4 @@
-"""Options of `portico serve`: one for every setting that is no secret, derived from the Settings class."""
+"""Options of `portico serve` and `portico doctor`: one for every setting that is no secret, derived from Settings."""
 
 import inspect
 from collections.abc import Callable
@@ -14,13 +14,19 @@ _ALIASES = {"drain_secs": ("--drain",)}
 """Shorter names of options."""
 
 
-def add_setting_options(command: Callable[..., None]) -> None:
+def add_setting_options(command: Callable[..., None], **flags: Any) -> None:
     """Give the command, which takes `**options`, a signature of which typer makes options.
+
+    `flags` are its own, by name: typer's annotation of each, which is False unless it is given.
 
     An option that is not given is None, and the setting then is what the environment says. Every value is passed on
     as text: the Settings class reads options as it reads variables, with the same words for what is wrong.
     """
-    options = [_parameter(name, field) for name, field in Settings.model_fields.items() if not is_secret(field)]
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for name, annotation in flags.items()
+    ]
+    options += [_parameter(name, field) for name, field in Settings.model_fields.items() if not is_secret(field)]
     command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
     command.__annotations__ = {option.name: option.annotation for option in options}
 

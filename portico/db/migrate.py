@@ -19,12 +19,12 @@ def upgrade(engine: Engine) -> None:
     with engine.connect() as connection, _without_foreign_keys(connection), connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        version, newest = _version(connection), _newest()
-        if version is not None and version > newest:
+        version, head = revision(connection), newest()
+        if version is not None and version > head:
             raise NewerSchema(
                 f"The database belongs to a newer Portico (its schema is {version}): install that version."
             )
-        if version != newest:
+        if version != head:
             _migrate(connection)
             _check_foreign_keys(connection)
 
@@ -55,12 +55,13 @@ def _check_foreign_keys(connection: Connection) -> None:
             raise RuntimeError(f"the migration has lost rows that others refer to: {lost[:5]}")
 
 
-def _newest() -> str:
-    """The revision of the last migration: files begin with their number."""
+def newest() -> str:
+    """The revision of the last migration of this program: files begin with their number."""
     return max(path.name for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
-def _version(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """The revision of the last migration of a database; None where there are no tables of ours."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()

@@ -48,11 +48,18 @@ class Capacity:
 
     def shortage(self, ports_needed: int | None = None) -> str | None:
         """What a join lacks that needs so many ports, as a sentence; None: nothing. Without a number: a call of two."""
-        ports, descriptors = self.ports_total - self.ports_used, self.descriptors_total - self.descriptors_used
-        if ports < (min(CALL_OF_TWO_PORTS, self.ports_total // 2) if ports_needed is None else ports_needed):
-            return f"Janus has {ports} of {self.ports_total} media ports left: widen PORTICO_RTP_PORTS."
+        if ports := self.shortage_of_ports(ports_needed):
+            return ports
+        descriptors = self.descriptors_total - self.descriptors_used
         if descriptors < JOIN_DESCRIPTORS:
             return f"Janus has {descriptors} of {self.descriptors_total} file descriptors left."
+        return None
+
+    def shortage_of_ports(self, needed: int | None = None) -> str | None:
+        """The same for ports alone."""
+        ports = self.ports_total - self.ports_used
+        if ports < (min(CALL_OF_TWO_PORTS, self.ports_total // 2) if needed is None else needed):
+            return f"Janus has {ports} of {self.ports_total} media ports left: widen PORTICO_RTP_PORTS."
         return None
 
 

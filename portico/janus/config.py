@@ -108,6 +108,23 @@ def program_files(binary: Path) -> list[Path]:
     return [binary, program, *libraries]
 
 
+def missing_libraries(binary: Path) -> list[str]:
+    """The plugins, the transport and the event handler that we use and this Janus does not have.
+
+    Empty where its folders are not found: Janus then looks in those that it was built for.
+    """
+    folder = _library_folder(binary)
+    if folder is None:
+        return []
+    used = {"plugins": PLUGINS, "transports": (TRANSPORT,), "events": (EVENT_HANDLER,)}
+    return [
+        f"libjanus_{short}.so"
+        for kind, names in used.items()
+        for short in (name.rpartition(".")[2] for name in names)
+        if not (folder / kind / f"libjanus_{short}.so").exists()
+    ]
+
+
 def write_config(
     settings: JanusSettings,
     secret: JanusSecrets,

@@ -47,6 +47,15 @@ def create(tx: Transaction, account_id: str, settings: RoomSettings, *, now: dat
     return Room(**room)
 
 
+def webhook_urls(tx: Transaction, *, limit: int) -> list[str]:
+    """The different webhook URLs of all accounts' rooms, failover URLs too; at most `limit` of each."""
+    found: dict[str, None] = {}
+    for column in (ROOMS.c.webhook_event_url, ROOMS.c.webhook_event_failover_url):
+        named = select(column).where(ROOMS.c.deleted_at.is_(None), column.is_not(None), column != "")
+        found |= dict.fromkeys(tx.execute(named.distinct().limit(limit)).scalars())
+    return list(found)
+
+
 def retrieve(
     tx: Transaction, account_id: str, room_id: str, *, with_sessions: bool = False, with_participants: bool = False
 ) -> Room:

@@ -1,0 +1,93 @@
+"""Whether `portico serve` runs with these settings, and what it reports of itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from portico.config.settings import Settings
+from portico.doctor.finding import Finding, note, ok, problem
+from portico.doctor.probes import reason
+from portico.doctor.subject import Subject
+
+AREA = "server"
+ANSWER_SECS = 4.0
+_ANSWER_BYTES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What answered a request for /readyz; `status` is None when nothing did, and `reason` says why."""
+
+    status: int | None
+    body: object = None
+    reason: str = ""
+
+
+async def check(subject: Subject) -> list[Finding]:
+    """Ask /readyz of the server itself, not through a proxy."""
+    address = local_url(subject.settings)
+    return judge(await _readiness(f"{address}/readyz"), address, running_pid(subject.settings))
+
+
+def judge(answer: Readiness, address: str, pid: int | None) -> list[Finding]:
+    """`pid` is the process that holds DATA_DIR, if one does."""
+    process = f" (process {pid})" if pid is not None else ""
+    if answer.status is None:
+        if pid is not None:
+            text = f"A server holds DATA_DIR{process} and does not answer on {address}: {answer.reason}."
+            remedy = (
+                "Look into its log; if it was started with another PORTICO_HOST or PORTICO_PORT, give them here too."
+            )
+            return [problem(AREA, text, remedy)]
+        return [note(AREA, f"No server runs with these settings: nothing answers on {address}.")]
+    body = answer.body if isinstance(answer.body, dict) else {}
+    if answer.status == 200 and body.get("status") == "ready":
+        return [ok(AREA, f"The server runs{process} and is ready.")]
+    reasons = body.get("reasons")
+    if answer.status == 503 and isinstance(reasons, dict):
+        remedy = "The log of the server has the details."
+        return [
+            problem(AREA, f"The server runs{process} and is not ready: {reason}", remedy) for reason in reasons.values()
+        ]
+    return [
+        problem(
+            AREA,
+            f"Another program answers on {address}, not Portico.",
+            "Stop that program, or choose another PORTICO_PORT.",
+        )
+    ]
+
+
+def local_url(settings: Settings) -> str:
+    """http://HOST:PORT, of this machine itself where the server listens on all addresses."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def running_pid(settings: Settings) -> int | None:
+    """The process of `portico serve` that holds DATA_DIR or its SQLite file; None when none does."""
+    locked = settings.sqlite_file or settings.data_dir / "portico"
+    try:
+        pid = int(locked.with_name(f"{locked.name}.lock").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return pid if b"portico" in command else None
+
+
+async def _readiness(url: str) -> Readiness:
+    timeout = aiohttp.ClientTimeout(total=ANSWER_SECS)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as client, client.get(url, allow_redirects=False) as answer:
+            try:
+                body = await answer.json(content_type=None) if (answer.content_length or 0) < _ANSWER_BYTES else None
+            except (ValueError, aiohttp.ClientError):
+                body = None
+            return Readiness(answer.status, body)
+    except TimeoutError:
+        return Readiness(None, reason=f"no answer within {ANSWER_SECS:g} s")
+    except OSError as error:  # a ClientConnectorError too
+        return Readiness(None, reason=reason(error))
+    except aiohttp.ClientError:
+        return Readiness(0)  # what answers does not speak HTTP

@@ -1,0 +1,43 @@
+"""What is examined: the settings as `portico serve` uses them, and why it would refuse them."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from portico.app.startup_checks import checked
+from portico.config.settings import Settings, SettingsError
+from portico.janus.errors import JanusUnavailable
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The settings, with host names of media addresses resolved where `refusal` is None."""
+
+    settings: Settings
+    refusal: str | None = None
+    """Why `portico serve` would not start with these settings."""
+
+    @property
+    def data_dir_owner(self) -> int | None:
+        """The user whose folder DATA_DIR is, if that is not the user of this process; files made here would be ours."""
+        try:
+            owner = self.settings.data_dir.stat().st_uid
+        except OSError:
+            return None
+        return owner if owner != os.geteuid() else None
+
+    @property
+    def existing_folder(self) -> Path:
+        """DATA_DIR, or the nearest folder above it that exists already."""
+        folder = self.settings.data_dir.absolute()
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return folder
+
+
+def subject_of(settings: Settings) -> Subject:
+    """Check the settings against the machine. It takes as long as the resolver tries where they have a host name."""
+    try:
+        return Subject(checked(settings))
+    except (SettingsError, JanusUnavailable) as error:
+        return Subject(settings, str(error))
