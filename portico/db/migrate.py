@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 
@@ -39,12 +40,12 @@ def _without_foreign_keys(connection: Connection) -> Iterator[None]:
     if connection.dialect.name != "sqlite":
         yield
         return
-    driver = connection.connection
-    driver.execute("PRAGMA foreign_keys=OFF").close()  # type: ignore[attr-defined]
+    driver: Any = connection.connection
+    driver.execute("PRAGMA foreign_keys=OFF").close()
     try:
         yield
     finally:
-        driver.execute("PRAGMA foreign_keys=ON").close()  # type: ignore[attr-defined]
+        driver.execute("PRAGMA foreign_keys=ON").close()
 
 
 def _check_foreign_keys(connection: Connection) -> None:
