@@ -7,7 +7,7 @@ import { verdictOf } from "../src/check/verdict";
 const DEVICES = ["untested", "works", "denied", "missing", "busy", "silent", "insecure", "failed"];
 const RELAYS = ["untested", "works", "failed", "reached", "absent"];
 const NO_RELAY = { udp: "absent", tcp: "absent", tls: "absent" };
-const GOOD = { path: "direct", rttMillis: 20, jitterMillis: 3, lossUp: 0, lossDown: 0, rateUp: 1e6, rateDown: 1e6 };
+const GOOD = { path: "direct", rttMillis: 20, jitterMillis: 3, lossUp: 0, lossDown: 0, rateUp: 1e6, rateDown: 1e6, isBusy: false };
 
 function results(changes) {
   return { ...NOTHING, microphone: "works", camera: "works", socket: "works", ...changes };
@@ -107,6 +107,9 @@ test("a poor connection is described by its figures", () => {
   }
   const unknown = { rttMillis: undefined, jitterMillis: undefined, lossUp: undefined, lossDown: undefined, rateUp: undefined, rateDown: undefined };
   assert.equal(of(unknown).tone, "good");
+  const busy = of({ ...unknown, isBusy: true });
+  assert.deepEqual([busy.tone, busy.title, busy.details.length], ["limited", CASES[0][2], 1]);
+  assert.match(busy.details[0], /^This device is busy/);
 });
 
 test("a relay that is blocked where it is not needed is a remark", () => {

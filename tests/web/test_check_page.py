@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
+from portico.core.check_code import decode
 from tests.servers import PorticoServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -64,12 +65,17 @@ async def test_a_good_network_from_start_to_end(server: PorticoServer, browser: 
     await page.screenshot(path=tmp_path / "check.png", full_page=True)
     verdict = page.get_by_test_id("verdict")
     await expect(verdict).to_contain_text("Calls work: media reaches the server directly over UDP")
-    for step in ("microphone", "camera", "socket", "direct", "quality"):
+    for step in ("microphone", "camera", "socket", "direct"):
         await expect(page.get_by_test_id(f"step-{step}")).to_have_attribute("data-mark", "good")
+    # How good the figures are depends on the machine that runs the test.
+    await expect(page.get_by_test_id("step-quality")).to_have_text(re.compile(r"up .*% lost · down .*% lost · \d+ ms"))
+    await expect(page.get_by_role("img", name="Bit rate")).to_be_visible()
     for step in ("udp", "tcp", "tls"):
         await expect(page.get_by_test_id(f"step-{step}")).to_contain_text("this server has no relay")
-    code = await page.get_by_test_id("code").inner_text()
-    assert re.fullmatch(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){3}", code), code
+    facts = decode(await page.get_by_test_id("code").inner_text()).facts
+    assert (facts["browser"], facts["system"]) == ("Chrome", "Linux")
+    assert facts["measured path"] == "direct over UDP"
+    assert "unknown" not in (facts["round trip"], facts["loss to the server"], facts["loss back"])
     assert faults == []
 
 

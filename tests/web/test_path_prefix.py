@@ -56,6 +56,23 @@ async def test_a_call_and_the_console_below_a_path(browser: Browser, server: Por
 
 
 @pytest.mark.usefixtures("behind_proxy")
+async def test_the_check_below_a_path(browser: Browser, server: PorticoServer) -> None:
+    found = re.search(rf"{PUBLIC_URL}(/meet/(\S+)#(\S+))", server.log)
+    assert found, server.log
+    page = await browser.new_page()
+    received: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda text: received.append(str(text))))
+    await page.goto(found[0])
+    link = page.get_by_test_id("check-link")
+    await expect(link).to_have_attribute("href", f"{PUBLIC_URL}/check#{found[2]}/{found[3]}", timeout=WITHIN_MS)
+    await page.goto(f"{PUBLIC_URL}/check#{found[2]}/{found[3]}")
+    await page.get_by_test_id("start").click()
+    await expect(page.get_by_test_id("step-direct")).to_have_attribute("data-mark", "good", timeout=WITHIN_MS)
+    assert '"admitted":true' in received[0]
+    await page.close()
+
+
+@pytest.mark.usefixtures("behind_proxy")
 @pytest.mark.parametrize(
     ("path", "status", "named"),
     [

@@ -24,17 +24,19 @@ export function App({ admission }: { admission: Admission }) {
         </header>
         <Outcome check={check} />
         <Devices check={check} />
+        {check.samples.length > 0 && <Graph samples={check.samples} />}
         <ol class="steps" aria-label="Steps">
           {rowsOf(check).map((row) => (
             <Step key={row.step} row={row} />
           ))}
         </ol>
-        {check.samples.length > 0 && <Graph samples={check.samples} />}
         {check.phase === "done" && <Code code={check.code} />}
       </div>
     </main>
   );
 }
+
+const LABELS = { ready: "Start", running: "Checking…", done: "Check again" };
 
 function Outcome({ check }: { check: Check }) {
   const verdict = verdictOf(check.results);
@@ -51,7 +53,7 @@ function Outcome({ check }: { check: Check }) {
             </p>
           </>
         )}
-        {check.phase === "running" && <h2>Checking…</h2>}
+        {check.phase === "running" && <h2>Checking your connection…</h2>}
         {isDone && (
           <>
             <h2>{verdict.title}</h2>
@@ -61,11 +63,18 @@ function Outcome({ check }: { check: Check }) {
           </>
         )}
       </div>
-      {check.phase !== "running" && (
-        <button class="primary" data-testid="start" type="button" onClick={() => void check.run()}>
-          {isDone ? "Check again" : "Start"}
-        </button>
-      )}
+      {check.phase === "running" && <progress aria-label="Progress" value={check.progress} max={1} />}
+      {/* The button stays while the check runs, so that it keeps the focus of the keyboard. */}
+      <button
+        class="primary"
+        data-testid="start"
+        type="button"
+        aria-disabled={check.phase === "running"}
+        onClick={() => void check.run()}
+      >
+        {check.phase === "running" ? <span class="spinner" aria-hidden="true" /> : null}
+        {LABELS[check.phase]}
+      </button>
     </section>
   );
 }

@@ -4,13 +4,15 @@ import { encode } from "./code";
 import { deviceOf } from "./device";
 import { DeviceTest } from "./devices";
 import type { Admission } from "./entry";
-import { measure, type Sample } from "./measure";
+import { measure, SECS, type Sample } from "./measure";
 import { PathTest } from "./path_test";
 import { bestPath, NOTHING, PATHS, RELAY_PATHS, type Path, type Results } from "./results";
 import { CheckRefused, CheckSocket, type Begun } from "./socket";
 import { Sources } from "./sources";
 
 const PINGS = 5;
+/** Two devices, the socket, four paths and the measurement. */
+const STEPS = 8;
 
 export type Step = "microphone" | "camera" | "socket" | Path | "quality";
 
@@ -30,6 +32,13 @@ export class Check extends Observable {
   readonly camera = new DeviceTest("camera");
   /** A new one for each run. */
   #paths = new Map<Path, PathTest>();
+  #finished = 0;
+
+  /** From 0 to 1. */
+  get progress(): number {
+    const measured = Math.min(1, (this.samples.at(-1)?.at ?? 0) / SECS);
+    return (this.#finished + (this.running.has("quality") ? measured : 0)) / STEPS;
+  }
 
   constructor(private readonly admission: Admission) {
     super();
@@ -44,6 +53,7 @@ export class Check extends Observable {
     this.phase = "running";
     this.results = NOTHING;
     this.samples = [];
+    this.#finished = 0;
     this.refusal = undefined;
     this.code = "";
     const sources = new Sources();
@@ -76,7 +86,7 @@ export class Check extends Observable {
       const best = this.#paths.get(bestPath(this.results) ?? "direct");
       if (best && this.results[best.path] === "works") {
         await this.#step("quality", async () => {
-          const quality = await measure(best, sources.picture, (sample) => {
+          const quality = await measure(best, sources, (sample) => {
             this.samples = [...this.samples, sample];
             this.changed();
           });
@@ -107,7 +117,11 @@ export class Check extends Observable {
 
   /** All at the same time: each has a connection of its own. Those that are not measured later are closed. */
   async #tryPaths(socket: CheckSocket, begun: Begun, sources: Sources): Promise<void> {
-    for (const path of RELAY_PATHS) if (!begun.relays[path]) this.#note({ [path]: "absent" });
+    for (const path of RELAY_PATHS) {
+      if (begun.relays[path]) continue;
+      this.#finished += 1;
+      this.#note({ [path]: "absent" });
+    }
     const present = PATHS.filter((path) => path === "direct" || begun.relays[path]);
     await Promise.all(
       present.map((path) =>
@@ -132,6 +146,7 @@ export class Check extends Observable {
       return await work();
     } finally {
       this.running.delete(step);
+      this.#finished += 1;
       this.changed();
     }
   }

@@ -1,6 +1,7 @@
 /** Ten seconds of picture and sound through the server and back: figures from the browser's statistics. */
 import type { PathTest } from "./path_test";
 import type { Quality } from "./results";
+import { FRAMES_PER_SEC, type Sources } from "./sources";
 
 export const SECS = 10;
 const PERIOD_MILLIS = 500;
@@ -8,6 +9,9 @@ const PERIOD_MILLIS = 500;
 const WARM_UP_SECS = 3;
 /** Bits per second; the server asks for as much. */
 const BITRATE_MAX = 1_000_000;
+
+/** Below this share of the pictures, the device and not the network bounds the rate. */
+const DRAWN_MIN = 0.6;
 
 /** One point of the graph. */
 export interface Sample {
@@ -28,20 +32,23 @@ interface Counters {
   lostDown: number | undefined;
   rttMillis: number | undefined;
   jitterMillis: number | undefined;
+  drawn: number;
+  /** Whether the encoder says that the processor bounds it; browsers other than Chromium do not say. */
+  isSlow: boolean;
 }
 
-/** Send `picture` on this path for SECS, and call `onSample` with each point. */
-export async function measure(test: PathTest, picture: MediaStreamTrack, onSample: (sample: Sample) => void): Promise<Quality> {
-  await test.video.replaceTrack(picture);
+/** Send the picture on this path for SECS, and call `onSample` with each point. */
+export async function measure(test: PathTest, sources: Sources, onSample: (sample: Sample) => void): Promise<Quality> {
+  await test.video.replaceTrack(sources.picture);
   const parameters = test.video.getParameters();
   for (const encoding of parameters.encodings) encoding.maxBitrate = BITRATE_MAX;
   await test.video.setParameters(parameters);
 
-  const first = await countersOf(test.connection);
+  const first = await countersOf(test.connection, sources);
   const all = [first];
   while ((all.at(-1) as Counters).at - first.at < SECS * 1000) {
     await new Promise((resolve) => setTimeout(resolve, PERIOD_MILLIS));
-    const [last, now] = [all.at(-1) as Counters, await countersOf(test.connection)];
+    const [last, now] = [all.at(-1) as Counters, await countersOf(test.connection, sources)];
     all.push(now);
     onSample({ at: (now.at - first.at) / 1000, up: rate(last, now, "bytesUp"), down: rate(last, now, "bytesDown") });
   }
@@ -51,22 +58,25 @@ export async function measure(test: PathTest, picture: MediaStreamTrack, onSampl
 
 function qualityOf(path: Quality["path"], from: Counters, all: Counters[]): Quality {
   const to = all.at(-1) as Counters;
+  const isBusy = to.isSlow || ((to.drawn - from.drawn) * 1000) / (to.at - from.at) < FRAMES_PER_SEC * DRAWN_MIN;
   return {
     path,
+    isBusy,
     rttMillis: median(all.map((counters) => counters.rttMillis)),
-    jitterMillis: median(all.map((counters) => counters.jitterMillis)),
+    jitterMillis: isBusy ? undefined : median(all.map((counters) => counters.jitterMillis)),
     lossUp: share(from.lostUp, to.lostUp, to.packetsUp - from.packetsUp),
     // Packets that arrive and packets that are lost were sent.
     lossDown: share(from.lostDown, to.lostDown, to.packetsDown - from.packetsDown + (to.lostDown ?? 0) - (from.lostDown ?? 0)),
-    rateUp: rate(from, to, "bytesUp"),
-    rateDown: rate(from, to, "bytesDown"),
+    rateUp: isBusy ? undefined : rate(from, to, "bytesUp"),
+    rateDown: isBusy ? undefined : rate(from, to, "bytesDown"),
   };
 }
 
-async function countersOf(connection: RTCPeerConnection): Promise<Counters> {
+async function countersOf(connection: RTCPeerConnection, sources: Sources): Promise<Counters> {
   const found: Counters = {
     ...{ at: performance.now(), bytesUp: 0, bytesDown: 0, packetsUp: 0, packetsDown: 0 },
     ...{ lostUp: undefined, lostDown: undefined, rttMillis: undefined, jitterMillis: undefined },
+    ...{ drawn: sources.drawn, isSlow: false },
   };
   (await connection.getStats()).forEach((report: Record<string, unknown>) => {
     const figure = (name: string): number | undefined => (typeof report[name] === "number" ? (report[name] as number) : undefined);
@@ -74,6 +84,7 @@ async function countersOf(connection: RTCPeerConnection): Promise<Counters> {
       case "outbound-rtp":
         found.bytesUp += figure("bytesSent") ?? 0;
         found.packetsUp += figure("packetsSent") ?? 0;
+        found.isSlow ||= report.qualityLimitationReason === "cpu";
         break;
       case "inbound-rtp":
         found.bytesDown += figure("bytesReceived") ?? 0;

@@ -23,6 +23,8 @@ export interface Quality {
   /** Bits per second. */
   rateUp: number | undefined;
   rateDown: number | undefined;
+  /** Whether the device had no time to make the picture: then rates and jitter are undefined, as they say nothing. */
+  isBusy: boolean;
 }
 
 export interface Results {

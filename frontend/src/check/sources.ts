@@ -2,11 +2,14 @@
 
 const WIDTH = 640;
 const HEIGHT = 360;
-const FRAMES_PER_SEC = 20;
+/** Pictures that are drawn in each second. */
+export const FRAMES_PER_SEC = 20;
 
 export class Sources {
   readonly tone: MediaStreamTrack;
   readonly picture: MediaStreamTrack;
+  /** Pictures that were drawn so far. */
+  drawn = 0;
   #audio = new AudioContext();
   #drawing: number;
 
@@ -25,7 +28,11 @@ export class Sources {
     canvas.width = WIDTH;
     canvas.height = HEIGHT;
     this.picture = trackOf(canvas.captureStream(FRAMES_PER_SEC));
-    this.#drawing = setInterval(noise(canvas), 1000 / FRAMES_PER_SEC);
+    const draw = noise(canvas);
+    this.#drawing = setInterval(() => {
+      draw();
+      this.drawn += 1;
+    }, 1000 / FRAMES_PER_SEC);
   }
 
   close(): void {

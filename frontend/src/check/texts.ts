@@ -1,7 +1,8 @@
 /** What the page shows of each step. */
 import type { Check, Step } from "./check";
 import { kilobits } from "./graph";
-import type { Device, Quality, Relay } from "./results";
+import { bestPath, RELAY_PATHS, type Device, type Quality, type Relay, type Results } from "./results";
+import { faultsOf } from "./verdict";
 
 export type Mark = "waits" | "runs" | "good" | "warns" | "bad" | "none";
 
@@ -22,13 +23,21 @@ const DEVICES: Record<Device, [Mark, string]> = {
   insecure: ["warns", "only on https pages"],
   failed: ["warns", "cannot be opened"],
 };
-const RELAYS: Record<Relay, [Mark, string]> = {
-  untested: ["none", "not tested"],
-  works: ["good", "media returned"],
-  failed: ["bad", "blocked, or does not answer"],
-  reached: ["good", "answers; media needs a meeting's link"],
-  absent: ["none", "this server has no relay"],
-};
+/** A path that fails while another one works is no obstacle. */
+function relayRow(relay: Relay, results: Results): [Mark, string] {
+  switch (relay) {
+    case "untested":
+      return ["none", "not tested"];
+    case "works":
+      return ["good", "media returned"];
+    case "failed":
+      return [bestPath(results) === undefined ? "bad" : "warns", "blocked, or does not answer"];
+    case "reached":
+      return ["good", "answers; media needs a meeting's link"];
+    case "absent":
+      return ["none", RELAY_PATHS.every((path) => results[path] === "absent") ? "this server has no relay" : "not offered by this server"];
+  }
+}
 
 export function rowsOf(check: Check): Row[] {
   const { results } = check;
@@ -47,17 +56,17 @@ export function rowsOf(check: Check): Row[] {
   const directs: Record<typeof results.direct, [Mark, string]> = {
     untested: ["none", "not tested"],
     works: ["good", "media returned"],
-    failed: [results.udp === "works" || results.tcp === "works" || results.tls === "works" ? "warns" : "bad", "blocked"],
+    failed: [bestPath(results) === undefined ? "bad" : "warns", "blocked"],
   };
   const rows: [Step, string, [Mark, string]][] = [
     ["microphone", "Microphone", device("microphone")],
     ["camera", "Camera", device("camera")],
     ["socket", "Signaling", sockets[results.socket]],
     ["direct", "Direct, over UDP", directs[results.direct]],
-    ["udp", "Relay, over UDP", RELAYS[results.udp]],
-    ["tcp", "Relay, over TCP", RELAYS[results.tcp]],
-    ["tls", "Relay, over TLS", RELAYS[results.tls]],
-    ["quality", "Ten seconds of media", results.quality ? ["good", qualityText(results.quality)] : ["none", "not tested"]],
+    ["udp", "Relay, over UDP", relayRow(results.udp, results)],
+    ["tcp", "Relay, over TCP", relayRow(results.tcp, results)],
+    ["tls", "Relay, over TLS", relayRow(results.tls, results)],
+    ["quality", "Ten seconds of media", results.quality ? [results.quality.isBusy || faultsOf(results.quality).length ? "warns" : "good", qualityText(results.quality)] : ["none", "not tested"]],
   ];
   return rows.map(([step, name, [mark, text]]) => ({ step, name, ...shown(check, step, mark, text) }));
 }
@@ -70,12 +79,9 @@ function shown(check: Check, step: Step, mark: Mark, text: string): { mark: Mark
 }
 
 function qualityText(quality: Quality): string {
-  const percent = (share: number | undefined): string => (share === undefined ? "?" : `${(share * 100).toFixed(1)} %`);
-  const parts = [
-    quality.rateUp !== undefined && `${kilobits(quality.rateUp)} up`,
-    quality.rateDown !== undefined && `${kilobits(quality.rateDown)} down`,
-    `lost ${percent(quality.lossUp)} up, ${percent(quality.lossDown)} down`,
-    quality.rttMillis !== undefined && `${Math.round(quality.rttMillis)} ms`,
-  ];
-  return parts.filter(Boolean).join(" · ");
+  const way = (name: string, rate: number | undefined, loss: number | undefined): string =>
+    `${name} ${rate === undefined ? "rate unknown" : kilobits(rate)}, ${loss === undefined ? "loss unknown" : `${(loss * 100).toFixed(1)} % lost`}`;
+  const parts = [way("up", quality.rateUp, quality.lossUp), way("down", quality.rateDown, quality.lossDown)];
+  if (quality.rttMillis !== undefined) parts.push(`${Math.round(quality.rttMillis)} ms`);
+  return parts.join(" · ");
 }

@@ -20,13 +20,14 @@ export const RATE_LOW = 300_000;
 
 export function verdictOf(results: Results): Verdict {
   const network = networkOf(results);
-  const quality = results.quality ? qualityOf(results.quality) : [];
+  const quality = results.quality ? faultsOf(results.quality) : [];
+  const busy = results.quality?.isBusy ? [BUSY] : [];
   const devices = [deviceSentence("microphone", results.microphone), deviceSentence("camera", results.camera)].filter(isText);
-  const isLimited = network.tone === "good" && (quality.length > 0 || devices.length > 0);
+  const isLimited = network.tone === "good" && [...quality, ...busy, ...devices].length > 0;
   return {
     tone: isLimited ? "limited" : network.tone,
     title: quality.length > 0 && network.tone === "good" ? network.title.replace(/\.$/, ", but the connection is poor.") : network.title,
-    details: [...quality, ...network.details, ...devices],
+    details: [...quality, ...busy, ...network.details, ...devices],
   };
 }
 
@@ -88,6 +89,7 @@ function mediaOf(results: Results): Verdict {
 }
 
 const NAMES: Record<Path, string> = { direct: "UDP", udp: "UDP", tcp: "TCP", tls: "TLS" };
+const BUSY = "This device is busy, so its network could not be measured. Close other programs and check again.";
 const SLOWER = "Media over TCP waits for lost packets, so calls can stutter where the network is busy.";
 
 /** The first half of the sentence for a network on which the direct path does not work; "" when nothing is known. */
@@ -104,7 +106,8 @@ function relayRemarks(results: Results): string[] {
   return failed.length ? [`The relay does not answer over ${failed.join(", ")}. Calls here do not need it.`] : [];
 }
 
-function qualityOf(quality: Quality): string[] {
+/** What is poor about a connection, as sentences; empty for a good one. */
+export function faultsOf(quality: Quality): string[] {
   const { lossUp, lossDown, rttMillis, jitterMillis, rateUp, rateDown } = quality;
   const loss = Math.max(lossUp ?? 0, lossDown ?? 0);
   const rate = Math.min(rateUp ?? Infinity, rateDown ?? Infinity);
