@@ -1,8 +1,8 @@
 """The addresses of this machine, the one under which it is public, and which of them Janus offers to browsers."""
 
 import socket
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
@@ -29,8 +29,6 @@ class AddressFacts:
     resolved: Sequence[Address] = ()
     """What the name resolves to."""
     why_not_resolved: str | None = None
-    seen: Mapping[str, Address] = field(default_factory=dict)
-    """By STUN server: the address under which it sees this machine."""
 
 
 async def check(subject: Subject) -> list[Finding]:
@@ -56,8 +54,7 @@ async def gather_facts(subject: Subject) -> AddressFacts:
 def judge(facts: AddressFacts) -> list[Finding]:
     """Findings about the interfaces, about what Janus offers, and about the public name."""
     findings = [_judge_own(facts)]
-    findings += _judge_name(facts) if facts.name is not None else _judge_without_name(facts)
-    return findings + [_judge_seen(facts, server, address) for server, address in facts.seen.items()]
+    return findings + (_judge_name(facts) if facts.name is not None else _judge_without_name(facts))
 
 
 def offered(facts: AddressFacts) -> list[Address]:
@@ -107,16 +104,6 @@ def _judge_name(facts: AddressFacts) -> list[Finding]:
         f"If {strange[0]} leads UDP to this machine, set PORTICO_MEDIA_ADDRESS; behind a proxy elsewhere all is well."
     )
     return [note(AREA, text, remedy)]
-
-
-def _judge_seen(facts: AddressFacts, server: str, address: Address) -> Finding:
-    if address in offered(facts):
-        return ok(AREA, f"{server} sees this machine as {address}, which Janus offers.")
-    return problem(
-        AREA,
-        f"{server} sees this machine as {address}, but Janus offers {_and(map(str, offered(facts))) or 'nothing'}.",
-        f"Set PORTICO_MEDIA_ADDRESS={address}, if UDP to that address leads to this machine.",
-    )
 
 
 def own_addresses(media_interface: str | None) -> list[InterfaceAddress]:

@@ -1,15 +1,12 @@
 """Interfaces, the public name and what Janus offers; and STUN."""
 
-import asyncio
-import secrets
 import socket
-import struct
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
-from portico.doctor import addresses, stun
+from portico.doctor import addresses
 from portico.doctor.addresses import AddressFacts, judge, own_addresses, public_host
 from portico.runtime.interfaces import InterfaceAddress, interface_addresses
 from tests.doctor.conftest import MakeSubject
@@ -55,14 +52,6 @@ def test_a_machine_behind_nat_is_given_the_setting_that_helps() -> None:
     assert "PORTICO_MEDIA_ADDRESS=5.9.0.1" in judge(facts(INSIDE, resolved="5.9.0.1"))[1].remedy
 
 
-def test_what_a_stun_server_sees_is_compared_too() -> None:
-    seen = {"stun.example.com": ip_address("5.9.0.1")}
-    assert levels(judge(facts(OUTSIDE, resolved="5.9.0.1", seen=seen))) == ["ok", "ok", "ok"]
-    found = judge(facts(INSIDE, name=None, seen=seen))
-    assert levels(found) == ["ok", "note", "problem"]
-    assert "PORTICO_MEDIA_ADDRESS=5.9.0.1" in found[2].remedy
-
-
 @pytest.mark.parametrize(
     ("url", "host"),
     [
@@ -98,46 +87,3 @@ async def test_a_name_that_does_not_exist_is_a_problem(subject: MakeSubject) -> 
     found = await addresses.check(subject(public_url="https://nothing.invalid"))
     assert "problem" in levels(found)
     assert any("nothing.invalid cannot be resolved" in each.text for each in found)
-
-
-@pytest.mark.parametrize("address", ["203.0.113.9", "2001:db8::9"])
-def test_the_address_in_an_answer_is_read(address: str) -> None:
-    transaction = secrets.token_bytes(12)
-    packet = _answer(transaction, ip_address(address))
-    assert stun.mapped_address(packet, transaction) == ip_address(address)
-    assert stun.mapped_address(packet, bytes(12)) is None, "of another request"
-    for length in range(len(packet)):
-        assert stun.mapped_address(packet[:length], transaction) is None
-
-
-async def test_a_stun_server_is_asked() -> None:
-    class Server(asyncio.DatagramProtocol):
-        def connection_made(self, transport: Any) -> None:
-            self._transport = transport
-
-        def datagram_received(self, data: bytes, addr: Any) -> None:
-            self._transport.sendto(b"noise", addr)
-            self._transport.sendto(_answer(data[8:20], ip_address("203.0.113.9")), addr)
-
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(Server, local_addr=("127.0.0.1", 0))
-    try:
-        port = transport.get_extra_info("sockname")[1]
-        assert await stun.ask("127.0.0.1", port, within_secs=10) == ip_address("203.0.113.9")
-    finally:
-        transport.close()
-
-
-async def test_a_stun_server_that_is_silent_is_given_up() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.0.0.1", 0))
-        assert await stun.ask("127.0.0.1", silent.getsockname()[1], within_secs=0.2) is None
-
-
-def _answer(transaction: bytes, address: IPv4Address | IPv6Address) -> bytes:
-    key = struct.pack("!I", 0x2112A442) + transaction
-    hidden = bytes(one ^ other for one, other in zip(address.packed, key, strict=False))
-    value = struct.pack("!xBH", 1 if address.version == 4 else 2, 0) + hidden
-    software = struct.pack("!HH", 0x8022, 3) + b"abc\0"
-    attributes = software + struct.pack("!HH", 0x0020, len(value)) + value
-    return struct.pack("!HHI", 0x0101, len(attributes), 0x2112A442) + transaction + attributes

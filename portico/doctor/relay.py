@@ -1,0 +1,103 @@
+"""The STUN and TURN servers that browsers receive: whether each answers, and as which address it sees this machine."""
+
+import asyncio
+import re
+import ssl
+from dataclasses import dataclass
+
+from portico.doctor import stun
+from portico.doctor.addresses import Address, gather_facts, offered
+from portico.doctor.finding import Finding, note, ok, problem
+from portico.doctor.probes import reason
+from portico.doctor.subject import Subject
+
+AREA = "relay"
+SERVERS_MAX = 10
+_WITHIN_SECS = 3.0
+_URL = re.compile(
+    r"(?P<scheme>stuns?|turns?):(?P<host>\[[^]]+\]|[^:?]+)(:(?P<port>\d+))?(\?transport=(?P<transport>\w+))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One URL of a server, without user and password."""
+
+    url: str
+    host: str
+    port: int
+    transport: str
+    """udp, tcp or tls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of asking a server."""
+
+    reason: str | None = None
+    """Why it did not answer; None where it did."""
+    seen: Address | None = None
+    """The address under which it sees this machine, where it was asked by UDP."""
+
+
+async def check(subject: Subject) -> list[Finding]:
+    """Ask each server that the settings name, all at the same time."""
+    urls = [url for each in subject.settings.ice.servers for url in each.urls]
+    if not urls:
+        return []
+    servers = [server_of(url) for url in urls[:SERVERS_MAX]]
+    answers = await asyncio.gather(*map(ask, servers))
+    given = offered(await gather_facts(subject))
+    return [
+        finding for server, answer in zip(servers, answers, strict=True) for finding in judge(server, answer, given)
+    ]
+
+
+def judge(server: Server, answer: Answer, given: list[Address]) -> list[Finding]:
+    """`given` are the addresses that Janus offers."""
+    if answer.reason is not None:
+        remedy = "Check PORTICO_ICE_SERVERS, and that the server runs and a firewall passes its port."
+        return [problem(AREA, f"{server.url} does not answer: {answer.reason}.", remedy)]
+    if answer.seen is None:
+        return [ok(AREA, f"{server.url} accepts connections.")]
+    if answer.seen in given:
+        return [ok(AREA, f"{server.url} answers, and sees this machine as {answer.seen}, which Janus offers.")]
+    shown = ", ".join(map(str, given)) or "no address"
+    text = f"{server.url} answers, and sees this machine as {answer.seen}; Janus offers {shown}."
+    return [
+        note(AREA, text, f"If UDP to {answer.seen} leads to this machine, set PORTICO_MEDIA_ADDRESS={answer.seen}.")
+    ]
+
+
+def server_of(url: str) -> Server:
+    """A URL as RTCIceServer has it (RFC 7064, RFC 7065)."""
+    found = _URL.fullmatch(url)
+    assert found is not None, "the settings have checked it"
+    secure = found["scheme"].endswith("s")
+    transport = "tls" if secure else found["transport"] or "udp"
+    return Server(url, found["host"].strip("[]"), int(found["port"] or (5349 if secure else 3478)), transport)
+
+
+async def ask(server: Server) -> Answer:
+    """A binding request by UDP, a connection by TCP or TLS. Whether a certificate is trusted is not looked at."""
+    try:
+        if server.transport == "udp":
+            seen = await stun.ask(server.host, server.port, within_secs=_WITHIN_SECS)
+            return Answer(seen=seen) if seen is not None else Answer(f"no answer within {_WITHIN_SECS:g} s")
+        async with asyncio.timeout(_WITHIN_SECS):
+            context = _any_certificate() if server.transport == "tls" else None
+            _, writer = await asyncio.open_connection(server.host, server.port, ssl=context)
+    except TimeoutError:
+        return Answer(f"no connection within {_WITHIN_SECS:g} s")
+    except ssl.SSLError as error:
+        return Answer(f"it does not speak TLS ({error.reason or error})")
+    except OSError as error:
+        return Answer(reason(error))
+    writer.transport.abort()
+    return Answer()
+
+
+def _any_certificate() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
