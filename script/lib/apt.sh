@@ -20,7 +20,12 @@ as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
 	elif command -v sudo >/dev/null; then
-		sudo "$@"
+		# sudo clears the environment. It is asked to keep the proxies only where there are some: a rule may forbid that.
+		if [ -n "${http_proxy:-}${https_proxy:-}" ]; then
+			sudo --preserve-env=http_proxy,https_proxy,no_proxy "$@"
+		else
+			sudo "$@"
+		fi
 	else
 		die "\"$*\" has to run as root: run this script as root, or install sudo."
 	fi
