@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from starlette.routing import WebSocketRoute
 from portico.core.ice import IceServer, IceServers
 from portico.gateway.check_slots import ADDRESS_AT_ONCE_MAX
 from portico.gateway.checks import MESSAGES_MAX, RELAY_LIFETIME, CheckContext, Checks
+from portico.janus.config import find_janus
 from tests.gateway.browser import Refused
 from tests.gateway.check_client import ANSWER_SECS, OFFER, CheckClient
 from tests.gateway.inside import Inside, RunsInside
@@ -240,3 +242,18 @@ async def test_a_janus_that_is_lost_fails_the_offer_in_words(tmp_path: Path, por
             assert (answer["check"], answer["reason"]) == ("failed", "media")
             server.stop()  # a check does not hold up the end
             assert await client.closed() == 1012
+
+
+async def test_a_janus_without_the_plugin_is_named(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    binary = find_janus(None).resolve()
+    (libraries,) = [folder for folder in binary.parent.parent.glob("lib/**/janus") if (folder / "plugins").is_dir()]
+    copy = tmp_path / "janus"
+    (copy / "bin").mkdir(parents=True)
+    shutil.copy(binary, copy / "bin" / "janus")
+    shutil.copytree(libraries, copy / "lib" / "janus", ignore=shutil.ignore_patterns("libjanus_echotest*"))
+    with portico(tmp_path / "data", JANUS_BIN=str(copy / "bin" / "janus")) as server:
+        async with CheckClient(server.base_url) as client:
+            await client.begin()
+            answer = await client.offer()
+    assert (answer["check"], answer["reason"]) == ("failed", "echo")
+    assert answer["sentence"] == "The media server has no EchoTest plugin."

@@ -6,7 +6,7 @@ import type { Device } from "./results";
 export type Kind = "microphone" | "camera";
 
 /** How long the question of the browser may stay unanswered. */
-const PERMISSION_MILLIS = 60_000;
+const PERMISSION_MILLIS = 30_000;
 const WATCH_MILLIS = 100;
 /** The loudest sample of a microphone that is not muted, even in a quiet room, from 0 to 1. */
 const SILENCE = 0.003;
