@@ -1,5 +1,6 @@
 """The database: whether it answers, how fast, whether its schema is this version's, and its clock."""
 
+import asyncio
 import re
 from datetime import timedelta
 
@@ -12,18 +13,22 @@ from portico.doctor.server import running_pid
 from portico.doctor.subject import Subject
 
 AREA = "database"
+ANSWER_SECS = 6.0
 SLOW_ROUND_TRIP, VERY_SLOW_ROUND_TRIP = timedelta(milliseconds=20), timedelta(milliseconds=200)
 SLOW_COMMIT, VERY_SLOW_COMMIT = timedelta(milliseconds=50), timedelta(milliseconds=500)
 CLOCKS_APART = timedelta(seconds=2)
 
 
-async def check(subject: Subject) -> list[Finding]:
+async def check(subject: Subject, *, within_secs: float = ANSWER_SECS) -> list[Finding]:
     """Ask the database, beside a running server too."""
     file = subject.settings.sqlite_file
     if file is not None and not file.exists():
         return [note(AREA, f"There is no {file} yet: the first start makes it.")]
     try:
-        facts = await in_thread(lambda: _facts(subject.settings.database))
+        async with asyncio.timeout(within_secs):
+            facts = await in_thread(lambda: _facts(subject.settings.database))
+    except TimeoutError:
+        return [unavailable(f"no answer within {within_secs:g} s", is_file=file is not None)]
     except Exception as error:
         if (reason := explain(error)) is None:
             raise

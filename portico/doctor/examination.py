@@ -21,13 +21,13 @@ from portico.doctor import (
     storage,
     webhooks,
 )
-from portico.doctor.finding import Finding, problem
+from portico.doctor.finding import Finding, problem, warning
 from portico.doctor.probes import in_thread
 from portico.doctor.subject import Subject, subject_of
 
 SETTINGS_SECS = 4.0
 """How long the names in settings may take to resolve."""
-CHECK_SECS = 9.0
+CHECK_SECS = 8.0
 """How long a check may take; those with many parts give each of these less."""
 
 log = structlog.get_logger(__name__)
@@ -98,8 +98,10 @@ async def _run(check: Check, subject: Subject, within_secs: float) -> list[Findi
         async with asyncio.timeout(within_secs):
             return await check.run(subject)
     except TimeoutError:
-        text = "The examination did not end in time."
-        return [problem(check.area, text, "See what hangs (network, disk, name server), then examine again.")]
+        text = f"It was not examined: {within_secs:g} s were not enough."
+        return [
+            warning(check.area, text, "Examine again; if it stays so, see what hangs (network, disk, name server).")
+        ]
     except Exception as error:  # a fault of one check must not hide what the others found
         log.exception("examination failed", area=check.area)
         text = f"The examination itself failed ({type(error).__name__})."

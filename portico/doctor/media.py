@@ -36,6 +36,8 @@ async def check_janus(subject: Subject) -> list[Finding]:
         return [
             problem(JANUS, str(error), "Install it by script/setup, or correct PORTICO_JANUS_BIN or PORTICO_JANUS_URL.")
         ]
+    except TimeoutError:
+        return [warning(JANUS, f"{binary} did not state its version in time.", "Examine again while less is going on.")]
     except OSError as error:
         text = f"{binary} cannot be started: {reason(error)}."
         return [problem(JANUS, text, "Install Janus again by script/setup or script/build-janus.")]

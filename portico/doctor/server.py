@@ -11,7 +11,8 @@ from portico.doctor.probes import reason
 from portico.doctor.subject import Subject
 
 AREA = "server"
-ANSWER_SECS = 4.0
+ANSWER_SECS = 6.0
+"""The server checks its parts for up to 3 s before it answers."""
 _ANSWER_BYTES = 20_000
 
 

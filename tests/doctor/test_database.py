@@ -14,7 +14,6 @@ from portico.db import migrate
 from portico.db.examine import DatabaseFacts
 from portico.doctor import database
 from portico.doctor.database import judge
-from portico.doctor.examination import Check, examine
 from tests.contract.answers import ANSWERS_WITHIN_SECS
 from tests.databases import PostgresCluster
 from tests.doctor.conftest import MakeSubject
@@ -22,7 +21,6 @@ from tests.doctor.findings import levels
 
 MS = timedelta(milliseconds=1)
 GOOD = DatabaseFacts("PostgreSQL 15.14", migrate.newest(), migrate.newest(), MS, 5 * MS, 3 * MS)
-CHECK = (Check(database.AREA, database.check),)
 
 
 @pytest.fixture
@@ -67,7 +65,7 @@ async def test_postgresql_that_is_stopped_or_silent_is_a_problem_in_time(
     own_postgres.suspend()
     try:
         async with asyncio.timeout(ANSWERS_WITHIN_SECS):
-            silent = await examine(chosen, checks=CHECK, within_secs=1.0)
+            silent = await database.check(chosen, within_secs=1.0)
     finally:
         own_postgres.suspend(signal.SIGCONT)
     own_postgres.stop()
