@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from portico.janus.child import let_janus_in, spawn
-from portico.janus.config import EVENT_HANDLER, PLUGINS, TRANSPORT, JanusSecrets, write_config
+from portico.janus.config import ECHOTEST, EVENT_HANDLER, PLUGINS, TRANSPORT, JanusSecrets, write_config
 from portico.janus.link import ADMIN_SUBPROTOCOL, SUBPROTOCOL
 from portico.janus.node import (
     AUDIOBRIDGE,
@@ -89,9 +89,9 @@ async def test_many_requests_at_once_get_their_own_answers(node: JanusNode) -> N
     assert [answer["room"] for answer in answers] == list(rooms)
 
 
-async def test_only_three_plugins_and_one_transport_are_loaded(node: JanusNode) -> None:
+async def test_only_the_plugins_we_use_and_one_transport_are_loaded(node: JanusNode) -> None:
     answer = await node.core_request({"janus": "info"})
-    assert set(answer["plugins"]) == set(PLUGINS)
+    assert set(answer["plugins"]) == {ECHOTEST, *PLUGINS}
     assert set(answer["transports"]) == {TRANSPORT}
     assert answer["ice-lite"] is False
     assert answer["reclaim-session-timeout"] == 0
@@ -135,7 +135,7 @@ async def test_files_and_folder_are_private(node: JanusNode, tmp_path: Path) -> 
     folder = tmp_path / "janus"
     read_by_janus = 0o040 if protect().owner else 0  # by its group; nothing is written by it, or seen by others
     assert stat.S_IMODE(folder.stat().st_mode) == (0o750 if protect().owner else 0o700)
-    configured = (TRANSPORT, EVENT_HANDLER, *PLUGINS)
+    configured = (TRANSPORT, EVENT_HANDLER, ECHOTEST, *PLUGINS)
     names = {"janus.jcfg", "janus.log", "lock", *(f"{name}.jcfg" for name in configured)}
     assert {path.name for path in folder.iterdir()} == names
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
