@@ -79,6 +79,7 @@ async def test_the_check_below_a_path(browser: Browser, server: PorticoServer) -
         ("/docs", 200, "openapi.json"),
         ("/openapi.json", 200, f'"servers":[{{"url":"{PUBLIC_URL}"}}]'),
         ("/", 200, 'href="console"'),
+        ("/check", 200, "<title>Check your connection"),
         ("/connect.js", 200, "WebSocket"),
         ("/files/recordings/x.webm?expires=1&filename=x&signature=x", 403, "This link is not one of this server"),
         ("/v2/rooms", 401, "errors"),
