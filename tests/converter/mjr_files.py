@@ -6,15 +6,19 @@ a beep begins at every whole second, and every picture carries its number in bla
 
 import heapq
 import json
+import math
 import random
 import re
 import struct
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -226,10 +230,9 @@ _ENCODERS = {
 }
 
 
-def encode(
-    codec: str, numbers: Sequence[int], *, size: tuple[int, int] = (WIDTH, HEIGHT), keyframe_every: int = 30
-) -> Encoded:
-    """The pictures with these numbers."""
+@lru_cache(maxsize=32)
+def encode(codec: str, numbers: range, *, size: tuple[int, int] = (WIDTH, HEIGHT), keyframe_every: int = 30) -> Encoded:
+    """The pictures with these numbers. Tests share what an encoder has made once."""
     width, height = size
     raw = b"".join(picture(number, width, height).tobytes() for number in numbers)
     source = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{width}x{height}", "-r", "30", "-i", "-"]
@@ -244,6 +247,20 @@ def encode_from(
     command += ["-bsf:v", "h264_metadata=aud=insert"] if codec == "h264" else ["-lag-in-frames", "0"]
     stream = ffmpeg([*command, *_ENCODERS[codec][-2:], "-"], raw)
     return Encoded(codec, tuple(_access_units(stream) if codec == "h264" else _ivf_frames(stream)))
+
+
+def encode_growing(sizes: Sequence[tuple[int, int]]) -> Encoded:
+    """One H.264 keyframe of each size, numbered from 0: an encoder for each, all in this process."""
+    frames: list[bytes] = []
+    for number, (width, height) in enumerate(sizes):
+        context = av.CodecContext.create("libx264", "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.width, context.height, context.pix_fmt, context.time_base = width, height, "yuv420p", Fraction(1, 30)
+        context.options = {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}
+        context.bit_rate, context.thread_count = 300_000, 1
+        shown = av.VideoFrame.from_ndarray(picture(number, width, height), "gray").reformat(format="yuv420p")
+        frames.append(b"".join(bytes(packet) for packet in [*context.encode(shown), *context.encode(None)]))
+    return Encoded("h264", tuple(frames))
 
 
 def _ivf_frames(ivf: bytes) -> Iterator[bytes]:
@@ -325,23 +342,27 @@ class Seen:
 
 
 def seen(path: Path) -> Seen:
-    numbers = numbers_in(path)
-    frames = ffprobe(path, "frame=pts_time,width,height")["frames"]
-    assert len(frames) == len(numbers)
-    return Seen(
-        numbers,
-        [1000 * float(frame["pts_time"]) for frame in frames],
-        [(frame["width"], frame["height"]) for frame in frames],
-    )
+    """What libavcodec decodes, in this process: a start of ffmpeg takes longer than the pictures of most tests."""
+    found = Seen([], [])
+    with av.open(path) as container:
+        for frame in container.decode(video=0):
+            found.numbers.append(_number_of(frame.reformat(WIDTH, HEIGHT, "gray").to_ndarray()))
+            found.times_ms.append(1000 * frame.time if frame.time is not None else math.nan)
+            found.sizes.append((frame.width, frame.height))
+    return found
+
+
+def _number_of(shown: NDArray[Any]) -> int:
+    row = shown.reshape(HEIGHT, STRIPES, 16)[8:-8, :, 4:-4].mean(axis=(0, 2))
+    return sum(1 << bit for bit in range(STRIPES) if row[bit] > 128)
 
 
 def seen_strictly(path: Path, samples: int | None = None) -> list[tuple[int, tuple[int, int]]]:
     """Number and size of each picture of an MP4 for a player that reads parameter sets from the container only."""
     stream = path.with_suffix(".h264")
     stream.write_bytes(strict_mp4.elementary_stream(path, samples))
-    shown = ffprobe(stream, "frame=width,height")["frames"]
-    sizes = [(frame["width"], frame["height"]) for frame in shown]
-    return list(zip(numbers_in(stream), sizes, strict=True))
+    shown = seen(stream)
+    return list(zip(shown.numbers, shown.sizes, strict=True))
 
 
 def announced(path: Path) -> tuple[int, int]:
@@ -364,9 +385,7 @@ def numbers_in(path: Path, before: Sequence[str] = (), after: Sequence[str] = ()
     """The numbers of all pictures that ffmpeg decodes."""
     scaled = ["-vf", f"scale={WIDTH}:{HEIGHT}", "-fps_mode", "passthrough", *after]
     raw = ffmpeg([*before, "-i", str(path), *scaled, "-pix_fmt", "gray", "-f", "rawvideo", "-"])
-    pictures = np.frombuffer(raw, np.uint8).reshape(-1, HEIGHT, WIDTH)
-    stripes = pictures.reshape(-1, HEIGHT, STRIPES, 16)[:, 8:-8, :, 4:-4].mean(axis=(1, 3))
-    return [sum(1 << bit for bit in range(STRIPES) if row[bit] > 128) for row in stripes]
+    return [_number_of(shown) for shown in np.frombuffer(raw, np.uint8).reshape(-1, HEIGHT, WIDTH)]
 
 
 # Programs
@@ -384,4 +403,6 @@ def ffprobe(path: Path, entries: str) -> Any:
 
 
 def duration_ms(path: Path) -> float:
-    return 1000 * float(ffprobe(path, "format=duration")["format"]["duration"])
+    with av.open(path) as container:
+        assert container.duration is not None
+        return container.duration / 1000

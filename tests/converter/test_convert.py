@@ -28,6 +28,7 @@ from tests.converter.mjr_files import (
     announced,
     duration_ms,
     encode,
+    encode_growing,
     every,
     ffprobe,
     numbers_in,
@@ -128,7 +129,7 @@ def test_lost_sound_becomes_silence(tmp_path: Path, speech: list[Unit]) -> None:
     assert loudest(converted, 10.03, 10.77) < 1e-6
 
 
-@pytest.mark.parametrize(("ppm", "secs"), [(300, 600), (-1000, 150)])
+@pytest.mark.parametrize(("ppm", "secs"), [pytest.param(300, 600, marks=pytest.mark.slow), (-1000, 150)])
 def test_minutes_from_a_clock_that_drifts(tmp_path: Path, ppm: float, secs: int) -> None:
     units = opus_units(1000 * secs, SenderClock(ppm))
     network = Network(jitter_ms=15, spikes=((50_000, 2500), (100_000, 6000)), late=0.02)
@@ -312,8 +313,7 @@ def test_the_size_is_that_of_what_is_kept(tmp_path: Path, video: Encoded) -> Non
 
 
 def test_a_size_that_changes_at_every_keyframe_costs_no_more_than_it_has_descriptions(tmp_path: Path) -> None:
-    runs = [encode("h264", [number], size=(224, 32 + 2 * number)) for number in range(100)]
-    joined = Encoded("h264", tuple(frame for run in runs for frame in run.frames))
+    joined = encode_growing([(224, 32 + 2 * number) for number in range(100)])
     mjr = write_mjr(tmp_path / "v-video-1.mjr", video_units(joined, every(INTERVAL_MS, 100)), "h264")
     path = convert(mjr, tmp_path).path
     assert seen(path).numbers == list(range(100))
