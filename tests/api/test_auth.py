@@ -92,15 +92,18 @@ async def test_a_revoked_key_stops_within_a_second(world: World) -> None:
 # Scopes.
 
 
+DOCUMENT = document()
+
+
 def needs(operation: dict[str, Any]) -> set[str] | None:
     """What the document says that a key needs: any of these; None for an operation without a key."""
-    security = operation.get("security", document()["security"])
+    security = operation.get("security", DOCUMENT["security"])
     return {scope for each in security for scope in each["bearerAuth"]} if security else None
 
 
 OPERATIONS = [
     (method.upper(), path, needs(operation))
-    for path, item in document()["paths"].items()
+    for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 ]
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from telnyx import AsyncTelnyx, Telnyx
 
 from tests.contract.answers import checking_client
 from tests.contract.node_sdk import installed, running
@@ -29,6 +28,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer
 def act(request: pytest.FixtureRequest, server: PorticoServer) -> Iterator[Act]:
     """Each of the SDKs, imported to the last: browsers that share the event loop with that would miss their pings."""
     importlib.import_module("telnyx.resources.rooms")
+    from telnyx import AsyncTelnyx, Telnyx
+
     base_url, key = f"{server.base_url}/v2", server.api_key
     if request.param == "python":
         with checking_client() as http:

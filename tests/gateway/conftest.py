@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from telnyx import Telnyx
 
 from tests.contract.answers import ANSWERS_WITHIN_SECS, checking_client
 from tests.gateway.browser import SignalingBrowser
@@ -22,6 +21,8 @@ class Rooms:
 
     def __init__(self, server: PorticoServer) -> None:
         self.server = server
+        from telnyx import Telnyx  # takes a second, which tests without a server do without
+
         base_url, checked = f"{server.base_url}/v2", checking_client()
         self.rest = Telnyx(api_key=server.api_key, base_url=base_url, max_retries=0, http_client=checked)
         # Or the garbage collector closes its connections, with a warning, in whatever test comes next.

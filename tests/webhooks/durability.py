@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from telnyx import Telnyx
 
 from tests.contract.answers import ANSWERS_WITHIN_SECS
 from tests.gateway.browser import SignalingBrowser
@@ -124,6 +123,8 @@ async def _call_for_ever(server: PorticoServer, room: Room, account: Account) ->
 
 
 def _rooms(server: PorticoServer, url: str) -> list[Room]:
+    from telnyx import Telnyx  # takes a second, which other tests do without
+
     rest = Telnyx(api_key=server.api_key, base_url=f"{server.base_url}/v2", max_retries=0, timeout=ANSWERS_WITHIN_SECS)
     rooms = []
     for number in range(CALLS_AT_ONCE):
