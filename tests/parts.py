@@ -22,6 +22,7 @@ __all__ = ["browser", "chromium_program", "janus_binary", "loopback", "marks_of"
 
 _MARKS = {
     "chromium_program": ("e2e",),
+    "image": ("janus",),
     "shared_browser": ("e2e",),
     "janus_binary": ("janus", "every_janus"),
     "own_postgres": ("postgres",),
