@@ -13,7 +13,7 @@ ARG JANUS=newest
 FROM ${BASE} AS janus-built
 ARG JANUS
 COPY script/build-janus /src/script/
-COPY script/lib/apt.sh /src/script/lib/
+COPY script/lib /src/script/lib/
 RUN mkdir -p /src/.janus \
     && { [ "$JANUS" != newest ] || bash /src/script/build-janus; } \
     && rm -rf /src/.janus/share /src/.janus/include
