@@ -29,6 +29,9 @@ _SENTENCES = {
     "janus": "The media server is being restarted.",
     "media": "The media server has no ports or file descriptors left for another participant.",
     "storage": "The storage does not answer.",
+    "caddy": "The program that ends TLS is being restarted.",
+    "haproxy": "The program that ends TLS is being restarted.",
+    "coturn": "The relay is being restarted.",
     "descriptors": "No file descriptors are left for more connections.",
 }
 """What /readyz says in public of a check that fails; the log has the reasons."""
@@ -36,10 +39,16 @@ _UNKNOWN = "It does not answer."
 
 
 def routes(
-    checks: Mapping[str, Check], metrics: CollectorRegistry, *, find_key: FindKey, are_metrics_public: bool = False
+    checks: Mapping[str, Check],
+    metrics: CollectorRegistry,
+    versions: Callable[[], Mapping[str, str | None]] = dict,
+    *,
+    find_key: FindKey,
+    are_metrics_public: bool = False,
 ) -> list[Route]:
     """GET /healthz, /readyz and /metrics. A check returns None when all is well, else a sentence for the log.
 
+    `versions` are those of supervised programs by their names, which are names of checks too: /readyz shows both.
     /metrics answers programs of this machine, callers with an API key, and with `are_metrics_public` every caller.
     """
     readiness = Readiness(checks)
@@ -50,6 +59,11 @@ def routes(
     async def readyz(request: Request) -> Response:
         reasons = {name: _SENTENCES.get(name, _UNKNOWN) for name in await readiness.failures()}
         body: dict[str, Any] = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
+        if children := versions():
+            body["children"] = {
+                name: {"status": "down" if name in reasons else "up", "version": version}
+                for name, version in children.items()
+            }
         return JSONResponse(body, status_code=503 if reasons else 200)
 
     async def figures(request: Request) -> Response:

@@ -9,6 +9,7 @@ from portico.app.metrics import registry_of
 from portico.app.parts import Parts
 from portico.config.settings import Settings
 from portico.db.statements import ping
+from portico.runtime.supervised import Supervised
 from portico.web import files, invitations, pages
 
 
@@ -44,7 +45,13 @@ def application(settings: Settings, parts: Parts) -> Starlette:
     async def is_not_stopping() -> str | None:
         return "The server is stopping." if parts.gateway.is_draining else None
 
-    checks = {
+    def child_check(program: Supervised) -> health.Check:
+        async def is_up() -> str | None:
+            return program.state.reason
+
+        return is_up
+
+    checks: dict[str, health.Check] = {
         "server": is_not_stopping,
         "database": database_answers,
         "janus": janus_answers,
@@ -52,9 +59,16 @@ def application(settings: Settings, parts: Parts) -> Starlette:
         "storage": parts.storage.store.check,
         "descriptors": descriptors_are_left,
     }
+    checks |= {program.name: child_check(program) for program in parts.children}
     metrics = registry_of(parts)
     find_key, are_metrics_public = app.state.api.key_ring.find, settings.metrics_public
-    app.routes.extend(health.routes(checks, metrics, find_key=find_key, are_metrics_public=are_metrics_public))
+
+    def versions() -> dict[str, str | None]:
+        return {program.name: program.state.version for program in parts.children}
+
+    app.routes.extend(
+        health.routes(checks, metrics, versions, find_key=find_key, are_metrics_public=are_metrics_public)
+    )
     app.routes.extend(pages.routes(base_url=settings.base_url))
     app.routes.extend(invitations.routes(parts.db, parts.keys, parts.clock, settings.join_limit, settings.base_url))
     app.routes.extend(files.routes(parts.db, parts.storage.store, parts.storage.link_keys, parts.clock))

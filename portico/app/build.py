@@ -15,12 +15,14 @@ from portico.app.application import application
 from portico.app.clock import Clock, ClockKeeper
 from portico.app.follow_keys import FollowKeys
 from portico.app.parts import Parts
+from portico.app.public_server import edge_settings
 from portico.app.workers import open_storage, run_workers
 from portico.config.settings import Settings
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
+from portico.edge.front import running_front
 from portico.gateway.checks import CheckContext, Checks
 from portico.gateway.server import Gateway
 from portico.janus.mjr_folder import open_mjr_folder
@@ -81,10 +83,12 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                     run_workers(settings, db, storage, on_disk_low) as runner,
                     follower.running(),
                     _checks(settings, db, keys, node, gateway, clock) as checks,
+                    running_front(edge_settings(settings)) as front,
                 ):
                     await asyncio.to_thread(child.report)  # here, so that a refusal to start is the only line
                     parts = Parts(
-                        db, keys, webhook_keys, storage, gateway, checks, connections, node, worker, runner, clock
+                        *(db, keys, webhook_keys, storage, gateway, checks, connections, node, worker, runner, clock),
+                        children=front.programs if front else (),
                     )
                     yield Running(application(settings, parts), gateway, checks, connections, startup)
     finally:
@@ -203,7 +207,7 @@ def _limits(settings: Settings) -> Limits:
         answer_secs=settings.answer_secs,
         messages_per_sec=settings.messages_per_sec,
         requests_per_sec=settings.requests_per_address,
-        trusted_proxies=settings.trusted_proxies,
+        trusted_proxies=settings.all_trusted_proxies,
     )
 
 

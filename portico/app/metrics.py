@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from portico.app.parts import Parts
 from portico.listener.connections import CAUSES, REFUSALS
+from portico.runtime.supervised import Supervised
 
 
 def registry_of(parts: Parts) -> CollectorRegistry:
@@ -42,6 +43,7 @@ def registry_of(parts: Parts) -> CollectorRegistry:
     ]
     for name, text, figure in figures:
         Gauge(name, text, registry=registry).set_function(figure)
+    _children(registry, parts)
     _counts(
         registry,
         "portico_sockets_refused",
@@ -51,6 +53,23 @@ def registry_of(parts: Parts) -> CollectorRegistry:
     )
     _counts(registry, "portico_sockets_aborted", "Connections ended by us, by cause", CAUSES, parts.connections.ended)
     return registry
+
+
+def _children(registry: CollectorRegistry, parts: Parts) -> None:
+    """Figures of the supervised programs beside Janus."""
+    is_up = Gauge("portico_child_up", "1 while a supervised program answers", ["child"], registry=registry)
+    restarts = Gauge("portico_child_restarts", "Times that it was started again", ["child"], registry=registry)
+    for program in parts.children:
+        is_up.labels(program.name).set_function(partial(_is_up, program))
+        restarts.labels(program.name).set_function(partial(_restarts, program))
+
+
+def _is_up(program: Supervised) -> float:
+    return float(program.state.is_up)
+
+
+def _restarts(program: Supervised) -> float:
+    return program.state.restarts
 
 
 def _counts(registry: CollectorRegistry, name: str, text: str, causes: Iterable[str], counts: Counter[str]) -> None:

@@ -1,5 +1,6 @@
 """The parts of a running program, by which its application and its metrics reach them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from portico.app.clock import Clock
@@ -10,6 +11,7 @@ from portico.gateway.checks import Checks
 from portico.gateway.server import Gateway
 from portico.janus.node import JanusNode
 from portico.listener.connections import ClientConnections
+from portico.runtime.supervised import Supervised
 from portico.services.tokens import TokenKeys
 from portico.worker.runner import Jobs
 from portico.worker.webhooks.deliveries import Deliveries
@@ -30,3 +32,5 @@ class Parts:
     worker: Deliveries
     jobs: Jobs
     clock: Clock
+    children: Sequence[Supervised] = ()
+    """Programs beside Janus: Caddy, HAProxy."""

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from portico.app.public_server import check_public_server, is_own_address, nat_address, public_warnings
 from portico.config.settings import Settings, SettingsError, unknown_variables
 from portico.janus.capacity import CALL_OF_TWO_PORTS, cameras_in_one_room
 from portico.janus.config import find_janus
@@ -32,6 +33,7 @@ def checked(settings: Settings) -> Settings:
     _check_bucket_access(settings)
     _check_ice(settings)
     _check_data_dir(settings.data_dir)
+    check_public_server(settings)
     if settings.janus_url is not None:
         return settings
     find_janus(settings.janus_bin)
@@ -40,12 +42,16 @@ def checked(settings: Settings) -> Settings:
             f"PORTICO_RTP_PORTS: a call of two with cameras needs {CALL_OF_TWO_PORTS} ports, a call of N needs N(N + 2)"
         )
     for part in _parts(settings.media_interface):
-        if not _is_interface(part) and not _is_own_address(part):
+        if not _is_interface(part) and not is_own_address(part):
             existing = ", ".join(name for _, name in socket.if_nameindex())
             raise SettingsError(
                 f"PORTICO_MEDIA_INTERFACE: {part} is no interface and no address of this machine; it has {existing}"
             )
-    addresses = ",".join(_media_address(part) for part in _parts(settings.media_address))
+    addresses = ",".join(_media_address(part) for part in _parts(settings.media_address)) or nat_address(settings)
+    if settings.tls_mode == "acme" and any(ip_address(part).is_loopback for part in _parts(addresses)):
+        raise SettingsError(
+            f"PORTICO_MEDIA_ADDRESS: {addresses} is reached by no other machine; set the public address"
+        )
     return settings.model_copy(update={"media_address": addresses or None})
 
 
@@ -69,7 +75,7 @@ def _check_data_dir(data_dir: Path) -> None:
 
 def warnings(settings: Settings) -> list[str]:
     """A sentence for everything that is set and has no effect, or not the effect that it seems to have."""
-    found = unknown_variables()
+    found = unknown_variables() + public_warnings(settings)
     given = settings.model_fields_set
     if settings.storage_url is None:
         why = "without PORTICO_STORAGE_URL."
@@ -143,17 +149,6 @@ def _resolved(name: str) -> IPv4Address | IPv6Address:
 
 def _is_interface(name: str) -> bool:
     return name in (known for _, known in socket.if_nameindex())
-
-
-def _is_own_address(text: str) -> bool:
-    """Whether a socket can have this address, which is so for addresses of this machine's interfaces only."""
-    try:
-        address = ip_address(text)
-        with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind((text, 0))
-    except (OSError, ValueError):
-        return False
-    return not address.is_unspecified
 
 
 def _is_loopback_host(host: str) -> bool:

@@ -12,6 +12,7 @@ import structlog
 import typer
 
 from portico import __version__
+from portico.app.public_server import edge_settings
 from portico.app.startup_checks import checked, warnings
 from portico.cli import check_code, doctor, listen
 from portico.cli.compositions import compositions
@@ -23,6 +24,7 @@ from portico.cli.rooms import rooms
 from portico.cli.terminal import Refused, make_private
 from portico.cli.webhooks import webhooks
 from portico.config.settings import Settings, SettingsError, load, unknown_variables
+from portico.edge.config import authority
 from portico.janus.capacity import cameras_in_one_room
 from portico.janus.errors import JanusUnavailable
 from portico.listener.descriptors import raise_limit
@@ -96,7 +98,7 @@ def serve(**options: object) -> None:
     logs.configure(settings.log_level, settings.log_format)
     settings = checked(settings)
     raise_limit()
-    with _data_dir(settings), _listen(settings.host, settings.port) as listening:
+    with _data_dir(settings), _listen(settings.listen_host, settings.port) as listening:
         for sentence in warnings(settings):
             log.warning("settings.warning", reason=sentence)
         gc.disable()  # nothing of what a start imports is garbage; looking for some costs a tenth of it
@@ -138,7 +140,7 @@ def _print_startup(settings: Settings, new_api_key: str | None, meeting_link: st
         f"  API key       {key}{shown_once}\n"
         f"  Base URL      {settings.base_url}/v2\n"
         f"  Meeting       {meeting_link}\n"
-        f"{_media_line(settings)}"
+        f"{_media_line(settings)}{_authority_line(settings)}"
         f'  Browser SDK   <script src="{settings.base_url}/connect.js"></script>\n\n'
         "  Open the meeting link in two tabs: that is a call. Ctrl-C stops everything.\n",
         flush=True,
@@ -152,6 +154,14 @@ def _media_line(settings: Settings) -> str:
     low, high = settings.rtp_ports
     cameras = cameras_in_one_room(settings.rtp_ports)
     return f"  Media         UDP {low}-{high}: up to {cameras} people with cameras in one room\n"
+
+
+def _authority_line(settings: Settings) -> str:
+    """The line with the root certificate that browsers have to trust; empty without an authority of our own."""
+    edge = edge_settings(settings)
+    if edge is None or edge.tls != "internal":
+        return ""
+    return f"  Authority     {authority(edge)}: browsers have to trust this certificate\n"
 
 
 def _data_dir(settings: Settings) -> TextIO:

@@ -13,10 +13,11 @@ from pydantic_settings.sources import EnvSettingsSource
 
 from portico.config import secrets, values
 from portico.config.secrets import HOLDS_PASSWORD, SECRET, SUFFIX, SecretFileError, SecretFiles, reads_file
-from portico.core.client_address import Network
+from portico.core.client_address import Network, parse_networks
 from portico.core.ice import IceServers
 from portico.core.ice import parse as parse_servers
 from portico.core.rate import Limit
+from portico.edge.config import UPSTREAM, https_url
 
 PREFIX = "PORTICO_"
 ENV_FILE = ".env"
@@ -38,7 +39,7 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
+    host: str = Field("127.0.0.1", description="Address to listen on; all if unset and TLS is not off.")
     port: Annotated[int, BeforeValidator(values.port)] = Field(
         8080, ge=1, le=65535, description="Port of REST, signaling and pages."
     )
@@ -58,6 +59,26 @@ class Settings(BaseSettings):
     )
     public_url: Annotated[str | None, AfterValidator(values.public_url)] = Field(
         None, description="How browsers and developers reach this server; http://HOST:PORT when unset."
+    )
+    domain: Annotated[str | None, AfterValidator(values.host_name)] = Field(
+        None, description="Host name of a public server: HTTPS, TURN and PUBLIC_URL follow from it."
+    )
+    tls: Literal["acme", "internal", "files", "off"] | None = Field(
+        None, description="Where certificates are from: acme, internal, files or off; acme if DOMAIN is set, else off."
+    )
+    tls_certificate: Path | None = Field(None, description="PEM file of certificate and chain, with TLS=files.")
+    tls_key: Path | None = Field(None, description="PEM file of its key, with TLS=files.")
+    https_port: Annotated[int, BeforeValidator(values.port)] = Field(
+        443, ge=1, le=65535, description="Port of HTTPS and WSS, unless TLS is off."
+    )
+    http_port: Annotated[int, BeforeValidator(values.port)] = Field(
+        80, ge=1, le=65535, description="Port of redirects to HTTPS and of ACME's checks, unless TLS is off."
+    )
+    turn_domain: Annotated[str | None, AfterValidator(values.host_name)] = Field(
+        None, description="Second host name, such as turn.DOMAIN: TURN over TLS shares HTTPS_PORT by it."
+    )
+    turn_tls_port: Annotated[int, BeforeValidator(values.port)] = Field(
+        5349, ge=1, le=65535, description="Port of TURN over TLS."
     )
     janus_bin: Path | None = Field(None, description="Janus to run; the one of script/build-janus, or on PATH.")
     janus_url: Annotated[str | None, AfterValidator(values.url("ws", "wss"))] = Field(
@@ -219,7 +240,25 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Where this server is reached, without a trailing slash."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        if self.public_url is None and self.domain is not None:
+            return https_url(self.domain, 443 if self.tls_mode == "off" else self.https_port)
         return self.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def tls_mode(self) -> Literal["acme", "internal", "files", "off"]:
+        """Where certificates are from; off: no program of ours is in front of the server."""
+        return self.tls or ("off" if self.domain is None else "acme")
+
+    @property
+    def listen_host(self) -> str:
+        """Where our own server listens: HOST, or loopback behind Caddy or HAProxy, which then listen on HOST."""
+        return self.host if self.tls_mode == "off" else UPSTREAM
+
+    @property
+    def all_trusted_proxies(self) -> tuple[Network, ...]:
+        """TRUSTED_PROXIES, with the program in front of the server."""
+        ours = () if self.tls_mode == "off" else parse_networks(UPSTREAM)
+        return (*self.trusted_proxies, *ours)
 
     @property
     def ice(self) -> IceServers:

@@ -9,6 +9,7 @@ from portico.core import client_address, ice, rate
 from portico.core.rate import Limit
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
 _OWN_PATH = re.compile(r"assets|check|connect\.js|console|docs|files|healthz|meet|metrics|openapi\.json|readyz|v2")
 """First parts of the server's own paths. Below one of them, `/meet/meet/ID` would have two readings."""
@@ -39,6 +40,20 @@ def port_range(value: object) -> object:
     if not (low.isdigit() and high.isdigit()) or not 1024 <= int(low) < int(high) <= 65535:
         raise ValueError("should be two ports like 20000-40000")
     return int(low), int(high)
+
+
+def host_name(value: str | None) -> str | None:
+    """A host name in lower case, one of other scripts as `xn--...`; no address."""
+    if value is None:
+        return None
+    try:
+        name = value.rstrip(".").encode("idna").decode().lower()
+    except UnicodeError:
+        name = ""
+    labels = name.split(".")
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
+        raise ValueError("should be a host name, like video.example.com, without https:// and port")
+    return name
 
 
 def rate_limit(value: object) -> Limit | object:

@@ -1,0 +1,80 @@
+"""HAProxy as a supervised child, and how it is given another certificate without the end of any connection."""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from portico.edge.answers import answers
+from portico.edge.config import EdgeSettings, bundle, bundles
+from portico.edge.haproxy_config import SOCKET, haproxy_config
+from portico.edge.programs import find
+from portico.runtime import child, durable
+from portico.runtime.child import Confinement
+from portico.runtime.supervised import Program, Supervised
+
+log = structlog.get_logger(__name__)
+
+_COMMAND_SECS = 5.0
+_ANSWER_BYTES_MAX = 65_536
+
+
+def make_haproxy(settings: EdgeSettings) -> Supervised:
+    """HAProxy, not started. Raises ChildUnavailable where it is not installed."""
+    folder = settings.folder / "haproxy"
+    binary = find("haproxy")
+
+    def prepare() -> Program:
+        file = folder / "haproxy.cfg"
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        sockets = _sockets(settings)
+        sockets.mkdir(exist_ok=True)
+        config = haproxy_config(settings, sockets, dual_stack=Path("/proc/net/if_inet6").exists())
+        durable.write(file, config.encode(), mode=0o600)
+        for path in (folder, file):
+            child.let_read(path)
+        child.give(sockets)
+        rules = Confinement(
+            write=[sockets],
+            read=[folder, binary, bundles(settings.data_dir)],
+            hide=[settings.data_dir.absolute()],
+            low_ports=min(settings.http_port, settings.https_port) < 1024,
+        )
+        return Program([str(binary), "-db", "-f", str(file)], str(file), rules)
+
+    async def check() -> str | None:
+        return await answers(settings, http=not settings.uses_caddy, https=True)
+
+    return Supervised("haproxy", folder, lambda: asyncio.to_thread(prepare), check, version_command=[str(binary), "-v"])
+
+
+async def use_certificate(settings: EdgeSettings, name: str, path: Path) -> None:
+    """Let a running HAProxy use a new bundle for new connections. One that is down reads it at its start."""
+    if path != bundle(settings.data_dir, settings.domain):
+        return
+    pem = (await asyncio.to_thread(path.read_text)).strip()
+    try:
+        # The payload of a command ends with an empty line.
+        await _command(settings, f"set ssl cert {path} <<\n{pem}\n\n")
+        answer = await _command(settings, f"commit ssl cert {path}\n")
+    except (OSError, TimeoutError) as error:
+        log.warning("haproxy.certificate_not_set", name=name, why=str(error) or "no answer")
+        return
+    if "Success" not in answer:
+        log.warning("haproxy.certificate_not_set", name=name, why=" ".join(answer.split()))
+
+
+def _sockets(settings: EdgeSettings) -> Path:
+    return settings.folder / "haproxy" / "run"
+
+
+async def _command(settings: EdgeSettings, text: str) -> str:
+    async with asyncio.timeout(_COMMAND_SECS):
+        reader, writer = await asyncio.open_unix_connection(_sockets(settings) / SOCKET)
+        try:
+            writer.write(text.encode())
+            await writer.drain()
+            return (await reader.read(_ANSWER_BYTES_MAX)).decode(errors="replace")
+        finally:
+            writer.close()

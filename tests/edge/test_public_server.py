@@ -1,0 +1,201 @@
+"""A public server with real Caddy and HAProxy in front of it: what clients, certificates and killed programs see."""
+
+import asyncio
+import os
+import signal
+import ssl
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.edge.public import PublicServer, handshake, new_certificate, public_server
+from tests.gateway.browser import SignalingBrowser
+from tests.servers import PorticoServer
+from tests.waiting import until, until_in_thread
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KINDS = {"internal": ["caddy"], "shared": ["caddy", "haproxy"], "files": ["haproxy"]}
+"""The programs in front, by where certificates are from."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=KINDS)
+async def public(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]
+) -> AsyncIterator[PublicServer]:
+    folder = tmp_path_factory.mktemp(request.param)
+    async with public_server(folder, portico, request.param) as server:
+        yield server
+
+
+def kind_of(public: PublicServer) -> str:
+    return (
+        "files"
+        if public.server.settings["TLS"] == "files"
+        else ("shared" if "TURN_DOMAIN" in public.server.settings else "internal")
+    )
+
+
+async def test_the_api_and_links_have_the_public_address(public: PublicServer) -> None:
+    room_id = (await public.call_api("POST", "/rooms", {"unique_name": "links"}))["data"]["id"]
+    answer = await public.call_api("POST", f"/rooms/{room_id}/actions/generate_meeting_link")
+    assert answer["data"]["meeting_link"].startswith(f"{public.base_url}/meet/{room_id}#")
+    assert f"  Base URL      {public.base_url}/v2\n" in public.server.log
+
+
+async def test_two_browsers_join_over_wss(public: PublicServer) -> None:
+    room_id = (await public.call_api("POST", "/rooms", {"unique_name": "wss"}))["data"]["id"]
+    async with SignalingBrowser(public, room_id, await public.token(room_id), tls=public.trust) as anna:
+        assert anna.url.startswith("wss://localhost:")
+        await anna.join("Anna")
+        async with SignalingBrowser(public, room_id, await public.token(room_id), tls=public.trust) as ben:
+            await ben.join("Ben")
+            await anna.receives("participants")
+
+
+async def test_plain_http_is_redirected_to_our_own_name(public: PublicServer) -> None:
+    async with public.client() as http:
+        url = f"http://127.0.0.1:{public.http_port}/meet/x?y=z"
+        async with http.get(url, headers={"Host": "evil.example"}, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (308, f"{public.base_url}/meet/x?y=z")
+
+
+async def test_another_host_name_is_not_served(public: PublicServer) -> None:
+    url, headers = f"{public.base_url}/healthz", {"Host": "evil.example"}
+    async with public.client() as http, http.get(url, headers=headers) as answer:
+        assert answer.status == 421
+
+
+async def test_each_client_is_counted_by_its_own_address(public: PublicServer) -> None:
+    """Wrong keys of one address are refused, whatever addresses it invents; another address is not concerned."""
+    number = list(KINDS).index(kind_of(public)) + 1
+    guessing, other = f"127.0.{number}.2", f"127.0.{number}.3"
+    statuses = [await _wrong_key(public, guessing, each) for each in range(21)]
+    assert statuses == [401] * 20 + [429]
+    invented = {"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=203.0.113.8", "X-Real-IP": "203.0.113.9"}
+    assert await _wrong_key(public, guessing, 21, invented) == 429
+    assert await _wrong_key(public, other, 0) == 401
+
+
+async def _wrong_key(public: PublicServer, address: str, number: int, headers: dict[str, str] | None = None) -> int:
+    async with public.client(address) as http:
+        named = {"Authorization": f"Bearer wrong-{number}", **(headers or {})}
+        async with http.get(f"{public.base_url}/v2/rooms", headers=named) as answer:
+            return answer.status
+
+
+async def test_a_client_outside_is_no_program_of_this_machine(public: PublicServer) -> None:
+    """/metrics answers programs of this machine, and every client comes from one: Caddy or HAProxy."""
+    async with public.client() as http, http.get(f"{public.base_url}/metrics") as answer:
+        assert answer.status == 403
+
+
+async def test_our_own_server_listens_on_loopback_only(public: PublicServer) -> None:
+    listening = Path("/proc/net/tcp").read_text()
+    assert f" 0100007F:{public.server.port:04X} 00000000:0000 0A" in listening
+    assert f" 00000000:{public.server.port:04X} " not in listening
+
+
+async def test_readiness_shows_versions_and_metrics_count_restarts(public: PublicServer) -> None:
+    """A killed program is back within seconds; the server and its Janus go on."""
+    async with public.client() as http, http.get(f"{public.base_url}/readyz") as answer:
+        children = (await answer.json())["children"]
+    assert list(children) == KINDS[kind_of(public)]
+    assert {child["status"] for child in children.values()} == {"up"}
+    assert all(child["version"][0].isdigit() for child in children.values())
+    (janus,) = public.server.descendants("janus")
+    for name in children:
+        before = await _restarts(public, name)
+        (pid,) = public.server.descendants(name)
+        begun = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        await until(partial(_is_back, public, name, before))
+        assert time.monotonic() - begun < 30  # a second on a machine that does nothing else
+    await public.call_api("GET", "/rooms")
+    assert public.server.descendants("janus") == [janus]
+
+
+async def _restarts(public: PublicServer, name: str) -> float:
+    async with public.client() as http, http.get(f"{public.server.base_url}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return next(
+        float(line.split()[1]) for line in lines if line.startswith(f'portico_child_restarts{{child="{name}"}}')
+    )
+
+
+async def _is_back(public: PublicServer, name: str, before: float) -> bool:
+    if await _restarts(public, name) == before:
+        return False
+    return await asyncio.to_thread(handshake, public.https_port, "localhost", public.trust) is not None
+
+
+async def test_another_certificate_is_used_and_ends_no_call(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    """With a key that is still to be replaced, the old pair stays in use."""
+    async with public_server(tmp_path, portico, "files") as public:
+        first = handshake(public.https_port, "localhost", public.trust)
+        room_id = (await public.call_api("POST", "/rooms", {"unique_name": "long call"}))["data"]["id"]
+        async with SignalingBrowser(public, room_id, await public.token(room_id), tls=public.trust) as anna:
+            await anna.join("Anna")
+            (tmp_path / "certificate.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+            await until_in_thread(lambda: "certificate.not_used" in public.server.log)
+            assert handshake(public.https_port, "localhost", public.trust) == first
+            new_certificate(tmp_path)
+            trust = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
+            second = await until_in_thread(lambda: handshake(public.https_port, "localhost", trust))
+            assert second != first
+            await anna.attach("janus.plugin.videoroom")
+            assert not anna.closed.is_set()
+        (haproxy,) = public.server.descendants("haproxy")
+        os.kill(haproxy, signal.SIGKILL)
+        again = await until_in_thread(lambda: handshake(public.https_port, "localhost", trust))
+        assert again == second, "a restarted program reads the new one"
+
+
+async def test_turn_over_tls_shares_the_port_by_its_name(tmp_path: Path, portico: type[PorticoServer]) -> None:
+    """A TLS server in coturn's stead, with the certificate that is made for it, answers for TURN_DOMAIN only."""
+    async with public_server(tmp_path, portico, "shared") as public:
+        pem = tmp_path / "data" / "edge" / "certificates" / "turn.localhost.pem"
+        root = tmp_path / "data" / "edge" / "caddy" / "storage" / "pki" / "authorities" / "local" / "root.crt"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        await until_in_thread(lambda: public.server.log.count("certificate.changed") == 2)
+        context.load_cert_chain(pem)
+
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"relay:" + await reader.readline())
+            writer.close()
+
+        async with await asyncio.start_server(echo, "127.0.0.1", public.turn_port, ssl=context):
+            trust = ssl.create_default_context(cafile=root)
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", public.https_port, ssl=trust, server_hostname="turn.localhost"
+            )
+            writer.write(b"hello\n")
+            assert await asyncio.wait_for(reader.read(), 10) == b"relay:hello\n"
+            writer.close()
+            await writer.wait_closed()
+            await public.call_api("GET", "/rooms")
+        # While there is no relay, HTTPS goes on.
+        await public.call_api("GET", "/rooms")
+        with pytest.raises(aiohttp.ClientError):
+            async with public.client() as http, http.get(f"http://127.0.0.1:{public.https_port}/"):
+                pass
+
+
+async def test_nothing_is_left_of_a_server_that_is_killed_or_stopped(
+    tmp_path: Path, portico: type[PorticoServer]
+) -> None:
+    async with public_server(tmp_path, portico, "shared") as public:
+        programs = [pid for name in ("caddy", "haproxy", "janus") for pid in public.server.descendants(name)]
+        assert len(programs) == 3
+        public.server.kill9()
+        await until_in_thread(lambda: not any(Path(f"/proc/{pid}").exists() for pid in programs))
+        public.server.restart()
+        programs = public.server.descendants()
+        os.kill(public.server.pid, signal.SIGTERM)
+        assert public.server.wait() == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in programs)
