@@ -75,11 +75,17 @@ async def test_each_client_is_counted_by_its_own_address(public: PublicServer) -
     """Wrong keys of one address are refused, whatever addresses it invents; another address is not concerned."""
     number = list(KINDS).index(kind_of(public)) + 1
     guessing, other = f"127.0.{number}.2", f"127.0.{number}.3"
-    statuses = [await _wrong_key(public, guessing, each) for each in range(21)]
-    assert statuses == [401] * 20 + [429]
+    statuses = await _wrong_keys(public, guessing)
+    assert {*statuses} == {401, 429} and statuses.count(401) >= 20
     invented = {"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=203.0.113.8", "X-Real-IP": "203.0.113.9"}
-    assert await _wrong_key(public, guessing, 21, invented) == 429
+    statuses = await _wrong_keys(public, guessing, invented)
+    assert statuses.count(401) < 20, "an address of its own would have admitted 20"
     assert await _wrong_key(public, other, 0) == 401
+
+
+async def _wrong_keys(public: PublicServer, address: str, headers: dict[str, str] | None = None) -> list[int]:
+    """40 at once: 20 are admitted at once, and others as time goes on."""
+    return await asyncio.gather(*(_wrong_key(public, address, number, headers) for number in range(40)))
 
 
 async def _wrong_key(public: PublicServer, address: str, number: int, headers: dict[str, str] | None = None) -> int:
