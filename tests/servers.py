@@ -99,7 +99,8 @@ class PorticoServer:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._prefix, *self.command],
+                # A test run under nohup ignores SIGHUP, and the server would with it.
+                ["env", "--default-signal=HUP", *self._prefix, *self.command],
                 env=environment,
                 cwd=self.data_dir.parent,
                 stdin=subprocess.DEVNULL,
