@@ -42,8 +42,11 @@ def edge_settings(settings: Settings) -> EdgeSettings | None:
     )
 
 
-def check_public_server(settings: Settings) -> None:
-    """Refuse what contradicts itself or cannot work here. Raises SettingsError and ChildUnavailable."""
+def check_public_server(settings: Settings, *, are_ports_ours: bool = False) -> None:
+    """Refuse what contradicts itself or cannot work here. Raises SettingsError and ChildUnavailable.
+
+    Whether the ports are free is not tried where a server of ours has them.
+    """
     _check_names(settings)
     edge = edge_settings(settings)
     if edge is None:
@@ -53,7 +56,7 @@ def check_public_server(settings: Settings) -> None:
     for name, needed in (("caddy", edge.uses_caddy), ("haproxy", edge.uses_haproxy)):
         if needed:
             find(name)
-    _check_ports(settings, edge.host)
+    _check_ports(settings, edge.host, are_tried=not are_ports_ours)
 
 
 def nat_address(settings: Settings) -> str | None:
@@ -157,13 +160,13 @@ def _check_files(settings: Settings) -> None:
         raise SettingsError(f"PORTICO_TLS_{error.part.upper()}: {file} {error}") from None
 
 
-def _check_ports(settings: Settings, host: str | None) -> None:
+def _check_ports(settings: Settings, host: str | None, *, are_tried: bool) -> None:
     ports = {"HTTPS_PORT": settings.https_port, "HTTP_PORT": settings.http_port}
     users = {settings.port: "PORT"}
     for variable, port in ports.items():
         if (other := users.setdefault(port, variable)) != variable:
             raise SettingsError(f"PORTICO_{variable}: {port} is PORTICO_{other} too; choose different ports")
-    for variable, port in ports.items():
+    for variable, port in ports.items() if are_tried else ():
         try:
             _try_port(host, port)
         except OSError as error:

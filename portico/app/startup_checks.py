@@ -25,15 +25,16 @@ _OF_BUCKETS = (
 )
 
 
-def checked(settings: Settings) -> Settings:
+def checked(settings: Settings, *, is_running: bool = False) -> Settings:
     """The settings with host names of media addresses resolved. Raises SettingsError and JanusUnavailable.
 
-    Resolving a name takes as long as the resolver of this machine tries.
+    Resolving a name takes as long as the resolver of this machine tries. `is_running`: a server with these settings
+    has the ports already.
     """
     _check_bucket_access(settings)
     _check_ice(settings)
     _check_data_dir(settings.data_dir)
-    check_public_server(settings)
+    check_public_server(settings, are_ports_ours=is_running)
     if settings.janus_url is not None:
         return settings
     find_janus(settings.janus_bin)

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -14,11 +14,12 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from portico.doctor.finding import Finding, note, ok, problem, warning
 from portico.doctor.probes import in_thread, reason
-from portico.doctor.subject import Subject
+from portico.doctor.subject import Subject, running_pid
 
 AREA = "certificate"
 FEW_DAYS = 14
 _CONNECT_SECS = 3.0
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,27 @@ class CertificateFacts:
 
 
 async def check(subject: Subject) -> list[Finding]:
-    """Look at the certificate of the public URL."""
-    parts = urlsplit(subject.settings.base_url)
+    """Look at the certificate of the public URL; at its source where a program of ours shows it, else by its name."""
+    settings = subject.settings
+    parts = urlsplit(settings.base_url)
     if parts.scheme != "https":
         return []
     name = parts.hostname or ""
-    return await examine(name, parts.port or 443, name)
+    if settings.tls_mode == "off":
+        return await examine(name, parts.port or 443, name)
+    if running_pid(settings) is None:
+        return [note(AREA, f"The certificate of {name} was not looked at, because no server runs.")]
+    host = settings.host if "host" in settings.model_fields_set and settings.host not in _EVERYWHERE else "127.0.0.1"
+    return await examine(host, settings.https_port, name, is_internal=settings.tls_mode == "internal")
 
 
-async def examine(host: str, port: int, name: str, *, trust: ssl.SSLContext | None = None) -> list[Finding]:
-    """The findings about what `host` shows on `port` for `name`; `trust` replaces the certificates of this machine."""
+async def examine(
+    host: str, port: int, name: str, *, trust: ssl.SSLContext | None = None, is_internal: bool = False
+) -> list[Finding]:
+    """The findings about what `host` shows on `port` for `name`; `trust` replaces the certificates of this machine.
+
+    `is_internal`: it is issued by an authority of our own, which this machine need not trust.
+    """
     try:
         facts = await in_thread(lambda: facts_of(host, port, name, trust=trust))
     except ssl.SSLError as error:
@@ -52,6 +64,10 @@ async def examine(host: str, port: int, name: str, *, trust: ssl.SSLContext | No
         return [problem(AREA, text, "Check the proxy in front, and the port of PORTICO_PUBLIC_URL.")]
     except OSError as error:
         return [note(AREA, f"The certificate of {name} cannot be read from here: {reason(error)}.")]
+    if is_internal and facts.distrust is not None:
+        text = f"The certificate of {name} is from this server's own authority: each device has to trust it."
+        remedy = "Install the root certificate of the authority on the devices, or use PORTICO_TLS=acme."
+        return [*judge(replace(facts, distrust=None), name, datetime.now(UTC)), note(AREA, text, remedy)]
     return judge(facts, name, datetime.now(UTC))
 
 

@@ -9,8 +9,7 @@ from portico.db.examine import DatabaseFacts, examine
 from portico.db.outage import explain
 from portico.doctor.finding import Finding, note, ok, problem, warning
 from portico.doctor.probes import in_thread
-from portico.doctor.server import running_pid
-from portico.doctor.subject import Subject
+from portico.doctor.subject import Subject, running_pid
 
 AREA = "database"
 ANSWER_SECS = 6.0

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from portico.doctor.finding import Finding, note, ok, problem, warning
 from portico.doctor.probes import in_thread, reason
-from portico.doctor.server import running_pid
-from portico.doctor.subject import Subject
+from portico.doctor.subject import Subject, running_pid
 from portico.listener.descriptors import OPEN_FILES_MAX
 
 CLOCK, FILES, DISK = "clock", "open files", "disk"

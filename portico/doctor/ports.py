@@ -14,8 +14,7 @@ import aiohttp
 from portico.doctor.addresses import Address, AddressFacts, gather_facts, public_host
 from portico.doctor.finding import Finding, note, ok, problem, warning
 from portico.doctor.probes import reason
-from portico.doctor.server import running_pid
-from portico.doctor.subject import Subject
+from portico.doctor.subject import Subject, running_pid
 
 AREA = "ports"
 _CONNECT_SECS, _PACKET_SECS = 2.0, 1.0
@@ -49,7 +48,12 @@ async def check(subject: Subject) -> list[Finding]:
 def needed(subject: Subject) -> str:
     """The ports that must be open towards browsers, such as "TCP 8080 and UDP 20000-40000"."""
     settings = subject.settings
-    ports = [f"TCP {settings.port}"] if settings.host in _EVERYWHERE or not settings.public_url else ["TCP 443"]
+    if settings.tls_mode != "off":
+        ports = [f"TCP {settings.https_port}", f"TCP {settings.http_port}"]
+    elif settings.host in _EVERYWHERE or not (settings.public_url or settings.domain):
+        ports = [f"TCP {settings.port}"]
+    else:
+        ports = ["TCP 443"]
     if settings.janus_url is None:
         ports.append(f"UDP {settings.rtp_ports[0]}-{settings.rtp_ports[1]}")
     return " and ".join([", ".join(ports[:-1]), ports[-1]] if len(ports) > 1 else ports)
@@ -67,20 +71,36 @@ def judge_outside(base_url: str, ports: str) -> list[Finding]:
 
 async def _tcp(subject: Subject, facts: AddressFacts) -> list[Finding]:
     settings = subject.settings
+    if settings.tls_mode != "off":
+        # The programs in front listen on HOST where it is set, else on all addresses (app/public_server.py).
+        listens = settings.host if "host" in settings.model_fields_set else "::"
+        return await _tried(subject, facts, listens, [settings.https_port, settings.http_port])
     listens = settings.host
     if public_host(f"http://{f'[{listens}]' if ':' in listens else listens}") is None:
         if facts.name is None:
             remedy = "For other machines set PORTICO_HOST=:: and put a proxy with TLS in front (docs/operating.md)."
             return [note(AREA, f"The server listens on {listens} only: browsers of this machine reach it.", remedy)]
         return []  # a proxy of this machine is in front
-    if running_pid(settings) is None:
-        return [note(AREA, f"TCP {settings.port} was not tried, because no server runs.")]
+    return await _tried(subject, facts, listens, [settings.port])
+
+
+async def _tried(subject: Subject, facts: AddressFacts, listens: str, ports: Sequence[int]) -> list[Finding]:
+    """The findings about these TCP ports of a server that listens on the address `listens`."""
+    if running_pid(subject.settings) is None:
+        return [note(AREA, f"TCP {_and(ports)} was not tried, because no server runs.")]
     wanted = [each.address for each in facts.own if listens in _EVERYWHERE or str(each.address) == listens]
     if listens == "0.0.0.0":  # noqa: S104
         wanted = [each for each in wanted if each.version == 4]
     tried = wanted[:_ADDRESSES_MAX]
-    reasons = await asyncio.gather(*(why_no_connection(each, settings.port) for each in tried))
-    return judge_tcp(settings.port, dict(zip(tried, reasons, strict=True)))
+    findings = []
+    for port in ports:
+        reasons = await asyncio.gather(*(why_no_connection(each, port) for each in tried))
+        findings += judge_tcp(port, dict(zip(tried, reasons, strict=True)))
+    return findings
+
+
+def _and(ports: Sequence[int]) -> str:
+    return " and ".join(map(str, ports))
 
 
 def judge_tcp(port: int, reasons: dict[Address, str | None]) -> list[Finding]:

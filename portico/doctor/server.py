@@ -1,14 +1,13 @@
 """Whether `portico serve` runs with these settings, and what it reports of itself."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import aiohttp
 
 from portico.config.settings import Settings
 from portico.doctor.finding import Finding, note, ok, problem
 from portico.doctor.probes import reason
-from portico.doctor.subject import Subject
+from portico.doctor.subject import Subject, running_pid
 
 AREA = "server"
 ANSWER_SECS = 6.0
@@ -62,19 +61,8 @@ def judge(answer: Readiness, address: str, pid: int | None) -> list[Finding]:
 
 def local_url(settings: Settings) -> str:
     """http://HOST:PORT, of this machine itself where the server listens on all addresses."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(settings.host, settings.host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(settings.listen_host, settings.listen_host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
-def running_pid(settings: Settings) -> int | None:
-    """The process of `portico serve` that holds DATA_DIR or its SQLite file; None when none does."""
-    locked = settings.sqlite_file or settings.data_dir / "portico"
-    try:
-        pid = int(locked.with_name(f"{locked.name}.lock").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (OSError, ValueError):
-        return None
-    return pid if b"portico" in command else None
 
 
 async def _readiness(url: str) -> Readiness:

@@ -7,6 +7,7 @@ from pathlib import Path
 from portico.app.startup_checks import checked
 from portico.config.settings import Settings, SettingsError
 from portico.janus.errors import JanusUnavailable
+from portico.runtime.child_process import ChildUnavailable
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,17 @@ class Subject:
 def subject_of(settings: Settings) -> Subject:
     """Check the settings against the machine. It takes as long as the resolver tries where they have a host name."""
     try:
-        return Subject(checked(settings))
-    except (SettingsError, JanusUnavailable) as error:
+        return Subject(checked(settings, is_running=running_pid(settings) is not None))
+    except (SettingsError, JanusUnavailable, ChildUnavailable) as error:
         return Subject(settings, str(error))
+
+
+def running_pid(settings: Settings) -> int | None:
+    """The process of `portico serve` that holds DATA_DIR or its SQLite file; None when none does."""
+    locked = settings.sqlite_file or settings.data_dir / "portico"
+    try:
+        pid = int(locked.with_name(f"{locked.name}.lock").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return pid if b"portico" in command else None

@@ -1,7 +1,10 @@
 """Settings without those of the environment, as the thing that a check examines."""
 
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -29,3 +32,17 @@ def subject(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MakeSubject:
         return Subject(load(**{"data_dir": str(tmp_path / "data"), "janus_bin": sys.executable} | settings))
 
     return make
+
+
+@contextmanager
+def a_server_process(data_dir: Path) -> Iterator[int]:
+    """A process that holds DATA_DIR as `portico serve` does, as far as its lock file and its command say; its id."""
+    with subprocess.Popen(["sh", "-c", "read line", "portico"], stdin=subprocess.PIPE) as process:
+        while b"portico" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            assert process.poll() is None  # the kernel shows the command a moment after the program was started
+        (data_dir / "portico.db.lock").write_text(str(process.pid))
+        try:
+            yield process.pid
+        finally:
+            process.communicate()
+            (data_dir / "portico.db.lock").unlink()

@@ -13,7 +13,7 @@ from portico.doctor.examination import CHECKS, Check, examine, examine_settings
 from portico.doctor.finding import Finding, as_object, note, ok, problem, warning
 from portico.doctor.probes import in_thread
 from portico.doctor.server import Readiness
-from portico.doctor.subject import Subject, subject_of
+from portico.doctor.subject import Subject, running_pid, subject_of
 from tests.contract.answers import ANSWERS_WITHIN_SECS
 from tests.doctor.conftest import MakeSubject
 from tests.doctor.findings import levels
@@ -53,7 +53,7 @@ async def test_all_of_a_new_installation_is_examined_in_time(subject: MakeSubjec
     levels(found)
     places = [[check.area for check in CHECKS].index(each.area) for each in found]
     assert places == sorted(places), "in the order of the checks"
-    assert {check.area for check in CHECKS} - {each.area for each in found} <= {"certificate", "relay"}
+    assert {check.area for check in CHECKS} - {each.area for each in found} <= {"certificate", "front", "relay"}
     assert not (tmp_path / "new").exists(), "nothing is made"
 
 
@@ -128,4 +128,4 @@ async def test_a_process_of_another_program_with_the_old_number_is_no_server(
     subject: MakeSubject, tmp_path: Path
 ) -> None:
     (tmp_path / "data" / "portico.db.lock").write_text("1")
-    assert server.running_pid(load(data_dir=str(tmp_path / "data"))) is None
+    assert running_pid(load(data_dir=str(tmp_path / "data"))) is None
