@@ -1,5 +1,6 @@
 """The clock, the limit of open files and the disk."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -62,8 +63,8 @@ async def test_the_limit_of_a_running_server_counts(subject: MakeSubject) -> Non
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         assert settings.sqlite_file is not None
         settings.sqlite_file.with_name("portico.db.lock").write_text(str(process.pid))
-        status = Path(f"/proc/{process.pid}/limits")
-        while "350" not in status.read_text():
+        shown = Path(f"/proc/{process.pid}/cmdline")
+        while not shown.read_bytes().startswith(os.fsencode(sys.executable)):  # until prlimit has become the program
             assert process.poll() is None
         (found,) = await machine.check_files(subject())
         process.communicate()
