@@ -35,6 +35,7 @@ def edge_settings(settings: Settings) -> EdgeSettings | None:
         http_port=settings.http_port,
         turn_domain=settings.turn_domain,
         turn_backend=f"127.0.0.1:{settings.turn_tls_port}",
+        acme_url=settings.acme_url,
         certificate=settings.tls_certificate and settings.tls_certificate.absolute(),
         key=settings.tls_key and settings.tls_key.absolute(),
         trusted_proxies=tuple(map(str, settings.trusted_proxies)),
@@ -120,6 +121,8 @@ def public_warnings(settings: Settings) -> list[str]:
     if settings.tls_mode != "files":
         of_files = [name for name in ("tls_certificate", "tls_key") if name in settings.model_fields_set]
         found += [f"PORTICO_{name.upper()} has no effect without PORTICO_TLS=files." for name in of_files]
+    if settings.tls_mode != "acme" and settings.acme_url is not None:
+        found.append("PORTICO_ACME_URL has no effect without PORTICO_TLS=acme.")
     if settings.tls_mode == "off":
         of_ports = [name for name in ("https_port", "http_port") if name in settings.model_fields_set]
         found += [f"PORTICO_{name.upper()} has no effect while PORTICO_TLS is off." for name in of_ports]
@@ -138,7 +141,12 @@ def _check_names(settings: Settings) -> None:
     if mode != "off" and settings.public_url is not None and settings.public_url.startswith("http://"):
         raise SettingsError(f"PORTICO_PUBLIC_URL: should begin with https:// while PORTICO_TLS is {mode}")
     for variable, name in (("DOMAIN", domain), ("TURN_DOMAIN", settings.turn_domain)):
-        if mode == "acme" and name is not None and ("." not in name or name.rpartition(".")[2] in _NEVER_PUBLIC):
+        if (
+            mode == "acme"
+            and settings.acme_url is None
+            and name is not None
+            and ("." not in name or name.rpartition(".")[2] in _NEVER_PUBLIC)
+        ):
             raise SettingsError(
                 f"PORTICO_{variable}: no public authority issues a certificate for {name}; "
                 "set PORTICO_TLS=internal for a network of your own"

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     tls: Literal["acme", "internal", "files", "off"] | None = Field(
         None, description="Where certificates are from: acme, internal, files or off; acme if DOMAIN is set, else off."
     )
+    acme_url: Annotated[str | None, AfterValidator(values.url("https"))] = Field(
+        None, description="Directory of an authority with ACME, with TLS=acme; Let's Encrypt's when unset."
+    )
     tls_certificate: Path | None = Field(None, description="PEM file of certificate and chain, with TLS=files.")
     tls_key: Path | None = Field(None, description="PEM file of its key, with TLS=files.")
     https_port: Annotated[int, BeforeValidator(values.port)] = Field(

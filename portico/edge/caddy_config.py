@@ -41,7 +41,7 @@ def caddy_config(settings: EdgeSettings) -> dict[str, Any]:
 def _issuer(settings: EdgeSettings) -> dict[str, Any]:
     if settings.tls == "internal":
         return {"module": "internal"}
-    issuer: dict[str, Any] = {"module": "acme"}
+    issuer: dict[str, Any] = {"module": "acme"} | ({"ca": settings.acme_url} if settings.acme_url else {})
     if settings.uses_haproxy:
         issuer["challenges"] = {"tls-alpn": {"disabled": True}}  # the port of HTTPS is not Caddy's
     return issuer

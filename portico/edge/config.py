@@ -30,6 +30,8 @@ class EdgeSettings:
     """The name by which TURN over TLS shares `https_port`; None where it does not."""
     turn_backend: str = "127.0.0.1:5349"
     """Where TLS connections to `turn_domain` go: coturn, which ends their TLS."""
+    acme_url: str | None = None
+    """Directory of an authority with ACME; None for Let's Encrypt's."""
     certificate: Path | None = None
     key: Path | None = None
     """Files of the operator's, with `tls` files."""

@@ -139,6 +139,10 @@ def test_a_port_that_is_taken_is_refused(settings: Callable[..., Settings], vari
         check_public_server(settings(domain="a.test", tls="internal", host="203.0.113.7"))
 
 
+def test_an_authority_of_ones_own_may_certify_private_names(settings: Callable[..., Settings]) -> None:
+    check_public_server(settings(domain="video.lan", acme_url="https://ca.lan/directory"))
+
+
 def test_what_has_no_effect_is_warned_of(settings: Callable[..., Settings]) -> None:
     text = " ".join(warnings(settings(tls_key="a.pem", domain="a.org", tls="off")))
     for variable in (
@@ -147,6 +151,7 @@ def test_what_has_no_effect_is_warned_of(settings: Callable[..., Settings]) -> N
         "HTTP_PORT has",
     ):
         assert f"PORTICO_{variable}" in text
+    assert "PORTICO_ACME_URL has no effect" in " ".join(warnings(settings(acme_url="https://ca.example/directory")))
     assert warnings(settings(domain="a.test", tls="internal")) == []
 
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,12 +113,14 @@ def test_clients_addresses_are_kept_and_not_believed(tmp_path: Path) -> None:
 
 
 def test_acme_asks_over_the_port_that_caddy_has(tmp_path: Path) -> None:
-    def issuer(turn_domain: str | None) -> Any:
-        config = caddy_config(settings_of(tmp_path, ("acme", turn_domain, None, (443, 80), ())))
+    def issuer(turn_domain: str | None, acme_url: str | None = None) -> Any:
+        settings = settings_of(tmp_path, ("acme", turn_domain, None, (443, 80), ()))
+        config = caddy_config(replace(settings, acme_url=acme_url))
         (policy,) = config["apps"]["tls"]["automation"]["policies"]
         return policy["issuers"]
 
     assert issuer(None) == [{"module": "acme"}]
+    assert issuer(None, "https://ca.example/dir") == [{"module": "acme", "ca": "https://ca.example/dir"}]
     assert issuer("turn.example.com") == [{"module": "acme", "challenges": {"tls-alpn": {"disabled": True}}}]
 
 
