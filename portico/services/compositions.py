@@ -54,7 +54,7 @@ class SourceRecording:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class ShownParticipant:
     """A participant of the session: has a tile with a name where placeholders are shown."""
 
     participant_id: str
@@ -75,7 +75,7 @@ class Work:
     sound: bool
     show_placeholders: bool
     sources: tuple[SourceRecording, ...]
-    people: tuple[Person, ...] = ()
+    participants: tuple[ShownParticipant, ...] = ()
     """All participants of the session, where placeholders are shown; else empty."""
 
 
@@ -230,8 +230,8 @@ def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shar
     sound = composition.audio_sources is not None
     width, height = composition_request.size(composition.resolution)
     sources = _sources(tx, composition.session_id, regions, sound=sound)
-    people = _people(tx, composition.session_id) if composition.show_placeholders else ()
-    work = Work(composition_id, width, height, regions, sound, composition.show_placeholders, sources, people)
+    participants = _shown_participants(tx, composition.session_id) if composition.show_placeholders else ()
+    work = Work(composition_id, width, height, regions, sound, composition.show_placeholders, sources, participants)
     digest = _digest(composition, work)
     identical = _identical(tx, composition, digest)
     if identical is not None and identical.status == PROCESSING:
@@ -392,11 +392,11 @@ def _sources(
     return tuple(_source(dict(row._mapping)) for row in rows)
 
 
-def _people(tx: Transaction, session_id: str) -> tuple[Person, ...]:
+def _shown_participants(tx: Transaction, session_id: str) -> tuple[ShownParticipant, ...]:
     rows = PARTICIPANTS.c
     columns = (rows.id, rows.joined_at, rows.left_at, rows.label, rows.context)
     chosen = select(*columns).where(rows.session_id == session_id).order_by(rows.joined_at, rows.id)
-    return tuple(Person(*row) for row in tx.execute(chosen))
+    return tuple(ShownParticipant(*row) for row in tx.execute(chosen))
 
 
 def _source(row: dict[str, Any]) -> SourceRecording:

@@ -105,7 +105,7 @@ def take_back(
 ) -> list[str]:
     """Put participants who are still connected back where they were reaped from, on a gateway registered anew.
 
-    Those who were not lose their place: their session has ended, their seat is taken, or the room is now on another
+    A participant stays out whose session has ended, whose seat is taken, or whose room is now on another
     server. Returns the ids of those who are in. Their rows and events say that they left and joined again.
     """
     wanted = select(PARTICIPANTS).where(PARTICIPANTS.c.id.in_(participant_ids))

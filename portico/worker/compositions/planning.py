@@ -9,7 +9,7 @@ from pathlib import Path
 from portico.composer.plan import AudioFile, CompositionPlan, Preset, VideoFile
 from portico.core import layout
 from portico.core.names import display_name
-from portico.services.compositions import Person, SourceRecording, Work
+from portico.services.compositions import ShownParticipant, SourceRecording, Work
 
 SCREEN = "presentation"
 """The key under which the official SDK's applications publish a shared screen."""
@@ -44,7 +44,10 @@ def make(work: Work, files: Mapping[str, Path], preset: Preset) -> CompositionPl
         ended_ms,
         work.show_placeholders,
     )
-    named = {_placeholder_id(person): display_name(person.label, person.context) for person in work.people}
+    named = {
+        _placeholder_id(participant): display_name(participant.label, participant.context)
+        for participant in work.participants
+    }
     return CompositionPlan(
         work.width,
         work.height,
@@ -76,7 +79,9 @@ def _while_present(
     work: Work, videos: Sequence[SourceRecording], shown: Sequence[layout.VideoSource], started_ms: int, ended_ms: int
 ) -> list[layout.VideoSource]:
     """The sources with those of cameras extended from joining to leaving: meanwhile they keep a cell."""
-    present = {person.participant_id: _present(person, started_ms, ended_ms) for person in work.people}
+    present = {
+        participant.participant_id: _present(participant, started_ms, ended_ms) for participant in work.participants
+    }
     result = list(shown)
     cameras: dict[str, list[int]] = {}
     for index in sorted(range(len(shown)), key=lambda number: shown[number].started_ms):
@@ -98,22 +103,22 @@ def _without_camera(
     """A source that is never shown for each participant without a recorded camera, by `_placeholder_id`."""
     cameras = {video.participant_id for video in videos if video.stream_key != SCREEN}
     found = {}
-    for person in work.people:
-        joined, left = _present(person, started_ms, ended_ms)
-        if person.participant_id not in cameras and joined < left:
-            found[_placeholder_id(person)] = layout.VideoSource(_placeholder_id(person), joined, left, ())
+    for participant in work.participants:
+        joined, left = _present(participant, started_ms, ended_ms)
+        if participant.participant_id not in cameras and joined < left:
+            found[_placeholder_id(participant)] = layout.VideoSource(_placeholder_id(participant), joined, left, ())
     return found
 
 
-def _present(person: Person, started_ms: int, ended_ms: int) -> tuple[int, int]:
+def _present(participant: ShownParticipant, started_ms: int, ended_ms: int) -> tuple[int, int]:
     """When a participant was in the session: (from, until) in Unix milliseconds, within the composition."""
-    left = ended_ms if person.left_at is None else _ms(person.left_at)
-    return max(started_ms, _ms(person.joined_at)), min(ended_ms, left)
+    left = ended_ms if participant.left_at is None else _ms(participant.left_at)
+    return max(started_ms, _ms(participant.joined_at)), min(ended_ms, left)
 
 
-def _placeholder_id(person: Person) -> str:
+def _placeholder_id(participant: ShownParticipant) -> str:
     """What stands for a recording id in the sources of a participant without a camera."""
-    return f"participant-{person.participant_id}"
+    return f"participant-{participant.participant_id}"
 
 
 def _ms(instant: datetime) -> int:

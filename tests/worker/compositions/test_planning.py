@@ -5,7 +5,7 @@ from pathlib import Path
 
 from portico.composer.plan import CompositionPlan
 from portico.core.model import Region
-from portico.services.compositions import Person, SourceRecording, Work
+from portico.services.compositions import ShownParticipant, SourceRecording, Work
 from portico.worker.compositions import planning
 from tests.factories import NOW
 
@@ -17,22 +17,42 @@ def at(secs: float) -> int:
 
 
 def recording(
-    id: str, person: str, begin: float, end: float, *shown: tuple[float, float], key: str = "self", type: str = "video"
+    id: str,
+    participant: str,
+    begin: float,
+    end: float,
+    *shown: tuple[float, float],
+    key: str = "self",
+    type: str = "video",
 ) -> SourceRecording:
     intervals = tuple((at(a), at(b)) for a, b in shown or ((begin, end),))
     started, ended = NOW + timedelta(seconds=begin), NOW + timedelta(seconds=end)
     return SourceRecording(
-        id, type, "vp8", f"{id}.webm", started, ended, key, person, intervals, None, f'{{"username":"{person}"}}'
+        id,
+        type,
+        "vp8",
+        f"{id}.webm",
+        started,
+        ended,
+        key,
+        participant,
+        intervals,
+        None,
+        f'{{"username":"{participant}"}}',
     )
 
 
-def person(id: str, joined: float, left: float | None, context: str | None = None) -> Person:
+def participant(id: str, joined: float, left: float | None, context: str | None = None) -> ShownParticipant:
     left_at = None if left is None else NOW + timedelta(seconds=left)
-    return Person(id, NOW + timedelta(seconds=joined), left_at, None, context or f'{{"username":"{id}"}}')
+    return ShownParticipant(id, NOW + timedelta(seconds=joined), left_at, None, context or f'{{"username":"{id}"}}')
 
 
-def made(sources: list[SourceRecording], people: list[Person], *, placeholders: bool = True) -> CompositionPlan:
-    work = Work("c", 1280, 720, (WHOLE,), True, placeholders, tuple(sources), tuple(people) if placeholders else ())
+def made(
+    sources: list[SourceRecording], participants: list[ShownParticipant], *, placeholders: bool = True
+) -> CompositionPlan:
+    work = Work(
+        "c", 1280, 720, (WHOLE,), True, placeholders, tuple(sources), tuple(participants) if placeholders else ()
+    )
     return planning.make(work, {each.id: Path(each.object_key) for each in sources}, "fast")
 
 
@@ -45,25 +65,30 @@ def tiles(plan: CompositionPlan) -> list[tuple[str, int, int, bool]]:
 
 def test_a_participant_without_a_camera_has_a_tile_while_present() -> None:
     sources = [recording("r1", "Anna", 0, 30), recording("r2", "Ben", 0, 30, type="audio")]
-    people = [person("Anna", -5, 30), person("Ben", 10, 20), person("Carol", 15, None), person("Dora", 31, 40)]
-    assert tiles(made(sources, people)) == [
+    participants = [
+        participant("Anna", -5, 30),
+        participant("Ben", 10, 20),
+        participant("Carol", 15, None),
+        participant("Dora", 31, 40),
+    ]
+    assert tiles(made(sources, participants)) == [
         ("Anna", 0, 30, False),
         ("Ben", 10, 20, True),
         ("Carol", 15, 30, True),
     ]
-    assert tiles(made(sources, people, placeholders=False)) == [("Anna", 0, 30, False)]
+    assert tiles(made(sources, participants, placeholders=False)) == [("Anna", 0, 30, False)]
 
 
 def test_no_participant_has_a_camera() -> None:
     sources = [recording("r", "Anna", 0, 10, type="audio")]
-    plan = made(sources, [person("Anna", -1, 10), person("Ben", 2, 8)])
+    plan = made(sources, [participant("Anna", -1, 10), participant("Ben", 2, 8)])
     assert tiles(plan) == [("Anna", 0, 10, True), ("Ben", 2, 8, True)]
     assert {(each.x, each.width) for each in plan.placements} == {(0, 640), (640, 640)}
 
 
 def test_a_tile_stands_before_the_first_picture_and_after_the_last() -> None:
     sources = [recording("r", "Anna", 0, 30), recording("s", "Ben", 10, 25, (12, 15), (18, 20))]
-    assert tiles(made(sources, [person("Anna", 0, 30), person("Ben", 4, 28)])) == [
+    assert tiles(made(sources, [participant("Anna", 0, 30), participant("Ben", 4, 28)])) == [
         ("Anna", 0, 30, False),
         ("Ben", 4, 12, True),
         ("Ben", 12, 15, False),
@@ -75,7 +100,7 @@ def test_a_tile_stands_before_the_first_picture_and_after_the_last() -> None:
 
 def test_a_camera_that_is_published_again_leaves_no_hole() -> None:
     sources = [recording("r", "Anna", 5, 10), recording("s", "Anna", 20, 25)]
-    plan = made(sources, [person("Anna", 0, 40)])
+    plan = made(sources, [participant("Anna", 0, 40)])
     assert tiles(plan) == [
         ("Anna", 0, 5, False),
         ("Anna", 5, 15, True),
