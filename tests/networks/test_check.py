@@ -59,7 +59,7 @@ def relayed(shared_lab: Lab, portico: type[PorticoServer], tmp_path_factory: pyt
     if lacks := missing("turnserver"):
         pytest.skip(lacks)
     machine, folder = shared_lab["server"], tmp_path_factory.mktemp("relayed")
-    server = PorticoServer(
+    server = portico(
         folder / "data", prefix=machine.prefix, host="0.0.0.0", ice_servers=", ".join(URLS), ice_secret=SECRET
     )
     with coturn(machine, folder / "turn"), door(machine, server.port), server:
