@@ -16,12 +16,15 @@ from portico.app.clock import Clock, ClockKeeper
 from portico.app.follow_keys import FollowKeys
 from portico.app.parts import Parts
 from portico.app.public_server import edge_settings
+from portico.app.relay import ice_servers, relay_settings
 from portico.app.workers import open_storage, run_workers
 from portico.config.settings import Settings
+from portico.core.ice import IceServers
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
+from portico.edge.coturn import running_relay
 from portico.edge.front import running_front
 from portico.gateway.checks import CheckContext, Checks
 from portico.gateway.server import Gateway
@@ -70,8 +73,10 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             keys, startup = await db.write(partial(_first_rows, settings=settings, at=clock()))
             webhook_keys = WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
             storage = await open_storage(settings, db, clock)
+            own_relay = relay_settings(settings)
+            ice = ice_servers(settings, own_relay)
             async with (
-                _gateway(settings, db, keys, connections, clock) as (gateway, node),
+                _gateway(settings, db, keys, connections, clock, ice) as (gateway, node),
                 _deliveries(settings, db, webhook_keys, clock) as worker,
             ):
 
@@ -82,13 +87,15 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                 async with (
                     run_workers(settings, db, storage, on_disk_low) as runner,
                     follower.running(),
-                    _checks(settings, db, keys, node, gateway, clock) as checks,
+                    _checks(db, keys, node, gateway, clock, ice) as checks,
                     running_front(edge_settings(settings)) as front,
+                    running_relay(own_relay, front.certificates if front else None) as relay,
                 ):
                     await asyncio.to_thread(child.report)  # here, so that a refusal to start is the only line
                     parts = Parts(
                         *(db, keys, webhook_keys, storage, gateway, checks, connections, node, worker, runner, clock),
-                        children=front.programs if front else (),
+                        children=(*(front.programs if front else ()), *((relay.program,) if relay else ())),
+                        relay=relay,
                     )
                     yield Running(application(settings, parts), gateway, checks, connections, startup)
     finally:
@@ -109,7 +116,7 @@ async def _clock(db: Database) -> AsyncIterator[Clock]:
 
 @asynccontextmanager
 async def _gateway(
-    settings: Settings, db: Database, keys: TokenKeys, connections: ClientConnections, clock: Clock
+    settings: Settings, db: Database, keys: TokenKeys, connections: ClientConnections, clock: Clock, ice: IceServers
 ) -> AsyncIterator[tuple[Gateway, JanusNode]]:
     async def on_lost(reason: str) -> None:
         await gateway.janus_lost(reason)
@@ -129,7 +136,7 @@ async def _gateway(
             mjr_folder=open_mjr_folder(settings.data_dir),
             descriptors_are_short=connections.descriptors.are_short,
             join_limit=settings.join_limit,
-            ice=settings.ice,
+            ice=ice,
             side=side,
         )
         await node.start()
@@ -145,9 +152,9 @@ async def _gateway(
 
 @asynccontextmanager
 async def _checks(
-    settings: Settings, db: Database, keys: TokenKeys, node: JanusNode, gateway: Gateway, clock: Clock
+    db: Database, keys: TokenKeys, node: JanusNode, gateway: Gateway, clock: Clock, ice: IceServers
 ) -> AsyncIterator[Checks]:
-    checks = Checks(CheckContext(db, keys, node, clock, settings.ice, lambda: gateway.is_draining))
+    checks = Checks(CheckContext(db, keys, node, clock, ice, lambda: gateway.is_draining))
     try:
         yield checks
     finally:
@@ -221,4 +228,5 @@ def _janus_settings(settings: Settings) -> JanusSettings:
         interface=settings.media_interface,
         address=settings.media_address,
         rtp_ports=settings.rtp_ports,
+        keeps_private=settings.turn_is_on,
     )

@@ -41,6 +41,11 @@ def registry_of(parts: Parts) -> CollectorRegistry:
         ("portico_open_files", "File descriptors in use", parts.connections.descriptors.count),
         ("portico_open_files_max", "File descriptors at most", lambda: parts.connections.descriptors.limit),
     ]
+    if (relay := parts.relay) is not None:
+        figures += [
+            ("portico_relay_addresses_used", "Relay addresses that browsers hold", lambda: relay.addresses_used),
+            ("portico_relay_addresses_total", "Relay addresses in all", lambda: relay.addresses_total),
+        ]
     for name, text, figure in figures:
         Gauge(name, text, registry=registry).set_function(figure)
     _children(registry, parts)

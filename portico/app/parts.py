@@ -7,6 +7,7 @@ from portico.app.clock import Clock
 from portico.app.workers import Storage
 from portico.db.engine import Database
 from portico.db.keyfile import WebhookKeys
+from portico.edge.coturn import Relay
 from portico.gateway.checks import Checks
 from portico.gateway.server import Gateway
 from portico.janus.node import JanusNode
@@ -33,4 +34,5 @@ class Parts:
     jobs: Jobs
     clock: Clock
     children: Sequence[Supervised] = ()
-    """Programs beside Janus: Caddy, HAProxy."""
+    """Programs beside Janus: Caddy, HAProxy, coturn."""
+    relay: Relay | None = None

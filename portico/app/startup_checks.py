@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from portico.app.public_server import check_public_server, is_own_address, nat_address, public_warnings
+from portico.app.relay import check_relay, relay_warnings
 from portico.config.settings import Settings, SettingsError, unknown_variables
 from portico.janus.capacity import CALL_OF_TWO_PORTS, cameras_in_one_room
 from portico.janus.config import find_janus
@@ -35,6 +36,7 @@ def checked(settings: Settings, *, is_running: bool = False) -> Settings:
     _check_ice(settings)
     _check_data_dir(settings.data_dir)
     check_public_server(settings, are_ports_ours=is_running)
+    check_relay(settings, are_ports_ours=is_running)
     if settings.janus_url is not None:
         return settings
     find_janus(settings.janus_bin)
@@ -76,7 +78,7 @@ def _check_data_dir(data_dir: Path) -> None:
 
 def warnings(settings: Settings) -> list[str]:
     """A sentence for everything that is set and has no effect, or not the effect that it seems to have."""
-    found = unknown_variables() + public_warnings(settings)
+    found = unknown_variables() + public_warnings(settings) + relay_warnings(settings)
     given = settings.model_fields_set
     if settings.storage_url is None:
         why = "without PORTICO_STORAGE_URL."

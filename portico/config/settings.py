@@ -77,6 +77,15 @@ class Settings(BaseSettings):
     http_port: Annotated[int, BeforeValidator(values.port)] = Field(
         80, ge=1, le=65535, description="Port of redirects to HTTPS and of ACME's checks, unless TLS is off."
     )
+    turn: Literal["on", "off"] | None = Field(
+        None, description="A TURN server for browsers whose networks block UDP: on or off; on if DOMAIN is set."
+    )
+    turn_port: Annotated[int, BeforeValidator(values.port)] = Field(
+        3478, ge=1, le=65535, description="UDP and TCP port of TURN."
+    )
+    relay_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(values.port_range)] = Field(
+        (61000, 65535), description="UDP ports of TURN's relay, which only Janus has to reach."
+    )
     turn_domain: Annotated[str | None, AfterValidator(values.host_name)] = Field(
         None, description="Second host name, such as turn.DOMAIN: TURN over TLS shares HTTPS_PORT by it."
     )
@@ -264,8 +273,15 @@ class Settings(BaseSettings):
         return (*self.trusted_proxies, *ours)
 
     @property
+    def turn_is_on(self) -> bool:
+        """Whether a TURN server of ours runs: it relays to our own Janus only, and where no others are named."""
+        if self.turn is not None:
+            return self.turn == "on"
+        return self.domain is not None and self.janus_url is None and self.ice_servers is None
+
+    @property
     def ice(self) -> IceServers:
-        """The STUN and TURN servers that browsers receive."""
+        """The STUN and TURN servers that ICE_SERVERS names."""
         return IceServers(parse_servers(self.ice_servers or ""), self.ice_secret)
 
     @property

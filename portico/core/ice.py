@@ -71,16 +71,19 @@ def credentials(secret: str, holder: str, until: datetime) -> tuple[str, str]:
     return username, base64.b64encode(hmac.digest(secret.encode(), username.encode(), "sha1")).decode()
 
 
-def relay(host: str, port: int, tls_host: str, tls_port: int) -> IceServer:
-    """Our own TURN server by UDP, TCP and TLS, in the order in which browsers prefer them."""
-    host, tls_host = (f"[{name}]" if ":" in name else name for name in (host, tls_host))
-    return IceServer(
-        (
-            f"turn:{host}:{port}?transport=udp",
-            f"turn:{host}:{port}?transport=tcp",
-            f"turns:{tls_host}:{tls_port}?transport=tcp",
-        )
-    )
+def relay(host: str, port: int, tls: tuple[str, int] | None) -> IceServer:
+    """Our own TURN server by UDP, TCP and TLS, in the order in which browsers prefer them.
+
+    `tls` is the host and port of TURN over TLS; None where it has no certificate.
+    """
+    urls = [f"turn:{_bracketed(host)}:{port}?transport={kind}" for kind in ("udp", "tcp")]
+    if tls is not None:
+        urls.append(f"turns:{_bracketed(tls[0])}:{tls[1]}?transport=tcp")
+    return IceServer(tuple(urls))
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def parse(text: str) -> tuple[IceServer, ...]:

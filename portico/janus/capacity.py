@@ -8,6 +8,8 @@ from pathlib import Path
 
 import structlog
 
+from portico.runtime.udp_ports import bound
+
 CALL_OF_TWO_PORTS = 8
 """The ports of two participants with cameras, by `cameras_in_one_room`: fewer are a shortage before any join."""
 JOIN_DESCRIPTORS = 32
@@ -101,25 +103,11 @@ class CapacityMeter:
 def look(pid: int, ports: tuple[int, int]) -> Capacity:
     """The capacity of the Janus with this process id. Raises OSError when it has ended or belongs to another user."""
     process = Path(f"/proc/{pid}")
-    bound = [*_bound(process / "net" / "udp", ports), *_bound(process / "net" / "udp6", ports)]
-    everywhere = {port for address, port in bound if not address.strip("0")}
-    addresses = {address for address, _ in bound}
-    used = max((len(everywhere | {port for on, port in bound if on == one}) for one in addresses), default=0)
+    taken = [*bound(process / "net" / "udp", ports), *bound(process / "net" / "udp6", ports)]
+    everywhere = {port for address, port in taken if not address.strip("0")}
+    addresses = {address for address, _ in taken}
+    used = max((len(everywhere | {port for on, port in taken if on == one}) for one in addresses), default=0)
     limit = re.search(r"^Max open files\s+(\d+)", (process / "limits").read_text(), re.MULTILINE)
     total = int(limit[1]) if limit is not None else 0
     descriptors = sum(1 for _ in (process / "fd").iterdir())
     return Capacity(used, ports[1] - ports[0] + 1, descriptors, total)
-
-
-def _bound(table: Path, ports: tuple[int, int]) -> list[tuple[str, int]]:
-    """(Address in hexadecimal, port) of each socket of a table that has one of the ports.
-
-    Empty if the kernel has no such table: no IPv6.
-    """
-    try:
-        with table.open() as lines:
-            next(lines)
-            found = [line.split()[1].rpartition(":") for line in lines]
-    except (FileNotFoundError, StopIteration):
-        return []
-    return [(address, int(port, 16)) for address, _, port in found if ports[0] <= int(port, 16) <= ports[1]]

@@ -50,6 +50,8 @@ class JanusSettings:
     """Public address that a 1:1 NAT maps to this machine."""
     rtp_ports: tuple[int, int] = (20000, 39999)
     """The first and the last UDP port for media."""
+    keeps_private: bool = False
+    """Whether Janus offers its own address beside `address`: a relay on this machine reaches it without the NAT."""
     event_loops: int | None = None
     """Threads of Janus for media; None takes one per core."""
     api_secret: str | None = field(default=None, repr=False)
@@ -218,6 +220,7 @@ def _nat_config(settings: JanusSettings) -> dict[str, _Value]:
     }
     if settings.address is not None:
         nat["nat_1_1_mapping"] = settings.address
+        nat["keep_private_host"] = settings.keeps_private
     if settings.interface is not None:
         nat["ice_enforce_list"] = settings.interface
     else:

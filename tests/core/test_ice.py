@@ -21,13 +21,13 @@ def test_the_password_is_the_hmac_of_the_user_name() -> None:
 
 
 def test_issued_servers_have_credentials_that_end_after_the_lifetime() -> None:
-    own = IceServers((relay("turn.example.com", 3478, "turn.example.com", 443),), "secret")
+    own = IceServers((relay("video.example.com", 3478, ("turn.example.com", 443)),), "secret")
     [server] = own.issue("holder", NOW)
     username, password = credentials("secret", "holder", NOW + LIFETIME)
     assert server == {
         "urls": [
-            "turn:turn.example.com:3478?transport=udp",
-            "turn:turn.example.com:3478?transport=tcp",
+            "turn:video.example.com:3478?transport=udp",
+            "turn:video.example.com:3478?transport=tcp",
             "turns:turn.example.com:443?transport=tcp",
         ],
         "username": username,
@@ -50,7 +50,8 @@ def test_credentials_differ_by_holder_instant_and_secret() -> None:
 
 
 def test_an_ipv6_address_is_in_brackets() -> None:
-    assert relay("2001:db8::1", 3478, "2001:db8::1", 5349).urls[0] == "turn:[2001:db8::1]:3478?transport=udp"
+    urls = relay("2001:db8::1", 3478, None).urls
+    assert urls == ("turn:[2001:db8::1]:3478?transport=udp", "turn:[2001:db8::1]:3478?transport=tcp")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from portico.edge.certificates import self_signed
+from tests.edge.turn_client import free_turn_port
 from tests.servers import PorticoServer, free_port
 from tests.waiting import until_in_thread
 
@@ -56,7 +57,7 @@ async def public_server(
     folder: Path, portico: type[PorticoServer], kind: str, **settings: str
 ) -> AsyncIterator[PublicServer]:
     """`kind` is internal, shared (the same with TURN_DOMAIN) or files."""
-    ports = https, http, turn = free_port(), free_port(), free_port()
+    ports = https, http, turn = free_port(), free_port(), free_turn_port()
     chosen = {"HOST": "127.0.0.1", "DOMAIN": "localhost", "HTTPS_PORT": str(https), "HTTP_PORT": str(http)}
     root = folder / "data" / "edge" / "caddy" / "storage" / "pki" / "authorities" / "local" / "root.crt"
     if kind == "files":
@@ -65,8 +66,9 @@ async def public_server(
         chosen |= {"TLS": "files", "TLS_CERTIFICATE": str(root), "TLS_KEY": str(root)}
     else:
         chosen |= {"TLS": "internal"}
+    chosen |= {"MEDIA_INTERFACE": "127.0.0.1", "TURN_PORT": str(free_turn_port()), "TURN_TLS_PORT": str(turn)}
     if kind == "shared":
-        chosen |= {"TURN_DOMAIN": "turn.localhost", "TURN_TLS_PORT": str(turn)}
+        chosen |= {"TURN_DOMAIN": "turn.localhost"}
     with portico(folder / "data", **chosen, **settings) as server:
         await until_in_thread(root.exists)
         public = PublicServer(server, *ports, ssl.create_default_context(cafile=root))

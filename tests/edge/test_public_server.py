@@ -8,18 +8,21 @@ import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
 from tests.edge.public import PublicServer, handshake, new_certificate, public_server
+from tests.edge.turn_client import allocate, error_of
 from tests.gateway.browser import SignalingBrowser
 from tests.servers import PorticoServer
 from tests.waiting import until, until_in_thread
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PROGRAMS = ("caddy", "haproxy", "janus", "turnserver")
 KINDS = {"internal": ["caddy"], "shared": ["caddy", "haproxy"], "files": ["haproxy"]}
 """The programs in front, by where certificates are from."""
 
@@ -111,13 +114,13 @@ async def test_readiness_shows_versions_and_metrics_count_restarts(public: Publi
     """A killed program is back within seconds; the server and its Janus go on."""
     async with public.client() as http, http.get(f"{public.base_url}/readyz") as answer:
         children = (await answer.json())["children"]
-    assert list(children) == KINDS[kind_of(public)]
+    assert list(children) == [*KINDS[kind_of(public)], "coturn"]
     assert {child["status"] for child in children.values()} == {"up"}
     assert all(child["version"][0].isdigit() for child in children.values())
     (janus,) = public.server.descendants("janus")
     for name in children:
         before = await _restarts(public, name)
-        (pid,) = public.server.descendants(name)
+        (pid,) = public.server.descendants("turnserver" if name == "coturn" else name)
         begun = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         await until(partial(_is_back, public, name, before))
@@ -162,30 +165,31 @@ async def test_another_certificate_is_used_and_ends_no_call(tmp_path: Path, port
         assert again == second, "a restarted program reads the new one"
 
 
+class Named(ssl.SSLContext):
+    """Names the relay in each handshake, wherever the connection goes."""
+
+    def wrap_bio(self, incoming: Any, outgoing: Any, *_: Any, **__: Any) -> ssl.SSLObject:
+        return super().wrap_bio(incoming, outgoing, server_hostname="turn.localhost")
+
+
 async def test_turn_over_tls_shares_the_port_by_its_name(tmp_path: Path, portico: type[PorticoServer]) -> None:
-    """A TLS server in coturn's stead, with the certificate that is made for it, answers for TURN_DOMAIN only."""
     async with public_server(tmp_path, portico, "shared") as public:
-        pem = tmp_path / "data" / "edge" / "certificates" / "turn.localhost.pem"
+        room = (await public.call_api("POST", "/rooms", {}))["data"]["id"]
+        async with SignalingBrowser(public, room, await public.token(room), tls=public.trust) as anna:
+            [server] = (await anna.ask("create"))["portico"]["ice_servers"]
+        assert server["urls"][-1] == f"turns:turn.localhost:{public.https_port}?transport=tcp"
+        user = server["username"], server["credential"]
         root = tmp_path / "data" / "edge" / "caddy" / "storage" / "pki" / "authorities" / "local" / "root.crt"
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        await until_in_thread(lambda: public.server.log.count("certificate.changed") == 2)
-        context.load_cert_chain(pem)
-
-        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(b"relay:" + await reader.readline())
-            writer.close()
-
-        async with await asyncio.start_server(echo, "127.0.0.1", public.turn_port, ssl=context):
-            trust = ssl.create_default_context(cafile=root)
-            reader, writer = await asyncio.open_connection(
-                "127.0.0.1", public.https_port, ssl=trust, server_hostname="turn.localhost"
-            )
-            writer.write(b"hello\n")
-            assert await asyncio.wait_for(reader.read(), 10) == b"relay:hello\n"
-            writer.close()
-            await writer.wait_closed()
-            await public.call_api("GET", "/rooms")
+        trust = Named(ssl.PROTOCOL_TLS_CLIENT)
+        trust.load_verify_locations(root)
+        await until_in_thread(lambda: handshake(public.https_port, "turn.localhost", trust) is not None)
+        shared = "127.0.0.1", public.https_port
+        assert await error_of(allocate(shared, user, "tcp", trust)) is None
+        assert await error_of(allocate(shared, (user[0], "forged"), "tcp", trust)) == 401
+        await public.call_api("GET", "/rooms")
         # While there is no relay, HTTPS goes on.
+        (coturn,) = public.server.descendants("turnserver")
+        os.kill(coturn, signal.SIGSTOP)
         await public.call_api("GET", "/rooms")
         with pytest.raises(aiohttp.ClientError):
             async with public.client() as http, http.get(f"http://127.0.0.1:{public.https_port}/"):
@@ -196,8 +200,8 @@ async def test_nothing_is_left_of_a_server_that_is_killed_or_stopped(
     tmp_path: Path, portico: type[PorticoServer]
 ) -> None:
     async with public_server(tmp_path, portico, "shared") as public:
-        programs = [pid for name in ("caddy", "haproxy", "janus") for pid in public.server.descendants(name)]
-        assert len(programs) == 3
+        programs = [pid for name in PROGRAMS for pid in public.server.descendants(name)]
+        assert len(programs) == len(PROGRAMS)
         public.server.kill9()
         await until_in_thread(lambda: not any(Path(f"/proc/{pid}").exists() for pid in programs))
         public.server.restart()
