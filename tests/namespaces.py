@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import ctypes
+import itertools
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 FOLDER = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000
+_counter = itertools.count(1)
 _OWNED = re.compile(r"pn(\d+)[a-z0-9]*")
 
 
@@ -79,10 +81,10 @@ def missing(*programs: str) -> str | None:
 def namespaces(names: Iterable[str], steps: Callable[[str], str]) -> Iterator[dict[str, Namespace] | None]:
     """Make namespaces and their links; None where the kernel refuses, as in a container that is root in name only.
 
-    `steps` is given the prefix of this process, `pn` with its id, and returns commands of ip(8), one a line; the
-    namespace `router` is called `{prefix}router` in them. With a namespace the links into it disappear.
+    `steps` is given a prefix that no others use and returns commands of ip(8), one a line; the namespace `router` is
+    called `{prefix}router` in them. With a namespace the links into it disappear.
     """
-    prefix = f"pn{os.getpid()}"
+    prefix = f"pn{os.getpid()}n{next(_counter)}"
     _remove_leftovers()
     made = {name: Namespace(f"{prefix}{name}") for name in names}
     batch = [f"netns add {each.name}" for each in made.values()]
