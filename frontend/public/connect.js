@@ -188,6 +188,10 @@
     get server() {
       return base && base.href;
     },
+    /** The STUN and TURN servers that this server has named last, for PeerConnections with settings of a page's own. */
+    get iceServers() {
+      return iceServers;
+    },
   };
 
   if (origin && /^https?:/.test(origin)) window.Portico.connect(origin);

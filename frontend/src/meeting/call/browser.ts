@@ -71,9 +71,9 @@ export function install(): void {
   const NativeConnection = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends NativeConnection {
     constructor(configuration?: RTCConfiguration) {
-      // The SDK configures a third party's STUN server. The media server is reachable without one, so no third party
-      // needs to learn the participants' addresses.
-      super({ ...configuration, iceServers: [] });
+      // The SDK configures a third party's STUN server, which would learn the participants' addresses. The server names
+      // its own relay, or none.
+      super({ ...configuration, iceServers: window.Portico.iceServers });
       peerConnections.add(this);
       this.addEventListener("connectionstatechange", () => {
         if (this.connectionState === "closed") peerConnections.delete(this);
