@@ -227,6 +227,7 @@ def _janus_settings(settings: Settings) -> JanusSettings:
         admin_key=settings.janus_admin_key,
         interface=settings.media_interface,
         address=settings.media_address,
+        is_public=settings.domain is not None,
         rtp_ports=settings.rtp_ports,
         keeps_private=settings.turn_is_on,
     )

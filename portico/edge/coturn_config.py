@@ -62,6 +62,7 @@ def coturn_config(settings: RelaySettings, run: Path) -> str:
     if settings.certificate is not None:
         tls = f"cert={settings.certificate}\npkey={settings.certificate}\nno-tlsv1\nno-tlsv1_1"
     loopback = any(ip_address(peer).is_loopback for peer in settings.peers)
+    has_ipv4 = any(ip_address(each).version == 4 for each in settings.relay)
     return "\n".join(
         [
             f"listening-port={settings.port}",
@@ -71,7 +72,8 @@ def coturn_config(settings: RelaySettings, run: Path) -> str:
             f"min-port={settings.ports[0]}",
             f"max-port={settings.ports[1]}",
             # A browser that reaches us by IPv6 gets a relay address of IPv6: it may be that there is no IPv4.
-            "allocation-default-address-family=keep",
+            # What comes through HAProxy comes by IPv4, also where there is none to relay from.
+            f"allocation-default-address-family={'keep' if has_ipv4 else 'ipv6'}",
             "use-auth-secret",
             f"static-auth-secret={settings.secret}",
             f"realm={settings.realm}",

@@ -48,6 +48,8 @@ class JanusSettings:
     """Interface name or address that Janus offers to clients; None offers all but loopback."""
     address: str | None = None
     """Public address that a 1:1 NAT maps to this machine."""
+    is_public: bool = False
+    """Whether all clients reach the offered addresses directly or by the relay, as those of a public server."""
     rtp_ports: tuple[int, int] = (20000, 39999)
     """The first and the last UDP port for media."""
     keeps_private: bool = False
@@ -210,8 +212,9 @@ def _nat_config(settings: JanusSettings) -> dict[str, _Value]:
         # Browsers hide their addresses behind mDNS names, which we cannot resolve. They connect to us anyway.
         "ignore_mdns": True,
         # ICE lite answers checks and sends none. That suffices if all clients can reach us directly, which a public
-        # address implies; behind any other NAT our own checks open the path.
-        "ice_lite": settings.address is not None,
+        # address implies; behind any other NAT our own checks open the path. With it the browser always selects the
+        # path, in its order; Janus would take the first that works, be it a relay over TCP beside one over UDP.
+        "ice_lite": settings.address is not None or settings.is_public,
         # A lost path is detected by checks without an answer (RFC 7675), not by missing media: a muted camera sends
         # none. Janus 1.4 has consent checks and hangs up within 25 s. 1.1 has only keepalive checks, which take 65 s:
         # there signaling/liveness.py detects it earlier.

@@ -66,3 +66,9 @@ def test_the_filter_drops_what_goes_to_other_ports_of_janus_addresses() -> None:
 def test_the_secret_is_in_the_file_and_not_shown() -> None:
     assert "static-auth-secret=s3cret" in lines()
     assert "s3cret" not in repr(settings())
+
+
+def test_a_machine_without_ipv4_relays_by_ipv6_only() -> None:
+    """Browsers that come through HAProxy come by IPv4, whatever they themselves use."""
+    assert "allocation-default-address-family=keep" in lines()
+    assert "allocation-default-address-family=ipv6" in lines(relay=("2001:db8::7",))

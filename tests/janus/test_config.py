@@ -36,6 +36,7 @@ def test_ice_lite_only_with_a_public_address(tmp_path: Path) -> None:
     text = written(JanusSettings(tmp_path, address="192.0.2.7"))
     assert "ice_lite = true" in text
     assert 'nat_1_1_mapping = "192.0.2.7"' in text
+    assert "ice_lite = true" in written(JanusSettings(tmp_path, is_public=True))
 
 
 def test_every_library_beside_the_binary_is_disabled_but_ours(tmp_path: Path) -> None:
