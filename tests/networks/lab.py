@@ -2,7 +2,8 @@
 
     server   203.0.113.10, 2001:db8:1::10           four   10.1.0.2
     inside   10.9.0.2, behind 1:1 NAT 203.0.113.20  both   10.2.0.2, 2001:db8:12::2
-    six_only 2001:db8:6::10                         six    2001:db8:13::2
+    sixonly  2001:db8:6::10                         six    2001:db8:13::2
+    norelay  203.0.114.10
 
 No link leads out of it, so that the addresses are the same in every run.
 """
@@ -13,16 +14,17 @@ from dataclasses import dataclass
 
 from tests.namespaces import Namespace, namespaces
 
-NAMES = ("router", "server", "inside", "sixonly", "four", "both", "six")
+NAMES = ("router", "server", "inside", "sixonly", "norelay", "four", "both", "six")
 SERVER, SERVER_6 = "203.0.113.10", "2001:db8:1::10"
 INSIDE, INSIDE_PUBLIC = "10.9.0.2", "203.0.113.20"
-SIX_ONLY = "2001:db8:6::10"
+SIX_ONLY, NO_RELAY = "2001:db8:6::10", "203.0.114.10"
 CLIENT, CLIENT_PUBLIC, CLIENT_MOVED = "10.1.0.2", "192.0.2.1", "10.1.0.3"
 
 _ADDRESSES: dict[str, tuple[tuple[str, str, int], ...]] = {
     "server": (("203.0.113.1", SERVER, 24), ("2001:db8:1::1", SERVER_6, 64)),
     "inside": (("10.9.0.1", INSIDE, 24),),
     "sixonly": (("2001:db8:6::1", SIX_ONLY, 64),),
+    "norelay": (("203.0.114.1", NO_RELAY, 24),),
     "four": (("10.1.0.1", CLIENT, 24),),
     "both": (("10.2.0.1", "10.2.0.2", 24), ("2001:db8:12::1", "2001:db8:12::2", 64)),
     "six": (("2001:db8:13::1", "2001:db8:13::2", 64),),
@@ -58,6 +60,7 @@ table ip lab {{
 OPEN = ""
 NO_UDP = _filter("meta l4proto != udp")
 ONLY_TCP = _filter("meta l4proto tcp")
+RELAY_UDP = _filter("tcp dport 443", "udp dport 3478")
 ONLY_443 = _filter("tcp dport 443")
 TWO_NATS = _TWO_NATS
 
@@ -71,9 +74,16 @@ class Lab:
     def __getitem__(self, name: str) -> Namespace:
         return self.machines[name]
 
-    def set_filter(self, rules: str) -> None:
-        """Replace the filter of the router, from the next packet on. Paths that were allowed before are cut too."""
-        self.machines["router"].nft(f"flush ruleset\n{rules}")
+    def set_filter(self, *rules: str) -> None:
+        """Replace the filters of the router, from the next packet on. Paths that were allowed before are cut too."""
+        self.machines["router"].nft("\n".join(["flush ruleset", *rules]))
+
+    def move(self, client: str, address: str) -> None:
+        """Replace the IPv4 address of a client, as another network does; its sockets keep the former one."""
+        machine, (gateway, _, bits) = self.machines[client], _ADDRESSES[client][0]
+        machine.ip("-4", "address", "flush", "dev", "eth0")
+        machine.ip("address", "add", f"{address}/{bits}", "dev", "eth0")
+        machine.ip("route", "add", "default", "via", gateway)
 
 
 @contextlib.contextmanager

@@ -5,32 +5,39 @@ import contextlib
 import shlex
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
 from tests.e2e.browser import FLAGS, installed_chromium
 from tests.e2e.page_server import page_server
-from tests.namespaces import Namespace
-from tests.networks.lab import INSIDE_PUBLIC, SERVER, SERVER_6
+from tests.namespaces import Namespace, command
 from tests.servers import PorticoServer
 
 UNRESOLVED = "stun.l.google.com"
 """A name that the SDK uses and the lab does not know."""
-INSECURE = [f"http://{host}" for host in (SERVER, INSIDE_PUBLIC, f"[{SERVER_6}]")]
-"""Origins without TLS, from which a page may use the camera here."""
 _FLAGS = [flag for flag in FLAGS if not flag.startswith("--host-resolver-rules=")]
+Hosts = Mapping[str, Sequence[str]]
+"""Addresses by name."""
+
+
+def with_names(machine: Namespace, folder: Path, hosts: Hosts) -> tuple[str, ...]:
+    """A command that becomes another one on that machine, where these names have addresses and no others have any."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # For UDP, Chromium asks for the absolute name, with a dot at the end.
+    names = [f"{address} {name} {name}." for name, addresses in hosts.items() for address in addresses]
+    (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names, ""]))
+    (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # where no program answers
+    mounts = [f"mount --bind {shlex.quote(str(folder / name))} /etc/{name}" for name in ("hosts", "resolv.conf")]
+    inner = " && ".join([*mounts, 'exec "$@"'])
+    return (*map(str, machine.prefix), "unshare", "--mount", "sh", "-c", inner, "sh")
 
 
 @contextlib.contextmanager
-def serving(machine: Namespace, data_dir: Path, **settings: str) -> Iterator[PorticoServer]:
-    """A server on that machine, at port 80 too; the test reaches it at 127.0.0.1 and the same port as usual."""
-    server = PorticoServer(data_dir, prefix=machine.prefix, **settings)
-    machine.nft(
-        "table inet door {\nchain arrive {\ntype nat hook prerouting priority dstnat;\n"
-        f"tcp dport 80 redirect to :{server.port}\n}}\n}}"
-    )
+def serving(machine: Namespace, folder: Path, hosts: Hosts | None = None, **settings: str) -> Iterator[PorticoServer]:
+    """A server on that machine, which the test reaches at 127.0.0.1 and the same port as usual."""
+    server = PorticoServer(folder / "data", prefix=with_names(machine, folder / "names", hosts or {}), **settings)
     with door(machine, server.port), server:
         yield server
 
@@ -79,40 +86,31 @@ def site_on(machine: Namespace) -> Iterator[str]:
         yield machine.call(lambda: stack.enter_context(page_server()))
 
 
-def launcher(machine: Namespace, program: str, folder: Path, hosts: Mapping[str, list[str]]) -> Path:
-    """A script that starts a program on that machine, where these names have these addresses and no others have any."""
-    folder.mkdir(parents=True, exist_ok=True)
-    names = [f"{address} {name}" for name, addresses in hosts.items() for address in addresses]
-    (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names, ""]))
-    (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # where no program answers
-    mounts = "".join(
-        f"mount --bind {shlex.quote(str(folder / name))} /etc/{name} && " for name in ("hosts", "resolv.conf")
-    )
-    script = folder / "launch"
-    inner = f'{mounts}exec {shlex.quote(program)} "$@"'
-    enter = shlex.join([*map(str, machine.prefix), "unshare", "--mount", "sh", "-c", inner, "sh"])
-    script.write_text(f'#!/bin/sh\nexec {enter} "$@"\n')
-    script.chmod(0o755)
-    return script
-
-
 @contextlib.asynccontextmanager
 async def chromium_on(
-    machine: Namespace, folder: Path, hosts: Mapping[str, list[str]], *flags: str
+    machine: Namespace, folder: Path, hosts: Hosts, *flags: str, authority: Path | None = None
 ) -> AsyncIterator[Browser]:
-    """A Chromium on that machine, with these names of hosts."""
+    """A Chromium on that machine that knows these names, and trusts this authority as a company's."""
     async with async_playwright() as playwright:
         program = installed_chromium() or playwright.chromium.executable_path
+        script = folder / "chromium"
+        words = shlex.join([*with_names(machine, folder, hosts), program])
+        script.write_text(f'#!/bin/sh\nHOME={shlex.quote(str(folder))} exec {words} "$@"\n')
+        script.chmod(0o755)
+        if authority is not None:
+            trust(folder / ".pki" / "nssdb", authority)
         browser = await playwright.chromium.launch(
-            executable_path=launcher(machine, program, folder, hosts),
-            args=[
-                *_FLAGS,
-                f"--host-resolver-rules=MAP {UNRESOLVED} ~NOTFOUND",
-                f"--unsafely-treat-insecure-origin-as-secure={','.join(INSECURE)}",
-                *flags,
-            ],
+            executable_path=script,
+            args=[*_FLAGS, f"--host-resolver-rules=MAP {UNRESOLVED} ~NOTFOUND", *flags],
         )
         try:
             yield browser
         finally:
             await browser.close()
+
+
+def trust(database: Path, authority: Path) -> None:
+    """Make a certificate database in which that authority is trusted for TLS; Chromium uses it for TURN as well."""
+    database.mkdir(parents=True)
+    command("certutil", "-N", "-d", f"sql:{database}", "--empty-password")
+    command("certutil", "-A", "-d", f"sql:{database}", "-n", "lab", "-t", "C,,", "-i", str(authority))

@@ -15,7 +15,8 @@ from portico.core.check_code import decode
 from tests.namespaces import Namespace, missing
 from tests.networks import lab as networks
 from tests.networks.calls import Reach
-from tests.networks.lab import SERVER, Lab
+from tests.networks.lab import NO_RELAY as SERVER
+from tests.networks.lab import Lab
 from tests.networks.machines import chromium_on, door
 from tests.servers import PorticoServer
 from tests.worker.webhooks.certificates import a_server
@@ -58,7 +59,7 @@ def relayed(shared_lab: Lab, portico: type[PorticoServer], tmp_path_factory: pyt
     """A server for which the operator has named that TURN server."""
     if lacks := missing("turnserver"):
         pytest.skip(lacks)
-    machine, folder = shared_lab["server"], tmp_path_factory.mktemp("relayed")
+    machine, folder = shared_lab["norelay"], tmp_path_factory.mktemp("relayed")
     server = portico(
         folder / "data", prefix=machine.prefix, host="0.0.0.0", ice_servers=", ".join(URLS), ice_secret=SECRET
     )
