@@ -5,10 +5,11 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from portico.config.settings import Settings, SettingsError
-from portico.core.ice import IceServers, relay
+from portico.core.ice import IceServer, IceServers, relay
 from portico.edge.config import bundle
 from portico.edge.coturn import load_secret
 from portico.edge.coturn_config import RelaySettings
@@ -29,7 +30,6 @@ def relay_settings(settings: Settings) -> RelaySettings | None:
         secret = load_secret(settings.data_dir)
     except OSError as error:
         raise ChildUnavailable(f"{error.filename} cannot be used: {error.strerror}.") from error
-    has_tls = settings.tls_mode != "off" and settings.domain is not None
     return RelaySettings(
         data_dir=settings.data_dir,
         secret=secret,
@@ -40,21 +40,31 @@ def relay_settings(settings: Settings) -> RelaySettings | None:
         port=settings.turn_port,
         tls_port=settings.turn_tls_port,
         ports=settings.relay_ports,
-        certificate=bundle(settings.data_dir, settings.turn_domain or settings.domain or "") if has_tls else None,
+        certificate=_certificate(settings),
         realm=settings.domain or "portico",
     )
 
 
 def ice_servers(settings: Settings, own: RelaySettings | None) -> IceServers:
     """The STUN and TURN servers that browsers receive: our own where it runs, else those of ICE_SERVERS."""
-    if own is None:
-        return settings.ice
+    return settings.ice if own is None else IceServers((own_server(settings),), own.secret)
+
+
+def own_server(settings: Settings) -> IceServer:
+    """The URLs of our own TURN server."""
     host = settings.domain or urlsplit(settings.base_url).hostname or _LOOPBACK
     tls = None
-    if own.certificate is not None:
+    if _certificate(settings) is not None:
         shared = settings.turn_domain
-        tls = (host, own.tls_port) if shared is None else (shared, settings.https_port)
-    return IceServers((relay(host, own.port, tls),), own.secret)
+        tls = (host, settings.turn_tls_port) if shared is None else (shared, settings.https_port)
+    return relay(host, settings.turn_port, tls)
+
+
+def _certificate(settings: Settings) -> Path | None:
+    """The bundle of the name that browsers reach the TURN server by with TLS; None where there is none."""
+    if settings.tls_mode == "off" or settings.domain is None:
+        return None
+    return bundle(settings.data_dir, settings.turn_domain or settings.domain)
 
 
 def media_addresses(settings: Settings) -> tuple[str, ...]:

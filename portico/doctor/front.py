@@ -10,28 +10,33 @@ from portico.edge.programs import find
 from portico.runtime.child_process import ChildUnavailable
 
 AREA = "front"
-_OPTION = {"caddy": "version", "haproxy": "-v"}
+_OPTION = {"caddy": "version", "haproxy": "-v", "turnserver": "--version"}
+_PACKAGE = {"turnserver": "coturn"}
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 
 
 async def check(subject: Subject) -> list[Finding]:
     """Find each program that the settings need and ask it for its version."""
     edge = edge_settings(subject.settings)
-    if edge is None:
-        return []
-    needed = [name for name, is_used in (("caddy", edge.uses_caddy), ("haproxy", edge.uses_haproxy)) if is_used]
+    programs = {
+        "caddy": edge is not None and edge.uses_caddy,
+        "haproxy": edge is not None and edge.uses_haproxy,
+        "turnserver": subject.settings.turn_is_on,
+    }
+    needed = [name for name, is_used in programs.items() if is_used]
     return [await _examined(name) for name in needed]
 
 
 async def _examined(name: str) -> Finding:
+    package = _PACKAGE.get(name, name)
     try:
         program = find(name)
         printed = await output_of([str(program), _OPTION[name]])
     except (ChildUnavailable, OSError) as error:
         return problem(
-            AREA, f"{str(error).rstrip('.')}.", f"Install Debian's package {name}, or start with script/server."
+            AREA, f"{str(error).rstrip('.')}.", f"Install Debian's package {package}, or start with script/server."
         )
     version = _VERSION.search(printed)
     if version is None:
-        return problem(AREA, f"{program} does not state its version.", f"Install Debian's package {name}.")
+        return problem(AREA, f"{program} does not state its version.", f"Install Debian's package {package}.")
     return ok(AREA, f"{program} is {name} {version[0]}.")

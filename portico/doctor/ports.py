@@ -54,6 +54,10 @@ def needed(subject: Subject) -> str:
         ports = [f"TCP {settings.port}"]
     else:
         ports = ["TCP 443"]
+    if settings.turn_is_on:
+        ports.append(f"TCP and UDP {settings.turn_port}")
+        if settings.tls_mode != "off" and settings.turn_domain is None:
+            ports.append(f"TCP {settings.turn_tls_port}")
     if settings.janus_url is None:
         ports.append(f"UDP {settings.rtp_ports[0]}-{settings.rtp_ports[1]}")
     return " and ".join([", ".join(ports[:-1]), ports[-1]] if len(ports) > 1 else ports)

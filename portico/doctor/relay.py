@@ -5,11 +5,12 @@ import re
 import ssl
 from dataclasses import dataclass
 
+from portico.app.relay import own_server
 from portico.doctor import stun
 from portico.doctor.addresses import Address, gather_facts, offered
 from portico.doctor.finding import Finding, note, ok, problem
 from portico.doctor.probes import reason
-from portico.doctor.subject import Subject
+from portico.doctor.subject import Subject, running_pid
 
 AREA = "relay"
 SERVERS_MAX = 10
@@ -41,8 +42,12 @@ class Answer:
 
 
 async def check(subject: Subject) -> list[Finding]:
-    """Ask each server that the settings name, all at the same time."""
-    urls = [url for each in subject.settings.ice.servers for url in each.urls]
+    """Ask our own server where it runs, else each that the settings name, all at the same time."""
+    settings = subject.settings
+    if settings.turn_is_on and running_pid(settings) is None:
+        return [note(AREA, "The relay runs with the server, which does not run.", "Examine it while the server runs.")]
+    servers_of = (own_server(settings),) if settings.turn_is_on else settings.ice.servers
+    urls = [url for each in servers_of for url in each.urls]
     if not urls:
         return []
     servers = [server_of(url) for url in urls[:SERVERS_MAX]]
@@ -56,10 +61,12 @@ async def check(subject: Subject) -> list[Finding]:
 def judge(server: Server, answer: Answer, given: list[Address]) -> list[Finding]:
     """`given` are the addresses that Janus offers."""
     if answer.reason is not None:
-        remedy = "Check PORTICO_ICE_SERVERS, and that the server runs and a firewall passes its port."
+        remedy = (
+            "Check its name (PORTICO_ICE_SERVERS or PORTICO_DOMAIN), that it runs and that a firewall passes its port."
+        )
         return [problem(AREA, f"{server.url} does not answer: {answer.reason}.", remedy)]
-    if answer.seen is None:
-        return [ok(AREA, f"{server.url} accepts connections.")]
+    if answer.seen is None or answer.seen.is_loopback:
+        return [ok(AREA, f"{server.url} answers.")]
     if answer.seen in given:
         return [ok(AREA, f"{server.url} answers, and sees this machine as {answer.seen}, which Janus offers.")]
     shown = ", ".join(map(str, given)) or "no address"

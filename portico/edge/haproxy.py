@@ -1,6 +1,9 @@
 """HAProxy as a supervised child, and how it is given another certificate without the end of any connection."""
 
 import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -30,7 +33,7 @@ def make_haproxy(settings: EdgeSettings) -> Supervised:
         folder.chmod(0o700)
         sockets = _sockets(settings)
         sockets.mkdir(exist_ok=True)
-        config = haproxy_config(settings, sockets, dual_stack=Path("/proc/net/if_inet6").exists())
+        config = haproxy_config(settings, dual_stack=Path("/proc/net/if_inet6").exists())
         durable.write(file, config.encode(), mode=0o600)
         for path in (folder, file):
             child.let_read(path)
@@ -41,7 +44,7 @@ def make_haproxy(settings: EdgeSettings) -> Supervised:
             hide=[settings.data_dir.absolute()],
             low_ports=min(settings.http_port, settings.https_port) < 1024,
         )
-        return Program([str(binary), "-db", "-f", str(file)], str(file), rules)
+        return Program([str(binary), "-db", "-C", str(sockets), "-f", str(file)], str(file), rules)
 
     async def check() -> str | None:
         return await answers(settings, http=not settings.uses_caddy, https=True)
@@ -69,9 +72,20 @@ def _sockets(settings: EdgeSettings) -> Path:
     return settings.folder / "haproxy" / "run"
 
 
+@contextmanager
+def _short(folder: Path) -> Iterator[Path]:
+    """A path of the folder that is short enough for its sockets, whatever its own is."""
+    opened = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield Path(f"/proc/self/fd/{opened}")
+    finally:
+        os.close(opened)
+
+
 async def _command(settings: EdgeSettings, text: str) -> str:
     async with asyncio.timeout(_COMMAND_SECS):
-        reader, writer = await asyncio.open_unix_connection(_sockets(settings) / SOCKET)
+        with _short(_sockets(settings)) as folder:
+            reader, writer = await asyncio.open_unix_connection(folder / SOCKET)
         try:
             writer.write(text.encode())
             await writer.drain()

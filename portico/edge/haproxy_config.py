@@ -1,33 +1,32 @@
 """The configuration of HAProxy. Pure."""
 
-from pathlib import Path
-
 from portico.edge.config import HEAD_SECS, IDLE_SECS, UPSTREAM, EdgeSettings, bracketed, bundle
 
 SOCKET = "admin.sock"
-"""The unix socket in HAProxy's folder over which it is given another certificate."""
+"""The unix socket over which it is given another certificate."""
 _HTTPS_SOCKET = "https.sock"
 
 
-def haproxy_config(settings: EdgeSettings, folder: Path, *, dual_stack: bool = True) -> str:
+def haproxy_config(settings: EdgeSettings, *, dual_stack: bool = True) -> str:
     """HTTPS with WebSockets in front of our server; by SNI, TLS connections to TURN_DOMAIN go on to coturn.
 
-    `folder` is where HAProxy may make sockets. `dual_stack` says whether the machine has IPv6.
+    `dual_stack` says whether the machine has IPv6. HAProxy makes its unix sockets in the folder that it starts in: the
+    path of a socket has at most 107 bytes, that of DATA_DIR may have more.
     """
-    parts = [_global(folder), _defaults()]
+    parts = [_global(), _defaults()]
     if settings.turn_domain is not None:
-        parts.append(_shared_port(settings, folder, dual_stack=dual_stack))
-    parts.append(_https(settings, folder, dual_stack=dual_stack))
+        parts.append(_shared_port(settings, dual_stack=dual_stack))
+    parts.append(_https(settings, dual_stack=dual_stack))
     if not settings.uses_caddy:
         parts.append(_redirects(settings, dual_stack=dual_stack))
     return "\n".join(parts)
 
 
-def _global(folder: Path) -> str:
+def _global() -> str:
     return f"""\
 global
     log stderr format raw local0 notice
-    stats socket {folder / SOCKET} mode 600 level admin
+    stats socket unix@{SOCKET} mode 600 level admin
     hard-stop-after 2s
     ssl-default-bind-options ssl-min-ver TLSv1.2
     tune.ssl.default-dh-param 2048
@@ -50,7 +49,7 @@ defaults
 """
 
 
-def _shared_port(settings: EdgeSettings, folder: Path, *, dual_stack: bool) -> str:
+def _shared_port(settings: EdgeSettings, *, dual_stack: bool) -> str:
     return f"""\
 frontend shared_port
     mode tcp
@@ -67,15 +66,15 @@ backend turn
 
 backend https
     mode tcp
-    server https unix@{folder / _HTTPS_SOCKET} send-proxy-v2
+    server https unix@{_HTTPS_SOCKET} send-proxy-v2
 """
 
 
-def _https(settings: EdgeSettings, folder: Path, *, dual_stack: bool) -> str:
+def _https(settings: EdgeSettings, *, dual_stack: bool) -> str:
     if settings.turn_domain is None:
         bind = _bind(settings, settings.https_port, dual_stack=dual_stack)
     else:
-        bind = f"unix@{folder / _HTTPS_SOCKET} mode 600 accept-proxy"
+        bind = f"unix@{_HTTPS_SOCKET} mode 600 accept-proxy"
     trusted = f" unless {{ src {' '.join(settings.trusted_proxies)} }}" if settings.trusted_proxies else ""
     return f"""\
 frontend https

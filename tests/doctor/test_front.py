@@ -18,13 +18,14 @@ DOMAIN = "video.example.com"
 
 async def test_without_a_domain_there_is_nothing_in_front(subject: MakeSubject) -> None:
     assert await front.check(subject()) == []
-    assert await front.check(subject(domain=DOMAIN, tls="off")) == []
+    assert await front.check(subject(domain=DOMAIN, tls="off", turn="off")) == []
 
 
 async def test_the_programs_in_front_state_their_versions(subject: MakeSubject) -> None:
     found = await front.check(subject(domain=DOMAIN, tls="internal"))
-    assert levels(found) == ["ok"]
+    assert levels(found) == ["ok", "ok"]
     assert "caddy 2." in found[0].text
+    assert "turnserver 4." in found[1].text
 
 
 async def test_a_program_that_is_not_installed_is_a_problem(
@@ -34,8 +35,9 @@ async def test_a_program_that_is_not_installed_is_a_problem(
     found = await front.check(subject(domain=DOMAIN, tls="internal"))
     if found[0].level == "ok":
         pytest.skip("Caddy is in /usr/sbin here")
-    assert levels(found) == ["problem"]
+    assert levels(found) == ["problem", "problem"]
     assert "caddy" in found[0].text
+    assert "coturn" in found[1].remedy
 
 
 def test_ports_that_a_running_server_has_are_no_reason_to_refuse_its_settings(
@@ -52,8 +54,8 @@ def test_ports_that_a_running_server_has_are_no_reason_to_refuse_its_settings(
 
 
 def test_the_ports_of_a_public_server_are_named(subject: MakeSubject) -> None:
-    assert ports.needed(subject(domain=DOMAIN)) == "TCP 443, TCP 80 and UDP 20000-40000"
-    assert ports.needed(subject(domain=DOMAIN, tls="off")) == "TCP 443 and UDP 20000-40000"
+    assert ports.needed(subject(domain=DOMAIN)) == ("TCP 443, TCP 80, TCP and UDP 3478, TCP 5349 and UDP 20000-40000")
+    assert ports.needed(subject(domain=DOMAIN, tls="off", turn="off")) == "TCP 443 and UDP 20000-40000"
 
 
 async def test_the_certificate_of_our_own_authority_is_looked_at_here(subject: MakeSubject, tmp_path: Path) -> None:

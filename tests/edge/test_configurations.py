@@ -60,7 +60,7 @@ def test_every_mode_has_one_program_for_each_port(tmp_path: Path, mode: tuple[An
         assert all(server["protocols"] == ["h1", "h2"] for server in servers)
         assert all(server["automatic_https"] == {"disable": True} for server in servers)
     if settings.uses_haproxy:
-        text = haproxy_config(settings, tmp_path)
+        text = haproxy_config(settings)
         binds = [line.split()[1] for line in text.splitlines() if line.startswith("    bind ") and "unix@" not in line]
         ports += [int(bind.rpartition(":")[2]) for bind in binds]
         assert ("use_backend turn if { req.ssl_sni -i turn.example.com }" in text) == (settings.turn_domain is not None)
@@ -73,10 +73,14 @@ def test_haproxy_reads_every_mode(tmp_path: Path) -> None:
     files = []
     for number, mode in enumerate(mode for mode in MODES if settings_of(tmp_path, mode).uses_haproxy):
         files.append(tmp_path / f"{number}.cfg")
-        files[-1].write_text(haproxy_config(settings_of(tmp_path, mode), tmp_path, dual_stack=number % 2 == 0))
+        files[-1].write_text(haproxy_config(settings_of(tmp_path, mode), dual_stack=number % 2 == 0))
     for file in files:
         done = subprocess.run(
-            [find("haproxy"), "-c", "-f", file], capture_output=True, text=True, timeout=READS_WITHIN_SECS, check=False
+            [find("haproxy"), "-C", tmp_path, "-c", "-f", file],
+            capture_output=True,
+            text=True,
+            timeout=READS_WITHIN_SECS,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr + file.read_text()
         assert "WARNING" not in done.stdout + done.stderr
@@ -106,7 +110,7 @@ def test_clients_addresses_are_kept_and_not_believed(tmp_path: Path) -> None:
         proxy = caddy_config(settings)["apps"]["http"]["servers"]["https"]["routes"][0]["handle"][0]
         assert proxy["headers"] == {"request": {"delete": ["Forwarded"]}}
         assert proxy.get("trusted_proxies", []) == list(proxies)
-        text = haproxy_config(settings_of(tmp_path, ("files", None, None, (443, 80), proxies)), tmp_path)
+        text = haproxy_config(settings_of(tmp_path, ("files", None, None, (443, 80), proxies)))
         unless = " unless { src 10.0.0.0/8 }" if proxies else ""
         assert f"    http-request del-header X-Forwarded-For{unless}\n" in text
         assert "    http-request del-header Forwarded\n" in text

@@ -31,7 +31,7 @@ KINDS = {"internal": ["caddy"], "shared": ["caddy", "haproxy"], "files": ["hapro
 async def public(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]
 ) -> AsyncIterator[PublicServer]:
-    folder = tmp_path_factory.mktemp(request.param)
+    folder = tmp_path_factory.mktemp(f"{request.param}-{'long' * 25}")  # longer than the path of a socket may be
     async with public_server(folder, portico, request.param) as server:
         yield server
 
