@@ -100,7 +100,7 @@ class PorticoServer:
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 # A test run under nohup ignores SIGHUP, and the server would with it.
-                ["env", "--default-signal=HUP", *self._prefix, *self.command],
+                ["/usr/bin/env", "--default-signal=HUP", *self._prefix, *self.command],
                 env=environment,
                 cwd=self.data_dir.parent,
                 stdin=subprocess.DEVNULL,

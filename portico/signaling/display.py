@@ -62,8 +62,8 @@ def parse(text: object) -> Display:
     participant_id = _uuid(members, "participantId")
     if "stream" in members:
         return _stream(participant_id, members["stream"])
-    if "external" in members or "canReceiveMessages" in members:
-        external, receives = members.get("external"), members.get("canReceiveMessages")
+    external, receives = members.get("external"), members.get("canReceiveMessages")
+    if external is not None or receives is not None:  # null is as good as absent: `encode` writes neither
         if not isinstance(external, str | None) or not isinstance(receives, bool | None):
             raise MalformedDisplay("external must be a text and canReceiveMessages true or false")
         if external is not None and "\0" in external:

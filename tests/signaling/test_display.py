@@ -25,6 +25,11 @@ def test_the_three_forms() -> None:
     assert display.parse(listener_display()) == ListenerDisplay(PARTICIPANT)
 
 
+def test_members_that_are_null_are_absent() -> None:
+    text = encode({"participantId": PARTICIPANT, "external": None, "canReceiveMessages": None})
+    assert display.parse(text) == ListenerDisplay(PARTICIPANT)
+
+
 @given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=200))
 def test_the_context_survives_byte_for_byte(context: str) -> None:
     parsed = display.parse(participant_display(context=context))
