@@ -17,7 +17,7 @@ _BUILD = "Run script/build-janus: the server prefers the release that it builds.
 _FAULTS = {
     "vulnerable": (warning, "has published vulnerabilities"),
     "unstable": (warning, "may crash or stand still in rare cases"),
-    "slow": (note, "notices only after up to 65 s that a silent participant has lost the connection"),
+    "slow": (note, "itself needs up to 65 s to notice a silent participant's loss (connect.js reports it sooner)"),
 }
 """By the kind of a fault (janus/releases.py): how bad it is, and a clause about the release."""
 
