@@ -41,6 +41,7 @@ def main(folder: Path, janus: str, turn_domain: str) -> None:
             system.chmod(0o644)
             subprocess.run(["mount", "--bind", system, "/etc/ssl/certs/ca-certificates.crt"], check=True)
             settings = {"TURN_DOMAIN": turn_domain, "DOMAIN": DOMAIN, "JANUS_BIN": janus, "HTTP_PORT": "80"}
+            settings["MEDIA_INTERFACE"] = "lo"  # there is no other in this network
             url = f"https://{AUTHORITY}:{AUTHORITY_PORT}/acme/local/directory"
             with PorticoServer(folder / "data", ACME_URL=url, **settings):
                 wait_until(lambda: handshake(443, DOMAIN, trust) is not None)
