@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -50,8 +50,9 @@ class Relay:
         if path == self._settings.certificate:
             self._certificate_is_new = True
 
-    def _answered(self) -> None:
+    async def _answered(self) -> None:
         """Act on a health check that has passed. The signal would end a coturn that does not handle it yet."""
+        await self._filter.keep()
         if self._certificate_is_new and self.program.state.is_up:
             self._certificate_is_new = False
             self.program.signal(signal.SIGUSR2)
@@ -98,7 +99,7 @@ def load_secret(data_dir: Path) -> str:
     return path.read_text().strip()
 
 
-def _supervised(settings: RelaySettings, answered: Callable[[], None]) -> Supervised:
+def _supervised(settings: RelaySettings, answered: Callable[[], Awaitable[None]]) -> Supervised:
     folder, binary = settings.folder, find("turnserver", package="coturn", needed_by="PORTICO_TURN")
 
     def prepare() -> Program:
@@ -121,7 +122,7 @@ def _supervised(settings: RelaySettings, answered: Callable[[], None]) -> Superv
     async def check() -> str | None:
         why_not = await _answers(settings.listen[0], settings.port)
         if why_not is None:
-            answered()
+            await answered()
         return why_not
 
     command = [str(binary), "--version"]

@@ -18,18 +18,13 @@ _OUTPUT_BYTES_MAX = 65_536
 
 
 class RelayFilter:
-    """The table, while it is `in_force`. It needs root, a user of the children's own, and nft."""
+    """The table, while its nft runs. It needs root, a user of the children's own, and nft."""
 
     def __init__(self, settings: RelaySettings) -> None:
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
         self.why_not: str | None = "it is not started"
         """Why the relay is not limited to ports, as a clause; None while it is."""
-
-    @property
-    def in_force(self) -> bool:
-        """Whether the kernel has the table."""
-        return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
         """Make the table, or log why there is none: then the relay reaches all UDP ports of Janus' addresses."""
@@ -40,6 +35,11 @@ class RelayFilter:
         if self.why_not is not None:
             await self.stop()
             log.warning("relay.reaches_all_ports", addresses=self._settings.peers, why=self.why_not)
+
+    async def keep(self) -> None:
+        """Make the table again if its nft has ended: the kernel has removed it, and the relay reaches all ports."""
+        if self._process is not None and self._process.returncode is not None:
+            await self.start()
 
     async def stop(self) -> None:
         """End nft, with which the kernel removes the table."""

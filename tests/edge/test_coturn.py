@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import secrets
+import signal
 import socket
 import ssl
 import subprocess
@@ -192,11 +193,36 @@ async def test_other_services_on_the_address_of_janus_are_not_reached(
                 bound.recv(100)
 
 
-def dropped() -> int:
-    """Packets that the table of this process has dropped."""
+@pytest.mark.skipif(not LIMITED, reason="needs root and a user of the children's own")
+@pytest.mark.usefixtures("relay")
+async def test_a_packet_filter_that_is_lost_is_made_again() -> None:
+    (first,) = filters()
+    os.kill(first, signal.SIGKILL)
+
+    def is_made_again() -> bool:
+        return bool(filters() - {first}) and table().count("drop") > 0
+
+    await until(is_made_again, WITHIN_SECS)
+
+
+def filters() -> set[int]:
+    """The nft processes of this one that run."""
+    shown = subprocess.run(
+        ["ps", "-o", "pid=,stat=,comm=", "--ppid", str(os.getpid())], check=False, capture_output=True, text=True
+    )
+    found = [line.split() for line in shown.stdout.splitlines()]
+    return {int(pid) for pid, state, name, *_ in found if name == "nft" and not state.startswith("Z")}
+
+
+def table() -> str:
+    """The packet filter of this process, as nft shows it; nothing where there is none."""
     command = ["nft", "list", "table", "inet", f"portico_relay_{os.getpid()}"]
-    shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=WITHIN_SECS)
-    return sum(int(count) for count in re.findall(r"counter packets (\d+)", shown.stdout))
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=WITHIN_SECS).stdout
+
+
+def dropped() -> int:
+    """Packets that the packet filter of this process has dropped."""
+    return sum(int(count) for count in re.findall(r"counter packets (\d+)", table()))
 
 
 async def test_the_relay_makes_no_tcp_connections(server: tuple[str, int]) -> None:
