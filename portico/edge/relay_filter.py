@@ -28,13 +28,15 @@ class RelayFilter:
 
     async def start(self) -> None:
         """Make the table, or log why there is none: then the relay reaches all UDP ports of Janus' addresses."""
+        self.why_not = "nft does not answer"
         try:
             self.why_not = await self._make()
         except (OSError, TimeoutError, ChildUnavailable) as error:
-            self.why_not = str(error).rstrip(".") or "nft does not answer"
-        if self.why_not is not None:
-            await self.stop()
-            log.warning("relay.reaches_all_ports", addresses=self._settings.peers, why=self.why_not)
+            self.why_not = str(error).rstrip(".") or self.why_not
+        finally:  # also where a health check that makes the table again takes too long
+            if self.why_not is not None:
+                await self.stop()
+                log.warning("relay.reaches_all_ports", addresses=self._settings.peers, why=self.why_not)
 
     async def keep(self) -> None:
         """Make the table again if its nft has ended: the kernel has removed it, and the relay reaches all ports."""
