@@ -45,7 +45,7 @@ class Permissions:
 
 
 ALL_PERMISSIONS = Permissions()
-FAMILY_LENGTH = 18
+GRANT_ID_LENGTH = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,14 @@ class Claims:
     permissions: Permissions = ALL_PERMISSIONS
 
     @property
-    def family(self) -> str:
-        """The beginning of the jti, which an access token, its refresh token and all tokens refreshed from it share."""
-        return self.jti[:FAMILY_LENGTH]
+    def grant_id(self) -> str:
+        """The id of the grant: the first 18 characters of the jti, which are the same in all tokens of the grant."""
+        return self.jti[:GRANT_ID_LENGTH]
 
 
 def related(jti: str, random: str) -> str:
-    """The UUID `random` with the family of `jti`; still a UUID of version 4."""
-    return jti[:FAMILY_LENGTH] + random[FAMILY_LENGTH:]
+    """The jti of another token of the same grant: the UUID `random` with the grant id of `jti`, still of version 4."""
+    return jti[:GRANT_ID_LENGTH] + random[GRANT_ID_LENGTH:]
 
 
 def issue(

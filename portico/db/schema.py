@@ -303,15 +303,15 @@ participant_tokens = Table(
     "participant_tokens",
     metadata,
     uuid_column("participant_id", ForeignKey("room_participants.id"), primary_key=True),
-    Column("family", String(18), primary_key=True),  # of a token that was shown on the participant's socket
+    Column("grant_id", String(18), primary_key=True),  # core.tokens.Claims.grant_id of a token that was shown
 )
 
 revoked_tokens = Table(
     "revoked_tokens",
     metadata,
-    Column("family", String(18), primary_key=True),  # the beginning that the jtis of related tokens share
+    Column("grant_id", String(18), primary_key=True),
     uuid_column("room_id", ForeignKey("rooms.id"), nullable=False),
-    Column("forget_at", Instant, nullable=False),  # by then every token of the family has expired
+    Column("forget_at", Instant, nullable=False),  # by then every token of the grant has expired
 )
 
 room_recordings = Table(

@@ -52,7 +52,7 @@ class Admission:
         self._room_id = room_id
         self._connection = connection
         self._client = client
-        self._joining_family: str | None = None  # the token family that this socket is counted for until it joins
+        self._joining_grant: str | None = None  # the grant id that this socket is counted for until it joins
         self._join: asyncio.Future[Joined] | None = None  # from the moment at which the row may be written
         self.claims: Claims | None = None
         """Of the newest token that was accepted."""
@@ -119,7 +119,7 @@ class Admission:
     async def join(self, wanted: Admit) -> Joined:
         """Write that the participant joins, and register its connection. Raises NotAdmitted."""
         assert self.claims is not None, "a token is accepted before a participant is admitted"
-        source = self._room_id, self.claims.family, "" if self._client is None else self._client.address
+        source = self._room_id, self.claims.grant_id, "" if self._client is None else self._client.address
         if wait := self._context.join_limit.take(*source):
             reason = f"Too many joins with this token, or from this address: try again in {wait} s."
             raise NotAdmitted(429, reason, CloseCode.UNAVAILABLE)
@@ -136,9 +136,9 @@ class Admission:
 
     def stop_joining(self) -> None:
         """Stop counting the socket among those that have not joined: its participant has, or the connection ends."""
-        if self._joining_family is not None:
-            self._context.joining.leave(self._room_id, self._joining_family)
-            self._joining_family = None
+        if self._joining_grant is not None:
+            self._context.joining.leave(self._room_id, self._joining_grant)
+            self._joining_grant = None
 
     def leave_room(self) -> None:
         """Forget the connection in the registry, which destroys Janus' room after its last connection."""
@@ -146,10 +146,10 @@ class Admission:
 
     async def _count_joining(self, claims: Claims, max_participants: int) -> bool:
         """Count the socket for its token instead of for its address; False when too many sockets have not joined."""
-        if self._joining_family is None and self._join is None:
-            if not await self._context.joining.enter(self._room_id, claims.family, max_participants):
+        if self._joining_grant is None and self._join is None:
+            if not await self._context.joining.enter(self._room_id, claims.grant_id, max_participants):
                 return False
-            self._joining_family = claims.family
+            self._joining_grant = claims.grant_id
         if self._client is not None:
             self._client.admit()
         return True
@@ -173,10 +173,10 @@ class Admission:
             await asyncio.sleep(1)
 
     async def _keep(self, claims: Claims) -> None:
-        """Keep the claims. A token of another family that a participant shows is written as one of its tokens, so that
-        a kick that revokes the participant's tokens revokes this one as well."""
+        """Keep the claims. A token of another grant that a participant shows is written as one of the participant's
+        tokens, so that a kick that revokes these revokes it as well."""
         known = self.claims
-        if self._join is not None and (known is None or known.family != claims.family):
+        if self._join is not None and (known is None or known.grant_id != claims.grant_id):
             joined = await asyncio.shield(self._join)
             show = partial(participants.show_token, participant_id=joined.participant_id, token=claims)
             await self._context.db.write(partial(show, now=self._context.clock()))
@@ -186,8 +186,8 @@ class Admission:
         try:
             return await self._write_join(wanted)
         except RoomFull:
-            family = self.claims.family if self.claims is not None else None
-            if not await seats.free(self._context.registry.connections_of(self._room_id), family):
+            grant_id = self.claims.grant_id if self.claims is not None else None
+            if not await seats.free(self._context.registry.connections_of(self._room_id), grant_id):
                 raise
             return await self._write_join(wanted)
 

@@ -120,9 +120,9 @@ class Connection:
         return self._end.done()
 
     @property
-    def family(self) -> str | None:
-        """The family of the token that was accepted last; None before the first."""
-        return self._admission.claims.family if self._admission.claims is not None else None
+    def grant_id(self) -> str | None:
+        """The grant id of the token that was accepted last; None before the first."""
+        return self._admission.claims.grant_id if self._admission.claims is not None else None
 
     @property
     def has_seat(self) -> bool:
@@ -295,9 +295,9 @@ class Connection:
             reason = "The media server is not available; try again in a moment."
             return self._refuse_token(503, reason, CloseCode.UNAVAILABLE)
         self._expire_at(claims.expires_at, now)
-        ice_servers = self._context.ice.issue(claims.family, now)
+        ice_servers = self._context.ice.issue(claims.grant_id, now)
         if ice_servers and is_first:
-            self._start(self._renew_ice(claims.family))
+            self._start(self._renew_ice(claims.grant_id))
         return self._dialect.token_accepted(token, *media, claims.permissions, ice_servers)
 
     async def _renew_ice(self, holder: str) -> None:

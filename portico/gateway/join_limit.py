@@ -21,21 +21,21 @@ class JoinLimit:
         self._tokens = Buckets(limit, KEPT)
         self._addresses = Buckets(limit, KEPT)
 
-    def take(self, room_id: str, family: str, address: str) -> int:
+    def take(self, room_id: str, grant_id: str, address: str) -> int:
         """Count a join; returns the seconds that it has to wait instead, 0 if it may be tried.
 
         It is counted before it is tried, as many may be tried at the same time. An empty address is not counted.
         """
         now = self._clock()
         wait = self._addresses.wait_secs(_room_network(room_id, address), now) if address else 0
-        wait = wait or self._tokens.take(family, now).wait_secs
+        wait = wait or self._tokens.take(grant_id, now).wait_secs
         if address and not wait:
             self._addresses.take(_room_network(room_id, address), now)
         return wait
 
-    def give_back(self, room_id: str, family: str, address: str) -> None:
+    def give_back(self, room_id: str, grant_id: str, address: str) -> None:
         """Take back the count of a join that was refused, and so has written nothing."""
-        self._tokens.give_back(family)
+        self._tokens.give_back(grant_id)
         if address:
             self._addresses.give_back(_room_network(room_id, address))
 

@@ -12,8 +12,8 @@ class SeatedConnection(Protocol):
     """A connection, as far as its seat is concerned."""
 
     @property
-    def family(self) -> str | None:
-        """The family of the token that was accepted last; None before the first."""
+    def grant_id(self) -> str | None:
+        """The grant id of the token that was accepted last; None before the first."""
         ...
 
     @property
@@ -26,14 +26,14 @@ class SeatedConnection(Protocol):
         ...
 
 
-async def free(connections: Iterable[SeatedConnection], family: str | None) -> bool:
-    """Free the seats of this token family whose browsers do not answer a ping; True if at least one is free now.
+async def free(connections: Iterable[SeatedConnection], grant_id: str | None) -> bool:
+    """Free the seats of this grant whose browsers do not answer a ping; True if at least one is free now.
 
     A browser that answers keeps its seat: an application may share one token among all participants of a room. Seats
-    of other families are left alone, as another holder's token gives no right to them. All connections of a room are
-    in one process, so no other process is asked.
+    of other grants are left alone, as another holder's token gives no right to them. All connections of a room are in
+    one process, so no other process is asked.
     """
-    if family is None:
+    if grant_id is None:
         return False
-    pings = [one.end_if_silent(ANSWER_SECS) for one in connections if one.has_seat and one.family == family]
+    pings = [one.end_if_silent(ANSWER_SECS) for one in connections if one.has_seat and one.grant_id == grant_id]
     return any(await asyncio.gather(*pings))

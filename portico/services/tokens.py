@@ -86,7 +86,7 @@ def generate(
     permissions: Permissions = ALL_PERMISSIONS,
     jti: str | None = None,
 ) -> ClientToken:
-    """A pair of tokens for a room of this account, relatives of `jti` if one is given; NotFound without the room."""
+    """A pair of tokens for a room of this account, of the grant of `jti` or of a new one; NotFound without the room."""
     if _owner(tx, room_id) != account_id:
         raise NotFound
     issue = partial(
@@ -140,30 +140,30 @@ def complaint_about(tx: Transaction, claims: Claims) -> str | None:
 
 def is_revoked(tx: Transaction, claims: Claims) -> bool:
     """Whether its holder was kicked with `revoke`."""
-    return _is_family_revoked(tx, claims.family)
+    return _is_grant_revoked(tx, claims.grant_id)
 
 
-def _is_family_revoked(tx: Transaction, family: str) -> bool:
-    return tx.execute(select(REVOKED.c.family).where(REVOKED.c.family == family)).first() is not None
+def _is_grant_revoked(tx: Transaction, grant_id: str) -> bool:
+    return tx.execute(select(REVOKED.c.grant_id).where(REVOKED.c.grant_id == grant_id)).first() is not None
 
 
 def note_shown(tx: Transaction, participant_id: str, claims: Claims) -> None:
     """Remember which tokens a participant has, so that they can be revoked."""
-    insert_if_absent(tx, HELD, participant_id=participant_id, family=claims.family)
+    insert_if_absent(tx, HELD, participant_id=participant_id, grant_id=claims.grant_id)
 
 
 def has_revoked(tx: Transaction, participant_id: str) -> bool:
     """Whether any token that this participant has shown is revoked."""
-    both = select(HELD.c.family).join(REVOKED, REVOKED.c.family == HELD.c.family)
+    both = select(HELD.c.grant_id).join(REVOKED, REVOKED.c.grant_id == HELD.c.grant_id)
     return tx.execute(both.where(HELD.c.participant_id == participant_id).limit(1)).first() is not None
 
 
 def revoke_those_of(tx: Transaction, participants: Iterable[ParticipantRow], now: datetime) -> None:
     """Refuse from now on the tokens that these participants have, and what is refreshed from them."""
     for participant in participants:
-        held = select(HELD.c.family).where(HELD.c.participant_id == participant.id)
-        for (family,) in tx.execute(held).all():
-            insert_if_absent(tx, REVOKED, family=family, room_id=participant.room_id, forget_at=now + LONGEST_LIFE)
+        held = select(HELD.c.grant_id).where(HELD.c.participant_id == participant.id)
+        for (grant_id,) in tx.execute(held).all():
+            insert_if_absent(tx, REVOKED, grant_id=grant_id, room_id=participant.room_id, forget_at=now + LONGEST_LIFE)
 
 
 def forget_expired(tx: Transaction, now: datetime) -> int:
@@ -181,7 +181,7 @@ def invite(keys: TokenKeys, room_id: str, generation: int = 0) -> str:
 
 
 def grant(keys: TokenKeys, room_id: str, jti: str | None = None) -> str:
-    """What a browser keeps of a meeting link: a jti, whose relatives all its tokens for the room are, and a proof."""
+    """The cookie that ties a browser to one grant of a room: `jti` (a new one by default), a dot and our HMAC of it."""
     jti = jti or new_id()
     return f"{jti}.{_digest(keys, f'grant:{room_id}:{jti}')}"
 
@@ -191,13 +191,13 @@ def redeem(
 ) -> ClientToken:
     """Tokens for the holder of a meeting link; NotFound for a wrong or void link and for a room that is gone.
 
-    `shown` is the grant of the browser. Its tokens are of one family, so that a kick with `revoke` bars the browser for
-    as long as it has the grant (Forbidden); one that is not ours counts for nothing.
+    `shown` is the browser's cookie, made by `grant`: the tokens are then of that grant. Raises Forbidden if a kick with
+    `revoke` has revoked it. Any other text counts as no cookie.
     """
     owner = check_invitation(tx, keys, room_id, invitation)
     jti = granted(keys, room_id, shown)
     pair = generate(tx, keys, owner, room_id, now=now, jti=jti)
-    if jti is not None and _is_family_revoked(tx, jti[: tokens.FAMILY_LENGTH]):
+    if jti is not None and _is_grant_revoked(tx, jti[: tokens.GRANT_ID_LENGTH]):
         raise Forbidden("You were removed from this meeting.")
     return pair
 
@@ -219,7 +219,7 @@ def link_generation(tx: Transaction, room_id: str) -> int:
 
 
 def granted(keys: TokenKeys, room_id: str, shown: str | None) -> str | None:
-    """The jti of a grant that we made for this room; None for any other text."""
+    """The jti in a cookie that `grant` made for this room; None for any other text."""
     jti, _, _ = (shown or "").partition(".")
     is_ours = shown is not None and hmac.compare_digest(
         grant(keys, room_id, jti).encode(errors="replace"), shown.encode(errors="replace")

@@ -66,8 +66,8 @@ def routes(
     async def redeem(request: Request) -> Response:
         """Tokens, and the members of the room that the lobby shows; 404 for a wrong link and for a deleted room.
 
-        The browser gets a grant as a cookie. Shown again, it makes all its tokens for this room one family: a
-        participant that was kicked with `revoke` gets 403.
+        The browser gets a cookie that names its grant. While the browser shows it, all its tokens for this room are of
+        that grant, so a participant who was kicked with `revoke` gets 403.
         """
         room_id, shown = request.path_params["room_id"], request.cookies.get(GRANT)
         if tokens.granted(keys, room_id, shown) is None:

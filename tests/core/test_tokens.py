@@ -288,13 +288,13 @@ def test_permissions_of_a_later_version_are_not_guessed(special: Any) -> None:
 
 @settings(deadline=None)
 @given(st.uuids(version=4), st.uuids(version=4), st.uuids(version=4))
-def test_related_ids_share_their_family_and_nothing_else(first: UUID, second: UUID, third: UUID) -> None:
+def test_related_ids_share_their_grant_id_and_nothing_else(first: UUID, second: UUID, third: UUID) -> None:
     one, two = (tokens.related(str(first), str(each)) for each in (second, third))
     assert UUID(one).version == UUID(two).version == 4
     assert str(UUID(one)) == one
-    families = {Claims(ROOM, ACCOUNT, jti, NOW).family for jti in (str(first), one, two)}
-    assert len(families) == 1
-    assert one[tokens.FAMILY_LENGTH :] == str(second)[tokens.FAMILY_LENGTH :]
+    grants = {Claims(ROOM, ACCOUNT, jti, NOW).grant_id for jti in (str(first), one, two)}
+    assert len(grants) == 1
+    assert one[tokens.GRANT_ID_LENGTH :] == str(second)[tokens.GRANT_ID_LENGTH :]
 
 
 _LETTERS = string.ascii_letters + string.digits + "-_."

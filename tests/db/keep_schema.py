@@ -52,9 +52,9 @@ def _rows_of_running_processes(tx: Transaction, room_id: str, participant_id: st
     attempt = {"delivery_id": delivery.id, "number": 1, "url": delivery.url, "started_at": NOW, "finished_at": NOW}
     answer = {"status_code": 503, "request_headers": {}, "response_headers": {"retry-after": "9"}, "response_body": "x"}
     tx.execute(schema.webhook_attempts.insert().values(delivered=False, **attempt, **answer))
-    tx.execute(schema.participant_tokens.insert().values(participant_id=participant_id, family="f" * 18))
+    tx.execute(schema.participant_tokens.insert().values(participant_id=participant_id, grant_id="f" * 18))
     later = NOW + timedelta(days=1)
-    tx.execute(schema.revoked_tokens.insert().values(family="r" * 18, room_id=room_id, forget_at=later))
+    tx.execute(schema.revoked_tokens.insert().values(grant_id="r" * 18, room_id=room_id, forget_at=later))
     tx.execute(schema.job_lanes.insert().values(lane="a lane", turn=3))
     if not rows(tx, schema.clock):
         tx.execute(schema.clock.insert().values(id=1, stepped_ms=250))

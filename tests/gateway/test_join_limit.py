@@ -29,17 +29,17 @@ def test_a_token_is_limited_wherever_it_is_shown() -> None:
     clock = Clock(10**15)
     limit = JoinLimit(Limit(2, 60), clock)
     for number in range(2):
-        assert limit.take(ROOM, "family", f"192.0.2.{number}") == 0
-    assert limit.take(ROOM, "family", "192.0.2.9") == 30
+        assert limit.take(ROOM, "grant_id", f"192.0.2.{number}") == 0
+    assert limit.take(ROOM, "grant_id", "192.0.2.9") == 30
     assert limit.take(ROOM, "other", "192.0.2.9") == 0
     clock.now += 30 * SECOND_NS
-    assert limit.take(ROOM, "family", "192.0.2.9") == 0
+    assert limit.take(ROOM, "grant_id", "192.0.2.9") == 0
 
 
 def test_an_address_is_limited_in_each_room_whatever_tokens_it_shows() -> None:
     limit = JoinLimit(Limit(2, 60), Clock(10**15))
     for number in range(2):
-        assert limit.take(ROOM, f"family-{number}", f"2001:db8::{number}") == 0
+        assert limit.take(ROOM, f"grant-{number}", f"2001:db8::{number}") == 0
     assert limit.take(ROOM, "another", "2001:db8::99") == 30, "one network"
     assert limit.take(ROOM, "another", "2001:db8:0:1::99") == 0
     assert limit.take(OTHER_ROOM, "another", "2001:db8::99") == 0
@@ -48,10 +48,10 @@ def test_an_address_is_limited_in_each_room_whatever_tokens_it_shows() -> None:
 def test_what_is_refused_counts_nothing() -> None:
     limit = JoinLimit(Limit(1, 60), Clock(10**15))
     for _ in range(3):
-        assert limit.take(ROOM, "family", "192.0.2.1") == 0
-        limit.give_back(ROOM, "family", "192.0.2.1")
-    assert limit.take(ROOM, "family", "192.0.2.1") == 0
-    assert limit.take(ROOM, "family", "192.0.2.2") == 60
+        assert limit.take(ROOM, "grant_id", "192.0.2.1") == 0
+        limit.give_back(ROOM, "grant_id", "192.0.2.1")
+    assert limit.take(ROOM, "grant_id", "192.0.2.1") == 0
+    assert limit.take(ROOM, "grant_id", "192.0.2.2") == 60
     assert limit.take(ROOM, "other", "192.0.2.1") == 60
     assert limit.take(ROOM, "other", "192.0.2.2") == 0, "neither of the two refusals has counted for the other one"
 

@@ -1,4 +1,4 @@
-"""A full room: half-open sockets of the same token family give their seats up, and no others do."""
+"""A full room: half-open sockets of the same grant give their seats up, and no others do."""
 
 import asyncio
 import contextlib

@@ -32,7 +32,7 @@ def two_people(tx: Transaction) -> tuple[Joined, Joined]:
     tx.execute(schema.room_participants.update().where(this).values(label=SECRET))
     bob = schema.room_participants.c.id == other.participant_id
     tx.execute(schema.room_participants.update().where(bob).values(context="Bob", label="Bob"))
-    tx.execute(schema.participant_tokens.insert().values(participant_id=alice.participant_id, family="f" * 18))
+    tx.execute(schema.participant_tokens.insert().values(participant_id=alice.participant_id, grant_id="f" * 18))
     for delivery in rows(tx, webhooks.DELIVERIES):
         if alice.participant_id in delivery.data:
             echo(tx, delivery.id)

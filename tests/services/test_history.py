@@ -29,7 +29,7 @@ def left(tx: Transaction) -> set[str]:
 
 async def test_old_sessions_go_with_their_participants_and_new_ones_stay(database: Database) -> None:
     old, new = await database.write(ended), await database.write(partial(ended, at_day=10))
-    token = {"family": "f" * 18}
+    token = {"grant_id": "f" * 18}
 
     def show_token(tx: Transaction) -> None:
         for person in rows(tx, schema.room_participants):

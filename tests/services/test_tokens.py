@@ -35,7 +35,7 @@ async def test_a_pair_of_tokens_with_the_default_lifetimes(database: Database) -
         assert UUID(access.jti).version == UUID(refresh.jti).version == 4
         assert access.jti != refresh.jti
         assert tokens.complaint_about(tx, access) is None
-        assert access.family == refresh.family
+        assert access.grant_id == refresh.grant_id
 
     await database.write(generate)
 
@@ -131,13 +131,13 @@ async def test_an_access_token_of_a_deleted_room_admits_no_more(database: Databa
     await database.write(delete)
 
 
-# Families of tokens, and their revocation.
+# Tokens of one grant, and their revocation.
 
 
-async def test_one_holders_tokens_are_a_family_and_anothers_are_not(database: Database) -> None:
+async def test_the_tokens_of_one_holder_are_of_one_grant_and_anothers_are_not(database: Database) -> None:
     def generate(tx: Transaction) -> None:
         keys, account_id, room_id = _start(tx)
-        families = []
+        grants = []
         for _ in range(20):
             made = tokens.generate(tx, keys, account_id, room_id, now=NOW)
             assert made.refresh_token is not None
@@ -148,14 +148,14 @@ async def test_one_holders_tokens_are_a_family_and_anothers_are_not(database: Da
                 _claims(keys, room_id, refreshed.token),
             ]
             assert len({each.jti for each in own}) == 3
-            assert len({each.family for each in own}) == 1
-            families.append(own[0].family)
-        assert len(set(families)) == 20
+            assert len({each.grant_id for each in own}) == 1
+            grants.append(own[0].grant_id)
+        assert len(set(grants)) == 20
 
     await database.write(generate)
 
 
-async def test_a_revoked_family_admits_no_client_and_refreshes_nothing(database: Database) -> None:
+async def test_a_revoked_grant_admits_no_client_and_refreshes_nothing(database: Database) -> None:
     def revoke(tx: Transaction) -> None:
         keys, account_id, room_id = _start(tx)
         hers, his = (tokens.generate(tx, keys, account_id, room_id, now=NOW) for _ in range(2))
@@ -175,7 +175,7 @@ async def test_a_revoked_family_admits_no_client_and_refreshes_nothing(database:
 
 
 @pytest.mark.parametrize("shown", ["access", "refreshed"])
-async def test_whichever_of_a_family_was_shown_all_of_it_is_revoked(database: Database, shown: str) -> None:
+async def test_whichever_token_of_a_grant_was_shown_all_of_it_is_revoked(database: Database, shown: str) -> None:
     def revoke(tx: Transaction) -> None:
         keys, account_id, room_id = _start(tx)
         made = tokens.generate(tx, keys, account_id, room_id, now=NOW)
@@ -191,17 +191,17 @@ async def test_whichever_of_a_family_was_shown_all_of_it_is_revoked(database: Da
 async def test_every_token_that_a_participant_has_shown_is_revoked_once(database: Database) -> None:
     def revoke(tx: Transaction) -> None:
         keys, account_id, room_id = _start(tx)
-        families = []
+        grants = []
         joined = a_participant(tx, room_id)
         for _ in range(3):
             claims = _claims(keys, room_id, tokens.generate(tx, keys, account_id, room_id, now=NOW).token)
-            families.append(claims.family)
+            grants.append(claims.grant_id)
             for _ in range(2):
                 tokens.note_shown(tx, joined.participant_id, claims)
         people = [participant(tx, joined.participant_id)]
         for _ in range(2):
             tokens.revoke_those_of(tx, people, NOW)
-        assert sorted(each.family for each in rows(tx, schema.revoked_tokens)) == sorted(families)
+        assert sorted(each.grant_id for each in rows(tx, schema.revoked_tokens)) == sorted(grants)
 
     await database.write(revoke)
 
@@ -228,7 +228,7 @@ async def test_a_revoked_token_does_not_join_and_leaves_no_trace(database: Datab
     await database.write(join)
 
 
-async def test_a_revocation_is_kept_until_the_last_token_of_its_family_has_expired(database: Database) -> None:
+async def test_a_revocation_is_kept_until_the_last_token_of_its_grant_has_expired(database: Database) -> None:
     def forget(tx: Transaction) -> None:
         keys, account_id, room_id = _start(tx)
         longest: Any = {"token_ttl_secs": 3600, "refresh_token_ttl_secs": 86400}
@@ -391,8 +391,8 @@ async def test_a_browser_that_was_removed_is_barred_with_the_new_link_too(databa
         with pytest.raises(Forbidden, match="removed"):
             tokens.redeem(tx, keys, room_id, new, now=NOW, shown=grants[0])
         again = tokens.redeem(tx, keys, room_id, new, now=NOW, shown=grants[1])
-        families = [_claims(keys, room_id, each.token).family for each in (first[1], again)]
-        assert families[0] == families[1]
+        grants = [_claims(keys, room_id, each.token).grant_id for each in (first[1], again)]
+        assert grants[0] == grants[1]
 
     await database.write(check)
 

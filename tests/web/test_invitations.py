@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from portico.core.tokens import FAMILY_LENGTH
+from portico.core.tokens import GRANT_ID_LENGTH
 from tests.gateway.conftest import Rooms
 from tests.servers import PorticoServer
 
@@ -126,23 +126,23 @@ def redeem_token(server: PorticoServer, link: tuple[str, str], cookie: str = "")
 
 
 def redeem(server: PorticoServer, link: tuple[str, str], cookie: str = "") -> tuple[int, str, str]:
-    """Status, the family of the token, and the cookie."""
+    """Status, the grant id of the token, and the cookie."""
     status, token, cookie = redeem_token(server, link, cookie)
     payload = token.split(".")[1] if token else "e30"
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return status, claims.get("jti", "")[:FAMILY_LENGTH], cookie
+    return status, claims.get("jti", "")[:GRANT_ID_LENGTH], cookie
 
 
-def test_all_tokens_of_a_browser_are_of_one_family(server: PorticoServer, link: tuple[str, str]) -> None:
-    _, family, cookie = redeem(server, link)
+def test_all_tokens_of_a_browser_are_of_one_grant(server: PorticoServer, link: tuple[str, str]) -> None:
+    _, grant_id, cookie = redeem(server, link)
     for attribute in ("HttpOnly", "SameSite=strict", f"Path=/meet/{link[0]}", "Max-Age=86400"):
         assert attribute in cookie
     grant = cookie.partition(";")[0]
-    assert redeem(server, link, grant)[1] == family
-    assert redeem(server, link)[1] != family, "another browser"
+    assert redeem(server, link, grant)[1] == grant_id
+    assert redeem(server, link)[1] != grant_id, "another browser"
     for forged in (f"{grant[:-1]}{'A' if grant[-1] != 'A' else 'B'}", "portico_grant=x.y", "portico_grant=\xff"):
         status, other, _ = redeem(server, link, forged)
-        assert (status, other == family) == (201, False)
+        assert (status, other == grant_id) == (201, False)
 
 
 def new_link(server: PorticoServer, room: str) -> tuple[str, str]:
@@ -159,7 +159,7 @@ async def test_a_new_link_makes_the_former_one_void_and_removes_no_participant(s
     former = new_link(server, create(server, "/v2/rooms", {})["id"])
     _, token, cookie = redeem_token(server, former)
     grant = cookie.partition(";")[0]
-    family = redeem(server, former, grant)[1]
+    grant_id = redeem(server, former, grant)[1]
     async with rooms.browser(former[0], token=token) as guest:
         await guest.join()
         new = new_link(server, former[0])
@@ -167,7 +167,7 @@ async def test_a_new_link_makes_the_former_one_void_and_removes_no_participant(s
         assert [knock(server, former[0], body, what)[0] for what in ("token", "room")] == [404, 404]
         assert redeem(server, former, grant)[0] == 404
         assert redeem(server, new)[0] == 201
-        assert redeem(server, new, grant)[:2] == (201, family)
+        assert redeem(server, new, grant)[:2] == (201, grant_id)
         async with rooms.browser(former[0], token=token) as tab:  # a token is good until it expires
             await tab.join()
             assert not guest.closed.is_set()
