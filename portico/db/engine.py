@@ -21,7 +21,7 @@ class Database(Protocol):
     engine: Engine
     """For migrations at start, before anything else runs."""
     commits: Commits
-    """Hints of commits of this process that left work behind."""
+    """Hints of commits that left work behind: of this process and, where PostgreSQL passes them on, of all others."""
 
     async def write(self, fn: Callable[[Transaction], T]) -> T:
         """Run `fn` and commit durably before returning. An exception rolls back exactly this function."""

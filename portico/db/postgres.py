@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from portico.db.engine import Transaction
 from portico.db.lists import DEFAULT_SECS, LIST_THREADS, Limits, Lists, Stopped
+from portico.db.notify import SharedCommits
 from portico.db.outage import Outage, Work, is_outage
 from portico.db.threads import Threads
 from portico.db.wakeup import Commits
@@ -55,7 +56,8 @@ class PostgresDatabase:
         event.listen(self.engine, "begin", self._begin)
         # A page and its count come from one snapshot.
         self._snapshots = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self.commits = Commits()
+        self._shared = SharedCommits(self._open_for_hints)
+        self.commits: Commits = self._shared
         self._lists = Lists(list_secs)
         self._threads = Threads(threads, "postgres")
         self._outage = outage or Outage()
@@ -81,6 +83,7 @@ class PostgresDatabase:
             await self._beside.close()
         await self._lists.close()
         await self._threads.close()
+        await asyncio.to_thread(self._shared.close)
         self.engine.dispose()
 
     async def _run(self, work: Work, engine: Engine, fn: Callable[[Transaction], T]) -> T:
@@ -176,6 +179,12 @@ class PostgresDatabase:
         if self._is_pooled:
             connection.prepare_threshold = None  # the next transaction may run on another server connection
         return connection
+
+    def _open_for_hints(self) -> tuple[psycopg.Connection[Any], bool]:
+        """A connection for LISTEN and NOTIFY, and whether it is one of PgBouncer."""
+        args, parameters = self.engine.dialect.create_connect_args(self._url)
+        connection = self._connect(None, None, args, {"connect_timeout": 5, **parameters})
+        return connection, self._is_pooled
 
     def _begin(self, connection: Connection) -> None:
         if self._is_pooled:

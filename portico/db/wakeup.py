@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterable
+from typing import Literal, get_args
 
 from sqlalchemy import Connection
 
 Topic = Literal["deliveries", "participants", "jobs"]
 """Webhooks to send; participants that were removed or muted; conversions and compositions to make."""
+TOPICS: tuple[Topic, ...] = get_args(Topic)
 _WORK = "portico.work"
 
 
@@ -17,11 +18,22 @@ def announce(tx: Connection, topic: Topic) -> None:
     tx.info.setdefault(_WORK, set()).add(topic)
 
 
+def left_by(tx: Connection) -> set[Topic]:
+    """The topics that the transaction has announced; once."""
+    topics: set[Topic] = tx.info.pop(_WORK, set())
+    return topics
+
+
 class Commits:
     """Wakes listeners after commits that left work. `happened` may be called from any thread."""
 
     def __init__(self) -> None:
         self._listeners: dict[Topic, list[Callable[[], None]]] = defaultdict(list)
+
+    @property
+    def come_from_all(self) -> bool:
+        """Whether hints of all processes arrive at this moment, so that polling may be slow."""
+        return False
 
     def listen(self, topic: Topic, wake: asyncio.Event) -> None:
         """Set `wake`, which belongs to the running event loop, after each such commit from now on."""
@@ -35,6 +47,10 @@ class Commits:
 
     def happened(self, tx: Connection) -> None:
         """For the engines: this connection has just committed."""
-        for topic in tx.info.pop(_WORK, ()):
+        self.wake(left_by(tx))
+
+    def wake(self, topics: Iterable[Topic]) -> None:
+        """Wake the listeners of these topics."""
+        for topic in topics:
             for notify in self._listeners.get(topic, ()):
                 notify()

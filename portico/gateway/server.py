@@ -45,9 +45,13 @@ SWEEP_SECS = 1.0
 """Seconds between two searches for empty sessions and dead gateways."""
 ROOM_SECS = 5.0
 """How long the database may take to say whether a room exists."""
-FOLLOW_SECS = 0.15
-"""Seconds between two reads of the changed rows of connected participants; a commit of this process starts one at once.
-With KICK_SECS this is less than 1 s, the time within which a participant kicked through another process is out."""
+FOLLOW_SECS = 2.0
+"""Seconds between two reads of the changed rows of connected participants; a hint of a commit starts one at once."""
+FOLLOW_WITHOUT_HINTS_SECS = 0.3
+"""The same where hints of other processes do not arrive: on SQLite (the command line), behind PgBouncer. With KICK_SECS
+this is less than 1 s, the time within which a participant kicked through another process is out."""
+FOLLOW_GAP_SECS = 0.05
+"""The least time between two reads, however many hints arrive."""
 FOLLOW_BACK = timedelta(seconds=60)
 """How far back changed rows are read: more than clocks of hosts differ, and longer than a write or a read may wait."""
 
@@ -278,7 +282,8 @@ class Gateway:
                 self._was_reaped()
             self.registry.apply(row for row in rows if row.left_reason != "timeout")
         self._followed_at = now
-        return FOLLOW_SECS
+        await asyncio.sleep(FOLLOW_GAP_SECS)
+        return FOLLOW_SECS if self._db.commits.come_from_all else FOLLOW_WITHOUT_HINTS_SECS
 
     async def _sweep(self) -> None:
         assert self._context is not None
