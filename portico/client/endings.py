@@ -1,0 +1,97 @@
+"""Why a call ends, and whether and when the client rejoins: decided by the server's close codes. Pure."""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from portico.client.errors import JoinError, RoomFull, TokenRefused, Unavailable, Unreachable
+
+
+class CloseCode(IntEnum):
+    """The close codes of the server, as docs/signaling.md lists them. A test compares this table with the server's."""
+
+    GOODBYE = 1000
+    REFUSED = 1008
+    FAILED = 1011
+    TIMED_OUT = 3999
+    SESSION_ENDED = 4000
+    RESTART = 4001
+    REMOVED = 4002
+    MEDIA_LOST = 4003
+    ROOM_FULL = 4004
+    TOKEN_REFUSED = 4005
+    UNAVAILABLE = 4006
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a connection ended."""
+
+    reason: str
+    """"left", "kicked", "ended", "full", "refused", "token", "unavailable", "lost" or "unreachable"."""
+    code: int = 0
+    detail: str = ""
+    """The server's sentence, if it sent one."""
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether a later join with the same token may succeed."""
+        return self.reason in ("full", "unavailable", "lost", "unreachable")
+
+
+_REASONS = {
+    CloseCode.REFUSED: "refused",
+    CloseCode.SESSION_ENDED: "ended",
+    CloseCode.REMOVED: "kicked",
+    CloseCode.ROOM_FULL: "full",
+    CloseCode.TOKEN_REFUSED: "token",
+    CloseCode.UNAVAILABLE: "unavailable",
+}
+
+
+def ending_of(code: int, *, detail: str = "", left: bool = False, kicked: bool = False) -> Ending:
+    """The ending for a close code. What the client did itself, and a kick that was announced, count first."""
+    if left:
+        return Ending("left", code, detail)
+    if kicked:
+        return Ending("kicked", code or int(CloseCode.REMOVED), detail)
+    return Ending(_REASONS.get(CloseCode(code), "lost") if code in set(CloseCode) else "lost", code, detail)
+
+
+def join_error(ending: Ending) -> JoinError:
+    """The error of a join that ended so."""
+    kinds: dict[str, type[JoinError]] = {
+        "full": RoomFull,
+        "token": TokenRefused,
+        "unavailable": Unavailable,
+        "lost": Unavailable,
+        "unreachable": Unreachable,
+    }
+    return kinds.get(ending.reason, JoinError)(ending.detail or f"the join ended: {ending.reason}", ending.code)
+
+
+GIVE_UP_SECS = 600.0
+_PAUSES = (1.0, 2.0, 4.0, 8.0)
+_LONGEST_PAUSE_SECS = 15.0
+_SEAT_PAUSE_SECS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RejoinPlan:
+    """The tries to rejoin after a call was lost."""
+
+    ending: Ending
+    """Of the call, or of the last try."""
+    began: float
+    """When the call was lost; all times are of one monotonic clock, in seconds."""
+    tries: int = 0
+
+    def pause(self, random: float) -> float:
+        """Seconds until the next try. `random` (0 to 1) spreads clients that lost the same server at once."""
+        secs = _PAUSES[self.tries] if self.tries < len(_PAUSES) else _LONGEST_PAUSE_SECS
+        return (_SEAT_PAUSE_SECS if self.ending.reason == "full" else secs) * (0.8 + 0.4 * random)
+
+    def failed(self, ending: Ending, now: float) -> "RejoinPlan | None":
+        """The plan after another try failed; None when no further try is made."""
+        if not ending.is_temporary or now - self.began >= GIVE_UP_SECS:
+            return None
+        return replace(self, ending=ending, tries=self.tries + 1)

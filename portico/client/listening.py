@@ -1,0 +1,203 @@
+"""What a client receives: subscriptions, which exist while their frames are read, and the mix.
+
+One subscription serves all readers of a stream. It is made for the first reader, and ended after the last.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+
+from portico.client.coding import OpusDecoder, VideoDecoder
+from portico.client.connection import Connection, Subscription
+from portico.client.errors import ClientError
+from portico.client.frames import AudioFrame, EncodedFrame, VideoFrame
+from portico.client.participant import Participant, Stream
+
+RETRY_SECS = 1.0
+"""Between tries to subscribe to a stream that goes on."""
+
+
+class _Shared:
+    """The subscription to one stream of one connection."""
+
+    def __init__(self, connection: Connection, stream: Stream) -> None:
+        self.connection = connection
+        self.stream = stream
+        self.readers: Counter[str] = Counter()  # by kind
+        self.subscription: Subscription | None = None
+        self.layer: int | None = None
+        self._state: tuple[set[str], int | None] = set(), None
+        self._lock = asyncio.Lock()
+
+    async def sync(self) -> None:
+        """Make, change or end the subscription, as the present readers need it."""
+        async with self._lock:
+            wanted = {kind for kind, count in self.readers.items() if count > 0}
+            if not wanted:
+                subscription, self.subscription = self.subscription, None
+                if subscription is not None:
+                    await self.connection.unsubscribe(subscription)
+                return
+            tracks = {kind: kind in wanted for kind in ("audio", "video")}
+            if self.subscription is None:
+                self.subscription = await self.connection.subscribe(self.stream, **tracks)
+                self._state = wanted, None
+            if self._state != (wanted, self.layer):
+                layer = {} if self.layer is None else {"substream": self.layer}
+                await self.connection.configure(self.subscription, **tracks, **layer)
+                self._state = wanted, self.layer
+
+    def end(self) -> None:
+        """End what the readers read: the stream is gone."""
+        if self.subscription is not None:
+            for received in self.subscription.received.values():
+                received.close()
+
+
+class Listening:
+    """Delivers the media of one room, over its successive connections."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._connection: Connection | None = None
+        self._shared: dict[int, _Shared] = {}  # by feed
+        self._changed = asyncio.Event()
+        self._is_over = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def attach(self, connection: Connection) -> None:
+        """Use this connection from now on."""
+        self._connection = connection
+        self.changed()
+
+    def detach(self) -> None:
+        """The connection is lost: readers wait for the next one."""
+        connection, self._connection = self._connection, None
+        for shared in self._shared.values():
+            shared.end()
+        self._shared.clear()
+        if connection is not None and connection.mix is not None:
+            connection.mix.close()
+
+    def changed(self) -> None:
+        """Note that participants or streams have changed."""
+        for feed in [feed for feed, shared in self._shared.items() if not self._lives(shared)]:
+            self._shared.pop(feed).end()
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def close(self) -> None:
+        """The call is over: all iterations end."""
+        self._is_over = True
+        self.detach()
+        self.changed()
+
+    async def stop(self) -> None:
+        """End all iterations, and wait for what they have begun."""
+        self.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def audio_of(self, participant: Participant, key: str) -> AsyncIterator[AudioFrame]:
+        """See Participant.audio."""
+        decoder = OpusDecoder()
+        async for frame in self._frames(participant, key, "audio", None):
+            for sound in decoder.decode(frame):
+                yield sound
+
+    async def video_of(self, participant: Participant, key: str, layer: int | None) -> AsyncIterator[VideoFrame]:
+        """See Participant.video."""
+        decoder, loop = VideoDecoder(), asyncio.get_running_loop()
+        async for frame in self._frames(participant, key, "video", layer):
+            for picture in await loop.run_in_executor(self._executor, decoder.decode, frame):
+                yield picture
+
+    async def encoded_of(self, participant: Participant, key: str, kind: str) -> AsyncIterator[EncodedFrame]:
+        """See Participant.encoded."""
+        async for frame in self._frames(participant, key, kind, None):
+            yield frame
+
+    async def mix(self) -> AsyncIterator[AudioFrame]:
+        """See Room.audio."""
+        decoder = OpusDecoder()
+        while not self._is_over:
+            connection = self._connection
+            if connection is None:
+                await self._changed.wait()
+                continue
+            try:
+                await connection.open_mix()
+            except ClientError:
+                await self._pause()
+                continue
+            if connection.mix is None:
+                return  # the token does not allow listening
+            queue = connection.mix.open()
+            try:
+                while (frame := await queue.get()) is not None:
+                    for sound in decoder.decode(frame):
+                        yield sound
+            finally:
+                connection.mix.end(queue)
+
+    async def _frames(
+        self, participant: Participant, key: str, kind: str, layer: int | None
+    ) -> AsyncIterator[EncodedFrame]:
+        while (stream := await self._stream(participant, key, kind)) is not None:
+            assert self._connection is not None
+            shared = self._shared.setdefault(stream.feed, _Shared(self._connection, stream))
+            shared.readers[kind] += 1
+            if layer is not None:
+                shared.layer = layer
+            try:
+                await shared.sync()
+                assert shared.subscription is not None
+                received = shared.subscription.received[kind]
+            except (ClientError, AssertionError, KeyError):
+                self._release(shared, kind)
+                await self._pause()
+                continue
+            queue = received.open()
+            try:
+                while (frame := await queue.get()) is not None:
+                    yield frame
+            finally:
+                received.end(queue)
+                self._release(shared, kind)
+
+    async def _stream(self, participant: Participant, key: str, kind: str) -> Stream | None:
+        """The stream with a track of this kind, as soon as there is one; None when there will be none."""
+        while not self._is_over and not participant.has_left:
+            stream = participant.streams.get(key)
+            if self._connection is not None and stream is not None and stream.has(kind):
+                return stream
+            await self._changed.wait()
+        return None
+
+    def _lives(self, shared: _Shared) -> bool:
+        found = self._connection.dialect.stream_of(shared.stream.feed) if self._connection is not None else None
+        return found is not None and found[1] is shared.stream
+
+    def _release(self, shared: _Shared, kind: str) -> None:
+        """Note that a reader has ended; its subscription ends with the last."""
+        shared.readers[kind] -= 1
+        if not shared.readers.total() and self._shared.get(shared.stream.feed) is shared:
+            del self._shared[shared.stream.feed]
+        task = asyncio.get_running_loop().create_task(_quietly(shared))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._changed.wait(), RETRY_SECS)
+        except TimeoutError:
+            return
+
+
+async def _quietly(shared: _Shared) -> None:
+    try:
+        await shared.sync()
+    except ClientError:
+        return  # the connection has ended, and the subscription with it

@@ -1,0 +1,115 @@
+"""One published stream: what reads its sources, encodes them once, and sends them to the room and into the mix."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from typing import Any
+
+from portico.client.coding import OpusEncoder, Vp8Encoder
+from portico.client.errors import SourceFailed
+from portico.client.frames import AudioFrame, EncodedFrame, VideoFrame
+from portico.client.peer import OutgoingTrack
+
+BEHIND_MAX_SECS = 0.5
+"""A source that is later than this is not made up for: its clock is moved."""
+
+
+class Pump:
+    """Reads one source at its own pace and sends each encoded frame to all present outputs."""
+
+    def __init__(self, frames: AsyncIterator[Any], encode: Callable[[Any], Any]) -> None:
+        """`encode` returns the EncodedFrame of a frame, or None, or an awaitable of one."""
+        self._frames = frames
+        self._encode = encode
+        self.outputs: set[OutgoingTrack] = set()
+        self.is_on = True
+        """Whether frames are sent; they are read and dropped otherwise."""
+
+    async def run(self) -> None:
+        """Send until the source ends."""
+        loop = asyncio.get_running_loop()
+        began: float | None = None
+        async with contextlib.AsyncExitStack() as stack:
+            if hasattr(self._frames, "aclose"):
+                stack.push_async_callback(self._frames.aclose)
+            async for frame in self._frames:
+                due = (loop.time() if began is None else began) + frame.time
+                if began is None:
+                    began, due = loop.time() - frame.time, loop.time()
+                if (early := due - loop.time()) > 0:
+                    await asyncio.sleep(early)
+                elif early < -BEHIND_MAX_SECS:
+                    began -= early
+                if self.is_on and self.outputs:
+                    await self._send(frame)
+
+    async def _send(self, frame: Any) -> None:
+        encoded = frame if isinstance(frame, EncodedFrame) else self._encode(frame)
+        if asyncio.iscoroutine(encoded):
+            encoded = await encoded
+        if encoded is not None:
+            for track in self.outputs:
+                track.send(encoded)
+
+
+class Publication:
+    """A stream of this client. It lasts until `stop`, over lost connections."""
+
+    def __init__(
+        self,
+        key: str,
+        stream_id: str,
+        audio: AsyncIterator[AudioFrame | EncodedFrame] | None,
+        video: AsyncIterator[VideoFrame | EncodedFrame] | None,
+        executor: Executor,
+        bitrate: int,
+    ) -> None:
+        if audio is None and video is None:
+            raise SourceFailed("a stream needs audio or video")
+        self.key = key
+        self.id = stream_id
+        self.bitrate = bitrate
+        self._executor = executor
+        self._opus = OpusEncoder() if audio is not None else None
+        self._vp8 = Vp8Encoder(bitrate)
+        self.audio = Pump(audio, self._encode_audio) if audio is not None else None
+        self.video = Pump(video, self._encode_video) if video is not None else None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failure: BaseException | None = None
+        """What ended a source before its end."""
+
+    def start(self) -> None:
+        """Begin to read the sources."""
+        for pump in (self.audio, self.video):
+            if pump is not None:
+                task = asyncio.create_task(pump.run())
+                task.add_done_callback(self._note_end)
+                self._tasks.append(task)
+
+    async def finished(self) -> None:
+        """Wait until all sources have ended. Raises SourceFailed when one broke."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.failure is not None:
+            raise SourceFailed(f"a source failed: {self.failure!r}") from self.failure
+
+    async def end(self) -> None:
+        """Stop reading the sources."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def request_keyframe(self) -> None:
+        """Begin with a whole picture, because a receiver lacks one."""
+        self._vp8.request_keyframe()
+
+    def _encode_audio(self, frame: AudioFrame) -> EncodedFrame | None:
+        assert self._opus is not None
+        return self._opus.encode(frame)
+
+    async def _encode_video(self, frame: VideoFrame) -> EncodedFrame | None:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._vp8.encode, frame)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failure = self.failure or error

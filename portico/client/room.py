@@ -1,0 +1,303 @@
+"""A participant of a room: joining, publishing, what happens, and the media of the others."""
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from portico.client.connection import Connection
+from portico.client.dialect import ChatDialect, Dialect
+from portico.client.endings import Ending, RejoinPlan, join_error
+from portico.client.errors import ClientError, JoinError, RequestRefused, RoomEnded
+from portico.client.event_feed import EventFeed
+from portico.client.events import Ended, Event, Lost, Message, Rejoined
+from portico.client.frames import AudioFrame, EncodedFrame, VideoFrame
+from portico.client.listening import Listening
+from portico.client.participant import SCREEN, SELF, Participant
+from portico.client.publishing import Publication
+from portico.client.sources import AudioSource, VideoSource
+
+JOIN_SECS = 30.0
+"""How long a join may take."""
+VIDEO_BITRATE = 800_000
+
+AudioInput = AudioSource | AsyncIterator[AudioFrame | EncodedFrame]
+VideoInput = VideoSource | AsyncIterator[VideoFrame | EncodedFrame]
+
+
+class Room:
+    """A participant in a room: `async with Room.join(base_url, room_id, token) as room`. Leaving the block leaves."""
+
+    def __init__(
+        self, url: str, room_id: str, token: str, context: dict[str, Any] | str | None, *, messages: bool, rejoin: bool
+    ) -> None:
+        """Use Room.join."""
+        self.room_id = room_id
+        self._url = url
+        self._token = token
+        self._context = context if isinstance(context, str | None) else json.dumps(context)
+        self._messages = messages
+        self._rejoins = rejoin
+        self._feed = EventFeed()
+        self._executor = ThreadPoolExecutor(2, thread_name_prefix="portico-client")
+        self._publications: dict[str, Publication] = {}
+        self._connection: Connection | None = None
+        self._listening = Listening(self._executor)
+        self._supervisor: asyncio.Task[None] | None = None
+        self._ended: Ended | None = None
+        self._leaves = False
+
+    @classmethod
+    def join(
+        cls,
+        base_url: str,
+        room_id: str,
+        token: str,
+        *,
+        context: dict[str, Any] | str | None = None,
+        messages: bool = True,
+        rejoin: bool = True,
+    ) -> Self:
+        """The room, which `async with` enters and leaves. Entering raises JoinError.
+
+        `base_url` is the server's, such as http://HOST:PORT, with a path if it has one. `context` is what the others
+        see about this participant: an object (with `name` or `username`), or a text. Without `messages` there is no
+        chat, and one connection less. With `rejoin` a lost connection is replaced, as the server's close code says.
+        """
+        scheme, _, rest = base_url.rstrip("/").partition("://")
+        url = f"{'wss' if scheme in ('https', 'wss') else 'ws'}://{rest}/{room_id}/janus"
+        return cls(url, room_id, token, context, messages=messages, rejoin=rejoin)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._connect()
+        except BaseException:
+            await _to_the_end(self._close())
+            raise
+        self._supervisor = asyncio.create_task(self._supervise())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.leave()
+
+    @property
+    def me(self) -> Participant:
+        """The own participant. Another one after a rejoin."""
+        return self._present.me
+
+    @property
+    def participants(self) -> list[Participant]:
+        """The other participants who are in the room now."""
+        return list(self._present.dialect.participants.values())
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the call ended; None while it goes on."""
+        return self._ended
+
+    def events(self) -> AsyncIterator[Event]:
+        """What happens, from the join on; a later call begins with those who are there. It ends after `Ended`."""
+        return self._feed.events(self._connection.dialect if self._connection else None)
+
+    async def publish(
+        self,
+        audio: AudioInput | None = None,
+        video: VideoInput | None = None,
+        *,
+        stream: str = SELF,
+        bitrate: int = VIDEO_BITRATE,
+    ) -> Publication:
+        """Publish a stream: all others can receive it from now on. Raises RequestRefused, MediaFailed, RoomEnded.
+
+        `bitrate` is the most that video uses, in bits per second. Audio goes into the mix, too.
+        """
+        if stream in self._publications:
+            raise RequestRefused(f"the stream {stream!r} is published already")
+        sound = audio.audio_frames() if isinstance(audio, AudioSource) else audio
+        pictures = video.video_frames() if isinstance(video, VideoSource) else video
+        publication = Publication(stream, str(uuid4()), sound, pictures, self._executor, bitrate)
+        connection = self._present
+        self._publications[stream] = publication
+        try:
+            await connection.publish(publication)
+        except BaseException:
+            del self._publications[stream]
+            await _to_the_end(connection.unpublish(publication))
+            raise
+        publication.start()
+        return publication
+
+    async def share_screen(self, video: VideoInput, audio: AudioInput | None = None) -> Publication:
+        """Publish a second stream as a shared screen."""
+        return await self.publish(audio, video, stream=SCREEN)
+
+    async def unpublish(self, publication: Publication) -> None:
+        """End a stream of this client."""
+        if self._publications.get(publication.key) is publication:
+            del self._publications[publication.key]
+            if self._connection is not None:
+                await self._connection.unpublish(publication)
+        await publication.end()
+
+    async def switch(self, publication: Publication, *, audio: bool | None = None, video: bool | None = None) -> None:
+        """Switch the microphone or the camera of a stream on or off; the others see it."""
+        for pump, is_on in ((publication.audio, audio), (publication.video, video)):
+            if pump is not None and is_on is not None:
+                pump.is_on = is_on
+        await self._present.update(publication)
+
+    def audio(self) -> AsyncIterator[AudioFrame]:
+        """The mix of all other participants, 20 ms at a time, until the call ends."""
+        return self._listening.mix()
+
+    async def send(self, text: str, to: list[Participant] | None = None) -> None:
+        """Send a chat message to all participants, or to some. Raises RequestRefused, RoomEnded."""
+        await self.send_content({"type": "text", "payload": text}, to)
+
+    async def send_content(self, content: dict[str, Any], to: list[Participant] | None = None) -> None:
+        """Send a message of an application's own: an object with `type` and `payload`."""
+        if (channel := self._present.text) is None:
+            raise RequestRefused("this client joined without messages")
+        await channel.send(content, [one.id for one in to or ()])
+
+    async def use_token(self, token: str) -> None:
+        """Use another token of the room, as an application does before the old one expires."""
+        self._token = token
+        await self._present.signaling.use_token(token)
+
+    async def leave(self) -> None:
+        """Leave the room. Nothing of this client is left behind, also when the leave itself is cancelled."""
+        self._leaves = True
+        await _to_the_end(self._close())
+
+    @property
+    def _present(self) -> Connection:
+        if self._connection is None or self._ended is not None:
+            ended = self._ended or Ended("lost", 0)
+            raise RoomEnded(ended.detail or f"the call is over: {ended.reason}", ended.code)
+        return self._connection
+
+    async def _connect(self) -> None:
+        me = Participant(str(uuid4()), self._context, is_self=True, _media=self._listening)
+        dialect = Dialect(me, lambda participant_id: Participant(participant_id, _media=self._listening))
+        connection = Connection(self._url, self.room_id, self._token, me, dialect, self._emit)
+        try:
+            async with asyncio.timeout(JOIN_SECS):
+                await connection.join(messages=self._messages, on_text=self._receive_text)
+            self._connection = connection
+            self._listening.attach(connection)
+        except TimeoutError:
+            await _to_the_end(connection.close([]))
+            raise join_error(Ending("unreachable", detail=f"no answer within {JOIN_SECS:.0f} s")) from None
+        except RoomEnded as error:
+            ending = connection.signaling.ended.result() if connection.signaling.ended.done() else Ending("lost")
+            await _to_the_end(connection.close([]))
+            raise join_error(ending) from error
+        except JoinError:
+            await _to_the_end(connection.close([]))
+            raise
+        except ClientError as error:
+            await _to_the_end(connection.close([]))
+            raise join_error(Ending("unavailable", detail=str(error))) from error
+        except BaseException:
+            await _to_the_end(connection.close([]))
+            raise
+
+    async def _supervise(self) -> None:
+        """Wait for the end of each connection, and rejoin while the endings allow it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            assert self._connection is not None
+            ending = await asyncio.shield(self._connection.signaling.ended)
+            await self._drop_connection()
+            if self._leaves or not self._rejoins or not ending.is_temporary:
+                return self._end(ending)
+            self._emit(Lost(ending.reason, ending.code))
+            plan: RejoinPlan | None = RejoinPlan(ending, loop.time())
+            while plan is not None:
+                await asyncio.sleep(plan.pause(random.random()))
+                try:
+                    await self._rejoin()
+                    break
+                except JoinError as error:
+                    ending = Ending(_reason_of(error), error.code, error.reason)
+                    plan = plan.failed(ending, loop.time())
+            else:
+                return self._end(ending)
+
+    async def _rejoin(self) -> None:
+        await self._connect()
+        connection = self._present
+        self._emit(Rejoined(connection.me))
+        for publication in list(self._publications.values()):
+            with contextlib.suppress(ClientError):
+                await connection.publish(publication)
+
+    async def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        self._listening.detach()
+        if connection is not None:
+            await connection.close(list(self._publications.values()))
+
+    def _end(self, ending: Ending) -> None:
+        if self._ended is None:
+            self._ended = Ended(ending.reason, ending.code, ending.detail)
+            self._emit(self._ended)
+        self._feed.close()
+        self._listening.close()
+
+    async def _close(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+        await asyncio.gather(*(one.end() for one in self._publications.values()), return_exceptions=True)
+        await self._listening.stop()
+        await self._drop_connection()
+        self._end(Ending("left"))
+        self._executor.shutdown()
+
+    def _emit(self, event: Event) -> None:
+        self._feed.put(event)
+        self._listening.changed()
+
+    def _receive_text(self, text: str) -> None:
+        read = ChatDialect.read(text)
+        if read is None or self._connection is None:
+            return
+        sender_id, content, to = read
+        dialect = self._connection.dialect
+        sender = dialect.me if sender_id == dialect.me.id else dialect.participants.get(sender_id)
+        payload = content.get("payload")
+        if sender is not None:
+            shown = payload if isinstance(payload, str) else json.dumps(payload)
+            self._emit(Message(sender, shown, content, to))
+
+
+def _reason_of(error: JoinError) -> str:
+    names = {"RoomFull": "full", "TokenRefused": "token", "Unavailable": "unavailable", "Unreachable": "unreachable"}
+    return names.get(type(error).__name__, "refused")
+
+
+async def _to_the_end(work: Any) -> None:
+    """Finish some work although the caller is cancelled meanwhile; the cancellation goes on afterwards."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+        except Exception:  # noqa: BLE001 (the result below raises it)
+            break
+    if cancelled is not None:
+        raise cancelled
+    task.result()

@@ -1,0 +1,77 @@
+"""Chat: the data channel to the room's TextRoom."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from portico.client.dialect import TEXTROOM, ChatDialect, parsed
+from portico.client.errors import MediaFailed, RequestRefused
+from portico.client.peer import CONNECT_SECS, Peer
+from portico.client.signaling import Signaling
+
+SEND_SECS = 10.0
+"""How long the server may take to confirm a message."""
+
+
+class TextChannel:
+    """The data channel of one connection."""
+
+    def __init__(self, signaling: Signaling, room_id: str, participant_id: str, on_text: Callable[[str], None]) -> None:
+        """`on_text` receives the text of each message."""
+        self._signaling = signaling
+        self._room_id = room_id
+        self._participant_id = participant_id
+        self._on_text = on_text
+        self._channel: Any = None
+        self._dialect = ChatDialect(0, participant_id)
+        self._confirmed: dict[str, asyncio.Future[dict[str, Any]]] = {}
+
+    async def open(self) -> Peer:
+        """Connect, and join the TextRoom; the connection, which the caller closes."""
+        opened = asyncio.Event()
+        peer = Peer(self._signaling.ice_servers)
+        try:
+            handle = await self._signaling.attach(TEXTROOM)
+            setup, offer = await self._signaling.ask(handle, {"request": "setup", "room": self._room_id})
+            self._dialect = ChatDialect(int(setup["janus_room_id"]), self._participant_id)
+            peer.on_channel(lambda channel: channel.on("message", self._receive))
+            taking = peer.answer(offer)
+            answer, _ = await taking
+            self._channel = peer.channel("JanusDataChannel")
+            self._channel.on("message", self._receive)
+            self._channel.on("open", opened.set)
+            await self._signaling.ask(handle, {"request": "ack"}, answer)
+            try:
+                await asyncio.wait_for(opened.wait(), CONNECT_SECS)
+            except TimeoutError:
+                raise MediaFailed("the data channel does not open") from None
+            self._channel.send(self._dialect.join(uuid4().hex))
+        except BaseException:
+            await peer.close()
+            raise
+        return peer
+
+    async def send(self, content: dict[str, Any], to: list[str]) -> None:
+        """Send a message, and wait until the server has it. Raises RequestRefused."""
+        transaction = uuid4().hex
+        confirmed = self._confirmed[transaction] = asyncio.get_running_loop().create_future()
+        try:
+            self._channel.send(self._dialect.message(transaction, content, to))
+            answer = await asyncio.wait_for(confirmed, SEND_SECS)
+        except TimeoutError:
+            raise RequestRefused("the server did not confirm the message") from None
+        except Exception as error:
+            raise RequestRefused(f"the message was not sent: {error!r}") from error
+        finally:
+            del self._confirmed[transaction]
+        if answer.get("textroom") == "error":
+            raise RequestRefused(str(answer.get("error")))
+
+    def _receive(self, text: Any) -> None:
+        answer = parsed(text)
+        waiting = self._confirmed.get(str(answer.get("transaction")))
+        if waiting is not None and answer.get("textroom") in ("success", "error") and not waiting.done():
+            waiting.set_result(answer)
+        elif answer.get("textroom") == "message":
+            self._on_text(text)
