@@ -21,6 +21,13 @@ RUN mkdir -p /src/.janus \
 FROM scratch AS janus
 COPY --from=janus-built /src/.janus /
 
+# What keeps the relay to ports of media without root: coturn loads it.
+FROM ${BASE} AS relay-ports
+RUN apt-get update -qq \
+    && apt-get install -qq -y --no-install-recommends gcc libc6-dev >/dev/null && rm -rf /var/lib/apt/lists/*
+COPY portico/edge/relay_ports.c /src/
+RUN cc -shared -fPIC -O2 -o /src/relay-ports.so /src/relay_ports.c
+
 # Portico in an environment of its own, with the pages built and everything compiled: the image is read-only.
 FROM ${BASE} AS portico
 RUN apt-get update -qq \
@@ -68,6 +75,7 @@ ARG JANUS
 RUN [ "$JANUS" != debian ] || { apt-get update -qq \
     && apt-get install -qq -y --no-install-recommends janus >/dev/null && rm -rf /var/lib/apt/lists/*; }
 COPY --from=janus / /opt/janus/
+COPY --from=relay-ports /src/relay-ports.so /usr/local/lib/portico/
 COPY --from=portico /opt/portico /opt/portico
 COPY deploy/image/portico deploy/image/ready /usr/local/bin/
 ENV PORTICO_HOST=0.0.0.0 PORTICO_DATA_DIR=/var/lib/portico

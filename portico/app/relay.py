@@ -18,7 +18,7 @@ from portico.runtime.child_process import ChildUnavailable
 from portico.runtime.interfaces import InterfaceAddress, interface_addresses
 
 _LOOPBACK = "127.0.0.1"
-_OF_RELAY = ("turn_port", "turn_tls_port", "relay_ports")
+_OF_RELAY = ("turn_port", "turn_tls_port", "relay_ports", "relay_peer_ports")
 
 
 def relay_settings(settings: Settings) -> RelaySettings | None:
@@ -37,6 +37,7 @@ def relay_settings(settings: Settings) -> RelaySettings | None:
         relay=local,
         peers=tuple(dict.fromkeys((*local, *_parts(settings.media_address)))),
         media_ports=settings.rtp_ports,
+        may_reach_all_ports=settings.relay_peer_ports == "all",
         port=settings.turn_port,
         tls_port=settings.turn_tls_port,
         ports=settings.relay_ports,

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     relay_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(values.port_range)] = Field(
         (61000, 65535), description="UDP ports of TURN's relay, which only Janus has to reach."
     )
+    relay_peer_ports: Literal["media", "all"] = Field(
+        "media", description="What TURN's relay reaches on Janus' addresses: RTP_PORTS alone, or all UDP ports."
+    )
     turn_domain: Annotated[str | None, AfterValidator(values.host_name)] = Field(
         None, description="Second host name, such as turn.DOMAIN: TURN over TLS shares HTTPS_PORT by it."
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from portico.edge.certificates import Certificates
 from portico.edge.coturn_config import RelaySettings, coturn_config
 from portico.edge.programs import find
-from portico.edge.relay_filter import RelayFilter
+from portico.edge.relay_limit import RelayLimit
 from portico.runtime import child, durable
 from portico.runtime.child import Confinement
 from portico.runtime.supervised import Program, Supervised
@@ -20,19 +20,19 @@ _STUN_COOKIE = bytes.fromhex("2112a442")
 
 
 class Relay:
-    """coturn and the filter of its packets."""
+    """coturn, and what limits its relay to ports of media."""
 
     def __init__(self, settings: RelaySettings) -> None:
         """Raises ChildUnavailable where coturn is not installed."""
         self._settings = settings
-        self._filter = RelayFilter(settings)
+        self._limit = RelayLimit(settings)
         self._certificate_is_new = False
-        self.program = _supervised(settings, self._answered)
+        self.program = _supervised(settings, self._limit, self._answered)
 
     @property
     def why_all_ports(self) -> str | None:
         """Why the relay reaches all UDP ports of Janus' addresses; None where it reaches those of media only."""
-        return self._filter.why_not
+        return self._limit.why_all_ports
 
     @property
     def addresses_used(self) -> int:
@@ -50,26 +50,29 @@ class Relay:
         if path == self._settings.certificate:
             self._certificate_is_new = True
 
-    async def _answered(self) -> None:
-        """Act on a health check that has passed. The signal would end a coturn that does not handle it yet."""
-        await self._filter.keep()
+    async def _answered(self) -> str | None:
+        """Act on an answer to a health check; a clause where coturn has to start anew all the same."""
+        why_not = await self._limit.keep()
+        # The signal would end a coturn that does not handle it yet.
         if self._certificate_is_new and self.program.state.is_up:
             self._certificate_is_new = False
             self.program.signal(signal.SIGUSR2)
+        return why_not
 
     async def start(self) -> None:
-        """Return when coturn answers. Raises ChildUnavailable."""
-        await self._filter.start()
+        """Return when coturn answers and its relay reaches what it should. Raises ChildUnavailable."""
         try:
+            await self._limit.start()
             await self.program.start()
+            await self._limit.examine()
         except BaseException:
-            await self._filter.stop()
+            await self.stop()
             raise
 
     async def stop(self) -> None:
-        """End coturn, then the filter."""
+        """End coturn, then its limit."""
         await self.program.stop()
-        await self._filter.stop()
+        await self._limit.stop()
 
 
 @asynccontextmanager
@@ -99,7 +102,9 @@ def load_secret(data_dir: Path) -> str:
     return path.read_text().strip()
 
 
-def _supervised(settings: RelaySettings, answered: Callable[[], Awaitable[None]]) -> Supervised:
+def _supervised(
+    settings: RelaySettings, limit: RelayLimit, answered: Callable[[], Awaitable[str | None]]
+) -> Supervised:
     folder, binary = settings.folder, find("turnserver", package="coturn", needed_by="PORTICO_TURN")
 
     def prepare() -> Program:
@@ -117,13 +122,10 @@ def _supervised(settings: RelaySettings, answered: Callable[[], Awaitable[None]]
             hide=[settings.data_dir.absolute()],
             low_ports=min(settings.port, settings.tls_port) < 1024,
         )
-        return Program([str(binary), "-c", str(file)], str(file), rules)
+        return Program([str(binary), "-c", str(file)], str(file), rules, limit.environment())
 
     async def check() -> str | None:
-        why_not = await _answers(settings.listen[0], settings.port)
-        if why_not is None:
-            await answered()
-        return why_not
+        return await _answers(settings.listen[0], settings.port) or await answered()
 
     command = [str(binary), "--version"]
     return Supervised("coturn", folder, lambda: asyncio.to_thread(prepare), check, version_command=command)

@@ -30,7 +30,9 @@ class RelaySettings:
     peers: tuple[str, ...]
     """Addresses that Janus offers to browsers: the only ones that the relay sends to."""
     media_ports: tuple[int, int]
-    """UDP ports of Janus: the only ones that the relay sends to, where the kernel can be asked for that."""
+    """UDP ports of Janus: the only ones that the relay sends to."""
+    may_reach_all_ports: bool = False
+    """Whether the relay runs also where nothing keeps it to `media_ports`."""
     port: int = 3478
     tls_port: int = 5349
     ports: tuple[int, int] = (61000, 65535)

@@ -4,14 +4,10 @@ import asyncio
 import contextlib
 import os
 
-import structlog
-
 from portico.edge.coturn_config import RelaySettings, filter_commands
 from portico.edge.programs import find
 from portico.runtime import child
 from portico.runtime.child_process import ChildUnavailable
-
-log = structlog.get_logger(__name__)
 
 _NFT_SECS = 10.0
 _OUTPUT_BYTES_MAX = 65_536
@@ -27,7 +23,7 @@ class RelayFilter:
         """Why the relay is not limited to ports, as a clause; None while it is."""
 
     async def start(self) -> None:
-        """Make the table, or log why there is none: then the relay reaches all UDP ports of Janus' addresses."""
+        """Make the table, or note why there is none."""
         self.why_not = "nft does not answer"
         try:
             self.why_not = await self._make()
@@ -36,12 +32,11 @@ class RelayFilter:
         finally:  # also where a health check that makes the table again takes too long
             if self.why_not is not None:
                 await self.stop()
-                log.warning("relay.reaches_all_ports", addresses=self._settings.peers, why=self.why_not)
 
-    async def keep(self) -> None:
-        """Make the table again if its nft has ended: the kernel has removed it, and the relay reaches all ports."""
-        if self._process is not None and self._process.returncode is not None:
-            await self.start()
+    @property
+    def is_there(self) -> bool:
+        """Whether nft runs, with whose end the kernel removes the table."""
+        return self._process is not None and self._process.returncode is None
 
     async def stop(self) -> None:
         """End nft, with which the kernel removes the table."""

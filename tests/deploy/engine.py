@@ -28,7 +28,9 @@ SECCOMP = Path("/usr/share/containers/seccomp.json")
 """What Docker and Podman let a container ask of the kernel, from a package that buildah needs."""
 MIRROR = "http://deb.debian.org/debian"
 SUITE = "bookworm"
-BASE, SYSTEM, PARTS, IMAGE = (f"localhost/portico-{name}" for name in ("base", "system", "parts", "test"))
+BASE, SYSTEM, RELAY, PARTS, IMAGE = (
+    f"localhost/portico-{name}" for name in ("base", "system", "relay", "parts", "test")
+)
 _DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
 """A variable in compose.yaml, of which the default counts here."""
 NEEDS = ("buildah", "debootstrap", "runc")
@@ -68,7 +70,7 @@ def built_image(janus: Path) -> Iterator[Image]:
         common = ["--secret", f"id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
         common += ["--build-arg", f"BASE={BASE}", "--build-context", f"janus={janus}"]
         # The parts have names of their own, or they would be made anew each time.
-        for target, name in (("system", SYSTEM), ("portico", PARTS), ("", IMAGE)):
+        for target, name in (("system", SYSTEM), ("relay-ports", RELAY), ("portico", PARTS), ("", IMAGE)):
             chosen = ["--target", target] if target else []
             _buildah("build", "--layers", "--format=docker", *common, *chosen, "--tag", name, str(ROOT))
         _buildah("from", "--name", container, IMAGE)

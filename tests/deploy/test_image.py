@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.engine import BUILDS_WITHIN_SECS, NEEDS, Container, Image, built_image, is_possible
+from tests.edge.turn_client import free_turn_port, reached
 from tests.gateway.conftest import Rooms
 from tests.gateway.media_peer import Mixer, Source, Videos, level
 from tests.parts import BUILT
@@ -47,7 +48,8 @@ def container(image: Image, tmp_path_factory: pytest.TempPathFactory, loopback: 
     volume = folder / "volume"
     volume.mkdir(mode=0o700)
     shutil.chown(volume, USER, USER)
-    with Container(image, folder / "bundle", volume, media_interface=loopback, log_level="debug") as running:
+    settings = {"log_level": "debug", "turn": "on", "turn_port": str(free_turn_port())}
+    with Container(image, folder / "bundle", volume, media_interface=loopback, **settings) as running:
         yield running
 
 
@@ -95,6 +97,14 @@ def test_the_container_is_healthy_without_root_on_a_root_that_is_read_only(conta
     assert int(tree["portico"]["CapEff"], 16) == 1 << 10  # for Caddy's ports, handed on to Caddy alone
     assert tree["janus"]["NoNewPrivs"] == "1"
     assert "children.protected" in container.log and "children.less_protected" not in container.log
+
+
+async def test_the_relay_reaches_no_other_service_of_the_machine(container: Container, loopback: str) -> None:
+    """Neither one on Janus' address nor one on all addresses, without root and without a packet filter."""
+    secret = (container.volume / "edge" / "turn-secret").read_text()
+    turn = "127.0.0.1", int(container.settings["turn_port"])
+    for address in (loopback, "0.0.0.0"):
+        assert not await reached(turn, secret, peer=loopback, media=29_999, service_on=address)
 
 
 async def test_two_people_meet_and_their_recording_outlives_the_container(container: Container) -> None:

@@ -5,12 +5,10 @@ import os
 import re
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from portico.edge.coturn import Relay, load_secret
 from portico.edge.coturn_config import RelaySettings
 from portico.runtime import child
-from tests.edge.turn_client import WITHIN_SECS, allocate, allocation, error_of, free_turn_port, login
+from tests.edge.turn_client import WITHIN_SECS, allocate, allocation, error_of, free_turn_port, login, service
 from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -89,21 +87,12 @@ def server(relay: tuple[Relay, RelaySettings]) -> tuple[str, int]:
     return LISTEN, relay[1].port
 
 
-@contextmanager
-def service(port: int = 0, address: str = PEER) -> Iterator[socket.socket]:
-    """A program of this machine that waits for UDP."""
-    with socket.socket(type=socket.SOCK_DGRAM) as bound:
-        bound.bind((address, port))
-        bound.setblocking(False)
-        yield bound
-
-
 async def test_a_browser_with_credentials_reaches_janus_and_janus_the_browser(
     relay: tuple[Relay, RelaySettings], server: tuple[str, int]
 ) -> None:
     loop, settings = asyncio.get_running_loop(), relay[1]
     for transport in ("udp", "tcp"):
-        with service(settings.media_ports[0]) as janus:
+        with service(PEER, settings.media_ports[0]) as janus:
             async with allocation(server, login(SECRET), transport) as anna, asyncio.timeout(WITHIN_SECS):
                 await anna.permit(*janus.getsockname())
                 await anna.send(b"to janus", *janus.getsockname())
@@ -177,14 +166,14 @@ async def test_other_services_on_the_address_of_janus_are_not_reached(
     loop = asyncio.get_running_loop()
     assert relay[0].why_all_ports is None
     below, above = relay[1].media_ports[0] - 1, relay[1].media_ports[1] + 1
-    with service(below) as first, service(above) as second, service(address="0.0.0.0") as third:
+    with service(PEER, below) as first, service(PEER, above) as second, service("0.0.0.0") as third:
         for number, bound in enumerate((first, second, third), start=1):
             port = bound.getsockname()[1]
             async with allocation(server, login(SECRET)) as anna:
                 await anna.permit(PEER, port)  # coturn knows no ports
                 await anna.send(b"to a service", PEER, port)
                 await until(lambda number=number: dropped() >= number, WITHIN_SECS)  # type: ignore[misc]
-        with service(relay[1].media_ports[1]) as janus:
+        with service(PEER, relay[1].media_ports[1]) as janus:
             async with allocation(server, login(SECRET)) as anna, asyncio.timeout(WITHIN_SECS):
                 await anna.permit(*janus.getsockname())
                 await anna.send(b"to janus", *janus.getsockname())

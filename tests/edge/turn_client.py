@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -138,3 +138,34 @@ async def error_of(attempt: Any) -> int | None:
     if isinstance(made, Allocation):
         await made.close()
     return None
+
+
+@contextlib.contextmanager
+def service(address: str, port: int = 0) -> Iterator[socket.socket]:
+    """A program of this machine that waits for UDP."""
+    with socket.socket(type=socket.SOCK_DGRAM) as bound:
+        bound.bind((address, port))
+        bound.setblocking(False)
+        yield bound
+
+
+async def reached(server: tuple[str, int], secret: str, *, peer: str, media: int, service_on: str) -> bool:
+    """Whether a browser reaches a service that listens on an address of this machine, by a relay whose peer is `peer`.
+
+    A program with the port `media`, as Janus has it, has to be reached, and its answer to arrive.
+    """
+    loop = asyncio.get_running_loop()
+    with service(peer, media) as janus, service(service_on) as other:
+        async with allocation(server, login(secret)) as anna, asyncio.timeout(WITHIN_SECS):
+            port = other.getsockname()[1]
+            await anna.permit(peer, port)  # coturn knows no ports
+            await anna.permit(peer, media)
+            await anna.send(b"to a service", peer, port)
+            await anna.send(b"to janus", peer, media)
+            data, source = await loop.sock_recvfrom(janus, 100)
+            assert data == b"to janus"
+            await loop.sock_sendto(janus, b"to anna", source)
+            assert await anna.received.packets.get() == b"to anna"
+        with contextlib.suppress(BlockingIOError):
+            return other.recv(100) == b"to a service"
+        return False
