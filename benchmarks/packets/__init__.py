@@ -1,0 +1,1 @@
+"""Participants whose media are packets that are encoded ahead and not decoded: ICE, DTLS and SRTP are real."""
