@@ -32,10 +32,9 @@ from portico.app.serve import leave_out_of_collections
 from portico.core.model import RoomSettings
 from portico.db.connect import open_database
 from portico.db.engine import Transaction
-from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
 from portico.runtime import logs
-from portico.services import api_keys, rooms, tokens
+from portico.services import api_keys, rooms, tokens, webhook_keys
 
 ACCOUNT = "bench"
 
@@ -53,8 +52,8 @@ async def serve(folder: Path) -> None:
     upgrade(db.engine)
     keys, key, room = await db.write(_first_rows)
     app = Starlette()
-    webhook_keys = WebhookKeys(folder / "webhook-keys.json")
-    add_api(app, db, keys, webhook_keys, clock=partial(datetime.now, UTC), link=lambda key, _: f"http://x/{key}")
+    of_webhooks = await db.write(partial(webhook_keys.load, setting=None, folder=folder, now=datetime.now(UTC)))
+    add_api(app, db, keys, of_webhooks, clock=partial(datetime.now, UTC), link=lambda key, _: f"http://x/{key}")
 
     router = Router("Rooms")
 

@@ -36,8 +36,8 @@ from portico.core.composition_request import REGIONS_MAX
 from portico.core.errors import PorticoError
 from portico.core.rate import Limit
 from portico.db.engine import Database
-from portico.db.keyfile import WebhookKeys
 from portico.services.tokens import TokenKeys
+from portico.services.webhook_keys import WebhookKeys
 
 _ROUTERS = (
     rooms.router,

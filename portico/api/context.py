@@ -8,8 +8,8 @@ from typing import Literal
 from portico.api.auth import KeyRing
 from portico.api.render import Link
 from portico.db.engine import Database
-from portico.db.keyfile import WebhookKeys
 from portico.services.tokens import TokenKeys
+from portico.services.webhook_keys import WebhookKeys
 
 CompositionAudio = Literal["all", "none"]
 """The sound of a composition whose request does not name `audio_sources`."""

@@ -22,7 +22,6 @@ from portico.config.settings import Settings
 from portico.core.ice import IceServers
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
-from portico.db.keyfile import WebhookKeys
 from portico.db.migrate import upgrade
 from portico.edge.coturn import running_relay
 from portico.edge.front import running_front
@@ -34,8 +33,9 @@ from portico.listener.connections import ClientConnections
 from portico.listener.limits import Limits
 from portico.runtime import child
 from portico.runtime.side_loop import SideLoop
-from portico.services import api_keys, gateways, jobs, meetings, tokens, webhook_queue
+from portico.services import api_keys, gateways, jobs, meetings, tokens, webhook_keys, webhook_queue
 from portico.services.tokens import TokenKeys
+from portico.services.webhook_keys import WebhookKeys
 from portico.worker.webhooks.deliveries import Deliveries
 from portico.worker.webhooks.internal_addresses import WhileOneAccount
 from portico.worker.webhooks.sender import Sender
@@ -71,19 +71,20 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         await asyncio.to_thread(upgrade, db.engine)
         async with _clock(db) as clock:
             keys, startup = await db.write(partial(_first_rows, settings=settings, at=clock()))
-            webhook_keys = WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
+            load = partial(webhook_keys.load, setting=settings.webhook_private_key, folder=settings.data_dir)
+            of_webhooks = await db.write(partial(load, now=clock()))
             storage = await open_storage(settings, db, clock)
             own_relay = relay_settings(settings)
             ice = ice_servers(settings, own_relay)
             async with (
                 _gateway(settings, db, keys, connections, clock, ice) as (gateway, node),
-                _deliveries(settings, db, webhook_keys, clock) as worker,
+                _deliveries(settings, db, of_webhooks, clock) as worker,
             ):
 
                 async def on_disk_low(is_low: bool) -> None:
                     gateway.registry.set_room_on_disk(not is_low)
 
-                follower = FollowKeys(db, keys, storage.link_keys, clock=clock)
+                follower = FollowKeys(db, keys, storage.link_keys, of_webhooks, clock=clock)
                 async with (
                     run_workers(settings, db, storage, on_disk_low) as runner,
                     follower.running(),
@@ -93,7 +94,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                 ):
                     await asyncio.to_thread(child.report)  # here, so that a refusal to start is the only line
                     parts = Parts(
-                        *(db, keys, webhook_keys, storage, gateway, checks, connections, node, worker, runner, clock),
+                        *(db, keys, of_webhooks, storage, gateway, checks, connections, node, worker, runner, clock),
                         children=(*(front.programs if front else ()), *((relay.program,) if relay else ())),
                         relay=relay,
                     )
@@ -163,7 +164,6 @@ async def _checks(
 
 @asynccontextmanager
 async def _deliveries(settings: Settings, db: Database, keys: WebhookKeys, clock: Clock) -> AsyncIterator[Deliveries]:
-    keys.current(clock())  # a file that cannot be read is a reason not to start
     chosen = settings.webhook_internal_addresses
     allow_internal = WhileOneAccount(db) if chosen is None else chosen
     worker = Deliveries(

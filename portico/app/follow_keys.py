@@ -1,4 +1,4 @@
-"""Follows the installation's signing keys, which `portico keys rotate` replaces from another process."""
+"""Follows the installation's signing keys, which `portico keys rotate` and `webhooks rotate-key` replace."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -8,9 +8,10 @@ import structlog
 
 from portico.db.engine import Database, Transaction
 from portico.runtime.periodic import Periodic
-from portico.services import files, tokens
+from portico.services import files, tokens, webhook_keys
 from portico.services.files import LinkKeys
 from portico.services.tokens import TokenKeys
+from portico.services.webhook_keys import WebhookKeys
 
 log = structlog.get_logger()
 
@@ -19,14 +20,21 @@ EVERY_SECS = 0.5
 
 
 class FollowKeys:
-    """One per process: keeps two objects with keys, which all parts share, as the rows are."""
+    """One per process: keeps three objects with keys, which all parts share, as the rows are."""
 
     def __init__(
-        self, db: Database, token_keys: TokenKeys, link_keys: LinkKeys, *, clock: Callable[[], datetime]
+        self,
+        db: Database,
+        token_keys: TokenKeys,
+        link_keys: LinkKeys,
+        of_webhooks: WebhookKeys,
+        *,
+        clock: Callable[[], datetime],
     ) -> None:
         self._db = db
         self._token_keys = token_keys
         self._link_keys = link_keys
+        self._of_webhooks = of_webhooks
         self._clock = clock
         self._is_well = True
         self._loop = Periodic(self.follow, EVERY_SECS, self._warned, pauses_first=True)
@@ -44,12 +52,16 @@ class FollowKeys:
         """Look once."""
         now = self._clock()
 
-        def read(tx: Transaction) -> tuple[TokenKeys, tuple[bytes, ...]]:
-            return tokens.read_keys(tx, now), files.read_link_keys(tx, now)
+        def read(tx: Transaction) -> tuple[TokenKeys, tuple[bytes, ...], WebhookKeys]:
+            return tokens.read_keys(tx, now), files.read_link_keys(tx, now), self._read_webhook_keys(tx)
 
-        token_keys, accepted = await self._db.read(read)
+        token_keys, accepted, of_webhooks = await self._db.read(read)
         self._token_keys.replace_with(token_keys)
         self._link_keys.accepted = accepted
+        self._of_webhooks.replace_with(of_webhooks)
+
+    def _read_webhook_keys(self, tx: Transaction) -> WebhookKeys:
+        return self._of_webhooks if self._of_webhooks.is_given else webhook_keys.read(tx)
 
     @contextmanager
     def _warned(self) -> Iterator[None]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from portico.app.clock import Clock
 from portico.app.workers import Storage
 from portico.db.engine import Database
-from portico.db.keyfile import WebhookKeys
 from portico.edge.coturn import Relay
 from portico.gateway.checks import Checks
 from portico.gateway.server import Gateway
@@ -14,6 +13,7 @@ from portico.janus.node import JanusNode
 from portico.listener.connections import ClientConnections
 from portico.runtime.supervised import Supervised
 from portico.services.tokens import TokenKeys
+from portico.services.webhook_keys import WebhookKeys
 from portico.worker.runner import Jobs
 from portico.worker.webhooks.deliveries import Deliveries
 

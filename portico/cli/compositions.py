@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -51,13 +50,13 @@ def create(
     body = {"session_id": session} | ({} if resolution is None else {"resolution": resolution})
 
     def request(tx: "Transaction") -> str:
-        from portico.services import compositions
+        from portico.services import clock, compositions
 
         settings = load()
         sound = settings.composition_audio == "all"
         account_id = session_row(tx, session).account_id
         regions = settings.composition_regions
-        make = partial(compositions.create, regions_max=regions, sound_by_default=sound, now=datetime.now(UTC))
+        make = partial(compositions.create, regions_max=regions, sound_by_default=sound, now=clock.now(tx))
         return make(tx, account_id, body).id
 
     try:

@@ -1,4 +1,4 @@
-"""What commands open of the installation that the settings name: its database, its store and its webhook keys."""
+"""What commands open of the installation that the settings name: its database, store and webhook keys."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from portico.cli.terminal import Refused, make_private
-from portico.config.settings import Settings, load
+from portico.config.settings import load
 
 if TYPE_CHECKING:  # all of these are slow to import
     from portico.app.workers import Storage
-    from portico.db.engine import Database
-    from portico.db.keyfile import WebhookKeys
+    from portico.db.engine import Database, Transaction
+    from portico.services.webhook_keys import WebhookKeys
 
 T = TypeVar("T")
 
@@ -41,16 +41,23 @@ def with_database(use: "Callable[[Database], Awaitable[T]]", *, create: bool = F
     return asyncio.run(run())
 
 
-def webhook_keys(settings: Settings) -> "WebhookKeys":
-    """The keys of the data directory, which are made now if the server was never started."""
-    from portico.db.keyfile import WebhookKeys
+async def webhook_keys(db: "Database") -> "WebhookKeys":
+    """The keys that sign webhooks now, which are made if the server was never started."""
+    from portico.services import clock, webhook_keys
 
-    make_private(settings.data_dir)
-    return WebhookKeys(settings.data_dir / "webhook-keys.json", settings.webhook_private_key)
+    settings = load()
+
+    def read(tx: "Transaction") -> "WebhookKeys":
+        given, folder = settings.webhook_private_key, settings.data_dir
+        return webhook_keys.load(tx, setting=given, folder=folder, now=clock.now(tx))
+
+    return await db.write(read)
 
 
 async def storage(db: "Database") -> "Storage":
     """The store, which makes the same links as a server with the same settings."""
     from portico.app.workers import open_storage
+    from portico.services import clock
 
-    return await open_storage(load(), db, lambda: datetime.now(UTC))
+    ahead = await db.read(clock.now) - datetime.now(UTC)
+    return await open_storage(load(), db, lambda: datetime.now(UTC) + ahead)

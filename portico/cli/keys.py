@@ -31,7 +31,7 @@ def create_key(
     name: Annotated[str | None, typer.Option(help="What to call it in lists.")] = None,
 ) -> None:
     """Print one new API key as the last word of the output. Works while the server runs."""
-    from portico.services import api_keys
+    from portico.services import api_keys, clock
 
     if not 0 < len(account) <= NAME_MAX or (name is not None and not 0 < len(name) <= NAME_MAX):
         raise Refused(f"The name of an account, and that of a key, has 1 to {NAME_MAX} characters.")
@@ -41,7 +41,7 @@ def create_key(
         raise Refused(str(error)) from None
 
     def create(tx: "Transaction") -> str:
-        key = api_keys.create(tx, account, datetime.now(UTC), name=name, scopes=wanted)
+        key = api_keys.create(tx, account, clock.now(tx), name=name, scopes=wanted)
         _note(tx, "keys create", key)
         return key
 
@@ -64,10 +64,10 @@ def list_keys(
 @keys.command("revoke")
 def revoke_key(key_id: _Id) -> None:
     """Make an API key void, within a second in every running server, also where PORTICO_API_KEY still names it."""
-    from portico.services import api_keys
+    from portico.services import api_keys, clock
 
     def revoke(tx: "Transaction") -> None:
-        api_keys.revoke(tx, key_id.lower(), now=datetime.now(UTC))
+        api_keys.revoke(tx, key_id.lower(), now=clock.now(tx))
         _note_id(tx, "keys revoke", key_id.lower())
 
     _change(revoke)
@@ -109,12 +109,12 @@ _ROTATED_SENTENCES = {
 
 def _rotate_signing(kinds: tuple[str, ...], void: bool) -> None:
     """All in one transaction; a sentence about each is printed."""
-    from portico.services import audit, signing_keys
+    from portico.services import audit, clock, signing_keys
 
-    at = datetime.now(UTC)
     purposes = {"tokens": signing_keys.TOKENS, "links": signing_keys.LINKS, "files": signing_keys.FILES}
 
     def replace(tx: "Transaction") -> list[str]:
+        at = clock.now(tx)
         for kind in kinds:
             signing_keys.rotate(tx, purposes[kind], now=at, void=void or kind == "links")
             audit.record(tx, account_id=None, key_id=None, operation=f"keys rotate {kind}", object_id=None, now=at)
@@ -132,10 +132,10 @@ def _new_links(tx: "Transaction", now: datetime) -> str:
 
 
 def _rotate_api_key(key_id: str, overlap: timedelta) -> None:
-    from portico.services import api_keys
+    from portico.services import api_keys, clock
 
     def replace(tx: "Transaction") -> str:
-        key = api_keys.rotate(tx, key_id, now=datetime.now(UTC), overlap=overlap)
+        key = api_keys.rotate(tx, key_id, now=clock.now(tx), overlap=overlap)
         _note_id(tx, "keys rotate", key_id)
         return key
 
@@ -172,18 +172,18 @@ def _change(change: "Callable[[Transaction], T]") -> T:
 
 def _note(tx: "Transaction", command: str, key: str) -> None:
     """An entry of the audit log about this new key."""
-    from portico.services import api_keys
+    from portico.services import api_keys, clock
 
-    made = api_keys.find(tx, key, now=datetime.now(UTC))
+    made = api_keys.find(tx, key, now=clock.now(tx))
     assert made is not None
     _note_id(tx, command, made.id)
 
 
 def _note_id(tx: "Transaction", command: str, key_id: str) -> None:
-    from portico.services import api_keys, audit
+    from portico.services import api_keys, audit, clock
 
     account_id = api_keys.owner_of(tx, key_id)
-    now = datetime.now(UTC)
+    now = clock.now(tx)
     audit.record(tx, account_id=account_id, key_id=None, operation=command, object_id=key_id, now=now)
 
 

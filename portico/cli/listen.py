@@ -18,7 +18,6 @@ import typer
 
 from portico.cli.installation import webhook_keys, with_database
 from portico.cli.terminal import Refused, printable
-from portico.config.settings import load
 
 if TYPE_CHECKING:  # all of these are slow to import
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -57,7 +56,7 @@ def listen(
     _check_url(forward)
 
     async def run(db: "Database") -> None:
-        async with _sender(forward) as send:
+        async with _sender(db, forward) as send:
             listening = asyncio.create_task(_follow(db, room_id, send))
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, listening.cancel)
@@ -88,7 +87,7 @@ def trigger(
             print(f"{name}: {value}")
         print(f"\n{body.decode()}")
         return
-    outcome = asyncio.run(_send_once(to, data))
+    outcome = with_database(partial(_send_once, url=to, data=data), create=True)
     if outcome.status is not None:
         print(f"{outcome.status} in {_milliseconds(outcome)} ms")
         for name, value in outcome.response_headers.items():
@@ -98,8 +97,8 @@ def trigger(
         raise Refused(f"Not delivered to {to}: {printable(outcome.error or '')}.")
 
 
-async def _send_once(url: str, data: str) -> "Outcome":
-    async with _sender(url) as send:
+async def _send_once(db: "Database", url: str, data: str) -> "Outcome":
+    async with _sender(db, url) as send:
         assert send is not None
         return await send(data)
 
@@ -153,18 +152,18 @@ async def _show(event: "RecordedEvent", send: Send | None) -> None:
 
 
 @asynccontextmanager
-async def _sender(url: str | None) -> AsyncIterator[Send | None]:
+async def _sender(db: "Database", url: str | None) -> AsyncIterator[Send | None]:
     """How to send to this URL, with the key that signs at that moment."""
     if url is None:
         yield None
         return
+    from portico.services import clock
     from portico.worker.webhooks.sender import Sender
 
-    keys = webhook_keys(load())
     sender = Sender(clock=lambda: datetime.now(UTC), allow_internal=True)
 
     async def send(data: str) -> "Outcome":
-        key = keys.current(datetime.now(UTC))
+        key = (await webhook_keys(db)).current(await db.read(clock.now))
         return await sender.send(url, data, attempt=1, key=key, timeout_secs=SEND_WITHIN_SECS)
 
     await sender.start()
@@ -175,7 +174,12 @@ async def _sender(url: str | None) -> AsyncIterator[Send | None]:
 
 
 def _signing_key() -> "Ed25519PrivateKey":
-    return webhook_keys(load()).current(datetime.now(UTC))
+    from portico.services import clock
+
+    async def read(db: "Database") -> "Ed25519PrivateKey":
+        return (await webhook_keys(db)).current(await db.read(clock.now))
+
+    return with_database(read, create=True)
 
 
 def _check_url(url: str | None) -> None:

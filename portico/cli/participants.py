@@ -1,6 +1,5 @@
 """`portico participants`: what an operator does about one participant."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,11 +25,12 @@ def erase(
     All compositions of the session are deleted too, because they may show them. The row stays, without these data.
     """
     from portico.core.errors import Invalid, NotFound
-    from portico.services import audit, erasure, listing
+    from portico.services import audit, clock, erasure, listing
 
-    participant_id, now = participant.lower(), datetime.now(UTC)
+    participant_id = participant.lower()
 
     def change(tx: "Transaction") -> None:
+        now = clock.now(tx)
         erasure.erase(tx, None, participant_id, keep_recordings=keep_recordings, now=now)
         account_id = listing.account_of_participant(tx, participant_id)
         change = {"operation": "participants erase", "object_id": participant_id}

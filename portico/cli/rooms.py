@@ -1,6 +1,5 @@
 """`portico rooms`: the meeting link of one room."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,11 +21,12 @@ def link(
 ) -> None:
     """Print the meeting link of a room, with which a browser joins without an API key. Works while the server runs."""
     from portico.core.errors import NotFound
-    from portico.services import audit, meetings, tokens
+    from portico.services import audit, clock, meetings, tokens
 
-    room_id, now, base_url = room.lower(), datetime.now(UTC), load().base_url
+    room_id, base_url = room.lower(), load().base_url
 
     def make(tx: "Transaction") -> str:
+        now = clock.now(tx)
         keys = tokens.load_keys(tx, now)
         if not new:
             return meetings.link_of(tx, keys, room_id, base_url).url

@@ -14,7 +14,9 @@ from portico.config.settings import load
 if TYPE_CHECKING:  # all of these are slow to import
     from portico.core.filters import Condition
     from portico.db.engine import Database
+    from portico.db.keyfile import SigningKey
     from portico.services.rows import Attempt
+    from portico.services.webhook_keys import WebhookKeys
     from portico.services.webhook_log import Logged
 
 webhooks = typer.Typer(help="Webhooks: what was delivered, once more, and the keys that sign.", no_args_is_help=True)
@@ -87,8 +89,12 @@ def replay(
 def show_key() -> None:
     """Print the public key with which receivers verify webhooks; a second line has the next key, if there is one."""
     from portico.core.webhook import public_key
+    from portico.services import clock
 
-    keys, now = webhook_keys(load()), datetime.now(UTC)
+    async def read(db: "Database") -> "tuple[WebhookKeys, datetime]":
+        return await webhook_keys(db), await db.read(clock.now)
+
+    keys, now = with_database(read, create=True)
     print(public_key(keys.current(now)))
     coming = keys.next(now)
     if coming is not None:
@@ -101,10 +107,17 @@ def rotate_key(
         float, typer.Option(min=0, max=8760, help="How long the present key still signs; 0 changes at once.")
     ] = 24,
 ) -> None:
-    """Make a new key. Add it to your receivers before it begins to sign; a running server needs no restart."""
+    """Make a new key. Add it to your receivers before it begins to sign; a running servers need no restart."""
     from portico.core.webhook import public_key
+    from portico.services import clock
+    from portico.services.webhook_keys import rotate
 
-    new = webhook_keys(load()).rotate(datetime.now(UTC), timedelta(hours=overlap_hours))
+    async def replace(db: "Database") -> "SigningKey":
+        await webhook_keys(db)
+        given, overlap = load().webhook_private_key, timedelta(hours=overlap_hours)
+        return await db.write(lambda tx: rotate(tx, given, now=clock.now(tx), overlap=overlap))
+
+    new = with_database(replace, create=True)
     print(f"{public_key(new.private)} from {instant(new.active_from)}")
 
 
@@ -123,10 +136,11 @@ def _retrieve(delivery_id: str) -> "Logged":
 
 def _replay_one(delivery_id: str) -> None:
     from portico.core.errors import NotFound
+    from portico.services import clock
     from portico.services.webhooks import replay
 
     async def write(db: "Database") -> None:
-        await db.write(lambda tx: replay(tx, None, delivery_id.lower(), now=datetime.now(UTC)))
+        await db.write(lambda tx: replay(tx, None, delivery_id.lower(), now=clock.now(tx)))
 
     try:
         with_database(write)
@@ -137,10 +151,11 @@ def _replay_one(delivery_id: str) -> None:
 def _replay_failed(conditions: "tuple[Condition, ...]") -> int:
     from functools import partial
 
+    from portico.services import clock
     from portico.services.webhook_log import next_matching, replay_each
 
     async def write(db: "Database") -> int:
-        now, replayed, after = datetime.now(UTC), 0, 0
+        now, replayed, after = await db.read(clock.now), 0, 0
         while True:
             find = partial(next_matching, account_id=None, conditions=conditions, now=now, after=after)
             ids, last = await db.read(find)

@@ -108,11 +108,10 @@ signing_keys = Table(
     "signing_keys",
     metadata,
     uuid_column("id", primary_key=True),
-    Column(
-        "purpose", String(32), nullable=False
-    ),  # "token": Ed25519 of the client tokens; "invite": HMAC of meeting links
+    Column("purpose", String(32), nullable=False),  # "token" and "webhook": Ed25519; "invite" and "file": HMAC of links
     Column("secret", String(64), nullable=False),  # base64 of 32 bytes
     Column("created_at", Instant, nullable=False),
+    Column("active_from", Instant, nullable=False),  # it is accepted before that, and signs from then on
     Column("retired_at", Instant),
     Index(
         "uq_signing_keys_current",

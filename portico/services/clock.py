@@ -1,6 +1,6 @@
 """The clock as rows: what is due moves when it is set, and nothing is deleted for its age after it has jumped."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select, text
 
@@ -35,8 +35,13 @@ HOLD = timedelta(days=1)
 
 def database_now(tx: Transaction) -> datetime:
     """The time of PostgreSQL's host, which all processes share."""
-    now: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
-    return now
+    at: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
+    return at
+
+
+def now(tx: Transaction) -> datetime:
+    """The time for a command that runs beside servers: PostgreSQL's, or this machine's, which SQLite shares."""
+    return datetime.now(UTC) if tx.dialect.name == "sqlite" else database_now(tx)
 
 
 def stepped(tx: Transaction) -> timedelta:

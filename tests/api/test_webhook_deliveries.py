@@ -2,12 +2,15 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from portico.core.webhook import public_key
 from portico.db.engine import Transaction
 from portico.services import webhooks
+from portico.services.webhook_keys import read as read_webhook_keys
+from portico.services.webhook_keys import rotate as rotate_webhook_key
 from tests.api.serving import Served
 from tests.api.world import World
 from tests.factories import rows
@@ -230,7 +233,9 @@ async def test_the_public_key_and_the_one_to_come(sqlite_world: World) -> None:
         return members
 
     assert await published() == {"public": now_signing, "next": None, "record_type": "public_key"}
-    coming = keys.rotate(now, timedelta(hours=24))
+    rotate = partial(rotate_webhook_key, setting=None, now=now, overlap=timedelta(hours=24))
+    coming = await sqlite_world.db.write(rotate)
+    keys.replace_with(await sqlite_world.db.read(read_webhook_keys))
     announced = await published()
     assert announced["public"] == now_signing
     assert announced["next"] == {

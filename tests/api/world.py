@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -13,9 +13,10 @@ from starlette.applications import Starlette
 
 from portico.api.app import add_api
 from portico.db.engine import Database, Transaction
-from portico.db.keyfile import WebhookKeys
 from portico.services import api_keys, gateways, participants, sessions, tokens
 from portico.services.participants import Joined
+from portico.services.webhook_keys import WebhookKeys
+from portico.services.webhook_keys import load as load_webhook_keys
 from tests.clocks import TickingClock
 from tests.contract.answers import check
 from tests.factories import gateway_of
@@ -92,7 +93,8 @@ async def world_on(db: Database, **settings: Any) -> AsyncIterator[World]:
     key, other_key, keys = await db.write(first_rows)
     app = Starlette()
     async with AsyncExitStack() as stack:
-        webhook_keys = WebhookKeys(Path(stack.enter_context(TemporaryDirectory())) / "keys.json")
+        of_file = partial(load_webhook_keys, setting=None, folder=Path("/nowhere"), now=clock.now)
+        webhook_keys = await db.write(of_file)
         add_api(app, db, keys, webhook_keys, clock=clock, link=link, **settings)
         transport = CheckedTransport(app)
 

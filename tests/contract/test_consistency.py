@@ -18,8 +18,7 @@ from starlette.applications import Starlette
 
 from portico.api.app import add_api
 from portico.db.connect import open_database
-from portico.db.keyfile import WebhookKeys
-from portico.services import api_keys, tokens
+from portico.services import api_keys, tokens, webhook_keys
 from tests.contract.answers import checking_client
 from tests.db.processes import others
 from tests.gateway.browser import SignalingBrowser
@@ -40,8 +39,9 @@ async def _serve(url: str, pipe: "Connection[Any, Any]") -> None:
     database, now = open_database(url), partial(datetime.now, UTC)
     keys = await database.write(lambda tx: tokens.load_keys(tx, now()))
     app = Starlette()
-    nowhere = WebhookKeys(Path("/nowhere/keys.json"))
-    add_api(app, database, keys, nowhere, clock=now, link=lambda key, name: f"http://127.0.0.1/{key}/{name}")
+    load = partial(webhook_keys.load, setting=None, folder=Path("/nowhere"), now=now())
+    of_webhooks = await database.write(load)
+    add_api(app, database, keys, of_webhooks, clock=now, link=lambda key, name: f"http://127.0.0.1/{key}/{name}")
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
     serving = asyncio.create_task(server.serve([listening]))
