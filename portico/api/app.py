@@ -79,7 +79,7 @@ def add_api(
     app.add_exception_handler(PorticoError, errors.on_portico_error)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, errors.on_http_error)  # type: ignore[arg-type]
     app.add_middleware(Operations, routes=_ROUTES)
-    app.add_middleware(Edge, rate_limit=RateLimit(rate_limit, key_ring.account_of))  # outside of the operations
+    app.add_middleware(Edge, rate_limit=RateLimit(rate_limit, key_ring.account_of, db=db))  # outermost
     app.add_route("/openapi.json", _show_document)
     app.add_route("/docs", _show_page)
 

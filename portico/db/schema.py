@@ -122,6 +122,14 @@ signing_keys = Table(
     ),
 )
 
+rate_buckets = Table(
+    "rate_buckets",
+    metadata,
+    Column("name", String(160), primary_key=True),  # which limit, and whose requests
+    Column("full_at", BigInteger, nullable=False),  # Unix nanoseconds; a bucket that is full needs no row
+    Column("granted", Integer, nullable=False),  # to the process that asked last
+)
+
 rooms = Table(
     "rooms",
     metadata,

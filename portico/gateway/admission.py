@@ -120,7 +120,7 @@ class Admission:
         """Write that the participant joins, and register its connection. Raises NotAdmitted."""
         assert self.claims is not None, "a token is accepted before a participant is admitted"
         source = self._room_id, self.claims.grant_id, "" if self._client is None else self._client.address
-        if wait := self._context.join_limit.take(*source):
+        if wait := await self._context.join_limit.take(*source):
             reason = f"Too many joins with this token, or from this address: try again in {wait} s."
             raise NotAdmitted(429, reason, CloseCode.UNAVAILABLE)
         try:

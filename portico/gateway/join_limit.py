@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 
 from portico.core.addresses import network
-from portico.core.rate import Buckets, Limit
+from portico.core.rate import Limit
+from portico.db.engine import Database
+from portico.services.shared_buckets import SharedBuckets
 
 JOINS = Limit(600, 3600)
 """600 in an hour: the 50 participants of a room may share one token and one address, and join 12 times each."""
@@ -13,25 +15,26 @@ KEPT = 10_000
 
 
 class JoinLimit:
-    """Counts the joins through this process."""
+    """Counts the joins through all processes of the database."""
 
-    def __init__(self, limit: Limit = JOINS, clock: Callable[[], int] = time.monotonic_ns) -> None:
-        self._clock = clock
+    def __init__(
+        self, limit: Limit = JOINS, clock: Callable[[], int] = time.monotonic_ns, db: Database | None = None
+    ) -> None:
         # Two counts, so that joins from many addresses do not displace the count of a token.
-        self._tokens = Buckets(limit, KEPT)
-        self._addresses = Buckets(limit, KEPT)
+        self._tokens = SharedBuckets(limit, KEPT, "token", db, clock)
+        self._addresses = SharedBuckets(limit, KEPT, "join", db, clock)
 
-    def take(self, room_id: str, grant_id: str, address: str) -> int:
+    async def take(self, room_id: str, grant_id: str, address: str) -> int:
         """Count a join; returns the seconds that it has to wait instead, 0 if it may be tried.
 
         It is counted before it is tried, as many may be tried at the same time. An empty address is not counted.
         """
-        now = self._clock()
-        wait = self._addresses.wait_secs(_room_network(room_id, address), now) if address else 0
-        wait = wait or self._tokens.take(grant_id, now).wait_secs
-        if address and not wait:
-            self._addresses.take(_room_network(room_id, address), now)
-        return wait
+        if wait := (await self._tokens.take(grant_id)).wait_secs:
+            return wait
+        if address and (wait := (await self._addresses.take(_room_network(room_id, address))).wait_secs):
+            self._tokens.give_back(grant_id)
+            return wait
+        return 0
 
     def give_back(self, room_id: str, grant_id: str, address: str) -> None:
         """Take back the count of a join that was refused, and so has written nothing."""

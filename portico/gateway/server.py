@@ -79,7 +79,7 @@ class Gateway:
         self._db = db
         self._rooms = KnownRooms(db)
         self.joining = JoiningSockets()
-        self._join_limit = JoinLimit(join_limit)
+        self._join_limit = JoinLimit(join_limit, db=db)
         self._ice = ice
         self._descriptors_are_short = descriptors_are_short
         self._side = side

@@ -4,7 +4,7 @@ import asyncio
 import codecs
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -22,6 +22,7 @@ from portico.core.tokens import TOKEN_LENGTH_MAX
 from portico.db.engine import Database, Transaction
 from portico.services import meetings, tokens
 from portico.services.meetings import GuestView
+from portico.services.shared_buckets import SharedBuckets
 from portico.services.tokens import ClientToken, TokenKeys
 
 BODY_MAX = 1024
@@ -53,12 +54,13 @@ def routes(
     where browsers reach this server.
     """
     reached = urlsplit(base_url)
-    given, wrong = Buckets(limit, ASKING_MAX), Buckets(limit, ASKING_MAX)
+    given = SharedBuckets(limit, ASKING_MAX, "link", db, monotonic)
+    wrong = Buckets(limit, ASKING_MAX)
 
     async def look(request: Request) -> Response:
         """What the lobby shows of the room, for an invitation (404 if it is wrong) or access token (403 if wrong)."""
         room_id = request.path_params["room_id"]
-        with _counting_wrong(wrong, _source(request), monotonic):
+        async with _counting_wrong(wrong, _source(request), monotonic):
             proof = await _body(request, BODY_MAX + TOKEN_LENGTH_MAX)
             view = await db.read(partial(_look, keys=keys, room_id=room_id, proof=proof, now=clock()))
         return JSONResponse({"data": asdict(view)})
@@ -74,7 +76,7 @@ def routes(
             shown = tokens.grant(keys, room_id)
         source = _source(request)
         for_room = f"{room_id[:UUID_LENGTH]} {source}"
-        with _counting(given, for_room, monotonic), _counting_wrong(wrong, source, monotonic):
+        async with _counting(given, for_room), _counting_wrong(wrong, source, monotonic):
             invitation = _invitation(await _body(request, BODY_MAX))
             redeem = partial(_redeem, keys=keys, room_id=room_id, invitation=invitation, shown=shown, now=clock())
             token, view = await db.read(redeem)
@@ -104,10 +106,10 @@ def routes(
     ]
 
 
-@contextlib.contextmanager
-def _counting(buckets: Buckets, caller: str, now: Callable[[], int]) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _counting(buckets: SharedBuckets, caller: str) -> AsyncIterator[None]:
     """Count the request before it is tried, for many may be tried at the same time. One that fails does not count."""
-    if wait := buckets.take(caller, now()).wait_secs:
+    if wait := (await buckets.take(caller)).wait_secs:
         raise TooManyRequests(wait, _TOO_OFTEN)
     try:
         yield
@@ -116,8 +118,8 @@ def _counting(buckets: Buckets, caller: str, now: Callable[[], int]) -> Iterator
         raise
 
 
-@contextlib.contextmanager
-def _counting_wrong(buckets: Buckets, caller: str, now: Callable[[], int]) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _counting_wrong(buckets: Buckets, caller: str, now: Callable[[], int]) -> AsyncIterator[None]:
     """The same for requests that may be wrong: only those that are Forbidden or NotFound count."""
     if wait := buckets.take(caller, now()).wait_secs:
         raise TooManyRequests(wait, _TOO_OFTEN)

@@ -56,6 +56,7 @@ def _rows_of_running_processes(tx: Transaction, room_id: str, participant_id: st
     later = NOW + timedelta(days=1)
     tx.execute(schema.revoked_tokens.insert().values(grant_id="r" * 18, room_id=room_id, forget_at=later))
     tx.execute(schema.job_lanes.insert().values(lane="a lane", turn=3))
+    tx.execute(schema.rate_buckets.insert().values(name="token x", full_at=10**18, granted=1))
     if not rows(tx, schema.clock):
         tx.execute(schema.clock.insert().values(id=1, stepped_ms=250))
 

@@ -25,35 +25,35 @@ pytestmark = pytest.mark.one_janus
 ROOM, OTHER_ROOM = "0ccc7b54-4df3-4bca-a65a-35a1ecc777f0", "7d949cff-e29e-4439-9c81-2fab619422a1"
 
 
-def test_a_token_is_limited_wherever_it_is_shown() -> None:
+async def test_a_token_is_limited_wherever_it_is_shown() -> None:
     clock = Clock(10**15)
     limit = JoinLimit(Limit(2, 60), clock)
     for number in range(2):
-        assert limit.take(ROOM, "grant_id", f"192.0.2.{number}") == 0
-    assert limit.take(ROOM, "grant_id", "192.0.2.9") == 30
-    assert limit.take(ROOM, "other", "192.0.2.9") == 0
+        assert await limit.take(ROOM, "grant_id", f"192.0.2.{number}") == 0
+    assert await limit.take(ROOM, "grant_id", "192.0.2.9") == 30
+    assert await limit.take(ROOM, "other", "192.0.2.9") == 0
     clock.now += 30 * SECOND_NS
-    assert limit.take(ROOM, "grant_id", "192.0.2.9") == 0
+    assert await limit.take(ROOM, "grant_id", "192.0.2.9") == 0
 
 
-def test_an_address_is_limited_in_each_room_whatever_tokens_it_shows() -> None:
+async def test_an_address_is_limited_in_each_room_whatever_tokens_it_shows() -> None:
     limit = JoinLimit(Limit(2, 60), Clock(10**15))
     for number in range(2):
-        assert limit.take(ROOM, f"grant-{number}", f"2001:db8::{number}") == 0
-    assert limit.take(ROOM, "another", "2001:db8::99") == 30, "one network"
-    assert limit.take(ROOM, "another", "2001:db8:0:1::99") == 0
-    assert limit.take(OTHER_ROOM, "another", "2001:db8::99") == 0
+        assert await limit.take(ROOM, f"grant-{number}", f"2001:db8::{number}") == 0
+    assert await limit.take(ROOM, "another", "2001:db8::99") == 30, "one network"
+    assert await limit.take(ROOM, "another", "2001:db8:0:1::99") == 0
+    assert await limit.take(OTHER_ROOM, "another", "2001:db8::99") == 0
 
 
-def test_what_is_refused_counts_nothing() -> None:
+async def test_what_is_refused_counts_nothing() -> None:
     limit = JoinLimit(Limit(1, 60), Clock(10**15))
     for _ in range(3):
-        assert limit.take(ROOM, "grant_id", "192.0.2.1") == 0
+        assert await limit.take(ROOM, "grant_id", "192.0.2.1") == 0
         limit.give_back(ROOM, "grant_id", "192.0.2.1")
-    assert limit.take(ROOM, "grant_id", "192.0.2.1") == 0
-    assert limit.take(ROOM, "grant_id", "192.0.2.2") == 60
-    assert limit.take(ROOM, "other", "192.0.2.1") == 60
-    assert limit.take(ROOM, "other", "192.0.2.2") == 0, "neither of the two refusals has counted for the other one"
+    assert await limit.take(ROOM, "grant_id", "192.0.2.1") == 0
+    assert await limit.take(ROOM, "grant_id", "192.0.2.2") == 60
+    assert await limit.take(ROOM, "other", "192.0.2.1") == 60
+    assert await limit.take(ROOM, "other", "192.0.2.2") == 0, "neither refusal has counted for the other"
 
 
 # In a running server.
