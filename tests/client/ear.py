@@ -1,0 +1,75 @@
+"""What a participant receives, as tones over time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portico.client import AudioFrame
+from tests.gateway.media_peer import level
+from tests.waiting import until
+
+AUDIBLE = -35.0
+"""Decibels from which a tone counts as present; the tests' tones have at least -20."""
+FRAMES = 3
+"""Of 20 ms, in which tones are looked for."""
+WITHIN_SECS = 30.0
+
+
+class Ear:
+    """Receives frames in its context, and finds some tones in them: `async with Ear(frames, 440) as ear`."""
+
+    def __init__(self, frames: AsyncIterator[AudioFrame], *tones: int) -> None:
+        self.last: dict[int, float] = dict.fromkeys(tones, 0.0)
+        """When the last frame with each tone arrived, by the event loop's clock."""
+        self._present: set[int] = set()
+        self._frames = frames
+        self._recent: list[NDArray[np.float64]] = []
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._receive())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def expect(self, *tones: int) -> float:
+        """Wait until exactly these tones are received; when that is, by the event loop's clock."""
+        try:
+            async with asyncio.timeout(WITHIN_SECS):
+                while self._present != set(tones) or len(self._recent) < FRAMES:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"{tones} Hz should be received, not {self._present}") from None
+        return asyncio.get_running_loop().time()
+
+    async def expect_end(self, tone: int) -> float:
+        """Wait until a tone has not been received for a second; when it was received last."""
+        loop = asyncio.get_running_loop()
+        await until(lambda: loop.time() - self.last[tone] > 1.0, WITHIN_SECS, f"the tone of {tone} Hz ends")
+        return self.last[tone]
+
+    async def continues(self, tone: int, secs: float = 0.3) -> None:
+        """Wait until frames with the tone have arrived for so many seconds more."""
+        end = asyncio.get_running_loop().time() + secs
+        await until(lambda: self.last[tone] > end, WITHIN_SECS, f"the tone of {tone} Hz goes on")
+
+    async def _receive(self) -> None:
+        async for frame in self._frames:
+            self._recent = [*self._recent[1 - FRAMES :], np.frombuffer(frame.pcm, "<i2") / 32768]
+            for tone in self.last:
+                if level(self._recent[-1], tone) > AUDIBLE:
+                    self.last[tone] = frame.arrived
+            samples = np.concatenate(self._recent)
+            self._present = {tone for tone in self.last if level(samples, tone) > AUDIBLE}
+            self._changed.set()
