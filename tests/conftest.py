@@ -1,6 +1,9 @@
 """What every test may use: databases of both kinds, servers and a browser, each of which sets a mark."""
 
+import gc
+
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.databases import *  # noqa: F403
@@ -11,6 +14,26 @@ from tests.parts import marks_of
 settings.register_profile("portico", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fast", settings.get_profile("portico"), max_examples=20)
 settings.load_profile("portico")
+
+# As the program's log (portico.runtime.logs): structlog's default writes each traceback by rich, for a quarter of a
+# second.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
+
+def pytest_configure() -> None:
+    """Nothing of what a collection makes is garbage; looking for some takes as long as all the rest of it."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on the garbage collector looks only at what tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
