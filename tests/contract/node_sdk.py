@@ -3,12 +3,12 @@
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,10 +42,11 @@ class ApiError(Exception):
 
 @dataclass(slots=True)
 class NodeSdk:
-    """Calls methods by their names in JavaScript, like `rooms.sessions.list0`."""
+    """Calls methods of a server, by their names in JavaScript, like `rooms.sessions.list0`."""
 
     to: IO[str]
     answers: IO[str]
+    base_url: str
     key: str
     exchanges: list[tuple[str, str, int, int]] = field(default_factory=list)
     """Requests of the last call: method, path with query, bytes of the body, status of the answer."""
@@ -53,6 +54,7 @@ class NodeSdk:
     def __call__(self, call: str, *arguments: Any, each: bool = False, key: str | None = None) -> Any:
         """What the promise gave, `undefined` as None; with `each` all items of all pages. Raises ApiError."""
         request = {"call": call, "arguments": arguments, "each": each, "key": key or self.key}
+        request |= {"base_url": f"{self.base_url}/v2"}
         self.to.write(json.dumps(request) + "\n")
         self.to.flush()
         line = self.answers.readline()
@@ -84,18 +86,13 @@ def installed(cache: Path, packages: Path = PACKAGES, program: Path = PACKAGES /
 
 
 @contextmanager
-def running(node: str, program: Path, base_url: str, key: str) -> Iterator[NodeSdk]:
-    """The SDK, calling this server with this key."""
-    process = subprocess.Popen(
-        [node, program],
-        env=os.environ | {"TELNYX_BASE_URL": f"{base_url}/v2"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+def running(cache: Path) -> Iterator[Callable[[str, str], NodeSdk]]:
+    """The SDK in one process, as callers that are made for the URL of a server and a key."""
+    node, program = installed(cache)
+    process = subprocess.Popen([node, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdin is not None and process.stdout is not None
-        yield NodeSdk(process.stdin, process.stdout, key)
+        yield partial(NodeSdk, process.stdin, process.stdout)
     finally:
         process.kill()
         process.communicate()

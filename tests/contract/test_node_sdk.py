@@ -1,6 +1,6 @@
 """The official Node SDK, unmodified, against a real server: every operation of the Video API."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
@@ -8,18 +8,22 @@ import pytest
 from portico.db.engine import Transaction
 from portico.services.participants import Joined
 from tests.api.serving import Served
-from tests.contract.node_sdk import ApiError, NodeSdk, installed, running
+from tests.contract.node_sdk import ApiError, NodeSdk, running
 from tests.recorded import a_recording
 
 OK = {"data": {"result": "ok"}}
 
 
-@pytest.fixture
-def sdk(served: Served, request: pytest.FixtureRequest) -> Iterator[NodeSdk]:
+@pytest.fixture(scope="module")
+def made_sdk(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], NodeSdk]]:
     assert request.config.cache is not None
-    node, program = installed(request.config.cache.mkdir("node-calls"))
-    with running(node, program, served.base_url, served.world.key) as called:
-        yield called
+    with running(request.config.cache.mkdir("node-calls")) as made:
+        yield made
+
+
+@pytest.fixture
+def sdk(served: Served, made_sdk: Callable[[str, str], NodeSdk]) -> NodeSdk:
+    return made_sdk(served.base_url, served.world.key)
 
 
 def refused(sdk: NodeSdk, call: str, *arguments: object) -> tuple[str, int, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.contract.answers import checking_client
-from tests.contract.node_sdk import installed, running
+from tests.contract.node_sdk import running
 from tests.gateway.browser import SignalingBrowser
 from tests.servers import PorticoServer
 
@@ -42,8 +42,8 @@ def act(request: pytest.FixtureRequest, server: PorticoServer) -> Iterator[Act]:
             yield act
     elif request.param == "node":
         assert request.config.cache is not None
-        node, program = installed(request.config.cache.mkdir("node-calls"))
-        with running(node, program, server.base_url, key) as called:
+        with running(request.config.cache.mkdir("node-calls")) as made:
+            called = made(server.base_url, key)
 
             async def act(name: str, session_id: str, **members: Any) -> Any:
                 given = [members] if members else []

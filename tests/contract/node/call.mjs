@@ -1,6 +1,6 @@
 // Calls the official SDK: one JSON line in for each call, one JSON line out with its result.
 //
-// In:  {"call": "rooms.sessions.list0", "arguments": [...], "key": "...", "each": true}
+// In:  {"call": "rooms.sessions.list0", "arguments": [...], "key": "...", "base_url": "...", "each": true}
 // Out: {"value": ...} with `each` all items of all pages, else what the promise gave; or {"error": {...}}.
 // Every line out also has the requests that went over the wire, as [method, URL, length of body, status].
 import { createInterface } from "node:readline";
@@ -15,8 +15,8 @@ async function overheard(url, options) {
   return response;
 }
 
-async function perform({ call, arguments: given, key, each }) {
-  const client = new Telnyx({ apiKey: key, baseURL: process.env.TELNYX_BASE_URL, fetch: overheard });
+async function perform({ call, arguments: given, key, base_url: baseURL, each }) {
+  const client = new Telnyx({ apiKey: key, baseURL, fetch: overheard });
   const path = call.split(".");
   const method = path.pop();
   const resource = path.reduce((found, name) => found[name], client);
