@@ -1,10 +1,10 @@
 """The official SDKs verify what we send, in the programs of examples/, and refuse what was altered."""
 
-import asyncio
 import os
+import shutil
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from portico.core import samples, webhook
 from portico.worker.webhooks.sender import Sender
-from tests.api.world import World
+from tests.api.serving import Served, serving
 from tests.contract.node_sdk import installed
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -33,29 +33,45 @@ def node_example(request: pytest.FixtureRequest) -> Command:
     return [node, str(program)]
 
 
-@pytest.fixture(params=["python", "node"])
-def example(request: pytest.FixtureRequest) -> Command:
+@pytest.fixture(scope="module")
+def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = shutil.copyfile(sqlite_template, tmp_path_factory.mktemp("published") / "portico.db")
+    with serving(f"sqlite:///{path}") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def published(served: Served) -> str:
+    """The public key as the API reports it."""
+    headers = {"Authorization": f"Bearer {served.world.key}"}
+    answer = httpx.get(f"{served.base_url}/v2/public_key", headers=headers, timeout=STARTS_WITHIN_SECS)
+    key: str = answer.json()["data"]["public"]
+    return key
+
+
+@pytest.fixture
+def key(served: Served) -> Ed25519PrivateKey:
+    """The private key of the server."""
+    return served.world.webhook_keys.current(datetime.now(UTC))
+
+
+@pytest.fixture(scope="module", params=["python", "node"])
+def url(request: pytest.FixtureRequest, published: str) -> Iterator[str]:
+    """Where the example of each SDK runs, which knows the published key."""
     if request.param == "python":
-        return [sys.executable, str(EXAMPLES / "verify_webhook.py")]
-    command: Command = request.getfixturevalue("node_example")
-    return command
-
-
-@asynccontextmanager
-async def running(command: Command, public_key: str) -> AsyncIterator[str]:
-    """The example's URL, while it runs."""
-    process = await asyncio.create_subprocess_exec(
-        *command, "0", env=os.environ | {"TELNYX_PUBLIC_KEY": public_key}, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(STARTS_WITHIN_SECS):
-            line = (await process.stdout.readline()).decode()
-        assert line.startswith("Listening on "), line
-        yield line.split()[-1]
-    finally:
-        process.kill()
-        await process.communicate()
+        command = [sys.executable, str(EXAMPLES / "verify_webhook.py")]
+    else:
+        command = request.getfixturevalue("node_example")
+    with subprocess.Popen(
+        [*command, "0"], env=os.environ | {"TELNYX_PUBLIC_KEY": published}, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("Listening on "), line
+            yield line.split()[-1]
+        finally:
+            process.kill()
 
 
 def some_event(event_type: str) -> str:
@@ -67,33 +83,22 @@ def some_event(event_type: str) -> str:
     return webhook.event_json(event_id=str(uuid4()), event_type=event_type, occurred_at=now, payload=payload)
 
 
-async def published(world: World) -> str:
-    key: str = (await world.k1.get("/v2/public_key")).json()["data"]["public"]
-    return key
-
-
-async def test_what_is_sent_is_believed(sqlite_world: World, example: Command) -> None:
+async def test_what_is_sent_is_believed(key: Ed25519PrivateKey, url: str) -> None:
     sender = Sender(clock=lambda: datetime.now(UTC), allow_internal=True)
     await sender.start()
     try:
-        async with running(example, await published(sqlite_world)) as url:
-            for number, event_type in enumerate(samples.EVENT_TYPES, start=1):
-                key = sqlite_world.webhook_keys.current(datetime.now(UTC))
-                data = some_event(event_type)
-                outcome = await sender.send(url, data, attempt=number, key=key, timeout_secs=30)
-                assert (outcome.delivered, outcome.response_body) == (True, "ok"), outcome
+        for number, event_type in enumerate(samples.EVENT_TYPES, start=1):
+            data = some_event(event_type)
+            outcome = await sender.send(url, data, attempt=number, key=key, timeout_secs=30)
+            assert (outcome.delivered, outcome.response_body) == (True, "ok"), outcome
     finally:
         await sender.close()
 
 
-async def test_what_was_altered_is_not(sqlite_world: World, example: Command) -> None:
-    keys, now = sqlite_world.webhook_keys, datetime.now(UTC)
-    key = keys.current(now)
+async def test_what_was_altered_is_not(key: Ed25519PrivateKey, url: str) -> None:
+    now = datetime.now(UTC)
     data = some_event("video.room.session.ended")
-    async with (
-        running(example, await published(sqlite_world)) as url,
-        httpx.AsyncClient(timeout=STARTS_WITHIN_SECS) as client,
-    ):
+    async with httpx.AsyncClient(timeout=STARTS_WITHIN_SECS) as client:
         body = webhook.body(data, attempt=1, delivered_to=url)
         headers = webhook.headers(key, body, now=now)
         later = str(int(headers["telnyx-timestamp"]) + 1)
