@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Bucket:
     def access(self) -> S3Access:
         return S3Access(endpoint=self.endpoint, region=REGION, access_key_id=ACCESS_KEY, secret_access_key=SECRET_KEY)
 
-    @property
+    @cached_property
     def client(self) -> Any:
         """The official client, for a second opinion."""
         return boto3.client(
@@ -53,15 +54,22 @@ class Bucket:
         """The server answers, and has the bucket."""
         server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
         server.start()
-        try:
+        # What moto keeps belongs to the process, not to the server: another one may have made the bucket.
+        first = not self.client.list_buckets()["Buckets"]
+        if first:
             self.client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        try:
             yield
         finally:
-            # What moto keeps belongs to the process, not to the server.
-            for key in self.keys():
-                self.client.delete_object(Bucket=BUCKET, Key=key)
-            self.client.delete_bucket(Bucket=BUCKET)
+            self.empty()
+            if first:
+                self.client.delete_bucket(Bucket=BUCKET)
+            self.client.close()
             server.stop()
+
+    def empty(self) -> None:
+        for key in self.keys():
+            self.client.delete_object(Bucket=BUCKET, Key=key)
 
     def keys(self) -> list[str]:
         return [each["Key"] for each in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]

@@ -37,11 +37,18 @@ SECRET = bytes(range(32))
 BASE = "http://127.0.0.1:8080"
 
 
-@pytest.fixture
-def bucket() -> Iterator[Bucket]:
+@pytest.fixture(scope="module")
+def running_bucket() -> Iterator[Bucket]:
     made = a_bucket()
     with made.up():
         yield made
+
+
+@pytest.fixture
+def bucket(running_bucket: Bucket) -> Iterator[Bucket]:
+    """The empty bucket of a server that runs."""
+    yield running_bucket
+    running_bucket.empty()
 
 
 @pytest.fixture

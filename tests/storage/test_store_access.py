@@ -18,11 +18,18 @@ from tests.storage.virtual_hosts import Front
 HOST = "store.example"
 
 
-@pytest.fixture
-def bucket() -> Iterator[Bucket]:
+@pytest.fixture(scope="module")
+def running_bucket() -> Iterator[Bucket]:
     made = a_bucket()
     with made.up():
         yield made
+
+
+@pytest.fixture
+def bucket(running_bucket: Bucket) -> Iterator[Bucket]:
+    """The empty bucket of a server that runs."""
+    yield running_bucket
+    running_bucket.empty()
 
 
 @pytest.mark.parametrize("user", [None, "me:pass"])
