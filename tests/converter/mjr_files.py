@@ -165,17 +165,29 @@ def opus_units(
 ) -> list[Unit]:
     """The Opus packets that a browser sends of this sound, `length_ms` long by the sender's clock."""
     clock = clock or SenderClock()
-    own_ms = np.arange(int(length_ms * RATE / 1000)) * (1000 / RATE)
-    samples = (sound(clock.true_ms(own_ms)) * 32767).astype("<i2")
-    command = ["-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", "-", "-ac", str(channels), "-c:a", "libopus"]
-    command += ["-b:a", "24k", "-application", "voip", "-frame_duration", str(frame_ms), *options, "-f", "ogg", "-"]
-    packets = ogg_packets(ffmpeg(command, samples.tobytes()))[2:]
-    packets = packets[: int(length_ms // frame_ms)]
+    packets = _opus_packets(length_ms, clock, sound, frame_ms, channels, tuple(options))
     begins = np.arange(len(packets)) * float(frame_ms)
     return [
         Unit(number * frame_ms * 48, float(true), (packet,))
         for number, (packet, true) in enumerate(zip(packets, clock.true_ms(begins), strict=True))
     ]
+
+
+@lru_cache(maxsize=8)
+def _opus_packets(
+    length_ms: float,
+    clock: SenderClock,
+    sound: Callable[[Floats], Floats],
+    frame_ms: int,
+    channels: int,
+    options: tuple[str, ...],
+) -> list[bytes]:
+    """Tests share what an encoder has made once."""
+    own_ms = np.arange(int(length_ms * RATE / 1000)) * (1000 / RATE)
+    samples = (sound(clock.true_ms(own_ms)) * 32767).astype("<i2")
+    command = ["-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", "-", "-ac", str(channels), "-c:a", "libopus"]
+    command += ["-b:a", "24k", "-application", "voip", "-frame_duration", str(frame_ms), *options, "-f", "ogg", "-"]
+    return ogg_packets(ffmpeg(command, samples.tobytes()))[2:][: int(length_ms // frame_ms)]
 
 
 def ogg_packets(ogg: bytes) -> list[bytes]:
@@ -193,8 +205,18 @@ def ogg_packets(ogg: bytes) -> list[bytes]:
     return packets
 
 
-def sound_of(path: Path, options: Sequence[str] = ()) -> Floats:
-    """The sound of a file, mono at 48 kHz."""
+def sound_of(path: Path) -> Floats:
+    """The sound of a file, mono at 48 kHz, as libavcodec decodes it in this process."""
+    with av.open(path) as container:
+        resampler = av.AudioResampler("fltp", "mono", RATE)
+        decoded = [*container.decode(audio=0), None]
+        parts = [part.to_ndarray()[0] for frame in decoded for part in resampler.resample(frame)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def sound_from(path: Path, secs: float) -> Floats:
+    """The sound of a file from this second on, which ffmpeg looks for."""
+    options = ["-ss", str(secs)]
     pcm = ffmpeg([*options, "-i", str(path), "-f", "f32le", "-ac", "1", "-ar", str(RATE), "-"])
     return np.frombuffer(pcm, "<f4").astype(np.float64)
 

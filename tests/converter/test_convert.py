@@ -36,6 +36,7 @@ from tests.converter.mjr_files import (
     opus_units,
     seen,
     seen_strictly,
+    sound_from,
     sound_of,
     video_units,
     write_mjr,
@@ -185,12 +186,12 @@ def test_discontinuous_transmission_is_silence(tmp_path: Path, kept: int) -> Non
 
 @pytest.mark.parametrize(("frame_ms", "channels"), [(10, 1), (20, 2), (60, 1), (60, 2)])
 def test_packets_of_every_length_and_both_channels(tmp_path: Path, frame_ms: int, channels: int) -> None:
-    units = opus_units(60_000, SenderClock(-500), frame_ms=frame_ms, channels=channels)
+    units = opus_units(20_000, SenderClock(-1500), frame_ms=frame_ms, channels=channels)
     converted = convert(write_mjr(tmp_path / "a-audio-0.mjr", units, "opus", Network(jitter_ms=3)), tmp_path)
     assert max(map(abs, beep_errors(converted).values())) <= 40
     (stream,) = ffprobe(converted.path, "stream=channels")["streams"]
     assert stream["channels"] == channels
-    assert_lasts(converted, 0, 60_000 / (1 - 500e-6))
+    assert_lasts(converted, 0, 20_000 / (1 - 1500e-6))
 
 
 def test_sound_before_the_requested_beginning_is_left_out(tmp_path: Path, speech: list[Unit]) -> None:
@@ -203,7 +204,7 @@ def test_sound_before_the_requested_beginning_is_left_out(tmp_path: Path, speech
 
 def test_a_place_in_the_middle_of_the_sound_is_found(tmp_path: Path, speech: list[Unit]) -> None:
     converted = convert(write_mjr(tmp_path / "a-audio-0.mjr", speech, "opus"), tmp_path)
-    after = onsets_ms(sound_of(converted.path, ["-ss", "12.5"]))
+    after = onsets_ms(sound_from(converted.path, 12.5))
     assert max(abs(after - (500 + 1000 * np.arange(7)))) <= 10
 
 
@@ -234,12 +235,12 @@ def test_a_place_in_the_middle_of_the_pictures_is_found(tmp_path: Path, video: E
         assert content.index(b"\x1c\x53\xbb\x6b") < content.index(b"\x1f\x43\xb6\x75")  # Cues before the first Cluster
 
 
-def test_ten_minutes_of_pictures_from_a_clock_that_drifts(tmp_path: Path) -> None:
+def test_five_minutes_of_pictures_from_a_clock_that_drifts(tmp_path: Path) -> None:
     clock = SenderClock(300, ((100_050, 120),))
-    units = video_units(encode("vp8", range(3000), keyframe_every=600), every(200, 3000), clock)
+    units = video_units(encode("vp8", range(1500), keyframe_every=300), every(200, 1500), clock)
     network = Network(jitter_ms=15, spikes=((200_000, 3000),), late=0.02)
     converted = convert(write_mjr(tmp_path / "v-video-1.mjr", units, "vp8", network), tmp_path)
-    assert seen(converted.path).numbers == list(range(3000))
+    assert seen(converted.path).numbers == list(range(1500))
     assert max(map(abs, picture_errors(converted, lambda number: units[number].true_ms))) <= 40
     assert_lasts(converted, 0, units[-1].true_ms + 200)
 
@@ -431,7 +432,7 @@ def test_a_file_that_does_not_last_as_long_as_it_should_is_taken_only_to_save_it
 @pytest.mark.parametrize("codec", ["opus", *CODECS])
 def test_a_disk_that_is_full_differs_from_a_damaged_mjr_file(tmp_path: Path, codec: str, speech: list[Unit]) -> None:
     """A file system of its own, which only the child sees and which has less room with each try."""
-    units = speech if codec == "opus" else video_units(encode(codec, range(600)), every(INTERVAL_MS, 600))
+    units = speech if codec == "opus" else video_units(encode(codec, range(300)), every(INTERVAL_MS, 300))
     mjr = write_mjr(tmp_path / "x.mjr", units, codec)
     disk = tmp_path / "disk"
     disk.mkdir()
