@@ -283,7 +283,7 @@ def sessions(draw: st.DrawFn) -> list[VideoSource]:
     return sources
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(sessions(), BOUND, BOUND, st.booleans())
 def test_at_every_instant_as_many_are_seen_as_cells_allow(
     sources: list[VideoSource], rows: int | None, columns: int | None, placeholders: bool
@@ -301,7 +301,7 @@ def test_at_every_instant_as_many_are_seen_as_cells_allow(
             assert each.placeholder == (not _is_shown(here[each.recording_id], T0 + now))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(sessions(), st.booleans())
 def test_no_source_changes_cells_while_shown(sources: list[VideoSource], placeholders: bool) -> None:
     made = plan([region(columns=2, rows=2)], sources, *FULL, T0, T0 + 40, placeholders)

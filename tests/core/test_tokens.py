@@ -314,21 +314,21 @@ _INSTANTS = st.integers(946_684_800_000_000, 4_102_444_800_000_000).map(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=3 * settings().max_examples // 2, deadline=None, derandomize=True, database=None)
 @given(st.one_of(st.text(), st.text(_LETTERS), st.from_regex(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")))
 @example("\ud800")
 def test_any_text_is_refused_and_nothing_worse(text: str) -> None:
     _refuses(text)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=3 * settings().max_examples // 2, deadline=None, derandomize=True, database=None)
 @given(_HEADERS)
 def test_any_header_is_refused_and_nothing_worse(header: Any) -> None:
     _, payload, signature = _token().split(".")
     _refuses(f"{_encoded(json.dumps(header).encode())}.{payload}.{signature}")
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_any_edit_of_a_good_token_is_refused_and_nothing_worse(data: st.DataObject) -> None:
     token = _token()
@@ -339,7 +339,7 @@ def test_any_edit_of_a_good_token_is_refused_and_nothing_worse(data: st.DataObje
         _refuses(edited)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(deadline=None, derandomize=True, database=None)
 @given(
     now=_INSTANTS,
     ttl=st.integers(10, 86400),

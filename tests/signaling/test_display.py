@@ -101,7 +101,7 @@ OF_A_PARTICIPANT = st.fixed_dictionaries(
 
 
 @given(JSON | OF_A_PARTICIPANT)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=settings().max_examples // 2, deadline=None)
 def test_what_comes_out_is_what_goes_on_to_others(members: object) -> None:
     try:
         parsed = display.parse(base64.b64encode(json.dumps(members).encode()).decode())

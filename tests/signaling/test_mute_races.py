@@ -188,5 +188,7 @@ class Interleaving(RuleBasedStateMachine):
         self.once_all_is_quiet_every_participant_is_as_loud_as_intended()
 
 
-Interleaving.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+Interleaving.TestCase.settings = settings(
+    max_examples=4 * settings().max_examples // 5, stateful_step_count=40, deadline=None
+)
 TestInterleaving = Interleaving.TestCase

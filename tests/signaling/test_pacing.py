@@ -317,5 +317,5 @@ class Sdk(RuleBasedStateMachine):
         assert set(self.subscribed.values()) <= self.alive
 
 
-Sdk.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+Sdk.TestCase.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=40, deadline=None)
 TestSdk = Sdk.TestCase

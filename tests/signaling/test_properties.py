@@ -168,7 +168,7 @@ class Talk(RuleBasedStateMachine):
         assert self.talk.dialect.participant_id in (None, PARTICIPANT)
 
 
-Talk.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Talk.TestCase.settings = settings(max_examples=2 * settings().max_examples // 5, stateful_step_count=30, deadline=None)
 TestTalk = Talk.TestCase
 
 

@@ -301,7 +301,7 @@ async def test_odd_paths_arrive_as_something(sender: Sender, path: str) -> None:
 no_digits = st.text(st.characters(exclude_categories=["Nd", "Nl", "No"]), max_size=30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=3 * settings().max_examples // 2, deadline=None)
 @given(
     url=st.one_of(
         no_digits,
