@@ -130,7 +130,7 @@ def test_lost_sound_becomes_silence(tmp_path: Path, speech: list[Unit]) -> None:
     assert loudest(converted, 10.03, 10.77) < 1e-6
 
 
-@pytest.mark.parametrize(("ppm", "secs"), [pytest.param(300, 600, marks=pytest.mark.slow), (-1000, 150)])
+@pytest.mark.parametrize(("ppm", "secs"), [pytest.param(300, 600, marks=pytest.mark.slow), (-1000, 70)])
 def test_minutes_from_a_clock_that_drifts(tmp_path: Path, ppm: float, secs: int) -> None:
     units = opus_units(1000 * secs, SenderClock(ppm))
     network = Network(jitter_ms=15, spikes=((50_000, 2500), (100_000, 6000)), late=0.02)
