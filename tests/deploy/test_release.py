@@ -52,6 +52,7 @@ def wheel(built: Path) -> Path:
     return built / f"portico_video-{__version__}-py3-none-any.whl"
 
 
+@pytest.mark.slow
 def test_another_checkout_makes_the_same_bytes(built: Path, tmp_path: Path) -> None:
     """Elsewhere, at another time of its files, with another umask, time zone and language."""
     checkout = tmp_path / "elsewhere" / "checkout"
@@ -69,6 +70,7 @@ def test_another_checkout_makes_the_same_bytes(built: Path, tmp_path: Path) -> N
         assert (tmp_path / "again" / name).read_bytes() == (built / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_the_sdist_makes_the_same_wheel_without_node(built: Path, wheel: Path, tmp_path: Path) -> None:
     with tarfile.open(built / f"portico_video-{__version__}.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")

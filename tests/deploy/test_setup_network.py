@@ -14,6 +14,8 @@ from tests.deploy.package_server import package_server
 from tests.mounts import lacking, with_file
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.slow  # pip, uv, npm and apt are started twenty times, and prove something of script/ only
+
 ROOT = Path(__file__).parents[2]
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 WITHIN_SECS = 240

@@ -354,6 +354,7 @@ def test_a_bucket_is_reached_from_the_loop_that_the_server_runs_on(bucket: Bucke
         assert runner.run(there_and_back()) == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_large_file_is_never_in_memory_as_a_whole(bucket: Bucket, tmp_path: Path) -> None:
     """Another process puts and fetches 134 MB with a peak of memory far below that."""
     big = tmp_path / "big.webm"
