@@ -63,6 +63,7 @@ async def test_a_killed_tab_has_left_within_two_seconds(rooms: Rooms) -> None:
         await until(gone, 2)
 
 
+@pytest.mark.one_janus
 async def test_a_half_open_connection_ends_within_thirty_seconds(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room, answers_pings=False) as anna:
@@ -120,6 +121,7 @@ async def test_a_seat_is_free_again_after_a_leave(rooms: Rooms) -> None:
             await cleo.join()
 
 
+@pytest.mark.one_janus
 async def test_a_participant_id_is_good_for_one_join(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room) as anna, rooms.browser(room) as impostor:
@@ -139,6 +141,7 @@ def _tampered(token: str) -> str:
     return f"{header}.{forged}.{signature}"
 
 
+@pytest.mark.one_janus
 @pytest.mark.parametrize("kind", ["garbage", "empty", "tampered", "another room", "refresh", "room deleted"])
 async def test_a_bad_token_is_refused_at_once_and_leaves_no_trace(rooms: Rooms, kind: str) -> None:
     room, other = rooms.create(), rooms.create()
@@ -164,12 +167,14 @@ async def test_a_bad_token_is_refused_at_once_and_leaves_no_trace(rooms: Rooms, 
         assert rooms.sessions(room) == []
 
 
+@pytest.mark.one_janus
 async def test_a_refused_browser_does_not_stay(rooms: Rooms) -> None:
     async with rooms.browser(rooms.create(), token="x") as stranger:
         await stranger.create()
         await asyncio.wait_for(stranger.closed.wait(), 15)
 
 
+@pytest.mark.one_janus
 async def test_an_expired_token_ends_joining_also_for_a_browser_that_connected_early(rooms: Rooms) -> None:
     room = rooms.create()
     async with rooms.browser(room, token=rooms.token(room, token_ttl_secs=10)) as early:
@@ -179,6 +184,7 @@ async def test_an_expired_token_ends_joining_also_for_a_browser_that_connected_e
     assert rooms.participants(room) == []
 
 
+@pytest.mark.one_janus
 @pytest.mark.parametrize(
     "attempt",
     [
@@ -205,6 +211,7 @@ async def test_another_session_of_janus_cannot_be_reached(rooms: Rooms) -> None:
         assert (await ben.ask("keepalive"))["session_id"] != anna._session_id
 
 
+@pytest.mark.one_janus
 async def test_operators_requests_do_not_pass(rooms: Rooms) -> None:
     async with rooms.browser(rooms.create()) as anna:
         await anna.join()
@@ -224,6 +231,7 @@ async def test_a_participant_speaks_for_itself_alone(rooms: Rooms) -> None:
             await ben.request(handle, body)
 
 
+@pytest.mark.one_janus
 @pytest.mark.parametrize("text", ["{", "[]", "7", '{"a":', "\x00", "[" * 10_000, '{"janus":"create"}'])
 async def test_garbage_is_answered_and_closed(rooms: Rooms, text: str) -> None:
     async with rooms.browser(rooms.create()) as browser:
@@ -232,6 +240,7 @@ async def test_garbage_is_answered_and_closed(rooms: Rooms, text: str) -> None:
         assert browser.events[-1]["status_code"] == 400
 
 
+@pytest.mark.one_janus
 async def test_an_oversized_message_is_closed(rooms: Rooms) -> None:
     async with rooms.browser(rooms.create()) as browser:
         await browser.socket.send_str("x" * 300_000)
@@ -258,12 +267,14 @@ async def test_no_browser_stays_unseen_on_a_data_channel(rooms: Rooms) -> None:
             assert (await browser.ask("keepalive"))["janus"] == "ack"
 
 
+@pytest.mark.one_janus
 async def test_a_silent_socket_is_closed(rooms: Rooms) -> None:
     async with rooms.browser(rooms.create()) as browser:
         await asyncio.wait_for(browser.closed.wait(), 15)
         assert browser.close_code == 3999
 
 
+@pytest.mark.one_janus
 @pytest.mark.parametrize(("path", "protocols"), [("not-a-room/janus", ("janus-protocol",)), ("{room}/janus", ())])
 async def test_a_handshake_that_is_no_sdks_is_refused(
     server: PorticoServer, rooms: Rooms, path: str, protocols: tuple[str, ...]

@@ -11,6 +11,8 @@ from portico.gateway.seats import ANSWER_SECS
 from tests.gateway.browser import Refused, SignalingBrowser
 from tests.gateway.conftest import Rooms
 
+pytestmark = pytest.mark.one_janus
+
 SLACK_SECS = 3.0
 """For a machine that is busy with other tests."""
 
