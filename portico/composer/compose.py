@@ -19,7 +19,7 @@ import msgspec
 
 from portico.composer import commands, ffmpeg, reduction, source_facts
 from portico.composer.commands import Input
-from portico.composer.ffmpeg import Ended, Running
+from portico.composer.ffmpeg import Ended, RunningFfmpeg
 from portico.composer.plan import (
     FRAME_MS,
     CompositionPlan,
@@ -245,7 +245,7 @@ class _Composer:
             part.unlink(missing_ok=True)
 
     def _run(self, arguments: Sequence[str], cost: float, *, cpu_secs: int) -> Ended:
-        def on_progress(running: Running) -> None:
+        def on_progress(running: RunningFfmpeg) -> None:
             if cost:
                 self._progress.advance(running.out_us, cost)
             else:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import resource
 import selectors
-import shutil
 import signal
 import subprocess
 import time
@@ -47,7 +46,7 @@ class Ended:
         return self.starved or self.status < 0
 
 
-class Running:
+class RunningFfmpeg:
     """One started ffmpeg. The kernel kills it when this process ends."""
 
     def __init__(self, arguments: Iterable[str], folder: Path, cpu_secs: int) -> None:
@@ -55,7 +54,7 @@ class Running:
         limits = child_limits.prefix(cpu_secs)
         progress = ["-progress", "pipe:1", "-stats_period", str(_REPORT_SECS)]
         self._process = subprocess.Popen(
-            [*_killed_with_parent(), *limits, *_FFMPEG, *progress, "-y", *arguments],
+            [*child_limits.killed_with_parent(), *limits, *_FFMPEG, *progress, "-y", *arguments],
             cwd=folder,
             env=child.environment() | child_limits.ENVIRONMENT,
             stdin=subprocess.DEVNULL,
@@ -135,7 +134,7 @@ class Running:
 def run(
     arguments: Iterable[str],
     folder: Path,
-    on_progress: Callable[[Running], None] = lambda _: None,
+    on_progress: Callable[[RunningFfmpeg], None] = lambda _: None,
     *,
     cpu_secs: int = CPU_SECS,
 ) -> Ended:
@@ -143,7 +142,7 @@ def run(
 
     `on_progress` is called at least once a second. Raises OSError when ffmpeg cannot be started.
     """
-    running = Running(arguments, folder, cpu_secs)
+    running = RunningFfmpeg(arguments, folder, cpu_secs)
     try:
         with selectors.DefaultSelector() as selector:
             for pipe in running.pipes:
@@ -159,7 +158,7 @@ def run(
         running.kill()
 
 
-def _stalled(running: Running) -> Ended:
+def _stalled(running: RunningFfmpeg) -> Ended:
     running.kill()
     return Ended(-signal.SIGKILL, running.frames, running.out_us, f"got no further for {STALLED_SECS:.0f} s")
 
@@ -167,9 +166,3 @@ def _stalled(running: Running) -> Ended:
 def _cpu_secs_of_children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _killed_with_parent() -> list[str]:
-    """setpriv of util-linux: it asks the kernel to kill this process when its parent ends, then becomes ffmpeg."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

@@ -5,7 +5,6 @@ browser that switches its camera many times a second costs one write a second.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from portico.core.timeline import Intervals
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
 from portico.runtime.ids import new_id
+from portico.runtime.periodic import Periodic
 from portico.services import recordings
 from portico.signaling.effects import PublishedStream
 
@@ -81,7 +81,6 @@ class Recorder:
         self._streams: dict[int, PublishedStream] = {}
         self._publications: dict[int, _Publication] = {}
         self._over: list[_Publication] = []
-        self._changed = asyncio.Event()
         self._urgent = asyncio.Event()
 
     def published(self, stream: PublishedStream) -> None:
@@ -101,7 +100,6 @@ class Recorder:
             track.has_media = track.has_media or kind in stream.with_media
             if track.starts:
                 self._urgent.set()
-        self._changed.set()
 
     def unpublished(self, handle: int) -> None:
         """End the recording of a stream that is no longer published."""
@@ -127,21 +125,9 @@ class Recorder:
 
     async def run(self) -> None:
         """Write changes until cancelled: each PAUSE_SECS, and at once when a track or recording starts or ends."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            self._urgent.clear()
-            written = False
-            with faults_logged(
-                "recording not written", participant_id=self._participant_id, tried_again_in_secs=PAUSE_SECS
-            ):
-                await self.write()
-                written = True
-            if not written:
-                self._changed.set()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PAUSE_SECS):
-                    await self._urgent.wait()
+        message = "recording not written"
+        guard = partial(faults_logged, message, participant_id=self._participant_id, tried_again_in_secs=PAUSE_SECS)
+        await Periodic(self.write, PAUSE_SECS, guard, wake=self._urgent).run()
 
     async def write(self) -> None:
         """Bring the rows, and what Janus records, to the wanted state. Raises the errors of the database."""
@@ -160,7 +146,6 @@ class Recorder:
         self._close(publication)
         publication.over = True
         self._over.append(publication)
-        self._changed.set()
         self._urgent.set()
 
     def _close(self, publication: _Publication) -> None:

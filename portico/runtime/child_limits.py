@@ -1,4 +1,4 @@
-"""Limits of memory, CPU and files for a child that reads recordings, whose content any participant may have made."""
+"""Limits of memory, CPU and lifetime for a child that reads recordings, whose content any participant may have made."""
 
 import resource
 import shutil
@@ -23,6 +23,12 @@ def prefix(cpu_secs: int) -> list[str]:
         return []
     limits = (f"--data={MEMORY_BYTES}", f"--stack={STACK_BYTES}", f"--cpu={cpu_secs}", "--core=0")
     return [prlimit, *limits, "--"]
+
+
+def killed_with_parent() -> list[str]:
+    """A program of util-linux by which the kernel kills a child when its parent ends; the child's command follows."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
 def limit_own_memory() -> None:

@@ -16,6 +16,7 @@ import msgspec
 from portico.runtime import child
 from portico.runtime.acquire import take
 from portico.runtime.child import Confinement
+from portico.runtime.child_limits import killed_with_parent
 from portico.runtime.child_messages import ConvertedFile, ExitStatus, Failure, parse_line
 from portico.storage.store import StorageUnavailable
 from portico.worker.runner import JobFailed
@@ -139,10 +140,8 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
 
 
 def _wrapped(command: Sequence[str]) -> list[str]:
-    """The command behind setpriv (killed with its parent) and nice, which set that and then become the command."""
-    wrapped = []
-    if setpriv := shutil.which("setpriv"):
-        wrapped += [setpriv, "--pdeathsig", "KILL", "--"]
+    """The command behind programs that have it killed with its parent, and lower its priority."""
+    wrapped = killed_with_parent()
     if nice := shutil.which("nice"):
         wrapped += [nice, "-n", str(NICENESS)]
     return [*wrapped, *command]
