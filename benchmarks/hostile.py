@@ -99,7 +99,7 @@ async def _hold(target: Target, payload: bytes, sockets: int) -> None:
 
 
 async def pongs(target: Target) -> None:
-    """Empty PONG frames from a stranger."""
+    """Empty PONG frames from an anonymous client."""
     await _flood(target, frame(PONG) * 10_000)
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from portico.core.client_address import FORWARDED_HEADERS, is_loopback
 
 log = structlog.get_logger()
-Check = Callable[[], Awaitable[str | None]]
+ReadinessCheck = Callable[[], Awaitable[str | None]]
 FindKey = Callable[[str | None, str], Awaitable[object | None]]
 """The API key of an Authorization header, shown by a client of this address."""
 CHECK_SECS = 3.0
@@ -39,7 +39,7 @@ _UNKNOWN = "It does not answer."
 
 
 def routes(
-    checks: Mapping[str, Check],
+    checks: Mapping[str, ReadinessCheck],
     metrics: CollectorRegistry,
     versions: Callable[[], Mapping[str, str | None]] = dict,
     *,
@@ -87,7 +87,7 @@ _OF_OTHERS = (
 class Readiness:
     """The checks, run at most once in GOOD_FOR_SECS for all requests."""
 
-    def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, checks: Mapping[str, ReadinessCheck], clock: Callable[[], float] = time.monotonic) -> None:
         self._checks = checks
         self._clock = clock
         self._answer: asyncio.Task[dict[str, str]] | None = None
@@ -112,7 +112,7 @@ class Readiness:
         return failures
 
 
-async def _ask(check: Check) -> str | None:
+async def _ask(check: ReadinessCheck) -> str | None:
     try:
         async with asyncio.timeout(CHECK_SECS):
             return await check()

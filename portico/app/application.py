@@ -45,13 +45,13 @@ def application(settings: Settings, parts: Parts) -> Starlette:
     async def is_not_stopping() -> str | None:
         return "The server is stopping." if parts.gateway.is_draining else None
 
-    def child_check(program: Supervised) -> health.Check:
+    def child_check(program: Supervised) -> health.ReadinessCheck:
         async def is_up() -> str | None:
             return program.state.reason
 
         return is_up
 
-    checks: dict[str, health.Check] = {
+    checks: dict[str, health.ReadinessCheck] = {
         "server": is_not_stopping,
         "database": database_answers,
         "janus": janus_answers,

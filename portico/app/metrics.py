@@ -36,7 +36,7 @@ def registry_of(parts: Parts) -> CollectorRegistry:
     ]
     figures += [
         ("portico_sockets", "Connections to the listening socket", lambda: parts.connections.count),
-        ("portico_sockets_without_token", "Those without a token or key", lambda: parts.connections.strangers),
+        ("portico_sockets_without_token", "Those without a token or key", lambda: parts.connections.anonymous_count),
         ("portico_sockets_joining", "Those with a token that have not joined", lambda: parts.gateway.joining.count),
         ("portico_open_files", "File descriptors in use", parts.connections.descriptors.count),
         ("portico_open_files_max", "File descriptors at most", lambda: parts.connections.descriptors.limit),

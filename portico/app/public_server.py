@@ -4,9 +4,10 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from portico.config.settings import Settings, SettingsError
+from portico.core.addresses import Address
 from portico.edge.config import EdgeSettings
 from portico.edge.programs import find
 
@@ -16,8 +17,6 @@ _PRIVATE = [
 """IPv4 networks whose addresses a NAT may replace (RFC 1918, RFC 6598, RFC 3927)."""
 _NEVER_PUBLIC = ("test", "example", "invalid", "localhost", "local", "internal", "lan", "home", "arpa")
 """Last labels for which no public authority issues certificates (RFC 6761 and common private ones)."""
-
-Address = IPv4Address | IPv6Address
 
 
 def edge_settings(settings: Settings) -> EdgeSettings | None:

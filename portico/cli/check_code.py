@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from portico.cli.terminal import Refused
+from portico.cli.terminal import CommandRefused
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,7 +21,7 @@ def check_code(
     try:
         result = decode(code)
     except NoCheckCode as error:
-        raise Refused(str(error)) from None
+        raise CommandRefused(str(error)) from None
     print(f"{'time':<20}{result.at:%Y-%m-%d %H:%M} UTC")
     for name, meaning in result.facts.items():
         print(f"{name:<20}{meaning}")

@@ -9,7 +9,7 @@ import typer
 
 from portico.cli.installation import storage, with_database
 from portico.cli.recordings import LimitOption, SessionOption, length, session_row, size_mb
-from portico.cli.terminal import Refused, instant, printable, table
+from portico.cli.terminal import CommandRefused, instant, printable, table
 from portico.config.settings import load
 
 if TYPE_CHECKING:  # all of these are slow to import
@@ -62,7 +62,7 @@ def create(
     try:
         composition_id = with_database(lambda db: db.write(request))
     except Invalid as wrong:
-        raise Refused(" ".join(printable(fault.detail) for fault in wrong.faults)) from None
+        raise CommandRefused(" ".join(printable(fault.detail) for fault in wrong.faults)) from None
     print(f"The server makes the composition {composition_id}", flush=True)
     if watch:
         _watch(composition_id)
@@ -80,7 +80,7 @@ def watch_composition(
 
 
 def _watch(composition_id: str) -> None:
-    """Raises typer.Exit(1) when the composition has failed, Refused when there is none with this id."""
+    """Raises typer.Exit(1) when the composition has failed, CommandRefused when there is none with this id."""
 
     async def follow(db: "Database") -> "tuple[Composition, Storage]":
         with _Progress() as progress:
@@ -143,7 +143,7 @@ def _composition(tx: "Transaction", composition_id: str) -> "Composition":
     found = find(tx, composition_id)
     if found is None:
         listing = "portico compositions list shows the newest."
-        raise Refused(f"There is no composition {printable(composition_id)}: {listing}")
+        raise CommandRefused(f"There is no composition {printable(composition_id)}: {listing}")
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from portico.cli.terminal import Refused, make_private
+from portico.cli.terminal import CommandRefused, make_private
 from portico.config.settings import load
 
 if TYPE_CHECKING:  # all of these are slow to import
@@ -19,7 +19,7 @@ T = TypeVar("T")
 def with_database(use: "Callable[[Database], Awaitable[T]]", *, create: bool = False) -> T:
     """What `use` returns of the database, migrated and also beside a running server.
 
-    Refused where there is no SQLite file yet, unless `create`.
+    CommandRefused where there is no SQLite file yet, unless `create`.
     """
     from portico.db.connect import open_database
     from portico.db.migrate import upgrade
@@ -28,7 +28,9 @@ def with_database(use: "Callable[[Database], Awaitable[T]]", *, create: bool = F
     if create:
         make_private(settings.data_dir)
     elif settings.sqlite_file is not None and not settings.sqlite_file.exists():
-        raise Refused(f"There is no {settings.sqlite_file}: start `portico serve` once, or set PORTICO_DATA_DIR.")
+        raise CommandRefused(
+            f"There is no {settings.sqlite_file}: start `portico serve` once, or set PORTICO_DATA_DIR."
+        )
 
     async def run() -> T:
         db = open_database(settings.database)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from portico.cli.installation import with_database
-from portico.cli.terminal import Refused, instant, printable, table
+from portico.cli.terminal import CommandRefused, instant, printable, table
 from portico.config.settings import load
 from portico.core.scopes import SCOPES, parse
 
@@ -34,11 +34,11 @@ def create_key(
     from portico.services import api_keys, clock
 
     if not 0 < len(account) <= NAME_MAX or (name is not None and not 0 < len(name) <= NAME_MAX):
-        raise Refused(f"The name of an account, and that of a key, has 1 to {NAME_MAX} characters.")
+        raise CommandRefused(f"The name of an account, and that of a key, has 1 to {NAME_MAX} characters.")
     try:
         wanted = parse(scopes)
     except ValueError as error:
-        raise Refused(str(error)) from None
+        raise CommandRefused(str(error)) from None
 
     def create(tx: "Transaction") -> str:
         key = api_keys.create(tx, account, clock.now(tx), name=name, scopes=wanted)
@@ -90,11 +90,11 @@ def rotate(
     """
     if what in (*_ROTATED, "all"):
         if overlap_hours is not None:
-            raise Refused("--overlap-hours is for API keys; see portico keys rotate --help.")
+            raise CommandRefused("--overlap-hours is for API keys; see portico keys rotate --help.")
         _rotate_signing(_ROTATED if what == "all" else (what,), now)
         return
     if now and overlap_hours:
-        raise Refused("Choose --now or --overlap-hours.")
+        raise CommandRefused("Choose --now or --overlap-hours.")
     _rotate_api_key(what.lower(), timedelta(hours=0 if now else 24 if overlap_hours is None else overlap_hours))
 
 
@@ -167,7 +167,7 @@ def _change(change: "Callable[[Transaction], T]") -> T:
     try:
         return with_database(lambda db: db.write(change))
     except NotFound as error:
-        raise Refused(f"{printable(str(error))} `portico keys list` shows those that are there.") from None
+        raise CommandRefused(f"{printable(str(error))} `portico keys list` shows those that are there.") from None
 
 
 def _note(tx: "Transaction", command: str, key: str) -> None:

@@ -17,7 +17,7 @@ from uuid import uuid4
 import typer
 
 from portico.cli.installation import webhook_keys, with_database
-from portico.cli.terminal import Refused, printable
+from portico.cli.terminal import CommandRefused, printable
 
 if TYPE_CHECKING:  # all of these are slow to import
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,7 +32,7 @@ SEND_WITHIN_SECS = 10
 """Longer than most rooms permit, for a receiver that is stopped in a debugger. Meanwhile no further event is shown."""
 
 
-class Send(Protocol):
+class Forward(Protocol):
     """POSTs the `data` of an event to the URL of the command line."""
 
     async def __call__(self, data: str) -> "Outcome": ...
@@ -77,7 +77,7 @@ def trigger(
     from portico.core import samples, webhook
 
     if event_type not in samples.EVENT_TYPES:
-        raise Refused(f"There is no event {printable(event_type)}. Known are: {', '.join(samples.EVENT_TYPES)}.")
+        raise CommandRefused(f"There is no event {printable(event_type)}. Known are: {', '.join(samples.EVENT_TYPES)}.")
     _check_url(to)
     now, payload = datetime.now(UTC), asdict(samples.sample(event_type, lambda: str(uuid4())))
     data = webhook.event_json(event_id=str(uuid4()), event_type=event_type, occurred_at=now, payload=payload)
@@ -94,7 +94,7 @@ def trigger(
             print(f"{printable(name)}: {printable(value)}")
         print("\n" + "\n".join(map(printable, outcome.response_body.splitlines())))
     if not outcome.delivered:
-        raise Refused(f"Not delivered to {to}: {printable(outcome.error or '')}.")
+        raise CommandRefused(f"Not delivered to {to}: {printable(outcome.error or '')}.")
 
 
 async def _send_once(db: "Database", url: str, data: str) -> "Outcome":
@@ -103,7 +103,7 @@ async def _send_once(db: "Database", url: str, data: str) -> "Outcome":
         return await send(data)
 
 
-async def _follow(db: "Database", room_id: str | None, send: Send | None) -> None:
+async def _follow(db: "Database", room_id: str | None, send: Forward | None) -> None:
     """Until it is cancelled. A database that went away is waited for."""
     from portico.core.errors import Busy
     from portico.services import event_feed
@@ -132,11 +132,11 @@ def _start(tx: "Transaction", room_id: str | None) -> "Position":
     from portico.services import event_feed, rooms
 
     if room_id is not None and not rooms.existing(tx, [room_id]):
-        raise Refused(f"There is no room {room_id}.")
+        raise CommandRefused(f"There is no room {room_id}.")
     return event_feed.newest(tx)
 
 
-async def _show(event: "RecordedEvent", send: Send | None) -> None:
+async def _show(event: "RecordedEvent", send: Forward | None) -> None:
     from portico.core.webhook import event_json
 
     at = event.occurred_at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
@@ -152,7 +152,7 @@ async def _show(event: "RecordedEvent", send: Send | None) -> None:
 
 
 @asynccontextmanager
-async def _sender(db: "Database", url: str | None) -> AsyncIterator[Send | None]:
+async def _sender(db: "Database", url: str | None) -> AsyncIterator[Forward | None]:
     """How to send to this URL, with the key that signs at that moment."""
     if url is None:
         yield None
@@ -191,7 +191,7 @@ def _check_url(url: str | None) -> None:
     try:
         cast([BodyMember("The URL", "url", "", longest=URL_LENGTH_MAX, required=True)], {"The URL": url})
     except Invalid as wrong:
-        raise Refused(str(wrong)) from None
+        raise CommandRefused(str(wrong)) from None
 
 
 def _room_id(text: str | None) -> str | None:
@@ -199,7 +199,7 @@ def _room_id(text: str | None) -> str | None:
 
     found = None if text is None else parse_uuid(text)
     if text is not None and found is None:
-        raise Refused(f"There is no room {printable(text)}: a room's id is a UUID.")
+        raise CommandRefused(f"There is no room {printable(text)}: a room's id is a UUID.")
     return found
 
 

@@ -21,7 +21,7 @@ from portico.cli.options import add_setting_options
 from portico.cli.participants import participants
 from portico.cli.recordings import recordings
 from portico.cli.rooms import rooms
-from portico.cli.terminal import Refused, make_private
+from portico.cli.terminal import CommandRefused, make_private
 from portico.cli.webhooks import webhooks
 from portico.config.settings import Settings, SettingsError, load, unknown_variables
 from portico.edge.config import authority
@@ -73,7 +73,7 @@ def _sentence(error: Exception) -> str | None:
     from portico.db.migrate import NewerSchema
     from portico.db.outage import explain
 
-    ours = SettingsError | JanusUnavailable | ChildUnavailable | Refused | NewerSchema | KeyFileError | Busy
+    ours = SettingsError | JanusUnavailable | ChildUnavailable | CommandRefused | NewerSchema | KeyFileError | Busy
     if isinstance(error, ours):
         return str(error)
     if first := explain(error):
@@ -171,11 +171,13 @@ def _data_dir(settings: Settings) -> TextIO:
     try:
         lock = locked.with_name(f"{locked.name}.lock").open("a+")
     except OSError as error:
-        raise Refused(f"{error.filename} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR.") from None
+        raise CommandRefused(
+            f"{error.filename} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR."
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Refused(
+        raise CommandRefused(
             f"Another portico (process {_holder(lock)}) uses {settings.data_dir}: "
             "stop it, or choose another PORTICO_DATA_DIR."
         ) from None
@@ -205,13 +207,13 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         listening.listen(BACKLOG)
     except socket.gaierror:
-        raise Refused(f"PORTICO_HOST {host} is not an address of this machine.") from None
+        raise CommandRefused(f"PORTICO_HOST {host} is not an address of this machine.") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Refused(
+            raise CommandRefused(
                 f"Port {port} of {host} is in use: stop what uses it, or choose another PORTICO_PORT."
             ) from None
-        raise Refused(
+        raise CommandRefused(
             f"Cannot listen on {host}:{port}: {error.strerror}. Check PORTICO_HOST and PORTICO_PORT."
         ) from None
     listening.setblocking(False)

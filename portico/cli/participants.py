@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from portico.cli.installation import with_database
-from portico.cli.terminal import Refused, printable
+from portico.cli.terminal import CommandRefused, printable
 
 if TYPE_CHECKING:  # slow to import
     from portico.db.engine import Transaction
@@ -39,7 +39,7 @@ def erase(
     try:
         with_database(lambda db: db.write(change))
     except NotFound:
-        raise Refused(f"There is no participant {printable(participant_id)}.") from None
+        raise CommandRefused(f"There is no participant {printable(participant_id)}.") from None
     except Invalid as wrong:
-        raise Refused(str(wrong)) from None
+        raise CommandRefused(str(wrong)) from None
     print(f"The data of the participant {participant_id} are erased.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from portico.cli.installation import storage, with_database
-from portico.cli.terminal import Refused, instant, printable, table
+from portico.cli.terminal import CommandRefused, instant, printable, table
 
 if TYPE_CHECKING:  # all of these are slow to import
     from portico.app.workers import Storage
@@ -43,12 +43,12 @@ def list_recordings(
 
 
 def session_row(tx: "Transaction", session_id: str) -> "SessionRow":
-    """The session of any account. Refused when there is none."""
+    """The session of any account. CommandRefused when there is none."""
     from portico.services import sessions
 
     found = sessions.find(tx, session_id.lower())
     if found is None:
-        raise Refused(f"There is no session {printable(session_id)}: GET /v2/room_sessions lists all sessions.")
+        raise CommandRefused(f"There is no session {printable(session_id)}: GET /v2/room_sessions lists all sessions.")
     return found
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from portico.cli.installation import with_database
-from portico.cli.terminal import Refused, printable
+from portico.cli.terminal import CommandRefused, printable
 from portico.config.settings import load
 
 if TYPE_CHECKING:  # slow to import
@@ -38,4 +38,4 @@ def link(
     try:
         print(with_database(lambda db: db.write(make)))
     except NotFound:
-        raise Refused(f"There is no room {printable(room_id)}.") from None
+        raise CommandRefused(f"There is no room {printable(room_id)}.") from None

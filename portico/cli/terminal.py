@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """The command cannot do what was asked; str() is the sentence for the terminal."""
 
 
@@ -15,7 +15,7 @@ def make_private(data_dir: Path) -> None:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise Refused(f"{data_dir} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR.") from None
+        raise CommandRefused(f"{data_dir} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR.") from None
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from portico.cli.installation import webhook_keys, with_database
-from portico.cli.terminal import Refused, instant, printable, table
+from portico.cli.terminal import CommandRefused, instant, printable, table
 from portico.config.settings import load
 
 if TYPE_CHECKING:  # all of these are slow to import
@@ -76,7 +76,7 @@ def replay(
 ) -> None:
     """Deliver once more, to the URLs that the room has now."""
     if failed == (delivery is not None) or (since is not None and not failed):
-        raise Refused("Name one delivery by its id, or all with --failed and perhaps --since.")
+        raise CommandRefused("Name one delivery by its id, or all with --failed and perhaps --since.")
     if delivery is not None:
         _replay_one(delivery)
         print(_REPLAYED.format("The event"))
@@ -131,7 +131,7 @@ def _retrieve(delivery_id: str) -> "Logged":
     try:
         return with_database(read)
     except NotFound:
-        raise Refused(_unknown(delivery_id)) from None
+        raise CommandRefused(_unknown(delivery_id)) from None
 
 
 def _replay_one(delivery_id: str) -> None:
@@ -145,7 +145,7 @@ def _replay_one(delivery_id: str) -> None:
     try:
         with_database(write)
     except NotFound:
-        raise Refused(_unknown(delivery_id)) from None
+        raise CommandRefused(_unknown(delivery_id)) from None
 
 
 def _replay_failed(conditions: "tuple[Condition, ...]") -> int:
@@ -174,7 +174,7 @@ def _conditions(**wanted: str | dict[str, str] | None) -> "tuple[Condition, ...]
 
     conditions, faults = parse_members(wanted, DELIVERIES)
     if faults:
-        raise Refused(" ".join(fault.detail for fault in faults))
+        raise CommandRefused(" ".join(fault.detail for fault in faults))
     return conditions
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from portico.converter import mp4, tracks
-from portico.converter.mjr import Header, NotMjr, Packet, packets, read_header
+from portico.converter.mjr import MjrHeader, NotMjr, Packet, packets, read_header
 from portico.runtime import child_limits
 from portico.runtime.child_messages import ConvertedFile, ExitStatus, Failure, print_line
 from portico.runtime.durable import sync
@@ -117,7 +117,7 @@ def convert(mjr: Path, out_dir: Path, *, not_before_ms: int | None = None, salva
     return _converted_file(path, header, container, span, sha256, complaint)
 
 
-def _container(header: Header) -> _Container:
+def _container(header: MjrHeader) -> _Container:
     if _TYPES.get(header.codec) != header.type:
         raise CannotConvert(
             f"A track of {header.type} in {header.codec} cannot be converted: only Opus, VP8, VP9, H.264."
@@ -231,7 +231,7 @@ def _settle(unchecked: Path, path: Path) -> str:
 
 
 def _converted_file(
-    path: Path, header: Header, container: _Container, span: tracks.Span, sha256: str, complaint: str | None
+    path: Path, header: MjrHeader, container: _Container, span: tracks.Span, sha256: str, complaint: str | None
 ) -> ConvertedFile:
     first_packet_at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=header.first_packet_us)
     return ConvertedFile(

@@ -29,7 +29,7 @@ class NotMjr(Exception):
 
 
 @dataclass(frozen=True)
-class Header:
+class MjrHeader:
     """The JSON object at the beginning of an mjr file."""
 
     type: Literal["audio", "video"]
@@ -49,7 +49,7 @@ class Packet(NamedTuple):
     payload: bytes
 
 
-def read_header(file: BinaryIO) -> Header | None:
+def read_header(file: BinaryIO) -> MjrHeader | None:
     """Read up to the first record. None if the file ends before that, because Janus was killed. Raises NotMjr."""
     magic = file.read(len(_MAGIC))
     if magic != _MAGIC[: len(magic)]:
@@ -65,12 +65,12 @@ def read_header(file: BinaryIO) -> Header | None:
     return _header(members)
 
 
-def _header(members: Any) -> Header:
+def _header(members: Any) -> MjrHeader:
     match members:
         case {"t": "a" | "v" as type_, "c": str(codec), "u": int(first_packet_us)} if 0 <= first_packet_us < 1 << 55:
             if members.get("e"):
                 raise NotMjr("The media of the mjr file is encrypted end to end and cannot be read here.")
-            return Header("audio" if type_ == "a" else "video", codec.lower(), first_packet_us)
+            return MjrHeader("audio" if type_ == "a" else "video", codec.lower(), first_packet_us)
     raise NotMjr("The header of the mjr file names no track of audio or video with its codec and start.")
 
 

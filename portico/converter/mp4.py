@@ -18,7 +18,7 @@ _ENTRY_HEAD = 86
 _LARGEST_32 = (1 << 32) - 1
 
 
-class Description(NamedTuple):
+class SampleDescription(NamedTuple):
     """What a decoder must know from one sample on: sizes in pixels, and `configuration`."""
 
     width: int
@@ -31,7 +31,7 @@ class NotAnMp4(Exception):
     """The file is not an MP4 as ffmpeg writes it with "+faststart"; str() is a sentence that says why."""
 
 
-def describe(source: BinaryIO, path: Path, runs: Sequence[tuple[int, Description]]) -> None:
+def describe(source: BinaryIO, path: Path, runs: Sequence[tuple[int, SampleDescription]]) -> None:
     """Write a copy of `source` to `path` in which the samples of each run have its description. Raises NotAnMp4.
 
     A run is (number of its first sample, counted from 0; description) and ends where the next one begins.
@@ -61,7 +61,7 @@ def _head(source: BinaryIO) -> tuple[bytes, bytes]:
         before += box
 
 
-def _described(moov: bytes, runs: Sequence[tuple[int, Description]], shift: int) -> bytes:
+def _described(moov: bytes, runs: Sequence[tuple[int, SampleDescription]], shift: int) -> bytes:
     """The box `moov` with every description, for media that is `shift` bytes further back than in the source."""
 
     def rebuilt(kind: bytes, content: bytes, tables: dict[bytes, bytes]) -> bytes:
@@ -92,11 +92,11 @@ def _box(kind: bytes, content: bytes) -> bytes:
     return (len(content) + 8).to_bytes(4, "big") + kind + content
 
 
-def _distinct(descriptions: Sequence[Description]) -> list[Description]:
+def _distinct(descriptions: Sequence[SampleDescription]) -> list[SampleDescription]:
     return list(dict.fromkeys(descriptions))
 
 
-def _descriptions(stsd: bytes, descriptions: Sequence[Description]) -> bytes:
+def _descriptions(stsd: bytes, descriptions: Sequence[SampleDescription]) -> bytes:
     """The content of the box `stsd`: a copy of ffmpeg's sample entry for each description, with its size."""
     entry = stsd[8 : 8 + int.from_bytes(stsd[8:12], "big")]
     entries = []
@@ -109,7 +109,7 @@ def _descriptions(stsd: bytes, descriptions: Sequence[Description]) -> bytes:
     return stsd[:4] + len(entries).to_bytes(4, "big") + b"".join(entries)
 
 
-def _chunks(tables: dict[bytes, bytes], runs: Sequence[tuple[int, Description]]) -> list[tuple[int, int, int]]:
+def _chunks(tables: dict[bytes, bytes], runs: Sequence[tuple[int, SampleDescription]]) -> list[tuple[int, int, int]]:
     """(First sample, offset, number of samples) of each chunk, cut so that none has samples of two runs."""
     sizes = _sample_sizes(tables[b"stsz"])
     ends = list(accumulate(sizes, initial=0))
@@ -143,7 +143,7 @@ def _numbers(content: bytes, width: int) -> list[int]:
     return [int.from_bytes(content[at : at + width], "big") for at in range(0, len(content), width)]
 
 
-def _samples_of_chunks(chunks: Sequence[tuple[int, int, int]], runs: Sequence[tuple[int, Description]]) -> bytes:
+def _samples_of_chunks(chunks: Sequence[tuple[int, int, int]], runs: Sequence[tuple[int, SampleDescription]]) -> bytes:
     numbers = {each: number for number, each in enumerate(_distinct([each for _, each in runs]), start=1)}
     starts = [first for first, _ in runs]
     entries: list[bytes] = []

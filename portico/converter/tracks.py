@@ -14,9 +14,9 @@ from portico.converter.audio_line import AudioLine
 from portico.converter.depacketize import Picture
 from portico.converter.matroska import Track, Writer
 from portico.converter.mjr import Packet
-from portico.converter.mp4 import DESCRIPTIONS_MAX, Description
+from portico.converter.mp4 import DESCRIPTIONS_MAX, SampleDescription
 from portico.converter.sequence import Sent, Tally, in_order, unwrapped
-from portico.converter.video_frames import Frame, frames
+from portico.converter.video_frames import VideoFrame, frames
 
 LONGEST_FREEZE_MS = 2000
 """After a loss, how far away the next keyframe may be for the picture to stand still until it comes.
@@ -48,7 +48,7 @@ class Span:
     start_ms: float = 0.0
     end_ms: float = 0.0
     tally: Tally = field(default_factory=Tally)
-    descriptions: list[tuple[int, Description]] = field(default_factory=list)
+    descriptions: list[tuple[int, SampleDescription]] = field(default_factory=list)
     """Of H.264: (number of a frame, what a decoder must know from this frame on); the first frame is 0."""
 
 
@@ -129,14 +129,14 @@ def _describe(span: Span, number: int, picture: Picture) -> None:
     """Add the description of an H.264 keyframe to the span if it differs from the one before."""
     if not picture.private:
         return
-    description = Description(picture.width, picture.height, picture.private)
+    description = SampleDescription(picture.width, picture.height, picture.private)
     if span.descriptions and span.descriptions[-1][1] == description:
         return
     if len(span.descriptions) < DESCRIPTIONS_MAX:
         span.descriptions.append((number, description))
 
 
-def _video_track(codec: str, first: Frame, size: tuple[int, int]) -> Track:
+def _video_track(codec: str, first: VideoFrame, size: tuple[int, int]) -> Track:
     return Track(_CODEC_IDS[codec], _VIDEO_UNIT_NS, private=first.picture.private, width=size[0], height=size[1])
 
 
@@ -169,7 +169,7 @@ class _Survey:
             index -= 1
         return self.keyframe_seqs[index]
 
-    def mends_soon(self, frame: Frame) -> bool:
+    def mends_soon(self, frame: VideoFrame) -> bool:
         """Whether a keyframe follows this frame within LONGEST_FREEZE_MS."""
         index = bisect_left(self.keyframe_seqs, frame.seq)
         if index == len(self.keyframe_seqs):
@@ -201,7 +201,7 @@ def _noted(packets: Iterable[Packet], arrivals: Arrivals) -> Iterator[Sent]:
         yield packet
 
 
-def _kept(all_frames: Iterable[Frame], survey: _Survey, begin_seq: int) -> Iterator[Frame]:
+def _kept(all_frames: Iterable[VideoFrame], survey: _Survey, begin_seq: int) -> Iterator[VideoFrame]:
     """The frames that the file gets. From a loss to the next keyframe, all damaged frames are kept or none is."""
     frozen: bool | None = None  # None while nothing is damaged
     for frame in all_frames:

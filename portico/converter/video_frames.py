@@ -11,7 +11,7 @@ MOST_PACKETS = 16 << 10
 """A frame with more bytes or packets is dropped: only a hostile sender has one."""
 
 
-class Frame(NamedTuple):
+class VideoFrame(NamedTuple):
     """A frame of which every packet arrived."""
 
     seq: int
@@ -53,7 +53,7 @@ class _Group:
             self.payloads.clear()
 
 
-def frames(packets: Iterable[Sent], codec: str) -> Iterator[Frame]:
+def frames(packets: Iterable[Sent], codec: str) -> Iterator[VideoFrame]:
     """All whole frames of a track of "vp8", "vp9" or "h264". The packets come in order of `seq`, each once."""
     damaged = True
     group: _Group | None = None
@@ -76,7 +76,7 @@ def frames(packets: Iterable[Sent], codec: str) -> Iterator[Frame]:
             yield frame
 
 
-def _frame(group: _Group, codec: str, *, damaged: bool) -> Frame | None:
+def _frame(group: _Group, codec: str, *, damaged: bool) -> VideoFrame | None:
     """The frame of a group; None if packets are missing or the payloads are no frame."""
     if not group.complete or not group.payloads:
         return None
@@ -84,10 +84,10 @@ def _frame(group: _Group, codec: str, *, damaged: bool) -> Frame | None:
     if picture is None:
         return None
     damaged = (damaged or not group.follows) and not picture.keyframe
-    return Frame(group.first.seq, group.first.ticks, group.first.arrived_ms, picture, damaged)
+    return VideoFrame(group.first.seq, group.first.ticks, group.first.arrived_ms, picture, damaged)
 
 
-def _is_damaged_after(group: _Group, frame: Frame | None, *, damaged: bool) -> bool:
+def _is_damaged_after(group: _Group, frame: VideoFrame | None, *, damaged: bool) -> bool:
     """Whether the frames after this group are damaged until the next keyframe."""
     if frame is not None:
         return frame.damaged

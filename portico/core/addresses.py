@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+Address = IPv4Address | IPv6Address
+
 # https://www.iana.org/assignments/iana-ipv4-special-registry, less what is ordinary anycast, and the last one.
 _INSIDE_V4 = tuple(
     IPv4Network(network)
@@ -69,7 +71,7 @@ _V4_IN_LAST_BITS = tuple(
 _6TO4 = IPv6Network("2002::/16")
 
 
-def is_metadata(address: str | IPv4Address | IPv6Address) -> bool:
+def is_metadata(address: str | Address) -> bool:
     """Whether the address is link-local or where a cloud's machines ask for their credentials, in whatever form.
 
     Webhooks are never sent there. False for text that is not an address.
@@ -93,7 +95,7 @@ def _embedded(address: IPv6Address) -> Iterator[IPv4Address]:
         yield IPv4Address(address.packed[2:6])
 
 
-def is_internal(address: str | IPv4Address | IPv6Address) -> bool:
+def is_internal(address: str | Address) -> bool:
     """Whether a machine on the internet would not be reached under this address.
 
     Text that is not an address in the usual form counts as internal: the caller is about to connect, and another

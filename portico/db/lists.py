@@ -26,7 +26,7 @@ class Stopped(Exception):
     """Raised inside a read that ran for too long, or whose caller is gone."""
 
 
-class Limits:
+class ReadLimit:
     """The deadline of one read, and how to stop it before that. Thread-safe."""
 
     def __init__(self, secs: float) -> None:
@@ -66,7 +66,7 @@ class Limits:
 class _Waiting:
     """A read that waits for its turn, and the future of the coroutine that waits for it."""
 
-    def __init__(self, work: Callable[[Limits], Any], limits: Limits) -> None:
+    def __init__(self, work: Callable[[ReadLimit], Any], limits: ReadLimit) -> None:
         self.work = work
         self.limits = limits
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -80,10 +80,10 @@ class Lists:
         self._executor = ThreadPoolExecutor(LIST_THREADS, thread_name_prefix="list")
         self._waiting: OrderedDict[str, deque[_Waiting]] = OrderedDict()
         self._running: Counter[str] = Counter()
-        self._limits: set[Limits] = set()  # of what is running
+        self._limits: set[ReadLimit] = set()  # of what is running
         self._closed = False
 
-    async def run(self, account_id: str, work: Callable[[Limits], T]) -> T:
+    async def run(self, account_id: str, work: Callable[[ReadLimit], T]) -> T:
         """What `work` returns or raises. Busy when too many wait, or when it takes too long; cancel it to stop it."""
         if self._closed:
             raise Busy("The server stops.")
@@ -91,7 +91,7 @@ class Lists:
         if len(queue) >= WAITING_PER_ACCOUNT or sum(map(len, self._waiting.values())) >= WAITING_MAX:
             self._forget_if_empty(account_id)
             raise Busy("Too many lists are being made; try again in a moment.")
-        waiting = _Waiting(work, Limits(self._secs))
+        waiting = _Waiting(work, ReadLimit(self._secs))
         queue.append(waiting)
         self._begin_next()
         try:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from portico.core.errors import DatabaseUnavailable
 
 log = structlog.get_logger()
-Work = Literal["read", "write"]
+Access = Literal["read", "write"]
 QUIET_SECS = 1.0
 """An outage is over at the first success that comes at least this long after the last failure."""
 UNAVAILABLE = "The database does not answer; try again in a moment."
@@ -40,8 +40,8 @@ class Outage:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._began = 0.0
-        self._failed: dict[Work, float] = {}  # when the last attempt failed; empty while all is well
-        self._answered: dict[Work, float] = {"read": 0.0, "write": 0.0}
+        self._failed: dict[Access, float] = {}  # when the last attempt failed; empty while all is well
+        self._answered: dict[Access, float] = {"read": 0.0, "write": 0.0}
 
     @property
     def is_open(self) -> bool:
@@ -53,7 +53,7 @@ class Outage:
         """When the last attempt succeeded, in monotonic seconds."""
         return max(self._answered.values())
 
-    def failed(self, work: Work, began: float, error: BaseException) -> DatabaseUnavailable:
+    def failed(self, work: Access, began: float, error: BaseException) -> DatabaseUnavailable:
         """Note an attempt that failed and had begun at `began` (monotonic seconds). What to raise for it."""
         with self._lock:
             # An attempt that began before the last success is no news.
@@ -64,7 +64,7 @@ class Outage:
                 self._failed[work] = time.monotonic()
         return DatabaseUnavailable(UNAVAILABLE)
 
-    def answered(self, work: Work) -> None:
+    def answered(self, work: Access) -> None:
         """Note an attempt that succeeded."""
         now = time.monotonic()
         self._answered[work] = now

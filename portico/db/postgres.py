@@ -12,9 +12,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from portico.db.engine import Transaction
-from portico.db.lists import DEFAULT_SECS, LIST_THREADS, Limits, Lists, Stopped
+from portico.db.lists import DEFAULT_SECS, LIST_THREADS, Lists, ReadLimit, Stopped
 from portico.db.notify import SharedCommits
-from portico.db.outage import Outage, Work, is_outage
+from portico.db.outage import Access, Outage, is_outage
 from portico.db.threads import Threads
 from portico.db.wakeup import Commits
 
@@ -86,7 +86,7 @@ class PostgresDatabase:
         await asyncio.to_thread(self._shared.close)
         self.engine.dispose()
 
-    async def _run(self, work: Work, engine: Engine, fn: Callable[[Transaction], T]) -> T:
+    async def _run(self, work: Access, engine: Engine, fn: Callable[[Transaction], T]) -> T:
         began, call = time.monotonic(), _Call()
         task = self._threads.submit(partial(self._watched, work, engine, fn, call))
         try:
@@ -101,7 +101,7 @@ class PostgresDatabase:
             raise
         return await task
 
-    def _read_within(self, fn: Callable[[Transaction], T], limits: Limits) -> T:
+    def _read_within(self, fn: Callable[[Transaction], T], limits: ReadLimit) -> T:
         """The server ends a statement at the time limit; a cancellation from here ends it earlier."""
         began = time.monotonic()
         try:
@@ -113,7 +113,7 @@ class PostgresDatabase:
         self._outage.answered("read")
         return result
 
-    def _read_list(self, fn: Callable[[Transaction], T], limits: Limits) -> T:
+    def _read_list(self, fn: Callable[[Transaction], T], limits: ReadLimit) -> T:
         with self._snapshots.connect() as connection, connection.begin():
             connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(1000 * limits.secs)}")
             driver: Any = connection.connection.driver_connection
@@ -129,7 +129,7 @@ class PostgresDatabase:
                 if limits.interrupt_with(None):
                     connection.invalidate()  # the cancellation may arrive late and must not meet the next statement
 
-    def _watched(self, work: Work, engine: Engine, fn: Callable[[Transaction], T], call: "_Call") -> T:
+    def _watched(self, work: Access, engine: Engine, fn: Callable[[Transaction], T], call: "_Call") -> T:
         began = time.monotonic()
         try:
             result = self._in_transaction(engine, fn, call)

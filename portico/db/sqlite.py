@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from portico.core.errors import Busy
 from portico.db.engine import Transaction
-from portico.db.lists import DEFAULT_SECS, LIST_THREADS, Limits, Lists, Stopped
+from portico.db.lists import DEFAULT_SECS, LIST_THREADS, Lists, ReadLimit, Stopped
 from portico.db.outage import Outage, is_outage
 from portico.db.threads import MAX_WAITING, Threads, guarded
 from portico.db.wakeup import Commits
@@ -106,7 +106,7 @@ class SqliteDatabase:
         self._outage.answered("read")
         return result
 
-    def _read_within(self, fn: Callable[[Transaction], T], limits: Limits) -> T:
+    def _read_within(self, fn: Callable[[Transaction], T], limits: ReadLimit) -> T:
         """SQLite asks every few thousand steps whether to go on."""
 
         def run(connection: Connection) -> T:

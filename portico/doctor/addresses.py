@@ -3,17 +3,16 @@
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from portico.core.addresses import is_internal
+from portico.core.addresses import Address, is_internal
 from portico.doctor.finding import Finding, note, ok, problem, warning
 from portico.doctor.probes import in_thread, reason
 from portico.doctor.subject import Subject
 from portico.runtime.interfaces import InterfaceAddress, interface_addresses
 
 AREA = "addresses"
-Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from portico.doctor.addresses import Address, AddressFacts, gather_facts, public_host
+from portico.core.addresses import Address
+from portico.doctor.addresses import AddressFacts, gather_facts, public_host
 from portico.doctor.finding import Finding, note, ok, problem, warning
 from portico.doctor.probes import reason
 from portico.doctor.subject import Subject, running_pid

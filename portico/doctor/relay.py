@@ -6,8 +6,9 @@ import ssl
 from dataclasses import dataclass
 
 from portico.app.relay import own_server
+from portico.core.addresses import Address
 from portico.doctor import stun
-from portico.doctor.addresses import Address, gather_facts, offered
+from portico.doctor.addresses import gather_facts, offered
 from portico.doctor.finding import Finding, note, ok, problem
 from portico.doctor.probes import reason
 from portico.doctor.subject import Subject, running_pid

@@ -16,7 +16,7 @@ _ANSWER_BYTES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
+class ReadyzAnswer:
     """What answered a request for /readyz; `status` is None when nothing did, and `reason` says why."""
 
     status: int | None
@@ -30,7 +30,7 @@ async def check(subject: Subject) -> list[Finding]:
     return judge(await _readiness(f"{address}/readyz"), address, running_pid(subject.settings))
 
 
-def judge(answer: Readiness, address: str, pid: int | None) -> list[Finding]:
+def judge(answer: ReadyzAnswer, address: str, pid: int | None) -> list[Finding]:
     """`pid` is the process that holds DATA_DIR, if one does."""
     process = f" (process {pid})" if pid is not None else ""
     if answer.status is None:
@@ -65,7 +65,7 @@ def local_url(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
-async def _readiness(url: str) -> Readiness:
+async def _readiness(url: str) -> ReadyzAnswer:
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECS)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as client, client.get(url, allow_redirects=False) as answer:
@@ -73,10 +73,10 @@ async def _readiness(url: str) -> Readiness:
                 body = await answer.json(content_type=None) if (answer.content_length or 0) < _ANSWER_BYTES else None
             except (ValueError, aiohttp.ClientError):
                 body = None
-            return Readiness(answer.status, body)
+            return ReadyzAnswer(answer.status, body)
     except TimeoutError:
-        return Readiness(None, reason=f"no answer within {ANSWER_SECS:g} s")
+        return ReadyzAnswer(None, reason=f"no answer within {ANSWER_SECS:g} s")
     except OSError as error:  # a ClientConnectorError too
-        return Readiness(None, reason=reason(error))
+        return ReadyzAnswer(None, reason=reason(error))
     except aiohttp.ClientError:
-        return Readiness(0)  # what answers does not speak HTTP
+        return ReadyzAnswer(0)  # what answers does not speak HTTP

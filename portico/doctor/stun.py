@@ -3,9 +3,10 @@
 import asyncio
 import secrets
 import struct
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
-Address = IPv4Address | IPv6Address
+from portico.core.addresses import Address
+
 _REQUEST, _ANSWER, _COOKIE = 0x0001, 0x0101, 0x2112A442
 _XOR_MAPPED_ADDRESS = 0x0020
 _FORMS = ((1, 8), (2, 20))

@@ -28,7 +28,7 @@ from portico.runtime.ids import new_id
 from portico.services import tokens
 from portico.services.tokens import TokenKeys
 from portico.signaling.check_offer import prepared
-from portico.signaling.policy import Refused
+from portico.signaling.policy import RequestRefused
 
 log = structlog.get_logger()
 
@@ -103,7 +103,7 @@ class Checks:
                 with self.slots.slot(address, self._context.secs):
                     if client is not None:
                         client.admit()  # its slot bounds it now; other sockets without a token end after 30 s
-                    await Check(self._context, socket, address).run(begin)
+                    await ConnectionCheck(self._context, socket, address).run(begin)
                     return
             except NoSlot as full:
                 refusal = {"reason": full.reason, "sentence": str(full), "retry_secs": full.retry_secs}
@@ -119,7 +119,7 @@ class Checks:
         return None
 
 
-class Check:
+class ConnectionCheck:
     """One check of one client."""
 
     def __init__(self, context: CheckContext, socket: BrowserSocket, address: str) -> None:
@@ -186,7 +186,7 @@ class Check:
             echo = await self._janus.begin(offer, BITRATE_MAX)
         except NoEchoTest:
             return _failed(path, "echo", "The media server has no EchoTest plugin.")
-        except Refused as refused:
+        except RequestRefused as refused:
             return _failed(path, "offer", str(refused))
         except JanusError as error:
             return _failed(path, "offer", f"The media server refuses the offer ({error.code}).")

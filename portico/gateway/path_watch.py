@@ -9,7 +9,7 @@ from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.node import JanusNode
 from portico.signaling import control
 from portico.signaling.control import TEXTROOM, MediaRoom
-from portico.signaling.liveness import COMPARE_SECS, Comparison, Quiet
+from portico.signaling.liveness import COMPARE_SECS, CounterComparison, Quiet
 
 AT_ONCE = 8
 """Rooms that are compared at the same time."""
@@ -22,7 +22,7 @@ class PathWatch:
     def __init__(self, registry: Registry, node: JanusNode) -> None:
         self._registry = registry
         self._node = node
-        self._comparisons: dict[RoomConnection, Comparison] = {}
+        self._comparisons: dict[RoomConnection, CounterComparison] = {}
 
     async def look(self) -> float:
         """Compare once, where Janus does not check the paths itself; returns the seconds until the next time."""
@@ -36,7 +36,7 @@ class PathWatch:
         rooms = [(room, quiet) for room, connections in self._registry.open_rooms() if (quiet := _quiet(connections))]
         known = self._comparisons
         all_quiet = [connection for _, quiet in rooms for connection in quiet]
-        self._comparisons = {connection: known.get(connection, Comparison()) for connection in all_quiet}
+        self._comparisons = {connection: known.get(connection, CounterComparison()) for connection in all_quiet}
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def look(room: MediaRoom, quiet: dict[RoomConnection, Quiet]) -> None:

@@ -17,14 +17,14 @@ CLOSE_SECS = 1.0
 PING_SECS = 10.0
 """The interval of pings. Without an answer within half of it the connection is closed; Janus connects again."""
 
-Receive = Callable[[object], None]
+OnFrame = Callable[[object], None]
 """Called with each decoded frame: an event or a list of events. It must not block."""
 
 
 class EventListener:
     """Open for as long as there is a child Janus: a restarted one connects to the same URL."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: OnFrame) -> None:
         self._receive = receive
         self._path = f"/{secrets.token_urlsafe(24)}"
         self._connected = 0
@@ -38,7 +38,7 @@ class EventListener:
         return self._connected > 0
 
     @classmethod
-    async def open(cls, receive: Receive) -> Self:
+    async def open(cls, receive: OnFrame) -> Self:
         """Listen on a free port of 127.0.0.1."""
         listener = cls(receive)
         app = web.Application()

@@ -22,7 +22,7 @@ from portico.janus.config import (
     JanusSettings,
 )
 from portico.janus.errors import JanusError, JanusUnavailable
-from portico.janus.event_listener import EventListener, Receive
+from portico.janus.event_listener import EventListener, OnFrame
 from portico.janus.link import JanusLink
 from portico.janus.watch import CHECK_DEADLINE, check, watch
 from portico.runtime.child_process import ChildProcess, ChildUnavailable, FolderLock, end_orphans
@@ -67,7 +67,7 @@ class JanusNode:
         *,
         on_lost: Callable[[str], Awaitable[None]],
         on_up: Callable[[], Awaitable[None]] | None = None,
-        on_event: Receive | None = None,
+        on_event: OnFrame | None = None,
         side: SideLoop | None = None,
     ) -> None:
         self._side = side

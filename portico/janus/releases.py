@@ -15,25 +15,25 @@ NEWEST: Version = (1, 4, 99)
 _PRINTED = re.compile(r"\((\d+)\.(\d+)\.(\d+)\)|^(\d+)\.(\d+)\.(\d+)$", re.MULTILINE)
 
 
-Kind = Literal["vulnerable", "unstable", "slow"]
+FaultKind = Literal["vulnerable", "unstable", "slow"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ReleaseFault:
     """A fault of all releases before `mended_in`."""
 
     mended_in: Version
-    kind: Kind
+    kind: FaultKind
     sources: str
     """The pull requests that mended it."""
 
 
 FAULTS = (
-    Fault((1, 4, 1), "vulnerable", "PR-3636, PR-3637"),
-    Fault((1, 3, 3), "unstable", "PR-3589"),  # crash while participants of the AudioBridge are notified
-    Fault((1, 3, 0), "unstable", "PR-3446, PR-3474"),  # deadlocks of the VideoRoom
-    Fault((1, 2, 3), "unstable", "PR-3356, PR-3361, PR-3387"),  # rooms that are left, changed or destroyed
-    Fault((1, 2, 0), "slow", "PR-3234"),  # no consent checks (RFC 7675)
+    ReleaseFault((1, 4, 1), "vulnerable", "PR-3636, PR-3637"),
+    ReleaseFault((1, 3, 3), "unstable", "PR-3589"),  # crash while participants of the AudioBridge are notified
+    ReleaseFault((1, 3, 0), "unstable", "PR-3446, PR-3474"),  # deadlocks of the VideoRoom
+    ReleaseFault((1, 2, 3), "unstable", "PR-3356, PR-3361, PR-3387"),  # rooms that are left, changed or destroyed
+    ReleaseFault((1, 2, 0), "slow", "PR-3234"),  # no consent checks (RFC 7675)
 )
 """The newest first."""
 
@@ -47,9 +47,9 @@ def parse(text: str) -> Version | None:
     return major, minor, patch
 
 
-def faults_of(version: Version) -> dict[Kind, str]:
+def faults_of(version: Version) -> dict[FaultKind, str]:
     """The kinds of known faults that a release has, with the pull requests that mended them."""
-    found: dict[Kind, list[str]] = {}
+    found: dict[FaultKind, list[str]] = {}
     for fault in FAULTS:
         if version < fault.mended_in:
             found.setdefault(fault.kind, []).append(fault.sources)

@@ -35,16 +35,16 @@ _ADDRESSES_MAX = 10_000
 """Networks whose requests are counted; the one whose last request is oldest is forgotten."""
 EXTENSION = "portico.connection"
 """The ASGI extension that holds the ClientConnection of a scope."""
-Refusal = Literal["address", "strangers", "all", "descriptors"]
+Refusal = Literal["address", "anonymous", "all", "descriptors"]
 Cause = Literal["head", "body", "idle", "handshake", "token", "close", "answer", "unsent", "displaced", "flood", "pong"]
-REFUSALS: tuple[Refusal, ...] = ("address", "strangers", "all", "descriptors")
+REFUSALS: tuple[Refusal, ...] = ("address", "anonymous", "all", "descriptors")
 CAUSES: tuple[Cause, ...] = (
     *("head", "body", "idle", "handshake", "token", "close", "answer", "unsent", "displaced", "flood", "pong"),
 )
 
 
 class ClientConnection:
-    """One accepted socket. It is a stranger's until a valid token or API key is shown on it."""
+    """One accepted socket. It is anonymous until a valid token or API key is shown on it."""
 
     def __init__(
         self, all_: "ClientConnections", transport: asyncio.Transport, address: str, network: str | None
@@ -60,8 +60,8 @@ class ClientConnection:
         self.transport = transport
         self.address = address
         self.network = network
-        """The network that it is counted for while it is a stranger's; None for a proxy that has not named a client."""
-        self.is_stranger = True
+        """The network that it is counted for while it is anonymous; None for a proxy that has not named a client."""
+        self.is_anonymous = True
         self.is_sending = False
         """Whether written data waits for the client to read."""
         self.on_tick: Callable[[int], None] | None = None
@@ -89,7 +89,7 @@ class ClientConnection:
 
     def admit(self) -> None:
         """Stop counting the connection for its address: a valid token or key was shown on it."""
-        if self.is_stranger:
+        if self.is_anonymous:
             self._all.admit(self)
             if self.on_admitted is not None:
                 self.on_admitted()
@@ -153,7 +153,7 @@ class ClientConnections:
         self.refused: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
         self._all: dict[ClientConnection, None] = {}
-        self._strangers: dict[ClientConnection, None] = {}  # least recent request first, as below
+        self._anonymous: dict[ClientConnection, None] = {}  # least recent request first, as below
         self._of_address: dict[str, dict[ClientConnection, None]] = {}
         self._requests: OrderedDict[str, Budget] = OrderedDict()
         self._with_key: OrderedDict[str, int] = OrderedDict()  # by network: the tick until which its keys are trusted
@@ -166,9 +166,9 @@ class ClientConnections:
         return len(self._all)
 
     @property
-    def strangers(self) -> int:
+    def anonymous_count(self) -> int:
         """The number of open connections on which no valid token or key was shown."""
-        return len(self._strangers)
+        return len(self._anonymous)
 
     def start(self) -> None:
         """Start ticking."""
@@ -187,42 +187,42 @@ class ClientConnections:
             self.refused[refusal] += 1
             return refusal
         connection = ClientConnection(self, transport, address, network)
-        self._all[connection] = self._strangers[connection] = None
+        self._all[connection] = self._anonymous[connection] = None
         if network is not None:
             self._of_address.setdefault(network, {})[connection] = None
         return connection
 
     def admit(self, connection: ClientConnection) -> None:
         """See ClientConnection.admit."""
-        self._forget_stranger(connection)
-        connection.is_stranger = False
+        self._forget_anonymous(connection)
+        connection.is_anonymous = False
 
     def recount(self, connection: ClientConnection, address: str) -> bool:
         """See ClientConnection.count_for."""
-        if not connection.is_stranger:
+        if not connection.is_anonymous:
             # A proxy uses one connection for many clients: another one may have shown the token or key.
-            if self._is_full(self._strangers, self.limits.without_token):
-                self.refused["strangers"] += 1
+            if self._is_full(self._anonymous, self.limits.without_token):
+                self.refused["anonymous"] += 1
                 return False
-            connection.is_stranger = True
-            self._strangers[connection] = None
+            connection.is_anonymous = True
+            self._anonymous[connection] = None
         if connection.address == address:
             return True
         network = addresses.network(address)
         if self._is_full(self._of_address.get(network, {}), self.limits.per_address):
             self.refused["address"] += 1
             return False
-        self._forget_stranger(connection)
+        self._forget_anonymous(connection)
         connection.address, connection.network = address, network
-        self._strangers[connection] = None
+        self._anonymous[connection] = None
         self._of_address.setdefault(network, {})[connection] = None
         return True
 
     def touch(self, connection: ClientConnection) -> None:
         """See ClientConnection.touch."""
-        if connection in self._strangers:
-            del self._strangers[connection]
-            self._strangers[connection] = None
+        if connection in self._anonymous:
+            del self._anonymous[connection]
+            self._anonymous[connection] = None
             if connection.network is not None:
                 of_address = self._of_address[connection.network]
                 del of_address[connection]
@@ -232,7 +232,7 @@ class ClientConnections:
         """See ClientConnection.closed."""
         self._all.pop(connection, None)
         self._sending.discard(connection)
-        self._forget_stranger(connection)
+        self._forget_anonymous(connection)
 
     def trust_keys_of(self, address: str) -> None:
         """For KEY_TRUSTED_SECS, do not count requests of this address' network that show a key, valid or not."""
@@ -277,21 +277,21 @@ class ClientConnections:
             return "address"
         if len(self._all) >= self.limits.in_all:
             return "all"
-        return "strangers" if self._is_full(self._strangers, self.limits.without_token) else None
+        return "anonymous" if self._is_full(self._anonymous, self.limits.without_token) else None
 
-    def _is_full(self, strangers: dict[ClientConnection, None], most: int) -> bool:
+    def _is_full(self, anonymous: dict[ClientConnection, None], most: int) -> bool:
         """Whether there is no room for one more. Displaces a connection that waits for its client, if there is one."""
-        if len(strangers) < most:
+        if len(anonymous) < most:
             return False
-        for connection in strangers:
+        for connection in anonymous:
             if connection.is_displaceable(self.ticks):
                 connection.abort("displaced")
                 self.forget(connection)
                 return False
         return True
 
-    def _forget_stranger(self, connection: ClientConnection) -> None:
-        self._strangers.pop(connection, None)
+    def _forget_anonymous(self, connection: ClientConnection) -> None:
+        self._anonymous.pop(connection, None)
         if connection.network is not None and (of_address := self._of_address.get(connection.network)) is not None:
             of_address.pop(connection, None)
             if not of_address:

@@ -154,7 +154,7 @@ class HttpProtocol(HttpToolsProtocol):
         if connection is None or client is None:
             start()
             return
-        is_admitted = not connection.is_stranger and connection.network is not None
+        is_admitted = not connection.is_anonymous and connection.network is not None
         shows_key = any(name == b"authorization" for name, _ in cycle.scope["headers"])
         if is_admitted or (shows_key and self._connections.trusts_keys_of(client[0])):
             start()

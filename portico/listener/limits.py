@@ -66,7 +66,7 @@ class Rates:
     bytes: tuple[float, float]
 
 
-STRANGER = Rates(messages=(4, 16), frames=(20, 100), bytes=(8_000, 64_000))
+ANONYMOUS = Rates(messages=(4, 16), frames=(20, 100), bytes=(8_000, 64_000))
 """The rates without an accepted token. The SDK sends one message, and a pong every ten seconds."""
 
 

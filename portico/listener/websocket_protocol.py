@@ -21,20 +21,20 @@ from portico.listener import frames, upgrade
 from portico.listener.connections import ClientConnection
 from portico.listener.frames import Frame, ProtocolError
 from portico.listener.limits import (
+    ANONYMOUS,
     CLOSE_SECS,
     FIRST_MESSAGE_BYTES_MAX,
     FRAGMENTS_MAX,
     FRAMES_PER_TURN,
     MESSAGE_BYTES_MAX,
     PING_SECS,
-    STRANGER,
     TOKEN_SECS,
     Limits,
     admitted,
 )
 
 log = structlog.get_logger()
-Event = MutableMapping[str, Any]
+AsgiEvent = MutableMapping[str, Any]
 _NEW, _OPEN, _CLOSING, _OVER = range(4)
 
 
@@ -55,16 +55,16 @@ class WebSocketProtocol(asyncio.Protocol):
         self._fragments: list[bytes] = []
         self._opcode = 0  # of the message whose fragments are kept; 0 without one
         self._size = 0  # bytes of the fragments
-        self._events: deque[Event] = deque()
+        self._events: deque[AsgiEvent] = deque()
         self._receiver: asyncio.Future[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
         self._later: asyncio.Handle | None = None  # the scheduled call of _drain
         self._is_reading = True
         now = self._loop.time()
-        self._messages = Budget(*STRANGER.messages, now)
-        self._frames = Budget(*STRANGER.frames, now)
-        self._bytes = Budget(*STRANGER.bytes, now)
+        self._messages = Budget(*ANONYMOUS.messages, now)
+        self._frames = Budget(*ANONYMOUS.frames, now)
+        self._bytes = Budget(*ANONYMOUS.bytes, now)
         self._longest = FIRST_MESSAGE_BYTES_MAX
         self._pong: bytes | None = None  # the payload of the newest ping that is not answered yet
         self._ping: bytes | None = None  # the payload of our ping that the client has to answer
@@ -91,7 +91,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _limits(self) -> Limits:
         return self._connection.limits
 
-    async def _run(self, scope: Event) -> None:
+    async def _run(self, scope: AsgiEvent) -> None:
         try:
             await self._app(scope, self.receive, self.send)
         except OSError:
@@ -263,14 +263,14 @@ class WebSocketProtocol(asyncio.Protocol):
             )
         self._state = _OVER
 
-    def _deliver(self, event: Event) -> None:
+    def _deliver(self, event: AsgiEvent) -> None:
         self._events.append(event)
         if self._receiver is not None and not self._receiver.done():
             self._receiver.set_result(None)
 
     # Calls of the ASGI application.
 
-    async def receive(self) -> Event:
+    async def receive(self) -> AsgiEvent:
         """The next event. A message is parsed only now, so that the event loop serves other connections in between."""
         while not self._events:
             if self._buffer and self._later is None:
@@ -282,7 +282,7 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._receiver = None
         return self._events.popleft()
 
-    async def send(self, event: Event) -> None:
+    async def send(self, event: AsgiEvent) -> None:
         """Write an event of the application. Raises OSError on a closed socket, RuntimeError out of order."""
         if event["type"] != "websocket.close":
             await self._writable.wait()
@@ -306,7 +306,7 @@ class WebSocketProtocol(asyncio.Protocol):
             case kind:
                 raise RuntimeError(f"{kind} does not fit the state of the WebSocket")
 
-    def _accept(self, event: Event) -> None:
+    def _accept(self, event: AsgiEvent) -> None:
         headers = [*self._server.default_headers, *event.get("headers", ())]
         self._transport.write(upgrade.accepting_answer(self._accept_key, event.get("subprotocol"), headers))
         self._state = _OPEN
@@ -315,7 +315,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._connection.on_tick = self._tick
         self._connection.ping = self._answers
         self._ping_at = self._connection.ticks + PING_SECS
-        if not self._connection.is_stranger:
+        if not self._connection.is_anonymous:
             self._admitted()
 
     def _respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

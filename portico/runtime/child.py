@@ -1,4 +1,4 @@
-"""How programs are started that read what strangers send: with their own user, their own folders and nothing else.
+"""Starts programs that read data of clients with as few rights as possible: a user and folders of their own.
 
 Janus, the converter and the composer start through `confined`. Where the server is root, a child runs as the user
 `portico` (script/setup makes it; else as a number that no account has) and has mounts of its own, in which DATA_DIR is

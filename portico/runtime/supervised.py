@@ -26,7 +26,7 @@ HEALTHY_AFTER = 60.0
 """Seconds that a program must have been up for the next restart to begin with FIRST_PAUSE again."""
 _VERSION_SECS = 10.0
 
-Check = Callable[[], Awaitable[str | None]]
+HealthCheck = Callable[[], Awaitable[str | None]]
 """Returns None when the program answers, else a clause that follows its name, such as "does not answer"."""
 
 
@@ -67,7 +67,7 @@ class Supervised:
         name: str,
         folder: Path,
         prepare: Callable[[], Awaitable[Program]],
-        check: Check,
+        check: HealthCheck,
         *,
         version_command: Sequence[str] = (),
     ) -> None:

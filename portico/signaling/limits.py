@@ -17,7 +17,7 @@ HANDLES_BEFORE_JOIN_MAX = 8
 """Handles of a connection whose participant has not joined. The SDK has two by then."""
 
 
-class Limits:
+class ConnectionLimits:
     """The limits of one connection."""
 
     def __init__(self, wire: Wire) -> None:

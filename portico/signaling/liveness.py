@@ -120,7 +120,7 @@ def counters(info: Mapping[str, Any]) -> tuple[Counters, Counters]:
     return tuple(reports), tuple(one.get("stats", {}).get("in", {}).get("packets", 0) for one in inbound)
 
 
-class Comparison:
+class CounterComparison:
     """Compares the counters of one quiet connection, again and again."""
 
     def __init__(self) -> None:

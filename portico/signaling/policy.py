@@ -44,7 +44,7 @@ ONLY_ONE = frozenset({Role.TEXT, Role.REGISTER, Role.MIXER, Role.LISTENER})
 """Roles of which a connection may have one handle at a time."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The request is not one that a browser may send. str() says why, for the browser."""
 
 
@@ -65,7 +65,7 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class Requester:
     """The browser that sends a request, as far as the checks depend on it."""
 
     participant_id: str | None
@@ -85,42 +85,42 @@ class Sender:
         return self.permissions.can_publish and not self.muted
 
 
-def allow(plugin: str, role: Role | None, sender: Sender, body: object) -> Allowed:
-    """The request as it goes to Janus. Raises Refused."""
+def allow(plugin: str, role: Role | None, sender: Requester, body: object) -> Allowed:
+    """The request as it goes to Janus. Raises RequestRefused."""
     if not isinstance(body, dict) or not isinstance(body.get("request"), str):
-        raise Refused("body.request must be a text")
+        raise RequestRefused("body.request must be a text")
     request = body["request"]
     rule = _JOINS.get((plugin, request)) if role is None else _REQUESTS.get((role, request))
     if rule is None:
-        raise Refused(f"{plugin} does not take the request {request[:40]!r} here")
+        raise RequestRefused(f"{plugin} does not take the request {request[:40]!r} here")
     return rule(role, sender, body)
 
 
 def jsep(value: object, allowed: Allowed) -> dict[str, Any] | None:
     """The offer or answer of a request, reduced to what Janus needs; None for a request without one.
 
-    Raises Refused, also for a request that has none in the SDK: Janus accepts an offer with any request, so it would
-    let a listener publish.
+    Raises RequestRefused, also for a request that has none in the SDK: Janus accepts an offer with any request, so it
+    would let a listener publish.
     """
     match value:
         case None:
             return None
         case _ if (allowed.role, allowed.body["request"]) not in _NEGOTIATING:
-            raise Refused(f"no jsep belongs to the request {allowed.body['request']} here")
+            raise RequestRefused(f"no jsep belongs to the request {allowed.body['request']} here")
         case {"type": "offer" | "answer" as kind, "sdp": str(sdp)} if len(sdp) <= SDP_LENGTH_MAX:
             if allowed.role is not Role.TEXT and _DATA_CHANNEL.search(sdp):
                 # The VideoRoom relays data channels, too: messages could be sent without `can_send_messages`.
-                raise Refused("a data channel belongs to the TextRoom alone")
+                raise RequestRefused("a data channel belongs to the TextRoom alone")
             return {"type": kind, "sdp": sdp}
-    raise Refused("jsep must be an offer or an answer")
+    raise RequestRefused("jsep must be an offer or an answer")
 
 
 def candidates(message: dict[str, Any]) -> dict[str, Any]:
-    """The members of a trickle that go to Janus. Raises Refused."""
+    """The members of a trickle that go to Janus. Raises RequestRefused."""
     if "candidates" in message:
         several = message["candidates"]
         if not isinstance(several, list) or len(several) > 100:
-            raise Refused("candidates must be a list of at most 100")
+            raise RequestRefused("candidates must be a list of at most 100")
         return {"candidates": [_candidate(one) for one in several]}
     return {"candidate": _candidate(message.get("candidate"))}
 
@@ -129,35 +129,35 @@ def _candidate(value: object) -> dict[str, Any] | None:
     if value is None:
         return {"completed": True}
     if not isinstance(value, dict):
-        raise Refused("candidate must be an object")
+        raise RequestRefused("candidate must be an object")
     if value.get("completed") is True:
         return {"completed": True}
     kept = {name: value[name] for name in ("candidate", "sdpMid", "sdpMLineIndex") if value.get(name) is not None}
     line, mid, index = kept.get("candidate"), kept.get("sdpMid", ""), kept.get("sdpMLineIndex", 0)
     if not isinstance(line, str) or len(line) > 1000 or not isinstance(mid, str) or not isinstance(index, int):
-        raise Refused("candidate must have a candidate, sdpMid and sdpMLineIndex")
+        raise RequestRefused("candidate must have a candidate, sdpMid and sdpMLineIndex")
     return kept
 
 
 # One rule per request: from the handle's role, the sender and the body to the request that goes to Janus.
 
 
-def _setup(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+def _setup(role: Role | None, sender: Requester, body: dict[str, Any]) -> Allowed:
     return Allowed(Role.TEXT, {"request": "setup"})
 
 
-def _bare(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+def _bare(role: Role | None, sender: Requester, body: dict[str, Any]) -> Allowed:
     assert role is not None
     return Allowed(role, {"request": body["request"]})
 
 
-def _join_audio(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+def _join_audio(role: Role | None, sender: Requester, body: dict[str, Any]) -> Allowed:
     shown = _display(body)
     out = {"request": "join", "room": sender.room.video, "display": display.encode(shown)}
     match shown:
         case ParticipantDisplay():
             if sender.participant_id is not None:
-                raise Refused("this connection has a participant already")
+                raise RequestRefused("this connection has a participant already")
             if not sender.permissions.can_send_messages:
                 # A browser that may not send messages is not in the TextRoom, so it receives none either.
                 out["display"] = display.encode(replace(shown, can_receive_messages=False))
@@ -167,10 +167,10 @@ def _join_audio(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allo
             mic_off = _boolean(body, "muted", default=False)
             out |= {"muted": mic_off or not sender.may_be_mixed, "volume": sender.volume}
             return Allowed(Role.MIXER, out, mic_off=mic_off)
-    raise Refused("display must announce a participant or its mixer")
+    raise RequestRefused("display must announce a participant or its mixer")
 
 
-def _configure_mixer(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+def _configure_mixer(role: Role | None, sender: Requester, body: dict[str, Any]) -> Allowed:
     out: dict[str, Any] = {"request": "configure", **_encoded(_stream_display(sender, body))}
     if "muted" not in body:
         return Allowed(Role.MIXER, out)
@@ -178,16 +178,16 @@ def _configure_mixer(role: Role | None, sender: Sender, body: dict[str, Any]) ->
     return Allowed(Role.MIXER, {**out, "muted": mic_off or not sender.may_be_mixed}, mic_off=mic_off)
 
 
-def _join_video(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+def _join_video(role: Role | None, sender: Requester, body: dict[str, Any]) -> Allowed:
     match body.get("ptype"):
         case "publisher":
             return _join_publisher(sender, body)
         case "subscriber":
             return _join_subscriber(sender, body)
-    raise Refused("ptype must be publisher or subscriber")
+    raise RequestRefused("ptype must be publisher or subscriber")
 
 
-def _join_publisher(sender: Sender, body: dict[str, Any]) -> Allowed:
+def _join_publisher(sender: Requester, body: dict[str, Any]) -> Allowed:
     shown = _display(body)
     _require_participant(sender, shown.participant_id)
     out = {"request": "join", "room": sender.room.video, "ptype": "publisher", "display": display.encode(shown)}
@@ -196,17 +196,17 @@ def _join_publisher(sender: Sender, body: dict[str, Any]) -> Allowed:
             return Allowed(Role.LISTENER, out)
         case StreamDisplay(key=key) if key != MIXER_KEY:
             if not sender.permissions.can_publish:
-                raise Refused("the token does not allow publishing")
+                raise RequestRefused("the token does not allow publishing")
             _require_own_stream(sender, shown)
             return Allowed(Role.PUBLISHER, out, publishes=shown)
-    raise Refused("display must name the participant or one of its streams")
+    raise RequestRefused("display must name the participant or one of its streams")
 
 
-def _join_subscriber(sender: Sender, body: dict[str, Any]) -> Allowed:
+def _join_subscriber(sender: Requester, body: dict[str, Any]) -> Allowed:
     if sender.participant_id is None:
-        raise Refused("a participant must join before it subscribes")
+        raise RequestRefused("a participant must join before it subscribes")
     if not sender.permissions.can_subscribe:
-        raise Refused("the token does not allow subscribing")
+        raise RequestRefused("the token does not allow subscribing")
     out = {
         "request": "join",
         "room": sender.room.video,
@@ -218,27 +218,27 @@ def _join_subscriber(sender: Sender, body: dict[str, Any]) -> Allowed:
     return Allowed(Role.SUBSCRIBER, out, paused=None if all(wanted.values()) else wanted)
 
 
-def _configure_publisher(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+def _configure_publisher(role: Role | None, sender: Requester, body: dict[str, Any]) -> Allowed:
     shown = _stream_display(sender, body)
     if shown is not None:
         _require_own_stream(sender, shown)
     out: dict[str, Any] = {"request": "configure", **_encoded(shown), **_tracks(body)}
     if (bitrate := body.get("bitrate")) is not None:
         if isinstance(bitrate, bool) or not isinstance(bitrate, int) or bitrate < 0:
-            raise Refused("bitrate must be a number of bits per second")
+            raise RequestRefused("bitrate must be a number of bits per second")
         out["bitrate"] = min(bitrate, BITRATE_MAX)
     return Allowed(Role.PUBLISHER, out, publishes=shown)
 
 
-def _configure_subscriber(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+def _configure_subscriber(role: Role | None, sender: Requester, body: dict[str, Any]) -> Allowed:
     return Allowed(Role.SUBSCRIBER, {"request": "configure", **_tracks(body)})
 
 
-def _switch(role: Role | None, sender: Sender, body: dict[str, Any]) -> Allowed:
+def _switch(role: Role | None, sender: Requester, body: dict[str, Any]) -> Allowed:
     return Allowed(Role.SUBSCRIBER, {"request": "switch", "feed": _feed(body), **_tracks(body)})
 
 
-_Rule = Callable[[Role | None, Sender, dict[str, Any]], Allowed]
+_Rule = Callable[[Role | None, Requester, dict[str, Any]], Allowed]
 
 _JOINS: dict[tuple[str, str], _Rule] = {
     (TEXTROOM, "setup"): _setup,
@@ -278,15 +278,15 @@ def _display(body: dict[str, Any]) -> display.Display:
     try:
         return display.parse(body.get("display"))
     except display.MalformedDisplay as malformed:
-        raise Refused(str(malformed)) from None
+        raise RequestRefused(str(malformed)) from None
 
 
-def _stream_display(sender: Sender, body: dict[str, Any]) -> StreamDisplay | None:
+def _stream_display(sender: Requester, body: dict[str, Any]) -> StreamDisplay | None:
     if body.get("display") is None:
         return None
     shown = _display(body)
     if not isinstance(shown, StreamDisplay):
-        raise Refused("display must name a stream")
+        raise RequestRefused("display must name a stream")
     _require_participant(sender, shown.participant_id)
     return shown
 
@@ -295,18 +295,18 @@ def _encoded(shown: StreamDisplay | None) -> dict[str, str]:
     return {} if shown is None else {"display": display.encode(shown)}
 
 
-def _require_participant(sender: Sender, participant_id: str) -> None:
+def _require_participant(sender: Requester, participant_id: str) -> None:
     if sender.participant_id is None:
-        raise Refused("a participant must join first")
+        raise RequestRefused("a participant must join first")
     if participant_id != sender.participant_id:
-        raise Refused("display names another participant than the one that joined on this connection")
+        raise RequestRefused("display names another participant than the one that joined on this connection")
 
 
-def _require_own_stream(sender: Sender, shown: StreamDisplay) -> None:
+def _require_own_stream(sender: Requester, shown: StreamDisplay) -> None:
     if shown.key == MIXER_KEY:
-        raise Refused("display must not give a stream the key of the mixer")
+        raise RequestRefused("display must not give a stream the key of the mixer")
     if sender.owner_of(shown.stream_id) not in (None, shown.participant_id):
-        raise Refused("display names a stream of another participant")
+        raise RequestRefused("display names a stream of another participant")
 
 
 def _tracks(body: dict[str, Any]) -> dict[str, bool]:
@@ -316,12 +316,12 @@ def _tracks(body: dict[str, Any]) -> dict[str, bool]:
 def _boolean(body: dict[str, Any], name: str, *, default: bool) -> bool:
     value = body.get(name, default)
     if not isinstance(value, bool):
-        raise Refused(f"{name} must be true or false")
+        raise RequestRefused(f"{name} must be true or false")
     return value
 
 
 def _feed(body: dict[str, Any]) -> int:
     feed = body.get("feed")
     if isinstance(feed, bool) or not isinstance(feed, int) or not 0 < feed < _ID_MAX:
-        raise Refused("feed must be the number of a stream")
+        raise RequestRefused("feed must be the number of a stream")
     return feed

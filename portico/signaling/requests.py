@@ -124,7 +124,7 @@ class BrowserRequests:
     def _trickle(self, message: Message, handle_id: int) -> list[Effect]:
         try:
             candidates = policy.candidates(message)
-        except policy.Refused as refused:
+        except policy.RequestRefused as refused:
             return self._state.refuse(message, 400, str(refused))
         pending = Pending("trickle", handle_id)
         return [self._state.wire.to_janus(message, pending, handle_id=handle_id, **candidates)]
@@ -136,7 +136,7 @@ class BrowserRequests:
         try:
             allowed = policy.allow(handle.plugin, handle.role, sender, message.get("body"))
             policy.jsep(message.get("jsep"), allowed)
-        except policy.Refused as refused:
+        except policy.RequestRefused as refused:
             return self._state.refuse(message, 403, str(refused))
         if handle.role is None and self._has_its_only(allowed.role):
             return self._state.refuse(message, 403, f"This connection has a {allowed.role} already.")
@@ -151,11 +151,11 @@ class BrowserRequests:
         unseen = allowed.role is Role.TEXT and self._state.participant_id is None
         return [*([ExpectJoin()] if unseen else []), *self._forward(message, handle_id, allowed)]
 
-    def _sender(self) -> policy.Sender:
+    def _sender(self) -> policy.Requester:
         state = self._state
         assert state.room is not None and state.publishing is not None
         volume, muted = state.publishing.volume, state.publishing.muted
-        return policy.Sender(state.participant_id, state.room, volume, state.streams.owner, state.permissions, muted)
+        return policy.Requester(state.participant_id, state.room, volume, state.streams.owner, state.permissions, muted)
 
     def _note(self, handle_id: int, handle: Handle, allowed: policy.Allowed) -> None:
         """Keep what an allowed request states: the handle's role, the owner of a stream id, tracks and microphone."""

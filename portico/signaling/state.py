@@ -6,7 +6,7 @@ from typing import Any
 from portico.core.tokens import ALL_PERMISSIONS, Permissions
 from portico.signaling.control import MediaRoom
 from portico.signaling.effects import Close, CloseCode, Effect, Message, ToClient
-from portico.signaling.limits import Limits
+from portico.signaling.limits import ConnectionLimits
 from portico.signaling.pacing import Pacing
 from portico.signaling.publishing import Publishing
 from portico.signaling.stream_ids import StreamIds
@@ -47,7 +47,7 @@ class State:
         self.silences = 0
         """How often the last track that received media has stopped receiving."""
         self.wire = Wire()
-        self.limits = Limits(self.wire)
+        self.limits = ConnectionLimits(self.wire)
         self.kinds = TrackKinds()
         self.pacing = Pacing()
         self.turns = Turns(self.wire)

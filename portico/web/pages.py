@@ -50,7 +50,7 @@ def routes(assets: Path = ASSETS, base_url: str = "") -> list[Route]:
         return _page(assets / "console.html", _console_policy(), _NO_PERMISSIONS)
 
     def check(request: Request) -> Response:
-        # Open to strangers: the invitation of a meeting, if there is one, is in the fragment.
+        # Open to anonymous clients: the invitation of a meeting, if there is one, is in the fragment.
         return _page(assets / "check.html", _call_policy(request.headers.get("host", "")), _CHECK)
 
     def asset(request: Request) -> Response:

@@ -8,12 +8,12 @@ from portico.db.engine import Database
 from portico.services import files
 from portico.services.rows import Job
 from portico.storage.store import Store
-from portico.worker.runner import Kind
+from portico.worker.runner import JobKind
 
 log = structlog.get_logger()
 
 
-def kind(db: Database, store: Store, *, at_once: int = 2) -> Kind:
+def kind(db: Database, store: Store, *, at_once: int = 2) -> JobKind:
     """For the runner of jobs; the job's subject is the object's key."""
 
     async def run(job: Job) -> None:
@@ -25,4 +25,4 @@ def kind(db: Database, store: Store, *, at_once: int = 2) -> Kind:
     async def give_up(job: Job, reason: str) -> None:
         log.error("an object stays behind: delete it by hand", key=job.subject, why=reason)
 
-    return Kind(run, give_up, at_once)
+    return JobKind(run, give_up, at_once)

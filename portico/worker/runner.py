@@ -49,7 +49,7 @@ class JobFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class JobKind:
     """What is done for a kind of job. Both may be run again after they were killed at any line."""
 
     run: Callable[[Job], Awaitable[None]]
@@ -67,7 +67,7 @@ class Jobs:
     def __init__(
         self,
         db: Database,
-        kinds: Mapping[str, Kind],
+        kinds: Mapping[str, JobKind],
         *,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,

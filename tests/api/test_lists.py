@@ -106,7 +106,7 @@ async def test_items_and_what_they_include(world: World) -> None:
     assert "sessions" not in (await world.k1.patch(f"/v2/rooms/{room['id']}")).json()["data"]
 
 
-async def test_strangers_see_nothing(world: World) -> None:
+async def test_other_accounts_see_nothing(world: World) -> None:
     room = await world.room()
     joined = await world.join(room["id"])
     paths = [

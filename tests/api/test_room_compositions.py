@@ -146,9 +146,9 @@ async def test_a_session_is_needed(world: World) -> None:
         answer = await world.k1.post(PATH, json=body)
         assert (named(answer), answer.json()["errors"][0]["code"]) == (["/session_id"], "10004")
     assert named(await world.k1.post(PATH)) == ["/session_id"]
-    for stranger in (world.k1, world.k2):
-        session_id = person.session_id if stranger is world.k2 else str(uuid4())
-        answer = await stranger.post(PATH, json={"session_id": session_id})
+    for foreign in (world.k1, world.k2):
+        session_id = person.session_id if foreign is world.k2 else str(uuid4())
+        answer = await foreign.post(PATH, json={"session_id": session_id})
         assert (named(answer), answer.json()["errors"][0]["code"]) == (["/session_id"], "10017")
 
 
@@ -272,7 +272,7 @@ async def test_deleting(world: World, finish: bool) -> None:
     assert (await world.k1.get(PATH)).json()["data"] == []
 
 
-async def test_strangers_see_nothing(world: World) -> None:
+async def test_other_accounts_see_nothing(world: World) -> None:
     composition = await asked(world, (await someone(world)).session_id)
     assert (await world.k2.get(PATH)).json()["data"] == []
     assert (await world.k2.get(f"{PATH}/{composition['id']}")).status_code == 404

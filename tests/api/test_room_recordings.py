@@ -229,7 +229,7 @@ async def test_more_than_one_step_is_deleted(sqlite_world: World) -> None:
     assert await ids(sqlite_world) == []
 
 
-async def test_strangers_see_nothing(world: World) -> None:
+async def test_other_accounts_see_nothing(world: World) -> None:
     recording_id = await recorded(world, await someone(world))
     assert (await world.k2.get(PATH)).json()["data"] == []
     assert (await world.k2.delete(PATH)).json()["data"] == {"room_recordings": 0}

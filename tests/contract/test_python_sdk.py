@@ -339,9 +339,9 @@ def test_unknown_ids_and_keys(sdk: Telnyx, served: Served, recorded: Recorded) -
     ):
         with pytest.raises(telnyx.NotFoundError):
             retrieve(str(uuid4()))
-    stranger = Telnyx(api_key="My API Key", base_url=f"{served.base_url}/v2", http_client=recorded.client)
+    unauthenticated = Telnyx(api_key="My API Key", base_url=f"{served.base_url}/v2", http_client=recorded.client)
     with pytest.raises(telnyx.AuthenticationError):
-        stranger.rooms.list()
+        unauthenticated.rooms.list()
 
 
 def test_in_strict_mode_every_answer_of_a_walk_through_all_operations_is_read(served: Served) -> None:

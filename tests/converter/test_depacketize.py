@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from portico.converter import h264
 from portico.converter.depacketize import BY_CODEC, vp8, vp9
 from portico.converter.sequence import Sent, Tally, in_order
-from portico.converter.video_frames import MOST_PACKETS, Frame, frames
+from portico.converter.video_frames import MOST_PACKETS, VideoFrame, frames
 from tests.converter.mjr_files import Encoded, Unit, encode, encode_from, video_units
 
 CODECS = ["vp8", "vp9", "h264"]
@@ -30,7 +30,7 @@ def sent(units: list[Unit]) -> list[Sent]:
     return found
 
 
-def numbers(found: list[Frame]) -> list[int]:
+def numbers(found: list[VideoFrame]) -> list[int]:
     return [round(frame.ticks / 3000) for frame in found]
 
 

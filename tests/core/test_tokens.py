@@ -250,7 +250,7 @@ def test_payloads_that_are_not_claims_are_refused(payload: bytes) -> None:
     ],
     ids=lambda header: repr(header[:40]),
 )
-def test_headers_that_strangers_may_write_are_refused(header: bytes) -> None:
+def test_headers_that_any_client_may_write_are_refused(header: bytes) -> None:
     """The header is read before the signature, so a caller may put anything there."""
     _, payload, signature = _token().split(".")
     _refuses(f"{_encoded(header)}.{payload}.{signature}")
@@ -354,7 +354,7 @@ def test_what_we_issue_we_accept_until_it_expires(now: datetime, ttl: int, kind:
 
 
 def _refuses(token: str, *, kind: TokenKind = "access", now: datetime = NOW) -> None:
-    """Exactly TokenRefused: any other exception fails the test, and would be a 500 for a stranger's text."""
+    """Exactly TokenRefused: any other exception fails the test, and would be a 500 for any client's text."""
     with pytest.raises(TokenRefused) as refusal:
         tokens.verify(token, kind, [_key()], room_id=ROOM, now=now)
     assert str(refusal.value).endswith("."), "a sentence"

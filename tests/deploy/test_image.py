@@ -113,11 +113,11 @@ async def test_two_people_meet_and_their_recording_outlives_the_container(contai
     async with rooms.browser(room) as anna, rooms.browser(room) as ben:
         await anna.join("Anna")
         await ben.join("Ben")
-        async with Mixer(anna, Source(501, 0.5)) as anna_hears, Mixer(ben, Source(899, 0.5)) as ben_hears:
-            assert await _hears(ben_hears, 501) and await _hears(anna_hears, 899)
+        async with Mixer(anna, Source(501, 0.5)) as anna_mixer, Mixer(ben, Source(899, 0.5)) as ben_mixer:
+            assert await _receives(ben_mixer, 501) and await _receives(anna_mixer, 899)
             async with Videos(anna) as published, Videos(ben) as seen:
                 await seen.subscribe(await published.publish())
-                assert len(await ben_hears.listen(RECORDED_SECS))
+                assert len(await ben_mixer.listen(RECORDED_SECS))
     contents = [_download(one) for one in await until(lambda: _completed(container, 2))]
     assert {content[:4] for content in contents} == {b"\x1aE\xdf\xa3", b"OggS"}  # WebM, Ogg
     begun = time.monotonic()
@@ -139,7 +139,7 @@ def _completed(container: Container, count: int) -> list[dict[str, Any]]:
     return found if len(found) == count else []
 
 
-async def _hears(listener: Mixer, hertz: int) -> bool:
+async def _receives(listener: Mixer, hertz: int) -> bool:
     async with asyncio.timeout(30):
         while level(await listener.listen(0.2), hertz) < AUDIBLE_DB:
             pass

@@ -12,7 +12,7 @@ from portico.doctor import configuration, server
 from portico.doctor.examination import CHECKS, Check, examine, examine_settings
 from portico.doctor.finding import Finding, as_object, note, ok, problem, warning
 from portico.doctor.probes import in_thread
-from portico.doctor.server import Readiness
+from portico.doctor.server import ReadyzAnswer
 from portico.doctor.subject import Subject, running_pid, subject_of
 from tests.contract.answers import ANSWERS_WITHIN_SECS
 from tests.doctor.conftest import MakeSubject
@@ -103,16 +103,16 @@ async def test_good_settings_are_good(subject: MakeSubject) -> None:
 @pytest.mark.parametrize(
     ("answer", "pid", "expected", "word"),
     [
-        (Readiness(200, {"status": "ready"}), 7, ["ok"], "process 7"),
-        (Readiness(None, reason="connection refused"), None, ["note"], "nothing answers"),
-        (Readiness(None, reason="connection refused"), 7, ["problem"], "process 7"),
-        (Readiness(404, {"errors": []}), None, ["problem"], "Another program"),
-        (Readiness(200, "hello"), None, ["problem"], "Another program"),
-        (Readiness(503, {"reasons": {"a": "No A.", "b": "No B."}}), 7, ["problem", "problem"], "No B."),
+        (ReadyzAnswer(200, {"status": "ready"}), 7, ["ok"], "process 7"),
+        (ReadyzAnswer(None, reason="connection refused"), None, ["note"], "nothing answers"),
+        (ReadyzAnswer(None, reason="connection refused"), 7, ["problem"], "process 7"),
+        (ReadyzAnswer(404, {"errors": []}), None, ["problem"], "Another program"),
+        (ReadyzAnswer(200, "hello"), None, ["problem"], "Another program"),
+        (ReadyzAnswer(503, {"reasons": {"a": "No A.", "b": "No B."}}), 7, ["problem", "problem"], "No B."),
     ],
 )
 def test_each_answer_on_the_port_has_its_finding(
-    answer: Readiness, pid: int | None, expected: list[str], word: str
+    answer: ReadyzAnswer, pid: int | None, expected: list[str], word: str
 ) -> None:
     found = server.judge(answer, ADDRESS, pid)
     assert levels(found) == expected

@@ -82,9 +82,9 @@ def test_a_port_that_does_not_answer_is_a_problem() -> None:
 
 async def test_the_public_url_leads_to_portico_or_to_another_program() -> None:
     ours, other = status(200, b'{"status":"ok"}'), status(404, b"nothing")
-    async with Receiver(otherwise=ours, path="") as portico, Receiver(otherwise=other, path="") as stranger:
+    async with Receiver(otherwise=ours, path="") as portico, Receiver(otherwise=other, path="") as third:
         assert (await ask_public(portico.url)).kind == "portico"
-        assert (await ask_public(stranger.url)).kind == "other"
+        assert (await ask_public(third.url)).kind == "other"
     with kept_port() as kept:
         silent = await ask_public(f"https://127.0.0.1:{kept.getsockname()[1]}")
     assert (silent.kind, silent.reason) == ("none", "connection refused")

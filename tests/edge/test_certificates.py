@@ -57,7 +57,7 @@ def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, password: bytes | 
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
 
 
-def test_what_is_wrong_with_a_pair_is_said() -> None:
+def test_what_is_wrong_with_a_pair_is_named() -> None:
     pem, other = self_signed("a.example", NOW), self_signed("a.example", NOW)
     locked = _pem(ec.generate_private_key(ec.SECP256R1()), b"secret")
     cases = {

@@ -104,7 +104,7 @@ async def test_a_browser_with_credentials_reaches_janus_and_janus_the_browser(
                 assert relay[0].addresses_used >= 1
 
 
-async def test_strangers_and_old_and_forged_credentials_get_no_relay(server: tuple[str, int]) -> None:
+async def test_no_and_old_and_forged_credentials_get_no_relay(server: tuple[str, int]) -> None:
     username, password = login(SECRET)
     for user in (
         None,

@@ -157,21 +157,21 @@ async def test_a_bad_token_is_refused_at_once_and_leaves_no_trace(rooms: Rooms, 
     }[kind]
     if kind == "room deleted":
         rooms.rest.rooms.delete(room)
-    async with rooms.browser(room, token=bad) as stranger:
-        await stranger.create()  # the SDK would wait 30 s for a better answer
+    async with rooms.browser(room, token=bad) as client:
+        await client.create()  # the SDK would wait 30 s for a better answer
         with pytest.raises(Refused) as refused:
-            await stranger.attach(AUDIOBRIDGE)
+            await client.attach(AUDIOBRIDGE)
         assert refused.value.status in (401, 403)
-        await asyncio.wait_for(stranger.closed.wait(), 2)
+        await asyncio.wait_for(client.closed.wait(), 2)
     if kind != "room deleted":
         assert rooms.sessions(room) == []
 
 
 @pytest.mark.one_janus
 async def test_a_refused_browser_does_not_stay(rooms: Rooms) -> None:
-    async with rooms.browser(rooms.create(), token="x") as stranger:
-        await stranger.create()
-        await asyncio.wait_for(stranger.closed.wait(), 15)
+    async with rooms.browser(rooms.create(), token="x") as client:
+        await client.create()
+        await asyncio.wait_for(client.closed.wait(), 15)
 
 
 @pytest.mark.one_janus

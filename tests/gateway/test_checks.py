@@ -1,4 +1,4 @@
-"""The socket of the connection check, with real Janus: what a stranger gets, for how long, and what remains."""
+"""The socket of the connection check, with real Janus: what an anonymous client gets, how long, what remains."""
 
 import asyncio
 import contextlib
@@ -85,7 +85,7 @@ async def sessions_are(program: Inside, number: int) -> None:
     await until(as_many)
 
 
-async def test_a_stranger_gets_an_echo_and_janus_has_nothing_left_of_it(program: Inside) -> None:
+async def test_an_anonymous_client_gets_an_echo_and_janus_has_nothing_left_of_it(program: Inside) -> None:
     before = await sessions_of_janus(program)
     async with CheckClient(program.base_url) as client:
         begun = await client.begin()

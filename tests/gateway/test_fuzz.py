@@ -1,4 +1,4 @@
-"""Nothing that a browser sends crashes anything, admits a stranger, or makes a participant invisible.
+"""Nothing that a browser sends crashes anything, admits an anonymous client, or makes a participant invisible.
 
 `script/bench fuzz` does the same for as long as one likes.
 """

@@ -54,7 +54,7 @@ async def test_browsers_of_one_token_are_one_holder_and_others_are_others(rooms:
 
 
 @pytest.mark.parametrize("token", ["", "not a token", "of another room", "refresh"])
-async def test_a_stranger_receives_none(rooms: Rooms, token: str) -> None:
+async def test_an_anonymous_client_receives_none(rooms: Rooms, token: str) -> None:
     room = rooms.create()
     if token == "of another room":
         token = rooms.token(rooms.create())
@@ -62,13 +62,13 @@ async def test_a_stranger_receives_none(rooms: Rooms, token: str) -> None:
         made = rooms.rest.rooms.actions.generate_join_client_token(room).data
         assert made is not None and made.refresh_token is not None
         token = made.refresh_token
-    async with rooms.browser(room, token=token) as stranger:
-        answer = await create(stranger)
+    async with rooms.browser(room, token=token) as client:
+        answer = await create(client)
         assert "portico" not in answer
         with pytest.raises(Refused) as refused:
-            await stranger.attach(TEXTROOM)
+            await client.attach(TEXTROOM)
         assert refused.value.status == 401
-        assert not any("portico" in event for event in stranger.events)
+        assert not any("portico" in event for event in client.events)
 
 
 async def test_a_report_about_a_path_that_is_not_up_changes_nothing(rooms: Rooms) -> None:

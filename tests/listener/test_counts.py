@@ -1,4 +1,4 @@
-"""How many connections one client may have: strangers few, people with tokens as many as their rooms admit."""
+"""How many connections one client may have: few without a token, with tokens as many as their rooms admit."""
 
 import asyncio
 import os
@@ -83,9 +83,9 @@ async def test_sockets_of_a_token_that_do_not_join_are_few(rooms: Rooms) -> None
 
 
 async def test_a_socket_for_no_room_is_refused_before_it_is_one(server: PorticoServer, rooms: Rooms) -> None:
-    async with Raw(server) as stranger:
+    async with Raw(server) as other_client:
         with pytest.raises(AssertionError, match="404 Not Found"):
-            await stranger.upgrade(str(uuid4()))
+            await other_client.upgrade(str(uuid4()))
     async with Raw(server) as client:
         await client.upgrade(rooms.create())  # made a moment ago
 
@@ -183,7 +183,7 @@ async def test_the_request_limit_counts_the_client_that_a_trusted_proxy_names(
 async def test_janus_comes_back_while_an_attacker_holds_all_descriptors(
     tmp_path: Path, portico: type[PorticoServer]
 ) -> None:
-    """192 of 256 are for connections; how many a stranger may have is left wide open."""
+    """192 of 256 are for connections; the limit of anonymous ones is far above it."""
     limits = {"sockets_per_address": "5000", "sockets_without_token": "5000"}
     with portico(tmp_path / "data", prefix=("prlimit", "--nofile=256:256", "--"), **limits) as server:
         rooms = Rooms(server)

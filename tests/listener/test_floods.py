@@ -41,7 +41,7 @@ KEEPALIVE = json.dumps({"janus": "keepalive", "transaction": "x"}).encode()
     ],
     ids=["pongs", "pings", "continuations", "messages", "long messages", "garbage"],
 )
-async def test_a_stranger_that_floods_is_not_noticed(
+async def test_an_anonymous_client_that_floods_is_not_noticed(
     server: PorticoServer, rooms: Rooms, first: bytes, part: bytes
 ) -> None:
     room = rooms.create()
@@ -135,7 +135,7 @@ async def test_a_message_in_some_pieces_is_read(server: PorticoServer, rooms: Ro
     assert b'"transaction":"x"' in answer and b"401" in answer
 
 
-async def test_a_stranger_on_a_signaling_socket_does_not_stay(server: PorticoServer, rooms: Rooms) -> None:
+async def test_an_anonymous_client_on_a_signaling_socket_does_not_stay(server: PorticoServer, rooms: Rooms) -> None:
     """Whatever it answers: without a token there is nothing to stay for."""
     room = rooms.create()
     async with Raw(server) as attacker:

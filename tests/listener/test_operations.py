@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics for strangers, web pages and Prometheus."""
+"""/healthz, /readyz and /metrics for anonymous clients, web pages and Prometheus."""
 
 import json
 import socket

@@ -91,7 +91,7 @@ async def test_a_network_that_blocks_udp(lab: Lab, relayed: Reach, chromium: Bro
     """A visitor with a meeting's link tests the relay with media, one without tests whether it answers."""
     lab.set_filter(networks.NO_UDP)
     of_meeting = re.sub(r"/meet/(\S+)#", r"/check#\1/", relayed.meeting_link)
-    (words, facts), (strangers_words, strangers_facts) = await asyncio.gather(
+    (words, facts), (anonymous_words, anonymous_facts) = await asyncio.gather(
         run_check(chromium, of_meeting), run_check(chromium, f"{relayed.base_url}/check")
     )
     blocked = {"signaling": "works", "direct over UDP": "blocked", "relay over UDP": "blocked"}
@@ -101,9 +101,9 @@ async def test_a_network_that_blocks_udp(lab: Lab, relayed: Reach, chromium: Bro
         >= {**blocked, "relay over TCP": "works", "relay over TLS": "works", "measured path": "relay over TCP"}.items()
     )
     assert "unknown" not in (facts["round trip"], facts["loss back"])
-    assert strangers_words.startswith("Your network blocks UDP; the relay answers over TCP, TLS, so calls should work.")
+    assert anonymous_words.startswith("Your network blocks UDP; the relay answers over TCP, TLS, so calls should work.")
     answers = "answers, media not tested"
     expected = {**blocked, "relay over TCP": answers, "relay over TLS": answers, "measured path": "not measured"}
-    assert strangers_facts.items() >= expected.items()
+    assert anonymous_facts.items() >= expected.items()
     # Without https there is no camera; the page says so, and the rest of the check goes on.
     assert facts["microphone"] == facts["camera"] == "only on https pages"

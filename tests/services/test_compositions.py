@@ -78,7 +78,7 @@ async def test_what_is_asked_for_is_queued(database: Database) -> None:
 
 async def test_what_is_not_there_cannot_be_composed(database: Database) -> None:
     def check(tx: Transaction) -> None:
-        person, other, stranger = (
+        person, other, foreign = (
             a_recorded_participant(tx),
             a_recorded_participant(tx),
             a_recorded_participant(tx, account="other"),
@@ -92,7 +92,7 @@ async def test_what_is_not_there_cannot_be_composed(database: Database) -> None:
         assert [(fault.code, fault.pointer) for fault in caught.value.faults] == [
             ("10017", f"{at}/{index}") for index in (1, 2, 3, 4)
         ]
-        for session_id in (stranger.session_id, str(uuid4()), "S"):
+        for session_id in (foreign.session_id, str(uuid4()), "S"):
             with pytest.raises(Invalid) as caught:
                 wanted(tx, session_id, video_layout=sources(video))
             assert [(fault.code, fault.pointer) for fault in caught.value.faults] == [("10017", "/session_id")]

@@ -56,8 +56,8 @@ CHOICES: list[tuple[str, Choice, list[bool]]] = [
         [False, True, True],
     ),
     ("no participant", lambda _: Targets(frozenset()), [False, False, False]),
-    ("strangers", lambda _: Targets(frozenset({str(uuid4())})), [False, False, False]),
-    ("all but strangers", lambda _: Targets(None, frozenset({str(uuid4())})), [True, True, True]),
+    ("unknown ids", lambda _: Targets(frozenset({str(uuid4())})), [False, False, False]),
+    ("all but unknown ids", lambda _: Targets(None, frozenset({str(uuid4())})), [True, True, True]),
 ]
 
 
@@ -239,8 +239,8 @@ async def test_no_session_of_another_account_and_none_that_never_was(
 ) -> None:
     def try_it(tx: Transaction) -> None:
         _, people = a_meeting(tx)
-        stranger = an_account(tx, "other")
-        for account_id, session_id in [(stranger, people[0].session_id), (an_account(tx), str(uuid4()))]:
+        foreign = an_account(tx, "other")
+        for account_id, session_id in [(foreign, people[0].session_id), (an_account(tx), str(uuid4()))]:
             with pytest.raises(NotFound):
                 act(tx, account_id=account_id, session_id=session_id, now=LATER)
         assert present(tx, people) == [True] * 3

@@ -115,7 +115,7 @@ async def test_leaving_twice_changes_nothing(database: Database) -> None:
     await database.write(leave)
 
 
-async def test_a_stranger_leaves_without_a_trace(database: Database) -> None:
+async def test_the_leave_of_an_unknown_participant_leaves_no_trace(database: Database) -> None:
     def leave(tx: Transaction) -> None:
         a_participant(tx, a_room(tx))
         before = _everything(tx)

@@ -336,9 +336,9 @@ async def test_a_link_to_a_deleted_room_is_not_found(database: Database) -> None
 async def test_a_link_of_another_installation_is_not_found(database: Database) -> None:
     def redeem(tx: Transaction) -> None:
         keys, _, room_id = _start(tx)
-        stranger = TokenKeys(keys.current, keys.accepted, bytes(32))
+        foreign = TokenKeys(keys.current, keys.accepted, bytes(32))
         with pytest.raises(NotFound):
-            tokens.redeem(tx, keys, room_id, tokens.invite(stranger, room_id), now=NOW)
+            tokens.redeem(tx, keys, room_id, tokens.invite(foreign, room_id), now=NOW)
 
     await database.write(redeem)
 

@@ -13,7 +13,7 @@ from portico.signaling.stream_ids import StreamIds
 
 ROOM = MediaRoom("7d949cff-e29e-4439-9c81-2fab619422a1", 1157178870889012, 2959755765929613, "operator-secret")
 PARTICIPANT = "f809daa1-9f5b-438b-9139-1a589456bb50"
-STRANGER = "54c85a3c-de96-4386-a260-1c0ff602464b"
+OTHER_PARTICIPANT = "54c85a3c-de96-4386-a260-1c0ff602464b"
 STREAM = "f428f060-43f4-4a92-be8f-72e9436b1fff"
 SESSION = 5868651862365810
 TEXTROOM, AUDIOBRIDGE, VIDEOROOM = (f"janus.plugin.{name}" for name in ("textroom", "audiobridge", "videoroom"))

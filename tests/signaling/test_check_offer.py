@@ -3,7 +3,7 @@
 import pytest
 
 from portico.signaling.check_offer import OFFER_LENGTH_MAX, prepared
-from portico.signaling.policy import Refused
+from portico.signaling.policy import RequestRefused
 from tests.gateway.check_client import OFFER
 
 CLIENT = "203.0.113.7"
@@ -43,7 +43,7 @@ def test_an_address_counts_in_any_spelling() -> None:
     ],
 )
 def test_other_offers_are_refused(offer: object) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         prepared(offer, CLIENT)
 
 

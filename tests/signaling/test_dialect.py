@@ -12,10 +12,10 @@ from portico.signaling.stream_ids import StreamIds
 from portico.signaling.subscribing import NOTHING
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
+    OTHER_PARTICIPANT,
     PARTICIPANT,
     ROOM,
     SESSION,
-    STRANGER,
     TEXTROOM,
     VIDEOROOM,
     Conversation,
@@ -231,14 +231,17 @@ class TestJoining:
     def test_one_participant_for_one_connection(self) -> None:
         talk = Conversation().join()
         handle = talk.attach(AUDIOBRIDGE)
-        assert refusal(talk.ask(handle, {"request": "join", "display": participant_display(STRANGER)})) == 403
+        assert refusal(talk.ask(handle, {"request": "join", "display": participant_display(OTHER_PARTICIPANT)})) == 403
 
     @pytest.mark.parametrize(
         ("plugin", "body"),
         [
-            (AUDIOBRIDGE, {"request": "join", "display": stream_display("audiobridge", STRANGER)}),
-            (VIDEOROOM, {"request": "join", "ptype": "publisher", "display": listener_display(STRANGER)}),
-            (VIDEOROOM, {"request": "join", "ptype": "publisher", "display": stream_display("self", STRANGER)}),
+            (AUDIOBRIDGE, {"request": "join", "display": stream_display("audiobridge", OTHER_PARTICIPANT)}),
+            (VIDEOROOM, {"request": "join", "ptype": "publisher", "display": listener_display(OTHER_PARTICIPANT)}),
+            (
+                VIDEOROOM,
+                {"request": "join", "ptype": "publisher", "display": stream_display("self", OTHER_PARTICIPANT)},
+            ),
         ],
     )
     def test_no_browser_acts_for_another_participant(self, plugin: str, body: dict[str, Any]) -> None:
@@ -262,7 +265,7 @@ class TestJoining:
     def test_a_new_display_cannot_change_who_one_is(self) -> None:
         talk = Conversation().join()
         handle = talk.publisher()
-        body = {"request": "configure", "display": stream_display("self", STRANGER)}
+        body = {"request": "configure", "display": stream_display("self", OTHER_PARTICIPANT)}
         assert refusal(talk.ask(handle, body)) == 403
 
     def test_only_one_mixer(self) -> None:
@@ -523,7 +526,7 @@ class TestVolume:
         mixer = talk.mixer()
         levels = []
         for number in range(2, 12):
-            other = {"id": number, "display": stream_display("audiobridge", STRANGER)}
+            other = {"id": number, "display": stream_display("audiobridge", OTHER_PARTICIPANT)}
             own = to_janus(talk.announce(1001, {"audiobridge": "joined", "participants": [other]}))
             levels += [message["body"]["volume"] for message in own]
             assert all(message["handle_id"] == mixer for message in own)
@@ -532,7 +535,7 @@ class TestVolume:
     def test_the_level_falls_with_the_number_of_talkers_and_rises_again(self) -> None:
         talk = Conversation().join()
         talk.mixer()
-        others = [{"id": number, "display": stream_display("audiobridge", STRANGER)} for number in range(2, 8)]
+        others = [{"id": number, "display": stream_display("audiobridge", OTHER_PARTICIPANT)} for number in range(2, 8)]
         talk.announce(1001, {"audiobridge": "joined", "participants": [{**others[0], "talking": True}, *others[1:]]})
         levels = []
         for word, numbers in (("talking", (3, 3, 4, 5, 6, 7)), ("stopped-talking", (7, 6, 5, 4, 3, 2))):
@@ -544,7 +547,7 @@ class TestVolume:
     def test_it_rises_again_when_they_leave(self) -> None:
         talk = Conversation().join()
         talk.mixer()
-        others = [{"id": number, "display": stream_display("audiobridge", STRANGER)} for number in (2, 3)]
+        others = [{"id": number, "display": stream_display("audiobridge", OTHER_PARTICIPANT)} for number in (2, 3)]
         talk.announce(1001, {"audiobridge": "joined", "participants": others})
         (own,) = to_janus(talk.announce(1001, {"audiobridge": "event", "leaving": 3}))
         assert own["body"] == {"request": "configure", "volume": 50}
@@ -553,8 +556,8 @@ class TestVolume:
         talk = Conversation().join()
         talk.mixer()
         both = [
-            {"id": 2, "display": stream_display("audiobridge", STRANGER)},
-            {"id": 3, "display": participant_display(STRANGER)},
+            {"id": 2, "display": stream_display("audiobridge", OTHER_PARTICIPANT)},
+            {"id": 3, "display": participant_display(OTHER_PARTICIPANT)},
             {"id": 12, "display": stream_display("audiobridge")},
         ]
         for _ in range(3):

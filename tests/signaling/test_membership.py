@@ -7,9 +7,9 @@ from portico.signaling.dialect import UNSEEN_SECS
 from portico.signaling.effects import Close, CloseCode, ExpectJoin, Expel, ToClient
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
+    OTHER_PARTICIPANT,
     PARTICIPANT,
     ROOM,
-    STRANGER,
     TEXTROOM,
     VIDEOROOM,
     Conversation,
@@ -43,7 +43,7 @@ def test_a_participant_joins_its_own_text_room_under_its_own_name() -> None:
     assert conversation.dialect.text_joined(ROOM.text, PARTICIPANT) == []
 
 
-@pytest.mark.parametrize(("room", "name"), [(ROOM.text + 1, PARTICIPANT), (ROOM.text, STRANGER)])
+@pytest.mark.parametrize(("room", "name"), [(ROOM.text + 1, PARTICIPANT), (ROOM.text, OTHER_PARTICIPANT)])
 def test_another_room_or_another_name_is_undone_and_ends_the_connection(room: int, name: str) -> None:
     conversation = Conversation().join()
     expel, close = conversation.dialect.text_joined(room, name)
@@ -69,7 +69,7 @@ def test_who_is_in_the_text_room_first_has_a_deadline_to_join() -> None:
 
 def test_the_participant_has_to_be_the_one_in_the_text_room() -> None:
     conversation = text_first()
-    conversation.dialect.text_joined(ROOM.text, STRANGER)
+    conversation.dialect.text_joined(ROOM.text, OTHER_PARTICIPANT)
     assert refusal(announce(conversation)) == 403  # type: ignore[arg-type]
     assert conversation.admitted == []
 
@@ -77,7 +77,7 @@ def test_the_participant_has_to_be_the_one_in_the_text_room() -> None:
 def test_a_second_name_is_undone_also_before_the_participant_joins() -> None:
     conversation = text_first()
     conversation.dialect.text_joined(ROOM.text, PARTICIPANT)
-    assert conversation.dialect.text_joined(ROOM.text, STRANGER)[0] == Expel(ROOM.text, STRANGER)
+    assert conversation.dialect.text_joined(ROOM.text, OTHER_PARTICIPANT)[0] == Expel(ROOM.text, OTHER_PARTICIPANT)
 
 
 def test_who_is_kicked_has_no_name_in_the_text_room() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from portico.signaling.effects import Close, CloseCode, Effect
-from portico.signaling.liveness import COMPARISONS, Comparison, Quiet
+from portico.signaling.liveness import COMPARISONS, CounterComparison, Quiet
 from tests.signaling.conversation import PARTICIPANT, ROOM, TEXTROOM, VIDEOROOM, Conversation
 
 OFFER = {"type": "offer", "sdp": "v=0"}
@@ -94,7 +94,7 @@ def test_without_mixer_and_text_room_nothing_is_looked_at() -> None:
 
 @pytest.mark.parametrize("quiet", [REPORTING, PROBED])
 def test_counters_that_stand_still_are_a_lost_path_whatever_janus_sends(quiet: Quiet) -> None:
-    comparison = Comparison()
+    comparison = CounterComparison()
     infos = [{handle: info(sent=50 * number, lost=number) for handle in quiet.handles} for number in range(11)]
     assert [comparison.look(quiet, one) for one in infos] == [False] * COMPARISONS + [True]
 
@@ -102,7 +102,7 @@ def test_counters_that_stand_still_are_a_lost_path_whatever_janus_sends(quiet: Q
 @pytest.mark.parametrize("sign", [{"jitter": 13}, {"rtt": 2}, {"packets": 51}, {"dtls": 10}])
 @pytest.mark.parametrize("handle", [MIXER, TEXT])
 def test_one_packet_of_the_browser_on_any_handle_is_a_sign_of_life(sign: dict[str, int], handle: int) -> None:
-    comparison, still = Comparison(), {MIXER: info(), TEXT: info()}
+    comparison, still = CounterComparison(), {MIXER: info(), TEXT: info()}
     for _ in range(COMPARISONS):
         assert not comparison.look(REPORTING, still)
     assert not comparison.look(REPORTING, still | {handle: info(**sign)})
@@ -112,7 +112,7 @@ def test_one_packet_of_the_browser_on_any_handle_is_a_sign_of_life(sign: dict[st
 
 def test_a_browser_whose_media_stops_again_is_looked_at_anew() -> None:
     """Media may come and stop between two looks."""
-    comparison = Comparison()
+    comparison = CounterComparison()
     assert not comparison.look(REPORTING, {MIXER: info()}) and not comparison.look(REPORTING, {MIXER: info(13)})
     assert not comparison.needs(REPORTING)
     again = Quiet(REPORTING.period + 1, False, REPORTING.handles)
@@ -122,7 +122,7 @@ def test_a_browser_whose_media_stops_again_is_looked_at_anew() -> None:
 
 
 def test_a_browser_that_is_probed_has_to_answer_again_and_again() -> None:
-    comparison = Comparison()
+    comparison = CounterComparison()
     alive = [{TEXT: info(dtls=number)} for number in range(50)]
     assert not any(comparison.look(PROBED, one) for one in alive)
     looks = [comparison.look(PROBED, alive[-1]) for _ in range(COMPARISONS)]
@@ -130,7 +130,7 @@ def test_a_browser_that_is_probed_has_to_answer_again_and_again() -> None:
 
 
 def test_what_a_data_channel_counts_is_no_sign_of_life() -> None:
-    comparison = Comparison()
+    comparison = CounterComparison()
     for number in range(COMPARISONS + 1):
         text = info()
         text["webrtc"]["media"]["0"] = {"type": "data", "stats": {"in": {"packets": number}}}
@@ -140,12 +140,12 @@ def test_what_a_data_channel_counts_is_no_sign_of_life() -> None:
 
 @pytest.mark.parametrize("infos", [{MIXER: info(0, rtt=0)}, {TEXT: info()}, {MIXER: {}}, {}])
 def test_nothing_is_known_of_a_browser_that_never_reported_or_whose_mixer_is_closed(infos: dict[int, Any]) -> None:
-    comparison = Comparison()
+    comparison = CounterComparison()
     assert not any(comparison.look(REPORTING, infos) for _ in range(2 * COMPARISONS))
 
 
 def test_another_handle_that_closes_meanwhile_is_no_sign_of_life() -> None:
-    comparison = Comparison()
+    comparison = CounterComparison()
     assert not comparison.look(REPORTING, {MIXER: info(), TEXT: info()})
     looks = [comparison.look(REPORTING, {MIXER: info()}) for _ in range(COMPARISONS)]
     assert looks[-1] is True

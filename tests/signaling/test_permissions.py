@@ -9,8 +9,8 @@ from portico.signaling import send_only
 from portico.signaling.dialect import NO_TEXT_ROOM
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
+    OTHER_PARTICIPANT,
     ROOM,
-    STRANGER,
     TEXTROOM,
     VIDEOROOM,
     Conversation,
@@ -31,7 +31,7 @@ def joined(**permissions: Any) -> Conversation:
 
 
 JOINS: list[tuple[str, dict[str, Any]]] = [
-    (AUDIOBRIDGE, {"request": "join", "display": participant_display(STRANGER)}),
+    (AUDIOBRIDGE, {"request": "join", "display": participant_display(OTHER_PARTICIPANT)}),
     (VIDEOROOM, {"request": "join", "ptype": "publisher", "display": listener_display()}),
     (VIDEOROOM, {"request": "join", "ptype": "publisher", "display": stream_display()}),
     (VIDEOROOM, {"request": "join", "ptype": "subscriber", "feed": 77}),

@@ -12,10 +12,10 @@ from portico.signaling.effects import Admit, CheckToken, Close, Effect, ToClient
 from portico.signaling.wire import OWN_PREFIX
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
+    OTHER_PARTICIPANT,
     PARTICIPANT,
     ROOM,
     SESSION,
-    STRANGER,
     TEXTROOM,
     VIDEOROOM,
     Conversation,
@@ -33,7 +33,7 @@ JSON = st.recursive(
 DISPLAYS = st.sampled_from(
     [
         display
-        for who in (PARTICIPANT, STRANGER)
+        for who in (PARTICIPANT, OTHER_PARTICIPANT)
         for display in (
             participant_display(who),
             listener_display(who),
@@ -114,7 +114,7 @@ class Talk(RuleBasedStateMachine):
         }
         assert body.get("bitrate", 0) <= 10_000_000
         if "display" in body:
-            assert STRANGER not in base64.b64decode(body["display"]).decode()
+            assert OTHER_PARTICIPANT not in base64.b64decode(body["display"]).decode()
 
     @rule(target=handles, plugin=st.sampled_from([TEXTROOM, AUDIOBRIDGE, VIDEOROOM]))
     def attach(self, plugin: str) -> Any:

@@ -9,7 +9,7 @@ from portico.signaling.control import MediaRoom
 from portico.signaling.stream_ids import StreamIds
 from tests.signaling.conversation import (
     AUDIOBRIDGE,
-    STRANGER,
+    OTHER_PARTICIPANT,
     STREAM,
     VIDEOROOM,
     Body,
@@ -53,7 +53,7 @@ def anna_and_ben() -> tuple[Conversation, Conversation]:
     anna.publisher()
     ben.create()
     register = ben.attach(AUDIOBRIDGE)
-    ben.ask(register, {"request": "join", "display": participant_display(STRANGER)})
+    ben.ask(register, {"request": "join", "display": participant_display(OTHER_PARTICIPANT)})
     ben.reply(register, {"audiobridge": "joined", "room": room.video, "id": 12, "participants": []})
     return anna, ben
 
@@ -62,7 +62,7 @@ def publishing(stream_id: str = STREAM) -> Body:
     return {
         "request": "join",
         "ptype": "publisher",
-        "display": stream_display(participant_id=STRANGER, stream_id=stream_id),
+        "display": stream_display(participant_id=OTHER_PARTICIPANT, stream_id=stream_id),
     }
 
 
@@ -74,9 +74,9 @@ def test_another_participants_stream_cannot_be_published(anna_and_ben: tuple[Con
 @pytest.mark.parametrize(
     ("display", "status"),
     [
-        (stream_display(participant_id=STRANGER), 403),
-        (stream_display("audiobridge", STRANGER, stream_id="6a8f0c3e-0d53-4b2c-9d1e-6d6d7a6b1f00"), 403),
-        (stream_display("screen", STRANGER, stream_id="6a8f0c3e-0d53-4b2c-9d1e-6d6d7a6b1f00"), None),
+        (stream_display(participant_id=OTHER_PARTICIPANT), 403),
+        (stream_display("audiobridge", OTHER_PARTICIPANT, stream_id="6a8f0c3e-0d53-4b2c-9d1e-6d6d7a6b1f00"), 403),
+        (stream_display("screen", OTHER_PARTICIPANT, stream_id="6a8f0c3e-0d53-4b2c-9d1e-6d6d7a6b1f00"), None),
     ],
 )
 def test_a_stream_does_not_become_what_it_may_not_be(

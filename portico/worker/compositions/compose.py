@@ -23,7 +23,7 @@ from portico.services.compositions import CompositionFile, Shared, Work
 from portico.services.rows import Job
 from portico.storage.store import StorageUnavailable, Store
 from portico.worker.compositions import composer_process, planning
-from portico.worker.runner import JobFailed, Kind, NotYet
+from portico.worker.runner import JobFailed, JobKind, NotYet
 
 log = structlog.get_logger()
 
@@ -60,9 +60,9 @@ class Compose:
         self._preset = preset
         self._least_free = least_free_bytes
 
-    def kind(self, at_once: int) -> Kind:
+    def kind(self, at_once: int) -> JobKind:
         """What the job runner needs to know, with how many jobs run at the same time."""
-        return Kind(self.run, self.give_up, at_once, in_turn=True)
+        return JobKind(self.run, self.give_up, at_once, in_turn=True)
 
     async def run(self, job: Job) -> None:
         """Run one job, whose subject is the composition's id."""

@@ -25,7 +25,7 @@ from portico.services.rows import Job, RecordingRow
 from portico.storage.store import StorageUnavailable, Store
 from portico.worker.recordings import converter_process
 from portico.worker.recordings.converter_process import ConversionFailed, NothingRecorded
-from portico.worker.runner import Kind, NotYet, is_last_try
+from portico.worker.runner import JobKind, NotYet, is_last_try
 
 log = structlog.get_logger()
 
@@ -80,9 +80,9 @@ class ConvertRecording:
             str, int
         ] = {}  # bytes that conversions need, by recording id, in the order in which they began
 
-    def kind(self, at_once: int) -> Kind:
+    def kind(self, at_once: int) -> JobKind:
         """What the job runner needs to know, with how many jobs run at the same time."""
-        return Kind(self.run, self.give_up, at_once)
+        return JobKind(self.run, self.give_up, at_once)
 
     async def run(self, job: Job) -> None:
         """Run one job, whose subject is the recording's id."""

@@ -9,7 +9,7 @@ REMEMBERED_SECS = 1.0
 
 
 class WhileOneAccount:
-    """An operator who hosts for themselves sends to their own network; strangers with an account must not."""
+    """Allows internal addresses while one account exists, the operator's own. Other accounts must not reach them."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

@@ -12,7 +12,7 @@ from portico.db.engine import Database, Transaction
 from portico.db.wakeup import announce
 from portico.services import clock, jobs
 from portico.services.rows import Job
-from portico.worker.runner import Jobs, Kind
+from portico.worker.runner import JobKind, Jobs
 from tests.clocks import Clock
 from tests.factories import NOW, rows
 from tests.waiting import until
@@ -29,7 +29,7 @@ class Workshop:
         self.set_by = timedelta(0)
         self.runners: list[Jobs] = []
 
-    async def runner(self, kinds: Mapping[str, Kind]) -> Jobs:
+    async def runner(self, kinds: Mapping[str, JobKind]) -> Jobs:
         runner = Jobs(self.database, kinds, clock=self.clock, monotonic=self.secs)
         self.runners.append(runner)
         await runner.start()
@@ -84,5 +84,5 @@ async def lose_heart(job: Job, reason: str) -> None:
     raise AssertionError(f"{job.kind} of {job.subject} was given up: {reason}")
 
 
-def a_kind(run: Callable[[Job], Awaitable[None]], *, at_once: int = 2, give_up: Any = lose_heart) -> Kind:
-    return Kind(run, give_up, at_once)
+def a_kind(run: Callable[[Job], Awaitable[None]], *, at_once: int = 2, give_up: Any = lose_heart) -> JobKind:
+    return JobKind(run, give_up, at_once)

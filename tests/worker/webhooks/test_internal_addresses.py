@@ -154,7 +154,7 @@ async def test_internal_addresses_are_allowed_as_long_as_there_is_one_account(da
     allowed = WhileOneAccount(database)
     async with Receiver() as receiver, a_sender(allow_internal=allowed) as sender:
         assert (await sent(sender, receiver.url)).delivered
-        await database.write(partial(an_account, name="a stranger"))
+        await database.write(partial(an_account, name="another"))
         async with asyncio.timeout(20):
             while (outcome := await sent(sender, receiver.url)).delivered:
                 await asyncio.sleep(0.05)
