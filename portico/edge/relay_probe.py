@@ -26,7 +26,7 @@ _UDP = b"\x11\0\0\0"
 _WITHIN_SECS = 5.0
 _TRIES = 100
 
-Value = bytes | tuple[str, int]
+AttributeValue = bytes | tuple[str, int]
 """Of an attribute; the address and port of XOR-PEER-ADDRESS, which its message encodes."""
 
 
@@ -110,7 +110,7 @@ class _Client:
         self._signature: dict[int, bytes] = {}
         self._key = b""
 
-    async def request(self, method: int, attributes: Mapping[int, Value]) -> None:
+    async def request(self, method: int, attributes: Mapping[int, AttributeValue]) -> None:
         """Return when it succeeds. Raises RelayProbeError. The first one brings the realm and the nonce."""
         for _ in range(2):
             answer_to, answer = await self.answer(method, attributes)
@@ -137,7 +137,7 @@ class _Client:
         key = b":".join((self._username.encode(), realm, self._password.encode()))
         self._key = hashlib.md5(key, usedforsecurity=False).digest()
 
-    async def answer(self, method: int, attributes: Mapping[int, Value]) -> tuple[int, dict[int, bytes]]:
+    async def answer(self, method: int, attributes: Mapping[int, AttributeValue]) -> tuple[int, dict[int, bytes]]:
         """Type and attributes of the answer."""
         loop, transaction = asyncio.get_running_loop(), secrets.token_bytes(12)
         await loop.sock_sendall(
@@ -149,7 +149,7 @@ class _Client:
                 return int.from_bytes(packet[:2], "big"), _attributes(packet[20:])
 
 
-def _message(kind: int, transaction: bytes, attributes: Mapping[int, Value], key: bytes = b"") -> bytes:
+def _message(kind: int, transaction: bytes, attributes: Mapping[int, AttributeValue], key: bytes = b"") -> bytes:
     coded = {name: each if isinstance(each, bytes) else _peer(*each, transaction) for name, each in attributes.items()}
     body = b"".join(
         struct.pack("!HH", name, len(value)) + value + bytes(-len(value) % 4) for name, value in coded.items()

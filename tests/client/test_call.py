@@ -16,7 +16,7 @@ async def first(room: Room, kind: type[Any]) -> Any:
         async for event in room.events():
             if isinstance(event, kind):
                 return event
-    raise AssertionError(f"no {kind.__name__} came")
+    raise AssertionError(f"no {kind.__name__} arrived")
 
 
 async def listen(frames: Any, secs: float) -> Any:
