@@ -76,7 +76,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 
 def _has_password(text: str) -> bool:
-    """Of a URL, or of a list of STUN and TURN servers, which have no // in front of the host."""
+    """Whether a URL has a password; also for a list of STUN and TURN servers, which have no // before the host."""
     return urlsplit(text).password is not None or re.search(r"\bturns?:(?!//)[^@\s,]*@", text) is not None
 
 
@@ -87,7 +87,7 @@ def _secrecy(field: FieldInfo) -> str | None:
 
 
 def _content(path: Path, variable: str) -> str:
-    """Without the line's end and the byte order mark that editors and `echo` put there."""
+    """The text of the file without a byte order mark and the end of its line, which editors and `echo` add."""
     try:
         with path.open("rb") as file:
             raw = file.read(BYTES_MAX + 1)

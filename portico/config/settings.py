@@ -28,7 +28,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """Everything an operator may choose. Descriptions are what `portico serve --help` and docs/settings.md show."""
+    """All settings. `portico serve --help` and docs/settings.md show their descriptions."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -261,12 +261,12 @@ class Settings(BaseSettings):
 
     @property
     def tls_mode(self) -> Literal["acme", "internal", "files", "off"]:
-        """Where certificates are from; off: no program of ours is in front of the server."""
+        """The source of certificates; "off": no program of ours is in front of the server."""
         return self.tls or ("off" if self.domain is None else "acme")
 
     @property
     def listen_host(self) -> str:
-        """Where our own server listens: HOST, or loopback behind Caddy or HAProxy, which then listen on HOST."""
+        """The address that our own server listens on: loopback behind Caddy or HAProxy, which use HOST; else HOST."""
         return self.host if self.tls_mode == "off" else UPSTREAM
 
     @property

@@ -12,7 +12,7 @@ _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]*:
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
 _OWN_PATH = re.compile(r"assets|check|connect\.js|console|docs|files|healthz|meet|metrics|openapi\.json|readyz|v2")
-"""First parts of the server's own paths. Below one of them, `/meet/meet/ID` would have two readings."""
+"""First parts of the server's own paths. PUBLIC_URL may not begin with one: `/meet/meet/ID` would be ambiguous."""
 _HEADER_TEXT = re.compile(r"[\x20-\x7e]+")
 
 

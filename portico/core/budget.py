@@ -23,6 +23,6 @@ class Budget:
         return 0.0 if left >= 0 else -left / self._per_sec
 
     def widen(self, per_sec: float, burst: float) -> None:
-        """Allow more from now on; the difference of the bursts is there at once."""
+        """Set a higher rate and a higher burst. The units by which the burst grows may be spent at once."""
         self._left += burst - self._burst
         self._per_sec, self._burst = per_sec, burst

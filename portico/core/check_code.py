@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MISREAD = str.maketrans("ILO", "110", "- \t\n")
-"""Letters that Crockford's base 32 leaves out because they look like digits; and what is between the groups."""
+"""Replaces letters that Crockford's base 32 leaves out because they look like digits, and removes separators."""
 _LENGTH, _CHECKSUM_BITS, _PRIME = 16, 9, 509
 _VERSION = 1
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ class NoCheckCode(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a code says."""
+    """The result of one connection check, as its code holds it."""
 
     at: datetime
     """When the check ended, by the clock of the device; exact to the minute."""

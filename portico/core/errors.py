@@ -7,7 +7,7 @@ PorticoError
 ├── Invalid              one or more members of the request are wrong; carries every Fault
 ├── SessionOver          acting on a session that has ended
 ├── Busy                 more work is queued than can be done in time
-│   └── DatabaseUnavailable   the database is locked, full, away or too slow; logged once by db/outage.py
+│   └── DatabaseUnavailable   the database is locked, full, unreachable or too slow; logged once by db/outage.py
 ├── TooManyRequests      the caller has to wait before it tries again
 └── JoinRefused
     ├── RoomGone         the room does not exist (any more)

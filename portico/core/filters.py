@@ -22,7 +22,7 @@ _DATE_TIME = re.compile(
 """Date and time, and the offset. A blank in front of it is a plus that the caller did not percent-encode."""
 _WHOLE = re.compile(r"[0-9]{1,30}")
 _TEXTS_MAX = 100
-"""Far more than there are event types; a database takes its time over thousands, or refuses them."""
+"""Texts in one filter: more than there are event types. A query with thousands is slow, or the database refuses it."""
 _PART_LENGTH_MAX = 250
 _LARGEST = 2**31 - 1  # what a column of integers holds; nothing of ours is larger
 _COMPARISONS: dict[str, Comparison] = {"eq": "eq", "gte": "ge", "lte": "le"}

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 LIFETIME = timedelta(hours=1)
 """How long issued credentials admit to a relay. One that was opened with them lives on without them."""
 RENEWED_AFTER = LIFETIME / 2
-"""When a call that goes on receives new ones: its later connections need a relay too, however long it is."""
+"""The age at which a call's credentials are replaced, so that connections it makes later are admitted to a relay."""
 
 _URL = re.compile(
     r"(?P<scheme>stuns?|turns?):((?P<user>[^:@/?]+):(?P<password>[^@/?]+)@)?"
@@ -34,7 +34,7 @@ class IceServer:
 
     @property
     def relays(self) -> bool:
-        """Whether it is a TURN server, which wants credentials."""
+        """Whether it is a TURN server, which requires credentials."""
         return self.urls[0].startswith("turn")
 
 
@@ -50,7 +50,7 @@ class IceServers:
         return [self._issued(server, holder, now + lifetime) for server in self.servers]
 
     def addresses(self) -> list[dict[str, Any]]:
-        """The servers without credentials: a relay that is asked without them refuses, and so shows that it answers."""
+        """The servers without credentials. A relay refuses a request without them, which shows that it answers."""
         return [{"urls": list(server.urls)} for server in self.servers]
 
     def _issued(self, server: IceServer, holder: str, until: datetime) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class VideoSource:
     started_ms: int
     ended_ms: int
     shown: tuple[tuple[int, int], ...]
-    """When the camera was really on; what lies outside of started_ms to ended_ms does not count."""
+    """Intervals in which the camera was on. What lies outside of started_ms to ended_ms is ignored."""
     screen: bool = False
     """Whether it is a shared screen instead of a camera."""
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
 GOOD_FOR = timedelta(hours=1)
-"""How long a link can be used (contract, room_recordings)."""
+"""How long after its signing a link can be used (contract, room_recordings)."""
 # RFC 8187 section 3.2.1, what needs no escape beside letters and digits.
 _ATTR_CHARS = "!#$&+-.^_`|~"
 

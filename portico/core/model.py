@@ -9,7 +9,7 @@ VIDEO_CODECS = ("h264", "vp8")
 
 @dataclass(frozen=True, slots=True)
 class RoomSettings:
-    """The settings of a room, with the API's defaults."""
+    """The settings of a room, with the API's names and defaults."""
 
     unique_name: str | None = None
     max_participants: int = 10
@@ -21,7 +21,7 @@ class RoomSettings:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """One join of a room."""
+    """One stay of a participant in a session, from the join on."""
 
     id: str
     session_id: str
@@ -65,7 +65,9 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A rectangle of a composition's picture, in pixels, and the videos in it. None: as many rows or columns as fit."""
+    """A rectangle of a composition's picture in pixels, and the videos in it.
+
+    `max_rows` and `max_columns` bound its grid; None: as many as fit."""
 
     name: str
     x_pos: int

@@ -20,7 +20,7 @@ def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
     if match is None or match[1] == match[2] == "":
         return None
     first, last = match.groups()
-    if first == "":  # the last so many bytes
+    if first == "":  # `bytes=-N`: the last N bytes
         start, end = max(0, size - int(last)), size
     elif last == "":
         start, end = int(first), size

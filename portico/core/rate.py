@@ -73,7 +73,7 @@ class Buckets:
         self._full_at: OrderedDict[str, int] = OrderedDict()
 
     def take(self, caller: str, now: int, requests: int = 1) -> Allowance:
-        """Count requests of a caller, unless they are too many: then `wait_secs` is above zero."""
+        """Count requests of a caller. If they exceed the limit, nothing is counted and `wait_secs` is above zero."""
         full_at, allowance = take(self.limit, self._full_at.get(caller, 0), now, requests)
         self._full_at[caller] = full_at
         self._full_at.move_to_end(caller)

@@ -8,7 +8,7 @@ FIRST_ROUNDS = (timedelta(0), timedelta(seconds=5), timedelta(seconds=25))
 LATER_ROUNDS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 30, 60))
 """The pauses before the rounds beyond the contract's; the last one repeats."""
 JITTER = 0.2
-"""By which fraction a pause is shorter or longer at most, so that deliveries that failed together spread out."""
+"""The fraction by which a pause is shorter or longer at most. It spreads out deliveries that failed together."""
 RETRY_AFTER_MAX = timedelta(hours=1)
 """A longer Retry-After of a receiver counts as this."""
 

@@ -1,4 +1,4 @@
-"""What an API key may do, in four words. A key without scopes may do everything."""
+"""The scopes of API keys, and which of them an operation requires. A key without scopes may do everything."""
 
 from collections.abc import Collection
 
@@ -9,7 +9,7 @@ SCOPES = {
     MODERATE: "end sessions, kick and mute participants",
     RECORDINGS: "delete recordings, make and delete compositions, erase a participant's data",
 }
-"""The scopes, and what each allows beside reading what it acts on."""
+"""Each scope with the operations that it allows. It also allows reading the objects that they change."""
 
 
 def parse(text: str) -> tuple[str, ...] | None:
@@ -23,7 +23,7 @@ def parse(text: str) -> tuple[str, ...] | None:
 
 
 def missing(held: Collection[str] | None, sufficient: Collection[str]) -> str | None:
-    """Why a key with the scopes `held` may not do what any of `sufficient` allows; None when it may.
+    """The sentence that refuses a key with the scopes `held`, if it has none of `sufficient`; None if it is allowed.
 
     `held` is None for a key that may do everything; an empty `sufficient` lets every key.
     """

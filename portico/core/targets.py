@@ -8,7 +8,7 @@ from portico.core.casting import BodyMember, Value, parse_uuid
 from portico.core.errors import Fault, Invalid
 
 IDS_MAX = 1000
-"""Far more than a room holds; a longer list is a mistake."""
+"""Ids in one list: far more than a room holds, so a longer list is a mistake of the caller."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ INTERVALS_MAX = 1000
 
 
 def switched(timeline: Intervals, on: bool, at_ms: int) -> Intervals:
-    """The timeline after the track was enabled or disabled at this instant; the same one if it was so already."""
+    """The timeline after the track was enabled or disabled at this instant; unchanged if it was so already."""
     last = timeline[-1] if timeline else None
     if not on:
         if last is None or last[1] is not None:

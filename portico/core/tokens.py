@@ -149,7 +149,7 @@ def _permissions(special: object) -> Permissions:
 
 
 def _signed_claims(token: str, keys: Sequence[Ed25519PublicKey]) -> dict[str, Any]:
-    """The payload of a compact JWS (RFC 7515) in our only algorithm, once a signature of ours is found on it."""
+    """The payload of a compact JWS (RFC 7515) that one of `keys` signed with Ed25519. Raises TokenRefused."""
     if len(token) > TOKEN_LENGTH_MAX or not token.isascii() or token.count(".") != 2:
         raise TokenRefused("The token is malformed.")
     signed, _, signature = token.rpartition(".")

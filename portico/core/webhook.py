@@ -39,7 +39,7 @@ def event_json(*, event_id: str, event_type: str, occurred_at: datetime, payload
 
 
 def body(data: str, *, attempt: int, delivered_to: str) -> bytes:
-    """The exact bytes to sign and send: `data` as it is kept, beside which attempt this is (from 1) and to where."""
+    """The exact bytes to sign and send: `data` as stored, the number of the attempt (from 1) and its URL."""
     meta = _json({"attempt": attempt, "delivered_to": delivered_to})
     return f'{{"data":{data},"meta":{meta}}}'.encode()
 

@@ -21,7 +21,7 @@ class Database(Protocol):
     engine: Engine
     """For migrations at start, before anything else runs."""
     commits: Commits
-    """Hints of commits that left work behind: of this process and, where PostgreSQL passes them on, of all others."""
+    """Wakes listeners after commits that leave work, of this process and, by PostgreSQL's NOTIFY, of all others."""
 
     async def write(self, fn: Callable[[Transaction], T]) -> T:
         """Run `fn` and commit durably before returning. An exception rolls back exactly this function."""
@@ -32,7 +32,7 @@ class Database(Protocol):
         ...
 
     async def read_list(self, account_id: str, fn: Callable[[Transaction], S], then: Callable[[S], T]) -> T:
-        """The same for what may take long: in threads of its own, the accounts in turn, with a time limit (Busy).
+        """As `read`, for queries that may take long: in separate threads, accounts in turn, with a time limit (Busy).
 
         `then` makes the result of what `fn` found, in the same thread and after the transaction. A cancelled caller
         stops the query.
@@ -40,9 +40,9 @@ class Database(Protocol):
         ...
 
     def beside(self) -> "Database":
-        """Another way to the same database, for what must not wait behind other work; it is closed with this one."""
+        """A second Database of the same tables, whose calls do not wait behind those of this one; closed with it."""
         ...
 
     async def close(self) -> None:
-        """Finish what was begun; later calls are refused."""
+        """Complete the calls that have begun; refuse later calls with Busy."""
         ...

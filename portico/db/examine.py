@@ -18,7 +18,7 @@ _MEASURED_SECS = 1.5
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """What an examination finds."""
+    """The kind, schema and speed of a database."""
 
     product: str
     """Name and version, such as "PostgreSQL 15.6"."""

@@ -1,4 +1,4 @@
-"""Reads that may take long, apart from all others: a time limit, an end when no caller waits, turns by account."""
+"""Runs reads that may take long in threads of their own: with a time limit, and the accounts in turn."""
 
 import asyncio
 import threading
@@ -37,7 +37,7 @@ class ReadLimit:
         self._interrupt: Callable[[], None] | None = None
 
     def begin(self) -> None:
-        """The clock of the read starts: it has a thread."""
+        """Start the time limit: the read has a thread."""
         self._deadline = time.monotonic() + self.secs
 
     def is_over(self) -> bool:
@@ -50,14 +50,14 @@ class ReadLimit:
             raise Stopped
 
     def stop(self) -> None:
-        """Have the read end as soon as it can. May wait for the network: not for the event loop."""
+        """End the read soon. May wait for the network, so it must not be called on the event loop."""
         with self._lock:
             self._stopped = True
             if self._interrupt is not None:
                 self._interrupt()
 
     def interrupt_with(self, interrupt: Callable[[], None] | None) -> bool:
-        """How a statement that is being run is interrupted; None when none is. Whether it was stopped until now."""
+        """Set how to interrupt the statement that runs now (None: none runs). True if the read was stopped before."""
         with self._lock:
             self._interrupt = interrupt
             return self._stopped

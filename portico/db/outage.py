@@ -35,7 +35,7 @@ resources, lock and statement timeouts, shutdown, input and output errors."""
 
 
 class Outage:
-    """What is known of the database's health. Its methods may be called from any thread."""
+    """Whether the database answers, from the outcomes of its calls. Methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -54,7 +54,7 @@ class Outage:
         return max(self._answered.values())
 
     def failed(self, work: Access, began: float, error: BaseException) -> DatabaseUnavailable:
-        """Note an attempt that failed and had begun at `began` (monotonic seconds). What to raise for it."""
+        """Note a failed attempt that had begun at `began` (monotonic seconds); returns the error to raise for it."""
         with self._lock:
             # An attempt that began before the last success is no news.
             if began >= self._answered[work]:

@@ -33,7 +33,7 @@ _RETRIED = {"40001", "40P01"}
 
 
 class PostgresDatabase:
-    """Any number of processes may share one; they meet in its row locks."""
+    """A PostgreSQL database, which any number of processes may share: row locks order their writes."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class PostgresDatabase:
         return await task
 
     def _read_within(self, fn: Callable[[Transaction], T], limits: ReadLimit) -> T:
-        """The server ends a statement at the time limit; a cancellation from here ends it earlier."""
+        """Run a read with the time limit of the server; `limits` cancels a statement earlier."""
         began = time.monotonic()
         try:
             result = self._read_list(fn, limits)
@@ -205,13 +205,13 @@ class _Call:
         self.is_abandoned = False
 
     def may_commit(self) -> bool:
-        """From now on the caller waits for the outcome, unless it has given up already."""
+        """Whether to commit: True makes the caller wait for the outcome, False if it has given up already."""
         with self._lock:
             self._commits = not self.is_abandoned
             return self._commits
 
     def runs_again(self) -> None:
-        """The commit was refused."""
+        """Note that the commit was refused, so that the caller may give up again."""
         with self._lock:
             self._commits = False
 

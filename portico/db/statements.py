@@ -1,4 +1,4 @@
-"""Statements that both databases have and SQLAlchemy spells per dialect."""
+"""Statements that both databases have and that SQLAlchemy spells for each dialect."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -12,10 +12,10 @@ from portico.db.engine import Transaction
 
 
 class Prepared:
-    """A statement on the way of many requests, which goes straight to the driver once it is spelled out.
+    """A frequent statement, compiled once and then passed to the driver directly.
 
-    What SQLAlchemy does anew for each execution takes twenty times as long as what SQLite does for it. The values have
-    the same names each time, and the rows are what the driver gives: columns that need converting are not for this.
+    SQLAlchemy's work for each execution takes twenty times as long as SQLite's. The values have the same names each
+    time. Rows are as the driver returns them, so columns whose values need converting cannot be selected.
     """
 
     def __init__(self, statement: ClauseElement) -> None:
@@ -32,7 +32,7 @@ class Prepared:
 
 
 class _Spelled:
-    """A statement in the words of one database."""
+    """A statement compiled for one database."""
 
     def __init__(self, statement: ClauseElement, names: list[str], dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect, column_keys=names)
@@ -60,7 +60,7 @@ class _Spelled:
 
 
 def ping(tx: Transaction) -> None:
-    """Ask the database for nothing but an answer."""
+    """Run a statement that reads nothing: it fails if the database does not answer."""
     tx.execute(select(1)).scalar_one()
 
 
@@ -73,7 +73,7 @@ def insert_if_absent(tx: Transaction, table: Table, **values: Any) -> bool:
 
 
 def insert_those_absent(tx: Transaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The same of many rows, which all have the same columns."""
+    """As `insert_if_absent`, for many rows with the same columns."""
     if rows:
         tx.execute(_insert(table, tx.dialect.name), rows)
 

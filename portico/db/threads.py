@@ -25,7 +25,7 @@ class Threads:
         return await self.submit(fn)
 
     def submit(self, fn: Callable[[], T]) -> "asyncio.Future[T]":
-        """A future of what `fn` returns or raises. Refuses at once with Busy."""
+        """A future of the result of `fn`. Raises Busy if MAX_WAITING functions wait or the pool is closed."""
         if self._closed:
             raise Busy("The server stops.")
         if self._waiting >= MAX_WAITING:

@@ -14,7 +14,7 @@ _WORK = "portico.work"
 
 
 def announce(tx: Connection, topic: Topic) -> None:
-    """Note, inside a transaction, that it leaves work of this sort, so that listeners are woken after the commit."""
+    """Note in a transaction that it leaves work of this topic: listeners are woken after its commit."""
     tx.info.setdefault(_WORK, set()).add(topic)
 
 

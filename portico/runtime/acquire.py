@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def take(taking: Coroutine[Any, Any, T], give_back: Callable[[T], Awaitable[None]]) -> T:
-    """The result of `taking`. When this task is cancelled meanwhile, wait for the result, and give it back."""
+    """The result of `taking`. If this task is cancelled meanwhile, wait for the result and pass it to `give_back`."""
     task = asyncio.create_task(taking)
     try:
         return await asyncio.shield(task)

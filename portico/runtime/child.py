@@ -36,15 +36,15 @@ _PROGRAM = str(Path(__file__).with_name("confine.py"))
 
 @dataclass(frozen=True)
 class Protection:
-    """What this machine allows children to be denied."""
+    """The protections that this machine offers against a child process."""
 
     own_view: bool = False
-    """Mounts of their own, and a user of their own with it: we are root and may mount."""
+    """Whether children get mounts and a user of their own: this process is root and may mount."""
     drop_capabilities: bool = False
     landlock: int = 0
     """Version of Landlock; 0 where the kernel has none that serves."""
     why: str = ""
-    """Why there are no mounts of their own."""
+    """The reason for which `own_view` is False; empty if it is True."""
 
     @property
     def owner(self) -> tuple[int, int] | None:
@@ -53,7 +53,7 @@ class Protection:
 
     @property
     def missing(self) -> list[str]:
-        """What is not protected, in words for an operator."""
+        """Clauses for an operator that name what a child could still reach."""
         lacks = []
         if os.geteuid() == 0 and not self.own_view:
             lacks.append(f"a user of their own (root may not mount here: {self.why})")
@@ -64,10 +64,10 @@ class Protection:
 
 @dataclass(frozen=True)
 class Confinement:
-    """What one child may use. Everything else of the disk is denied as far as possible."""
+    """The files, network and limits of one child. All other files are denied as far as the machine allows."""
 
     write: Sequence[Path]
-    """Folders that it may change; `give` them to it first."""
+    """Folders that the child may change; call `give` for them first."""
     read: Sequence[Path] = ()
     """Folders and files that it may read, beside the system's own."""
     hide: Sequence[Path] = ()
@@ -111,7 +111,7 @@ def confined(command: Sequence[str], rules: Confinement, protection: Protection 
 
 
 def environment() -> dict[str, str]:
-    """Our environment without our settings, which hold keys, and without other programs' credentials."""
+    """The environment for a child: without PORTICO_* variables and other programs' credentials, which hold secrets."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PORTICO_", "AWS_", "PG"))}
 
 
@@ -144,7 +144,7 @@ def share(folder: Path) -> None:
 
 @cache
 def protect() -> Protection:
-    """What this machine allows, found out once in a process that ends."""
+    """The protections of this machine, probed once in a short-lived child process."""
     try:
         uid, gid = _portico_user()
         spec = msgspec.json.encode({"probe": True, "uid": uid, "gid": gid}).decode()
@@ -157,7 +157,7 @@ def protect() -> Protection:
 
 
 def report() -> None:
-    """Log what children are denied here, and warn of what they are not."""
+    """Log the protections against children, and a warning for those that are missing."""
     found = protect()
     if found.missing:
         log.warning("children.less_protected", missing="; ".join(found.missing))

@@ -4,13 +4,13 @@ import resource
 import shutil
 
 MEMORY_BYTES = 500_000_000
-"""Of one child's data. With the program that started it, and what both read of libraries, it stays below 600 MB."""
+"""Bytes of data of one child. With the program that started it and their libraries it stays below 600 MB."""
 PARENT_MEMORY_BYTES = 600_000_000
-"""Of the data of a program that starts such children; it holds no media, and takes a tenth of this."""
+"""Bytes of data of a program that starts such children. It holds no media, so a tenth is usual."""
 STACK_BYTES = 2 << 20
-"""Of one thread; the default of 8 MB, times some threads for each input, counts as data."""
+"""Bytes of one thread's stack: 8 MB each, the default, would exhaust MEMORY_BYTES with a few threads per input."""
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
-"""Fewer pools of free memory than one for each thread."""
+"""Limits glibc to two pools of free memory; by default each thread has one."""
 
 
 def prefix(cpu_secs: int) -> list[str]:
@@ -32,7 +32,7 @@ def killed_with_parent() -> list[str]:
 
 
 def limit_own_memory() -> None:
-    """Limit this process, and by default what it starts."""
+    """Limit the data of this process, and of its children unless `prefix` sets another limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     most = PARENT_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(PARENT_MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -161,9 +161,9 @@ class FolderLock:
 async def end_orphans(name: str, mark: str) -> None:
     """Kill every process whose command line has the argument `mark`, which names a folder of ours.
 
-    The caller holds the `FolderLock` of that folder. The kernel kills a child with its parent, except in the first
-    instant, before it was asked to. This reads command lines rather than a file with a process id, because another
-    process may have that id by now.
+    The caller holds the `FolderLock` of that folder. A child becomes an orphan if its parent is killed before the child
+    has asked the kernel to be killed with it. Command lines are read rather than a file with a process id, because the
+    id may belong to another process by now.
     """
     for pid in _pids_of(mark):
         log.warning(f"{name}.orphan_ended", pid=pid)

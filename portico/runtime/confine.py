@@ -86,7 +86,7 @@ def _confine(spec: dict[str, Any]) -> None:
 
 
 def _probe(uid: int, gid: int) -> dict[str, Any]:
-    """What this machine allows: mounts and a user of one's own, dropping capabilities, Landlock's version (0: none)."""
+    """The steps that this machine allows: own mounts with an own user, dropping capabilities, Landlock (0: none)."""
     found: dict[str, Any] = {"own_view": False, "drop_capabilities": False, "landlock": 0}
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     child = os.fork()  # because a view without a user, or the other way round, is no use
@@ -152,7 +152,7 @@ def _closed_above(path: str) -> list[str]:
 
 
 def _topmost(paths: list[str]) -> list[str]:
-    """Without those that lie in another one."""
+    """The paths without those that lie below another of them."""
     return [path for path in dict.fromkeys(paths) if not any(path != other and _is_in(path, other) for other in paths)]
 
 
@@ -201,19 +201,19 @@ def _allow(rules: int, path: str, access: int) -> None:
 
 
 def _drop_capabilities(but: Sequence[int] = ()) -> None:
-    """None but these survives the next exec, whichever user this is."""
+    """Remove all capabilities but these from the bounding set: others cannot be gained by the next exec."""
     for capability in _capabilities() - {*but}:
         _prctl(_PR_CAPBSET_DROP, capability)
 
 
 def _lower_ambient(but: Sequence[int]) -> None:
-    """Give up those that a service manager gave to a server that is not root: they survive every exec."""
+    """Drop ambient capabilities but these. A service manager may have given some, and they survive every exec."""
     for capability in _capabilities() - {*but}:
         _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_LOWER, capability)
 
 
 def _capabilities() -> set[int]:
-    """All that this kernel has."""
+    """The numbers of all capabilities of this kernel."""
     return {*range(int(Path("/proc/sys/kernel/cap_last_cap").read_text()) + 1)}
 
 

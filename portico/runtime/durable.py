@@ -28,7 +28,7 @@ def write(path: Path, content: bytes, *, mode: int = 0o666) -> None:
 
 
 def create(path: Path, content: bytes, *, mode: int = 0o666) -> None:
-    """As `write`, but raise FileExistsError where the file is there already, also if another process just made it."""
+    """As `write`, for a new file: raises FileExistsError if `path` exists, also if another process just made it."""
     temporary = _temporary_of(path)
     try:
         _write_temporary(temporary, content, mode=mode)
@@ -39,7 +39,7 @@ def create(path: Path, content: bytes, *, mode: int = 0o666) -> None:
 
 
 def _temporary_of(path: Path) -> Path:
-    """Where this process writes a file before it has its name."""
+    """The path at which this process writes the file until it is complete and renamed."""
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 

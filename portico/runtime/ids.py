@@ -1,4 +1,4 @@
-"""Random identifiers, made of random bytes that are fetched many at a time: a system call for each costs more."""
+"""Random identifiers. Random bytes are fetched many at a time, because a system call for each identifier costs more."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ _FETCHED_BYTES = 4096
 
 
 class _RandomBytes(threading.local):
-    """What this thread has fetched and not used yet."""
+    """The random bytes that this thread has fetched and not used yet."""
 
     fetched = b""
     used = 0
@@ -28,7 +28,7 @@ def new_id() -> str:
 
 
 def _forget() -> None:
-    """A forked child must not make the identifiers that its parent makes."""
+    """Drop fetched bytes in a forked child, which would otherwise make the same identifiers as its parent."""
     _random.fetched = b""
 
 

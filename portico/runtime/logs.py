@@ -46,8 +46,10 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
 
 
 class PlainRenderer:
-    """Writes the lines that `console`, a renderer without colors, writes. A line of plain words, as every request has
-    one, takes a quarter of the time; all others are left to `console`."""
+    """Writes the same lines as `console`, a renderer without colors.
+
+    Lines of plain words, such as those of requests, take a quarter of the time; other lines are passed to `console`.
+    """
 
     def __init__(self, console: structlog.dev.ConsoleRenderer) -> None:
         self._console = console

@@ -1,4 +1,4 @@
-"""Loops that go on until they are stopped, whatever fails in a round."""
+"""A loop that repeats a step until it is stopped, and goes on after a step that fails."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,17 +31,17 @@ class Periodic:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; once."""
+        """Start the loop in a task of its own. It can be started once."""
         assert self._task is None
         self._task = asyncio.create_task(self.run())
 
     async def stop(self) -> None:
-        """End at once, also within a round, and return when that is over. Fine when it was never started."""
+        """Cancel the loop, also within a step, and return when it has ended. Nothing happens if it was not started."""
         if self._task is not None:
             await cancel(self._task)
 
     async def run(self) -> None:
-        """Go on until cancelled: for a loop whose task is made elsewhere, such as on another event loop."""
+        """Run the loop in the calling task until it is cancelled, for example on another event loop."""
         pause = self._pause_secs if self._pauses_first else 0.0
         while True:
             with suppress(TimeoutError):

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class SideLoop:
-    """Runs coroutines until it is left as a context manager; what they use must belong to no other loop."""
+    """A context manager that runs coroutines in its thread. They may use no object that belongs to another loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -27,7 +27,7 @@ class SideLoop:
         self._loop.close()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
-        """Start a coroutine; cancelling the future cancels it."""
+        """Start a coroutine on the side loop. Cancelling the returned future cancels the coroutine."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:

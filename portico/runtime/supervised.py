@@ -36,7 +36,7 @@ class Program:
 
     command: Sequence[str]
     mark: str
-    """An argument of `command` that names a file or folder of ours: orphans of a killed server are known by it."""
+    """An argument of `command` that names a file or folder of ours. It identifies orphans of a killed server."""
     rules: Confinement
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -109,7 +109,7 @@ class Supervised:
         self._supervisor = asyncio.create_task(self._supervise(), name=f"{self.name}-supervisor")
 
     async def stop(self) -> None:
-        """End supervision, then the program in good order, as far as there are any."""
+        """End the supervision, then the program by SIGTERM. Nothing happens if it is not started."""
         if self._supervisor is not None:
             await cancel(self._supervisor)
             self._supervisor = None
