@@ -1,1 +1,1 @@
-"""One function per operation, given a transaction; the only writers of tables."""
+"""The operations on the database: one function for each, which gets a transaction. No other package has SQL."""

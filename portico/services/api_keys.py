@@ -61,21 +61,21 @@ def create(
 
 
 def admit(tx: Transaction, key: str, account_name: str, now: datetime) -> None:
-    """Accept this very key for the account. A key that is known already stays as it is."""
+    """Insert this key, chosen by the caller, for the account. A key that exists already is not changed."""
     account_id = account_named(tx, account_name, now)
     insert_if_absent(tx, KEYS, id=new_id(), account_id=account_id, sha256=digest(key), created_at=now)
 
 
 def admit_setting(tx: Transaction, key: str, now: datetime) -> bool:
-    """Accept the key of PORTICO_API_KEY for the default account; what the setting was before is void from now on.
+    """Accept the key of PORTICO_API_KEY for the default account, and make void the key that the setting had before.
 
-    False when this very key was revoked: it stays so. A key that `create` made is none of the setting's, even where
-    the setting names it, and stays when the setting changes.
+    False when this key was revoked: it stays void. A key that `create` made stays valid when the setting changes, even
+    if the setting has named it.
     """
     admit(tx, key, DEFAULT_ACCOUNT, now)
     this = KEYS.c.sha256 == digest(key)
     if not is_generated(key):
-        # Void because the setting was another meanwhile, and not because of `revoke`: it is valid again.
+        # It became void because the setting had another value, not by `revoke`: now that it is named again, it is valid.
         back = this & (KEYS.c.from_setting | KEYS.c.revoked_at.is_(None))
         tx.execute(KEYS.update().where(back).values(from_setting=True, revoked_at=None))
     former = KEYS.c.from_setting & KEYS.c.revoked_at.is_(None) & (KEYS.c.sha256 != digest(key))
@@ -95,7 +95,7 @@ def find(tx: Transaction, key: str, *, now: datetime) -> ApiKey | None:
 
 
 def note_use(tx: Transaction, key_id: str, at: datetime) -> None:
-    """Write that the key was used; a later use that is written already stays."""
+    """Write when the key was last used, unless a later use is written already."""
     earlier = or_(KEYS.c.last_used_at.is_(None), KEYS.c.last_used_at < at)
     tx.execute(KEYS.update().where(KEYS.c.id == key_id, earlier).values(last_used_at=at))
 
@@ -113,15 +113,15 @@ def list_keys(tx: Transaction, *, account_name: str | None = None) -> list[Liste
 
 
 def revoke(tx: Transaction, key_id: str, *, now: datetime) -> None:
-    """The key opens nothing any more, also where PORTICO_API_KEY names it. NotFound when there is none."""
+    """Make the key void, also where PORTICO_API_KEY names it. Raises NotFound when there is no such key."""
     key = _locked(tx, key_id)
     tx.execute(KEYS.update().where(KEYS.c.id == key_id).values(revoked_at=key.revoked_at or now, from_setting=False))
 
 
 def rotate(tx: Transaction, key_id: str, *, now: datetime, overlap: timedelta) -> str:
-    """A new key with the account, name and scopes of this one, which is valid until the overlap is over.
+    """A new key with the account, name and scopes of `key_id`, which stays valid for `overlap` only.
 
-    NotFound when there is none, or it is void already.
+    Raises NotFound when there is no such key, or it is void already.
     """
     key = _locked(tx, key_id)
     if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
@@ -132,13 +132,13 @@ def rotate(tx: Transaction, key_id: str, *, now: datetime, overlap: timedelta) -
 
 
 def owner_of(tx: Transaction, key_id: str) -> str | None:
-    """The account of a key, void ones included."""
+    """The account id of a key, valid or void; None when there is no such key."""
     row = tx.execute(select(KEYS.c.account_id).where(KEYS.c.id == key_id)).first()
     return row.account_id if row else None
 
 
 def any_exist(tx: Transaction) -> bool:
-    """False before the first start has made one."""
+    """Whether there is any API key; False before the first start."""
     return tx.execute(select(KEYS.c.id).limit(1)).first() is not None
 
 
@@ -154,7 +154,7 @@ def is_generated(key: str) -> bool:
 
 
 def digest(key: str) -> str:
-    """What is stored of a key."""
+    """The SHA-256 of a key, which is stored instead of the key."""
     # A fast hash is enough: keys are random, so there is nothing to guess from a dictionary.
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 

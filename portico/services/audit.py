@@ -30,7 +30,7 @@ def record(
     detail: str | None = None,
     now: datetime,
 ) -> None:
-    """Note a change. Without `key_id` it was made on the command line; `detail` is at most DETAIL_MAX characters."""
+    """Write an entry about a change. `key_id` is None for the command line; `detail` has up to DETAIL_MAX characters."""
     row = {
         "id": new_id(),
         "account_id": account_id,
@@ -47,7 +47,7 @@ def record(
 def list_events(
     tx: Transaction, account_id: str | None, page: Page, conditions: Sequence[Condition] = ()
 ) -> Listed[AuditEvent]:
-    """What was changed in the account, or in all of them with None; newest first."""
+    """Entries of the account, or of all accounts with None; newest first."""
     owned = true() if account_id is None else AUDIT.c.account_id == account_id
     where = [owned, *matching(AUDIT, conditions)]
     return page_of(tx, AUDIT, where, page, AUDIT_ROWS.select(), AUDIT.c.created_at, AuditEvent)

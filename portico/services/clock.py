@@ -1,4 +1,4 @@
-"""The clock as rows: what is due moves when it is set, and nothing is deleted for its age after it has jumped."""
+"""Steps of the clock in the database: due times move with a step, and old rows are not deleted after a jump."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,18 +19,18 @@ _DUE = (
     ("jobs", "leased_until", "leased_until IS NOT NULL"),
     ("room_sessions", "empty_at", "active AND empty_at IS NOT NULL"),
 )
-"""Table, column and condition of everything that is waited for."""
+"""Table, column and condition of every due time, which a step of the clock moves."""
 _LATER = {
     "sqlite": "strftime('%Y-%m-%d %H:%M:%f', {column}, :by) || '000'",
     "postgresql": "{column} + CAST(:by AS interval)",
 }
 TOLERANCE = timedelta(seconds=0.5)
 JUMP = timedelta(days=1)
-"""A clock that moved by this much more or less than the time that passed has jumped."""
+"""A jump: the clock differs by more than this from the time that has passed by the monotonic clock."""
 STOPPED = timedelta(days=31)
-"""The same where the time that passed is not known, because no server ran: a longer stop looks like a jump."""
+"""A jump, where no server ran and so the time that has passed is not known: a longer stop counts as one."""
 HOLD = timedelta(days=1)
-"""How long nothing is deleted for its age after a jump, so that a wrong clock can be set right."""
+"""How long after a jump old rows are not deleted, so that a wrong clock can be corrected."""
 
 
 def database_now(tx: Transaction) -> datetime:
@@ -51,9 +51,9 @@ def stepped(tx: Transaction) -> timedelta:
 
 
 def step(tx: Transaction, by: timedelta, *, known: timedelta) -> timedelta:
-    """The clock was set by so much: move what is due, unless another process has done that; the new sum of all steps.
+    """Move all due times by `by`, the step of the clock, unless another process has; returns the sum of all steps.
 
-    `known` is the sum when this process last looked.
+    `known` is the sum that this process read last: another process has moved the rows if the row's sum differs.
     """
     total = timedelta(milliseconds=_locked(tx).stepped_ms)
     by -= total - known
@@ -66,7 +66,7 @@ def step(tx: Transaction, by: timedelta, *, known: timedelta) -> timedelta:
 
 
 def held_until(tx: Transaction, now: datetime, *, passed: timedelta | None) -> datetime | None:
-    """None when rows may be deleted for their age at `now`; otherwise until when the clock has to go on without a jump.
+    """None when old rows may be deleted at `now`; otherwise the instant until which no further jump may happen.
 
     `passed` is the time since this process last got None, by its monotonic clock; None before that. The first time
     of an installation is compared with its newest event.

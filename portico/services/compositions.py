@@ -48,14 +48,14 @@ class SourceRecording:
     stream_key: str
     participant_id: str
     shown: tuple[tuple[int, int | None], ...]
-    """When it was enabled, in Unix milliseconds."""
+    """Intervals in which the track was enabled, in Unix milliseconds."""
     label: str | None
     context: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ShownParticipant:
-    """A participant of the session: has a tile with a name where placeholders are shown."""
+    """A participant of the session, who gets a tile with a name where placeholders are shown."""
 
     participant_id: str
     joined_at: datetime
@@ -66,7 +66,7 @@ class ShownParticipant:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a composition is made of. `sources` are those that some region shows and, with sound, all audio."""
+    """The inputs of a composition. `sources` are the videos that some region shows and, with sound, all audio."""
 
     composition_id: str
     width: int
@@ -81,7 +81,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class CompositionFile:
-    """What was made, and which part of the session it shows."""
+    """The file of a composition, and the part of the session that it shows."""
 
     size_bytes: int
     sha256: str
@@ -101,7 +101,7 @@ class Shared:
 def create(
     tx: Transaction, account_id: str, body: object, *, regions_max: int, sound_by_default: bool, now: datetime
 ) -> Composition:
-    """Ask for a composition, at any time. Raises Invalid with every fault of the request's body."""
+    """Insert a requested composition and its job. Raises Invalid with every fault of the request's body."""
     session = _session(tx, account_id, composition_request.session_id(body))
     requested = composition_request.parse(
         body,
@@ -146,7 +146,7 @@ def retrieve(tx: Transaction, account_id: str, composition_id: str) -> Compositi
 
 
 def delete(tx: Transaction, account_id: str, composition_id: str, *, now: datetime) -> None:
-    """Forget a composition, whatever its status, stop its making and have its file deleted; NotFound."""
+    """Delete a composition of any status: its job is cancelled, and a job deletes its file. Raises NotFound."""
     composition = _locked(tx, composition_id)
     if composition is None or composition.account_id != account_id:
         raise NotFound
@@ -214,12 +214,11 @@ def newest(tx: Transaction, *, session_id: str | None, limit: int) -> list[Compo
 
 
 def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shared | None:
-    """What to make, and the composition is processing; None while its session, or a recording of it, goes on.
+    """Set the composition to processing and return its inputs; None while its session or a recording of it goes on.
 
-    Of identical compositions one is made: None while another is being made, and Shared when that is over.
-
-    NotFound when it was deleted, or is completed or failed: there is nothing to do any more. A composition that
-    another worker began and left is begun again.
+    Of identical compositions only one is made: returns None while an identical one is being made, and Shared when that
+    is over. Raises NotFound when the composition was deleted, is completed or has failed. A composition that another
+    worker began and left is begun again.
     """
     composition = _locked(tx, composition_id)
     if composition is None or composition.status not in (ENQUEUED, PROCESSING):
@@ -243,7 +242,7 @@ def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shar
 
 
 def set_progress(tx: Transaction, composition_id: str, progress: float, *, now: datetime) -> bool:
-    """Note how much of the composition is made, 0 to 1. False: it was deleted or has ended."""
+    """Write how much of the composition is made, from 0 to 1. False if it was deleted or has ended."""
     making = (COMPOSITIONS.c.id == composition_id) & (COMPOSITIONS.c.status == PROCESSING)
     reached = {"progress": min(max(progress, 0.0), 1.0), "updated_at": now}
     return tx.execute(COMPOSITIONS.update().where(making).values(**reached)).rowcount == 1
@@ -252,7 +251,7 @@ def set_progress(tx: Transaction, composition_id: str, progress: float, *, now: 
 def complete(
     tx: Transaction, composition_id: str, file: CompositionFile, link: Callable[[str, str], str], *, now: datetime
 ) -> bool:
-    """The composition is in the store: the event to the composition's own URLs, once. False: too late or deleted.
+    """Complete a composition whose file is in the store, with its event. False if it has ended before or was deleted.
 
     `link` makes a URL of an object key and a file name.
     """
@@ -284,7 +283,7 @@ def complete(
 
 
 def fail(tx: Transaction, composition_id: str, failure: str, *, now: datetime) -> bool:
-    """The composition cannot be made, for this reason: the event to its own URLs, once. False: too late or deleted."""
+    """Mark a composition as failed for this reason, with its event. False if it has ended before or was deleted."""
     composition = _locked(tx, composition_id)
     if composition is None or composition.status not in (ENQUEUED, PROCESSING):
         return False
@@ -316,7 +315,7 @@ def _expect_sources(tx: Transaction, session_id: str, request: CompositionReques
 
 
 def _locked(tx: Transaction, composition_id: str) -> CompositionRow | None:
-    """The composition, after its room, as everything locks that records an event."""
+    """Lock the room, then the composition, and return the composition; None when there is none (any more)."""
     this = COMPOSITIONS.c.id == composition_id
     found = tx.execute(select(COMPOSITIONS.c.room_id).where(this)).first()
     if found is None:
@@ -326,7 +325,7 @@ def _locked(tx: Transaction, composition_id: str) -> CompositionRow | None:
 
 
 def _digest(composition: CompositionRow, work: Work) -> str:
-    """Equal for two compositions of the same recordings in the same way."""
+    """A digest that is equal for two compositions of the same recordings with the same layout and settings."""
     made_of = (composition.account_id, composition.session_id, composition.format, composition.resolution)
     # The order of the regions counts.
     how = (composition.video_layout, work.sound, work.show_placeholders, [asdict(source) for source in work.sources])
@@ -334,7 +333,7 @@ def _digest(composition: CompositionRow, work: Work) -> str:
 
 
 def _identical(tx: Transaction, composition: CompositionRow, digest: str) -> CompositionRow | None:
-    """Another composition with this digest that is made or being made, or has failed since this one was asked for."""
+    """Another composition with this digest that is completed, processing, or has failed since this one's request."""
     rows = COMPOSITIONS.c
     failed = (rows.status == FAILED) & (rows.updated_at >= composition.created_at)
     which = or_(rows.status == PROCESSING, (rows.status == COMPLETED) & rows.object_key.is_not(None), failed)

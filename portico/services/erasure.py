@@ -19,7 +19,7 @@ EVENTS = schema.events
 DELIVERIES = schema.webhook_deliveries
 ATTEMPTS = schema.webhook_attempts
 CLOCKS_DIFFER = timedelta(hours=1)
-"""Events are dated by the clock of the process that recorded them."""
+"""How far the clocks of two processes may differ: events are dated by the process that recorded them."""
 _WITH_CONTEXT = (ParticipantJoined.event_type, ParticipantLeft.event_type)
 
 
@@ -47,7 +47,7 @@ def erase(
 
 
 def _locked(tx: Transaction, account_id: str | None, participant_id: str) -> ParticipantRow:
-    """The participant, after the room, as everything locks that changes one."""
+    """Lock the room, then the participant, and return the participant. Raises NotFound and Invalid as `erase` does."""
     this = PARTICIPANTS.c.id == participant_id
     found = tx.execute(select(PARTICIPANTS.c.room_id, PARTICIPANTS.c.account_id).where(this)).first()
     if found is None or account_id not in (None, found.account_id):
@@ -57,7 +57,7 @@ def _locked(tx: Transaction, account_id: str | None, participant_id: str) -> Par
 
 
 def _erase_events(tx: Transaction, participant: ParticipantRow) -> datetime:
-    """The instant of the earliest event, or of the join if that is earlier: a clock may have been set back since."""
+    """Erase the participant's events; returns the instant of the earliest, or of the join if that is earlier."""
     about = EVENTS.c.payload["participant_id"].as_string() == participant.id
     named = EVENTS.c.event_type.in_(_WITH_CONTEXT) & (EVENTS.c.room_id == participant.room_id)
     found = tx.execute(select(EVENTS.c.seq, EVENTS.c.payload, EVENTS.c.occurred_at).where(named, about)).all()
@@ -69,7 +69,7 @@ def _erase_events(tx: Transaction, participant: ParticipantRow) -> datetime:
 
 
 def _erase_deliveries(tx: Transaction, participant: ParticipantRow, first: datetime) -> None:
-    """What was sent, or is still to be sent, and what receivers answered, who may have repeated it.
+    """Erase the participant's data in deliveries, and the answers of receivers, who may have repeated them.
 
     A request that is under way is not stopped, and nothing of its answer is kept (webhooks.record_attempt).
     """

@@ -12,7 +12,7 @@ from portico.services.rows import EVENT_ROWS, RecordedEvent
 EVENTS = schema.events
 POLL_MAX = 500
 GAP_SECS = 20.0
-"""A number that was not there by then belongs to a transaction that was rolled back: none may take so long."""
+"""How long a missing number is waited for: longer than any transaction may take, so its transaction was rolled back."""
 GAPS_MAX = 1000
 
 
@@ -25,12 +25,12 @@ class Position:
 
 
 def newest(tx: Transaction) -> Position:
-    """Behind everything that is recorded now."""
+    """The position after the newest recorded event."""
     return Position(tx.execute(select(func.coalesce(func.max(EVENTS.c.seq), 0))).scalar_one(), {})
 
 
 def following(tx: Transaction, position: Position, *, now: float) -> tuple[list[RecordedEvent], Position]:
-    """What was recorded since, in order, at most POLL_MAX, and where to go on.
+    """The events recorded after `position`, by number, at most POLL_MAX; and the position after them.
 
     `now` is the reader's monotonic clock in seconds: setting the wall clock must not change how long a gap is open.
     """

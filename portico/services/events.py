@@ -22,7 +22,7 @@ def record(
     destination: Destination | None = None,
     occurred_at: datetime | None = None,
 ) -> None:
-    """Write the event and its delivery beside the fact: none of the three is ever there without the others.
+    """Write the event and its delivery in the transaction of the fact, so that none exists without the others.
 
     The delivery goes to `destination`, by default to the room's webhook. The event occurred at `occurred_at`, which is
     `now` unless it is found out later; its delivery is due now.

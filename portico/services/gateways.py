@@ -23,7 +23,7 @@ PARTICIPANTS = schema.room_participants
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a sweep may have to act on."""
+    """What a gateway reads to find dead gateways and sessions to end."""
 
     others: list[tuple[str, datetime]]
     """Id and seen_at of every gateway but the one that looks."""

@@ -1,4 +1,4 @@
-"""Deletes what is over for long: ended sessions with their participants, and old entries of the audit log."""
+"""Deletes old rows: ended sessions with their participants, and entries of the audit log."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ ROWS_AT_ONCE = 500
 
 
 def old_sessions(tx: Transaction, *, before: datetime, limit: int = SESSIONS_AT_ONCE) -> list[str]:
-    """Sessions that ended before that, of which no recording and no composition is left; the oldest first."""
+    """The ids of sessions that ended before `before` and have no recording or composition left; oldest first."""
     chosen = select(SESSIONS.c.id).where(*_is_forgettable(before)).order_by(SESSIONS.c.ended_at).limit(limit)
     return [row.id for row in tx.execute(chosen)]
 

@@ -77,7 +77,7 @@ def claim(tx: Transaction, kinds: Sequence[str], *, now: datetime, lease: timede
 
 
 def claim_in_turn(tx: Transaction, kind: str, *, now: datetime, lease: timedelta, limit: int) -> list[Job]:
-    """As `claim`, but the lanes take turns: however many jobs one has, another waits for one of them at most."""
+    """As `claim`, but lane by lane in turn: a lane waits for one job of each other lane, however many they have."""
     chosen: list[str] = []
     while len(chosen) < limit:
         due = (
@@ -120,7 +120,7 @@ def _take(tx: Transaction, ids: Sequence[str], *, now: datetime, lease: timedelt
 
 
 def renew(tx: Transaction, job_id: str, attempt: int, *, now: datetime, lease: timedelta) -> bool:
-    """Renew the lease of the claim numbered `attempt`. False: stop at once, the job is deleted or another worker's."""
+    """Renew the lease of the claim numbered `attempt`. False if the job was deleted or claimed by another worker."""
     ours = (JOBS.c.id == job_id) & (JOBS.c.attempts == attempt) & JOBS.c.leased_until.is_not(None)
     return tx.execute(JOBS.update().where(ours).values(leased_until=now + lease)).rowcount == 1
 
@@ -131,7 +131,7 @@ def done(tx: Transaction, job_id: str) -> None:
 
 
 def again(tx: Transaction, job_id: str, error: str | None, *, due_at: datetime) -> None:
-    """Give the lease back, to be claimed again from `due_at` on. Only for the worker that holds it.
+    """End the lease: the job is due again at `due_at`. Only for the worker that holds the lease.
 
     Without an error the job only has to wait: the claim does not count as an attempt, and a job that was woken since
     the claim is due at once.
@@ -157,7 +157,7 @@ def wake(tx: Transaction, waits_for: str) -> None:
 
 
 def stop_waiting(tx: Transaction, kind: str, subject: str) -> None:
-    """Let the job be done without being woken any more: what it waited for has happened."""
+    """Clear what the job waits for: it has happened, and the job needs no `wake` any more."""
     tx.execute(JOBS.update().where(JOBS.c.kind == kind, JOBS.c.subject == subject).values(waits_for=None))
 
 
@@ -167,7 +167,7 @@ def cancel(tx: Transaction, kind: str, subject: str) -> None:
 
 
 def take_over(tx: Transaction, node_id: str) -> None:
-    """End all leases and give every conversion to this node. Only for a process that is the only one."""
+    """End all leases and give every conversion to this node. Only for the single process of an installation."""
     tx.execute(JOBS.update().where(JOBS.c.leased_until.is_not(None)).values(leased_until=None))
     elsewhere = JOBS.c.kind.startswith(f"{CONVERT_RECORDING}@", autoescape=True)
     tx.execute(JOBS.update().where(elsewhere).values(kind=convert_recording_at(f"{node_id}_")))

@@ -1,4 +1,4 @@
-"""Meetings: the first room of a new installation, the links with which guests join rooms, and what guests see."""
+"""Meeting links with which guests join rooms, the view of a room for guests, and the first room of an installation."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ FIRST_ROOM = RoomSettings(unique_name="Meeting room", max_participants=50)
 
 @dataclass(frozen=True, slots=True)
 class GuestView:
-    """What a guest with a meeting link or a token sees of a room before joining."""
+    """The members of a room that a guest with a meeting link or a token sees before joining."""
 
     unique_name: str | None
     max_participants: int

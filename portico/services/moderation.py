@@ -1,4 +1,4 @@
-"""What an application does to participants of a session: end it, kick them, mute them.
+"""Actions of an application on a session and its participants: end, kick, mute.
 
 Only rows change here. The gateway that holds a participant's socket reads them and acts (gateways.changes).
 """

@@ -20,7 +20,7 @@ PARTICIPANTS = schema.room_participants
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Where an admitted participant is."""
+    """The session that an admitted participant is in, and what its gateway needs to know of it."""
 
     participant_id: str
     session_id: str
@@ -74,7 +74,9 @@ def join(
 
 
 def come_back(tx: Transaction, participant_id: str, *, gateway_id: str, now: datetime, grace: timedelta) -> bool:
-    """Undo that a gateway's reaping took a participant out who was connected all the time; the event is a join again.
+    """Put a participant back who was connected all the time, but left when its gateway was declared dead.
+
+    It records a join event.
 
     False when the participant has left for another reason, or cannot: the session is over, or the seat was taken.
     Raises RoomElsewhere when the room is now on another server.
@@ -135,9 +137,9 @@ def _insert(
 
 
 def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime, left_at: datetime | None = None) -> bool:
-    """Write that a participant is gone; False when that is known already (a kick, the end of the session).
+    """Write that a participant left; False if that is written already (by a kick, the end of the session).
 
-    They left at `left_at`, which is `now` unless it is found out later.
+    `left_at` is the instant of the leave, if it was earlier than `now`.
     """
     row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).first()
     if row is None:
@@ -153,9 +155,10 @@ def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime, l
 
 
 def show_token(tx: Transaction, participant_id: str, token: Claims, *, now: datetime) -> None:
-    """Note another token of a participant. One who was kicked with `revoke`, and is on the way out, loses it too.
+    """Write that a participant has shown another token.
 
-    A participant who shows a token that was revoked a moment ago is sent away, like all who had shown it by then.
+    If the participant was kicked with `revoke`, this token is revoked too. If this token was revoked, the participant
+    leaves, as all who had shown it before did.
     """
     this = PARTICIPANTS.c.id == participant_id
     room_id = tx.execute(select(PARTICIPANTS.c.room_id).where(this)).scalar_one()

@@ -78,7 +78,7 @@ def begin(tx: Transaction, participant_id: str, stream_key: str, mjr_name: str, 
 
 
 def first_media(tx: Transaction, mjr_name: str, type: str, shown: Shown, *, now: datetime) -> bool:
-    """A track's first packet has come: the recording is there, and its event. False: it was already, or is over."""
+    """Start a recording at its track's first packet, with its event. False if it has started before or is over."""
     track = (RECORDINGS.c.mjr_name == mjr_name) & (RECORDINGS.c.type == type)
     recording = _locked(tx, track)
     if recording is None or recording.started_at is not None or recording.ended_at is not None:
@@ -89,13 +89,13 @@ def first_media(tx: Transaction, mjr_name: str, type: str, shown: Shown, *, now:
 
 
 def show(tx: Transaction, mjr_name: str, type: str, shown: Shown, *, now: datetime) -> None:
-    """The track was enabled or disabled: this is the whole timeline so far. Nothing once the recording is over."""
+    """Replace the timeline of a track that was enabled or disabled. Nothing happens once the recording is over."""
     track = (RECORDINGS.c.mjr_name == mjr_name) & (RECORDINGS.c.type == type) & RECORDINGS.c.ended_at.is_(None)
     tx.execute(RECORDINGS.update().where(track).values(shown=_plain(shown), updated_at=now))
 
 
 def end(tx: Transaction, mjr_name: str, *, now: datetime) -> None:
-    """A stream is not published any more: its tracks' files can be finished."""
+    """End the recordings of a stream that is no longer published, and queue the conversion of their mjr files."""
     stream = RECORDINGS.c.mjr_name == mjr_name
     if _locked(tx, stream) is not None:
         _end(tx, stream, now)
@@ -109,7 +109,7 @@ def end_of_participant(tx: Transaction, participant_id: str, now: datetime) -> N
 def complete(
     tx: Transaction, recording_id: str, outcome: ConversionOutcome, link: Callable[[str, str], str], *, now: datetime
 ) -> bool:
-    """The file is in the store, or it is sure that there will be none: the event, once. False: too late or deleted.
+    """Complete a recording, with or without a file, with its event. False if it is completed already or was deleted.
 
     `link` makes a URL of an object key and a file name. A recording whose first packet was never reported starts first.
     """
@@ -137,7 +137,7 @@ def complete(
 
 
 def discard(tx: Transaction, recording_id: str) -> bool:
-    """Forget a track that never had media. False: its start is an event already, so it has to be completed."""
+    """Delete the recording of a track without media. False if its start is an event, so that it must be completed."""
     recording = _locked(tx, RECORDINGS.c.id == recording_id)
     if recording is not None and recording.started_at is not None:
         return False
@@ -169,7 +169,7 @@ def unfinished_mjr_names(tx: Transaction) -> set[str]:
 
 
 def tracks_of(tx: Transaction, mjr_names: Sequence[str]) -> set[tuple[str, str]]:
-    """Of these mjr files, the tracks of which there is a recording, whatever its status: (mjr file, type)."""
+    """The tracks in these mjr files that have a recording of any status, as (mjr file, type)."""
     found = select(RECORDINGS.c.mjr_name, RECORDINGS.c.type).where(RECORDINGS.c.mjr_name.in_(mjr_names))
     return {(row.mjr_name, row.type) for row in tx.execute(found)}
 
@@ -191,7 +191,7 @@ def retrieve(tx: Transaction, account_id: str, recording_id: str) -> Recording:
 
 
 def delete(tx: Transaction, account_id: str, recording_id: str, *, now: datetime) -> None:
-    """Forget a recording, whatever its status, and have its file deleted. NotFound when there is none."""
+    """Delete a recording of any status; a job deletes its file. Raises NotFound when there is none."""
     ours = [RECORDINGS.c.id == recording_id, *_visible(account_id)]
     recording = RECORDING_ROWS.first(tx, RECORDING_ROWS.select(*ours).with_for_update())
     if recording is None:
@@ -244,7 +244,7 @@ def _visible(account_id: str) -> list[ColumnElement[bool]]:
 
 
 def _locked(tx: Transaction, which: ColumnElement[bool]) -> RecordingRow | None:
-    """One of these recordings of one room, as it is once the room is locked."""
+    """Lock the room of a recording that matches, then the recording, and return it; None when there is none."""
     found = tx.execute(select(RECORDINGS.c.room_id).where(which).limit(1)).first()
     if found is None:
         return None
@@ -260,7 +260,10 @@ def _save(tx: Transaction, recording: RecordingRow, outcome: ConversionOutcome, 
 
 
 def _to_the_end(recording: RecordingRow, outcome: ConversionOutcome) -> Shown:
-    """After a crash people left when they were last seen, but their media went on: what was shown then still was."""
+    """The timeline extended to the end of the media, if the leave was written for a crash.
+
+    Then the participant left when its gateway was last seen, but Janus recorded media after that.
+    """
     shown = _plain(recording.shown)
     if shown and recording.ended_at is not None and shown[-1][1] == _milliseconds(recording.ended_at):
         shown[-1][1] = max(_milliseconds(outcome.ended_at), shown[-1][1] or 0)
@@ -292,7 +295,7 @@ def _end(tx: Transaction, which: ColumnElement[bool], now: datetime) -> None:
 
 
 def _closed(shown: Shown, now: datetime) -> list[list[int | None]]:
-    """The last interval ends now if it was open; never before it began, as clocks may be set back."""
+    """The timeline with its open interval ended at `now`, or at its beginning if a clock was set back since."""
     closed = _plain(shown)
     if closed and closed[-1][1] is None:
         closed[-1][1] = max(_milliseconds(now), closed[-1][0] or 0)

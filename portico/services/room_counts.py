@@ -1,4 +1,4 @@
-"""How many rooms an account has, kept with the rooms: counting them anew would cost every list more with each room."""
+"""The number of rooms of each account, kept in rows: counting rooms would make every list slower with each room."""
 
 from functools import cache
 
@@ -15,13 +15,13 @@ _TOTAL = select(func.coalesce(func.sum(COUNTS.c.rooms), 0)).where(COUNTS.c.accou
 
 
 def add(tx: Transaction, account_id: str, room_id: str, rooms: int) -> None:
-    """One room more (1) or less (-1), in the transaction that makes or deletes it."""
+    """Add `rooms` (1 or -1) to the account's number, in the transaction that makes or deletes the room."""
     row = {"account_id": account_id, "bucket": int(room_id[:2], 16) % BUCKETS, "rooms": rooms}
     _adding(tx.dialect.name).run(tx, row)
 
 
 def total(tx: Transaction, account_id: str) -> int:
-    """The account's rooms."""
+    """The number of the account's rooms."""
     return int(tx.execute(_TOTAL, {"account": account_id}).scalar_one())
 
 

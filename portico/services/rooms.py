@@ -100,7 +100,7 @@ def update(tx: Transaction, account_id: str, room_id: str, changes: Mapping[str,
 
 
 def delete(tx: Transaction, account_id: str, room_id: str, *, now: datetime) -> None:
-    """End the active session, if any, with its events, and let the room be gone. NotFound when it is."""
+    """Delete the room, and end its active session with its events. Raises NotFound if it is deleted already."""
     _locked(tx, account_id, room_id)
     session = sessions.active_of(tx, room_id)
     if session is not None:
@@ -120,7 +120,7 @@ def renew_link(tx: Transaction, account_id: str | None, room_id: str) -> None:
 
 
 def existing(tx: Transaction, room_ids: Sequence[str]) -> set[str]:
-    """Those of the ids that belong to a room, of whatever account, deleted ones included."""
+    """The ids that belong to a room of any account, deleted or not."""
     return set(tx.execute(select(ROOMS.c.id).where(ROOMS.c.id.in_(room_ids))).scalars())
 
 
@@ -160,7 +160,7 @@ def _embed_sessions(tx: Transaction, rooms: list[Room], with_participants: bool)
 
 @contextmanager
 def _name_may_be_taken() -> Iterator[None]:
-    """A violated unique name is the caller's mistake; any other violation is ours and stays what it is."""
+    """Raise Invalid if the block violates the unique index of room names. Other violations are raised unchanged."""
     try:
         yield
     except IntegrityError as error:

@@ -82,7 +82,7 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True)
 class ParticipantRow:
-    """A participant, present or not. `label` is what the token calls its holder."""
+    """A participant, present or not. `label` is the name that the token gives to its holder."""
 
     id: str
     session_id: str
@@ -257,7 +257,7 @@ class ListedKey(KeyRow):
 
 @dataclass(frozen=True, slots=True)
 class ParticipantChange:
-    """What may have changed in a participant's row since its gateway last looked."""
+    """The members of a participant's row that its gateway acts on when they change."""
 
     id: str
     left_at: datetime | None

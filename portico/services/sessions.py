@@ -58,7 +58,7 @@ def open_or_continue(tx: Transaction, room: RoomRow, now: datetime) -> tuple[str
 
 
 def note_if_empty(tx: Transaction, session_id: str, now: datetime) -> None:
-    """After a leave that is written at `now`: if no participant is left, the grace period begins at the last leave."""
+    """Start the grace period of a session without participants, after a leave written at `now`, from the last leave."""
     if not present(tx, session_id):
         # A leave that is found out late need not be the last one.
         last = tx.execute(select(func.max(PARTICIPANTS.c.left_at)).where(PARTICIPANTS.c.session_id == session_id))
@@ -72,7 +72,7 @@ def note_if_empty(tx: Transaction, session_id: str, now: datetime) -> None:
 
 
 def lock_active(tx: Transaction, session_id: str, account_id: str | None = None) -> SessionRow:
-    """A session that is going on, its room locked. NotFound when unknown to this account, SessionOver when it ended."""
+    """Lock the room of an active session, and return the session. Raises NotFound, or SessionOver if it has ended."""
     row = tx.execute(select(SESSIONS.c.room_id, SESSIONS.c.account_id).where(SESSIONS.c.id == session_id)).first()
     if row is None or account_id not in (None, row.account_id):
         raise NotFound
@@ -130,7 +130,7 @@ def end_stale(tx: Transaction, *, now: datetime, grace: timedelta, limit: int = 
 
 
 def end_if_stale(tx: Transaction, session: SessionRow | None, *, now: datetime, grace: timedelta) -> SessionRow | None:
-    """The session, unless it has been empty for the grace period: then it ends. The room is locked by the caller."""
+    """End the session if it has been empty for the grace period: then None, else the session. The room is locked."""
     if session is None or session.empty_at is None or session.empty_at > now - grace:
         return session
     # It ended when it became empty, however much later that is noticed: the server may have been down for a day.

@@ -38,7 +38,7 @@ _OWNER = Prepared(select(_ROOM.account_id).where(_ROOM.id == bindparam("room"), 
 
 @dataclass(slots=True)
 class TokenKeys:
-    """The installation's keys. Retired ones still verify for a while, so that rotation ends nothing."""
+    """The keys of client tokens and meeting links. Retired keys verify tokens for TOKEN_KEY_OVERLAP."""
 
     current: Ed25519PrivateKey
     accepted: tuple[Ed25519PublicKey, ...]
@@ -108,7 +108,7 @@ def refresh(
     now: datetime,
     token_ttl_secs: int = TOKEN_TTL_SECS,
 ) -> ClientToken:
-    """A new access token; the refresh token is not consumed. Forbidden when it is not good for this room."""
+    """A new access token of the same grant. The refresh token stays valid; Forbidden if it does not admit to the room."""
     try:
         claims = tokens.verify(refresh_token, "refresh", keys.accepted, room_id=room_id, now=now)
     except tokens.TokenRefused as refused:
@@ -130,7 +130,7 @@ def refresh(
 
 
 def complaint_about(tx: Transaction, claims: Claims) -> str | None:
-    """Why a token that verifies is of no use all the same: its room is gone, or its holder was kicked with `revoke`."""
+    """Why a token with a valid signature is refused: its room is deleted, or its grant is revoked; None if neither."""
     if _owner(tx, claims.room_id) != claims.account_id:
         return "The token's room does not exist."
     if is_revoked(tx, claims):
@@ -139,7 +139,7 @@ def complaint_about(tx: Transaction, claims: Claims) -> str | None:
 
 
 def is_revoked(tx: Transaction, claims: Claims) -> bool:
-    """Whether its holder was kicked with `revoke`."""
+    """Whether the grant of the token is revoked: its holder was kicked with `revoke`."""
     return _is_grant_revoked(tx, claims.grant_id)
 
 
@@ -148,7 +148,7 @@ def _is_grant_revoked(tx: Transaction, grant_id: str) -> bool:
 
 
 def note_shown(tx: Transaction, participant_id: str, claims: Claims) -> None:
-    """Remember which tokens a participant has, so that they can be revoked."""
+    """Write that a participant has shown this token, so that its grant can be revoked."""
     insert_if_absent(tx, HELD, participant_id=participant_id, grant_id=claims.grant_id)
 
 
@@ -159,7 +159,7 @@ def has_revoked(tx: Transaction, participant_id: str) -> bool:
 
 
 def revoke_those_of(tx: Transaction, participants: Iterable[ParticipantRow], now: datetime) -> None:
-    """Refuse from now on the tokens that these participants have, and what is refreshed from them."""
+    """Revoke the grants of all tokens that these participants have shown."""
     for participant in participants:
         held = select(HELD.c.grant_id).where(HELD.c.participant_id == participant.id)
         for (grant_id,) in tx.execute(held).all():
@@ -167,7 +167,7 @@ def revoke_those_of(tx: Transaction, participants: Iterable[ParticipantRow], now
 
 
 def forget_expired(tx: Transaction, now: datetime) -> int:
-    """Drop revocations of tokens that have all expired by now."""
+    """Delete revocations of grants whose tokens have all expired; returns their number."""
     return tx.execute(REVOKED.delete().where(REVOKED.c.forget_at <= now)).rowcount
 
 

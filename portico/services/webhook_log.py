@@ -19,15 +19,15 @@ from portico.services.rows import ATTEMPT_ROWS, DELIVERY_ROWS, Attempt, Delivery
 from portico.services.webhooks import ATTEMPTS, DELIVERIES
 
 LISTED_ATTEMPTS = 10
-"""The newest attempts of each delivery that a list shows; with 250 deliveries that is much already."""
+"""The number of attempts, the newest, that a list shows of each of its up to 250 deliveries."""
 SHOWN_ATTEMPTS = 250
-"""The newest attempts that one delivery shows. A day of trying makes about sixty, a replay as many again."""
+"""The number of attempts, the newest, that are shown of one delivery. A day of retries makes about 60."""
 SEARCHED = 10_000
 """Deliveries, the newest that match all else, in whose texts `contains` looks."""
 REPLAYED_AT_ONCE = 50
 """In one transaction: on SQLite all other writes wait for it, some 50 ms."""
 ATTEMPT_TEXT = "attempts"
-"""The name of what a condition on the text of any attempt looks at; it is no column."""
+"""The name in a condition on the texts of all attempts of a delivery; it is not a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def next_matching(
 def replay_each(
     tx: Transaction, account_id: str | None, ids: Sequence[str], conditions: Sequence[Condition], *, now: datetime
 ) -> int:
-    """Replay those of these that still match: how many."""
+    """Replay the deliveries among these ids that still match; returns their number."""
     where = [DELIVERIES.c.id.in_(ids), *_where(tx, account_id, conditions)]
     still = tx.execute(select(DELIVERIES.c.id).where(*where).order_by(DELIVERIES.c.seq)).scalars().all()
     for delivery_id in still:
@@ -102,7 +102,7 @@ def _where(tx: Transaction, account_id: str | None, conditions: Sequence[Conditi
 
 
 def _contains(tx: Transaction, column: str, text: str) -> ColumnElement[bool]:
-    """Whether the text is there as it is, or as JSON spells it. LIKE would ignore case in SQLite and not elsewhere."""
+    """Whether a column contains the text, as it is or escaped as in JSON. LIKE would ignore case in SQLite only."""
     position = func.strpos if tx.dialect.name == "postgresql" else func.instr
     spellings = {text, json.dumps(text)[1:-1]}
 
@@ -116,7 +116,7 @@ def _contains(tx: Transaction, column: str, text: str) -> ColumnElement[bool]:
 
 
 def _newest_attempts(tx: Transaction, delivery_ids: Sequence[str], each: int) -> dict[str, list[Attempt]]:
-    """At most so many attempts of each delivery, newest first, in one query."""
+    """The newest `each` attempts of each delivery, newest first, in one query."""
     found: dict[str, list[Attempt]] = defaultdict(list)
     if not delivery_ids:
         return found

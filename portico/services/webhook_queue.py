@@ -31,7 +31,7 @@ OVERDUE_MAX = 500
 _ORIGIN_LENGTH = 300
 """Bytes; more than any host name has."""
 _URL_HEAD_LENGTH = 350
-"""Characters of up to four bytes. An index entry of PostgreSQL holds 2,700 bytes, and rooms of former versions may have
+"""Characters of up to 4 bytes. An index entry of PostgreSQL holds 2,700 bytes, and rooms of former versions may have
 any URL. Those that begin alike share a lane."""
 _PAGE = 100
 _CURSORS_MAX = 10_000
@@ -134,12 +134,12 @@ def claim(tx: Transaction, ids: Sequence[str], *, now: datetime) -> list[Deliver
 
 
 def release(tx: Transaction, ids: Sequence[str]) -> None:
-    """These claimed deliveries are not being sent after all."""
+    """End the leases of claimed deliveries that were not sent: they are ready again."""
     tx.execute(DELIVERIES.update().where(DELIVERIES.c.id.in_(ids), _IS_LEASED).values(_UNLEASED))
 
 
 def release_all(tx: Transaction) -> None:
-    """For a process that knows to be the only one: the holders of all leases are gone."""
+    """End all leases. Only for the single process of an installation: their holders have ended."""
     tx.execute(DELIVERIES.update().where(_IS_LEASED).values(_UNLEASED))
 
 
@@ -197,14 +197,14 @@ def _next_parts(depth: int) -> Select[Any]:
 
 
 def _of_url() -> Select[Any]:
-    """The ids of what is ready for one URL of an account, longest due first."""
+    """The ids of ready deliveries to one URL of an account, longest due first."""
     this = [each == bindparam(each.name) for each in _LANE_COLUMNS]
     ordered = select(DELIVERIES.c.id).where(_IS_READY, *this).order_by(DELIVERIES.c.due_at, DELIVERIES.c.seq)
     return ordered.limit(bindparam("limit")).offset(_ZERO)
 
 
 def _untried(columns: Any) -> list[ColumnElement[bool]]:
-    """Spelled as in the partial index, which SQLite uses for the very same expression only."""
+    """The condition of the partial index, in its exact form: SQLite uses the index for no other form."""
     return [columns.status == literal_column("'pending'"), columns.rounds == literal_column("0")]
 
 

@@ -21,7 +21,7 @@ DELIVERIES = schema.webhook_deliveries
 ATTEMPTS = schema.webhook_attempts
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 ERASED = "erased"
-"""Instead of an error that may quote what a receiver answered."""
+"""The error of an attempt after an erasure: the original may quote the receiver's answer."""
 _OF_COMPOSITIONS = (CompositionCompleted.event_type, CompositionFailed.event_type)
 
 # Built once: on the way of every event, building a statement would cost as much as running it.
@@ -72,7 +72,7 @@ _BEGIN_ANEW = (
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where an event goes. Without a primary URL it goes nowhere."""
+    """The URLs that an event is sent to. Without a primary URL it is not sent."""
 
     webhook_event_url: str | None
     webhook_event_failover_url: str
@@ -176,7 +176,7 @@ def conclude_round(
     now: datetime,
     since: datetime | None = None,
 ) -> None:
-    """All URLs were tried: it arrived, or comes again at `next_due`, or has failed for good when that is None.
+    """Write the outcome of a round: delivered, to be tried again at `next_due`, or failed if that is None.
 
     `since` is `due_at` as it was claimed; None concludes whatever the row says. When `due_at` has changed since, the
     round counts for nothing: a replay that was asked for meanwhile comes next, and the outcome of another worker, which
@@ -195,7 +195,7 @@ def conclude_round(
 
 
 def replay(tx: Transaction, account_id: str | None, delivery_id: str, *, now: datetime) -> None:
-    """Deliver once more, from the first round on, whatever became of it. NotFound when it is not the account's.
+    """Queue a delivery of any status again, from its first round on. Raises NotFound if it is not the account's.
 
     The URLs are those of the room now, if it still has one: a replay is often asked for after they were mended.
     A composition's own URLs cannot change, so its event goes where it went.
@@ -223,7 +223,7 @@ def replay(tx: Transaction, account_id: str | None, delivery_id: str, *, now: da
 
 
 def sweep(tx: Transaction, *, before: datetime, limit: int = 500) -> int:
-    """Forget up to `limit` finished deliveries, and events, older than that; how many. Call again while it is not 0."""
+    """Delete up to `limit` finished deliveries and events older than `before`; the number. Call again until it is 0."""
     old = (DELIVERIES.c.created_at < before) & (DELIVERIES.c.status != PENDING)
     deliveries = tx.execute(select(DELIVERIES.c.id).where(old).order_by(DELIVERIES.c.created_at).limit(limit))
     forgotten = [row.id for row in deliveries]

@@ -1,4 +1,4 @@
-"""What of a connection check's offer reaches Janus: one audio and one video section, and no foreign addresses."""
+"""Reduces the offer of a connection check to one audio and one video section, without addresses of other machines."""
 
 import re
 from ipaddress import ip_address

@@ -44,7 +44,7 @@ class _Subscription:
 
 
 class Pacing:
-    """Holds back events of Janus. It needs a call for each answer as well, and one for each ScheduleDue when due."""
+    """Holds back events of Janus. Its methods are called for each answer too, and when a ScheduleDue is due."""
 
     def __init__(self) -> None:
         self._subscriptions: dict[int, _Subscription] = {}  # by handle, until the browser has processed the answers

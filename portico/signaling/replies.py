@@ -1,4 +1,4 @@
-"""From Janus to the browser: what becomes of an answer or event of Janus."""
+"""Acts on the messages of Janus for one browser: answers and events are passed on, changed or dropped."""
 
 from typing import Any
 

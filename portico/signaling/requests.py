@@ -1,4 +1,4 @@
-"""From the browser to Janus: what becomes of a request whose token is accepted."""
+"""Acts on the requests of one browser with an accepted token: passes them to Janus, holds, answers or refuses them."""
 
 from typing import Any
 

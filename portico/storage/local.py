@@ -17,7 +17,7 @@ from portico.storage.store import CHECK_SECS, StorageUnavailable
 
 COPY_BYTES = 1 << 20
 CHECK_AGAIN_SECS = 10.0
-"""How long it counts that the folder could be written to, so that frequent checks do not write often."""
+"""How long a successful check of the folder is reused, so that frequent checks do not write often."""
 # The file systems differ, or this one has no hard links.
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES}
 
@@ -32,7 +32,7 @@ class LocalStore:
         self._good_until = 0.0
 
     async def put(self, path: Path, key: str, content_type: str, sha256: str, *, filename: str | None = None) -> None:
-        """See Store. On the same file system it is a second name of the file: nothing is copied."""
+        """See Store.put. On the same file system the object is a second name (hard link) of the file, not a copy."""
         source_size = (
             await asyncio.to_thread(path.stat)
         ).st_size  # an error of the source file is not one of the store
@@ -110,7 +110,7 @@ def _put(source: Path, target: Path, root: Path, sha256: str) -> None:
 
 
 def _unfinished(target: Path) -> Path:
-    """What a file is called until it is whole: always the same, so that a kill leaves one at most."""
+    """The path of an object's file until it is complete: the same each time, so that a kill leaves one at most."""
     return target.with_name(f".{target.name}")
 
 

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config
 
 PART_BYTES = 8 << 20
-"""Of a multipart upload or of one read: 10,000 of them, the most that S3 takes, make 80 GB."""
+"""Bytes of one part of a multipart upload, or of one read. S3 allows 10,000 parts: 80 GB."""
 PARTS_AT_ONCE = 3
 CONNECT_WITHIN = timedelta(seconds=5)
 PART_WITHIN = timedelta(seconds=120)
-"""Each request ends by then; a part may take so long on a line of 0.6 Mbit/s."""
+"""Deadline of one request: the time of a part on a line of 0.6 Mbit/s."""
 SIGN_WITHIN = timedelta(seconds=2)
-"""A signature may need credentials of the machine's role first, and other callers wait meanwhile."""
+"""Deadline of a signature, which may need credentials of the machine's role first. Other callers wait meanwhile."""
 CHECK_AGAIN_SECS = 10.0
-"""A good answer counts for this long, so that frequent checks do not write often."""
+"""How long a successful check of the bucket is reused, so that frequent checks do not write often."""
 _METADATA = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23"
-"""Where clouds hand out a machine's credentials: no proxy reaches these, and none should."""
+"""Addresses where clouds give a machine its credentials. Requests to them never go through the proxy."""
 _PROBE = ".portico-writable"
 _ERROR_LENGTH_MAX = 300
 _S3_ERROR = re.compile(r"<Code>([^<]*)</Code>\s*(?:<Message>([^<]*)</Message>)?")
@@ -35,7 +35,7 @@ _CAUSE = re.compile(r'message: "([^"]*)"')
 
 
 class S3Store:
-    """A bucket, or what is under a prefix of it. See Store for what is promised."""
+    """A Store in a bucket, or below a prefix of one."""
 
     def __init__(self, bucket: str, prefix: str, access: S3Access) -> None:
         self._store = _connect(bucket, prefix, access, access.endpoint)
@@ -45,7 +45,7 @@ class S3Store:
         self._good_until = 0.0
 
     async def put(self, path: Path, key: str, content_type: str, sha256: str, *, filename: str | None = None) -> None:
-        """See Store. Every request carries the SHA-256 of what it sends, which the bucket compares."""
+        """See Store.put. Every request has the SHA-256 of its bytes, which the bucket compares."""
         size = (await asyncio.to_thread(path.stat)).st_size  # an error of the source file is not one of the store
         attributes = {
             "Content-Type": content_type,
@@ -98,7 +98,7 @@ class S3Store:
         return None
 
     def link(self, key: str, filename: str, content_type: str, *, now: datetime) -> str:
-        """See Store. Name and type are those that the object was put with; good from the real time on."""
+        """See Store.link. File name and type are those given to `put`; validity counts from the wall clock."""
         try:
             return obstore.sign(self._links, "GET", key, links.GOOD_FOR)
         except (BaseError, OSError) as error:  # credentials may have to be fetched first

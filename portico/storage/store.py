@@ -10,11 +10,11 @@ CHECK_SECS = 2.5
 
 
 class StorageUnavailable(Exception):
-    """The store cannot be used now, for a reason outside of the program. Try again later."""
+    """The store does not answer or refuses, for a reason outside of the program; a later try may succeed."""
 
 
 class Store(Protocol):
-    """Finished files under keys. Whatever needs the store raises StorageUnavailable when that fails."""
+    """Finished files under keys. Each method but `check` raises StorageUnavailable when the store fails."""
 
     async def put(self, path: Path, key: str, content_type: str, sha256: str, *, filename: str | None = None) -> None:
         """Keep the file at `path`, durably, under `key`, instead of any other; confirmed before this returns.
@@ -28,15 +28,15 @@ class Store(Protocol):
         ...
 
     async def delete(self, key: str) -> None:
-        """Delete the object; fine when there is none."""
+        """Delete the object; nothing happens when there is none."""
         ...
 
     async def fetch(self, key: str, path: Path) -> None:
-        """A copy of the object at `path`, never as a whole in memory; FileNotFoundError when there is none."""
+        """Write a copy of the object to `path`, in parts. Raises FileNotFoundError when there is no such object."""
         ...
 
     def local_path(self, key: str) -> Path | None:
-        """Where the object can be read in place, if it is on this machine."""
+        """The path of the object's file on this machine; None when the store is elsewhere or has no such object."""
         ...
 
     def link(self, key: str, filename: str, content_type: str, *, now: datetime) -> str:
@@ -50,7 +50,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
-    """How to reach an S3 bucket; what is None comes from the usual AWS_* environment, or from the machine's role."""
+    """How to reach an S3 bucket. A member that is None is taken from AWS_* variables or from the machine's role."""
 
     endpoint: str | None = None
     public_endpoint: str | None = None
