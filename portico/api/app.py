@@ -67,8 +67,9 @@ def add_api(
     composition_audio: CompositionAudio = "all",
     rate_limit: Limit | None = None,
 ) -> None:
-    """Call once, before the application serves. `link` makes download URLs of object keys and file names;
-    `base_url` is where browsers reach this server.
+    """Add the API to an application. Call it once, before the application serves.
+
+    `link` makes download URLs of object keys and file names; `base_url` is where browsers reach this server.
     """
     key_ring = KeyRing(db, clock)
     app.state.api = Context(

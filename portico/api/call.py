@@ -27,8 +27,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What an endpoint is given. `object_id` is the identifier in the path, in lower case; "" where the path has none.
-    `body` is the parsed JSON of an operation that has a body, else None."""
+    """The argument of an endpoint: one checked request.
+
+    `object_id` is the identifier in the path, in lower case; "" where the path has none. `body` is the parsed JSON of
+    an operation that has a body, else None.
+    """
 
     request: Request
     context: Context

@@ -1,4 +1,4 @@
-"""What every endpoint of the API works with; add_api puts one Context on the application's state."""
+"""The services, keys and settings that endpoints of the API use; add_api puts them on the application's state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The outermost layer of HTTP requests: ids, CORS, the rate limit, the log line, and an answer to faults of ours."""
+"""The outermost middleware: request ids, CORS, the rate limit, the log line, and the answer 500 to faults of ours."""
 
 import re
 import time
@@ -31,7 +31,7 @@ _INVITATION = re.compile(r"/meet/[^/]+/token")
 
 
 class Edge:
-    """Plain ASGI, so that WebSockets pass untouched and streams stay streams."""
+    """The middleware. It is plain ASGI, so that WebSockets pass unchanged and answers are not buffered."""
 
     def __init__(self, app: ASGIApp, rate_limit: RateLimit) -> None:
         self.app = app
@@ -132,7 +132,7 @@ def _request_id(given: str | None) -> str:
 
 
 def _preflight(headers: Headers) -> Response:
-    """Any origin may call with any header: the key is in the request, never in a cookie."""
+    """The answer to a CORS preflight: any origin may send any header, because no cookie identifies a caller."""
     requested = headers.get("access-control-request-headers", "")
     return Response(
         status_code=204,

@@ -1,4 +1,4 @@
-"""Whether the process is alive, whether it is ready, and figures for Prometheus."""
+"""GET /healthz (the process is alive), /readyz (its parts answer) and /metrics (figures for Prometheus)."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ CHECK_SECS = 3.0
 GOOD_FOR_SECS = 1.0
 """How long the results of the checks are kept: more frequent requests cause no more work."""
 PATHS = frozenset(("/healthz", "/readyz", "/metrics"))
-"""Not for pages of other origins."""
+"""The paths of this module, which get no CORS headers: pages of other origins may not read them."""
 _SENTENCES = {
     "server": "The server is stopping.",
     "database": "The database does not answer.",
@@ -34,7 +34,7 @@ _SENTENCES = {
     "coturn": "The relay is being restarted.",
     "descriptors": "No file descriptors are left for more connections.",
 }
-"""What /readyz says in public of a check that fails; the log has the reasons."""
+"""The public sentence of /readyz for each failing check. The reasons are in the log."""
 _UNKNOWN = "It does not answer."
 
 
@@ -121,7 +121,7 @@ async def _ask(check: ReadinessCheck) -> str | None:
 
 
 def _is_local(request: Request) -> bool:
-    """Whether a program of this machine asks: not through a proxy, and under no name that a web page chose."""
+    """Whether a program of this machine asks: not through a proxy, and not a web page by a name of its choice."""
     if request.client is None or not is_loopback(request.client.host):
         return False
     if request.scope.get("http_version") == "1.0":

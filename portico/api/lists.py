@@ -1,4 +1,4 @@
-"""Answers of lists and of what embeds lists: made off the event loop, bounded, cancelled when the caller leaves."""
+"""Answers with lists: made off the event loop, bounded, and cancelled when the caller disconnects."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ async def item_answer(
     fetch: Callable[[Transaction], T],
     show: Callable[[T], dict[str, Any]],
 ) -> Response:
-    """One thing that may embed many others."""
+    """The answer with one object, which may embed a list."""
 
     def write(found: T) -> Response:
         return _json(encode({"data": show(found)}))

@@ -19,12 +19,12 @@ NO_ANSWER = 0
 
 
 def instant(value: datetime | None) -> str | None:
-    """UTC with six digits of fraction and Z."""
+    """An instant in UTC as text, with six digits of fraction and Z; None for None."""
     return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def room(row: Room) -> dict[str, Any]:
-    """With `sessions` only when they were requested."""
+    """A room; has `sessions` only when they were requested."""
     members: dict[str, Any] = {
         "id": row.id,
         "unique_name": row.unique_name,
@@ -45,7 +45,7 @@ def room(row: Room) -> dict[str, Any]:
 
 
 def session(row: Session) -> dict[str, Any]:
-    """With `participants` only when they were requested."""
+    """A session; has `participants` only when they were requested."""
     members: dict[str, Any] = {
         "id": row.id,
         "room_id": row.room_id,
@@ -61,7 +61,7 @@ def session(row: Session) -> dict[str, Any]:
 
 
 def participant(row: Participant) -> dict[str, Any]:
-    """With `label` only when the token of the join has one."""
+    """A participant; has `label` only when the token of the join has one."""
     members = {
         "id": row.id,
         "session_id": row.session_id,
@@ -86,7 +86,7 @@ async def with_links(show: Callable[[T, Link], dict[str, Any]], rows: Sequence[T
 
 
 def recording(row: Recording, link: Link) -> dict[str, Any]:
-    """With a download link that is good for an hour, once there is a file."""
+    """A recording; once there is a file, with a download link that is valid for an hour."""
     return {
         "id": row.id,
         "room_id": row.room_id,

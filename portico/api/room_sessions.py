@@ -143,7 +143,7 @@ async def _set_muted(call: Call, *, muted: bool) -> Response:
 
 
 def _named(chosen: Targets, revoke: bool = False) -> Callable[[object], str]:
-    """For the audit log: the participants of the action, and whether their tokens were revoked."""
+    """Makes the text for the audit log: the participants of the action, and whether their tokens were revoked."""
     named = "all" if chosen.listed is None else ", ".join(sorted(chosen.listed))
     but = f" but {', '.join(sorted(chosen.excluded))}" if chosen.excluded else ""
     return lambda _: f"participants: {named}{but}{'; tokens revoked' if revoke else ''}"

@@ -1,4 +1,4 @@
-"""The one clock of the program: it never jumps by itself, and is set after what is due was moved along."""
+"""The clock of the program: it never jumps by itself, and is set only after due times were moved by as much."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ DRIFT = timedelta(seconds=0.05)
 
 
 class Clock:
-    """Call it for the time. Between two settings it runs with the monotonic clock, whatever the wall clock does."""
+    """Returns the time when called. Between two calls of `set` it runs with the monotonic clock."""
 
     def __init__(self) -> None:
         self._ahead = time.time() - time.monotonic()
@@ -30,7 +30,7 @@ class Clock:
         return datetime.fromtimestamp(self._ahead + time.monotonic(), UTC)
 
     def set(self, by: timedelta) -> None:
-        """Set it by so much, back if that is negative."""
+        """Set the clock forward by this time, or back if it is negative."""
         self._ahead += by.total_seconds()
 
 
@@ -81,7 +81,7 @@ class ClockKeeper:
 
 
 def _look(tx: Transaction, clock: Clock) -> tuple[timedelta | None, timedelta]:
-    """See _behind; and the sum of all steps that rows were moved by."""
+    """(What `_behind` returns, the sum of all steps that rows were moved by)."""
     return _behind(tx, clock), clock_rows.stepped(tx)
 
 

@@ -49,7 +49,7 @@ class FollowKeys:
             await self._loop.stop()
 
     async def follow(self) -> None:
-        """Look once."""
+        """Read the rows once, and update the keys if they differ."""
         now = self._clock()
 
         def read(tx: Transaction) -> tuple[TokenKeys, tuple[bytes, ...], WebhookKeys]:

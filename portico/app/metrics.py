@@ -18,7 +18,7 @@ def registry_of(parts: Parts) -> CollectorRegistry:
     calls = parts.gateway.registry
 
     def capacity(name: str) -> float:
-        """NaN for a Janus that is not ours, or is being restarted."""
+        """A member of Janus' capacity; NaN for a remote Janus and during a restart."""
         return float(getattr(parts.node.capacity(), name, math.nan))
 
     figures: list[tuple[str, str, Callable[[], float]]] = [

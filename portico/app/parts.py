@@ -20,7 +20,7 @@ from portico.worker.webhooks.deliveries import Deliveries
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One of each in a process."""
+    """The parts, of which a process has one each."""
 
     db: Database
     keys: TokenKeys

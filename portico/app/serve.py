@@ -14,13 +14,13 @@ from portico.web.path_prefix import PathPrefix
 
 
 def leave_out_of_collections() -> None:
-    """What was made until now stays: to look at it again and again takes a tenth of the time of requests."""
+    """Exempt the objects that exist from garbage collection: traversing them takes a tenth of the time of requests."""
     gc.collect()
     gc.freeze()
 
 
 class _Stop:
-    """What signals ask for: SIGTERM and SIGHUP let calls end first, SIGINT and any second signal do not."""
+    """Handles signals: SIGTERM and SIGHUP stop the server when calls have ended, SIGINT and a second signal at once."""
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()

@@ -59,7 +59,7 @@ def checked(settings: Settings, *, is_running: bool = False) -> Settings:
 
 
 def _check_data_dir(data_dir: Path) -> None:
-    """Root that may not mount starts its children as root without capabilities: permissions bind them."""
+    """Refuse a DATA_DIR that children cannot enter, where root may not mount: they have no capabilities then."""
     protection = child.protect()
     if os.geteuid() != 0 or protection.own_view or not protection.drop_capabilities:
         return

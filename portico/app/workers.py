@@ -1,4 +1,4 @@
-"""Builds what makes files and compositions after calls: the store, its links, and the workers around them."""
+"""Builds the store and its links, and runs the workers that convert recordings and make compositions."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -53,7 +53,7 @@ class _Service(Protocol):
 
 
 async def open_storage(settings: Settings, db: Database, clock: Callable[[], datetime]) -> Storage:
-    """As the settings say; the key is made at the first start."""
+    """The store that the settings name, with its link keys, which are made at the first start."""
     link_keys = await db.write(partial(files.load_link_keys, now=clock()))
     return Storage(store_of(settings, link_keys.current), link_keys, clock)
 
@@ -76,7 +76,7 @@ def store_of(settings: Settings, secret: Callable[[], bytes]) -> Store:
 async def run_workers(
     settings: Settings, db: Database, storage: Storage, on_disk_low: Callable[[bool], Awaitable[None]]
 ) -> AsyncIterator[Jobs]:
-    """Everything that runs beside calls, started, and stopped in the opposite order."""
+    """Run the workers while the block runs; they are stopped in the opposite order of their start."""
     clock, store, folder = storage.clock, storage.store, settings.data_dir
     least_free = settings.recording_min_free_mb * 1_000_000
     mjr_folder = open_mjr_folder(folder)

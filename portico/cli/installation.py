@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def with_database(use: "Callable[[Database], Awaitable[T]]", *, create: bool = False) -> T:
-    """What `use` returns of the database, migrated and also beside a running server.
+    """The result of `use`, called with the migrated database; works beside a running server.
 
     CommandRefused where there is no SQLite file yet, unless `create`.
     """

@@ -104,7 +104,7 @@ async def _send_once(db: "Database", url: str, data: str) -> "Outcome":
 
 
 async def _follow(db: "Database", room_id: str | None, send: Forward | None) -> None:
-    """Until it is cancelled. A database that went away is waited for."""
+    """Print and forward new events until cancelled. While the database does not answer, try again."""
     from portico.core.errors import Busy
     from portico.services import event_feed
 

@@ -165,7 +165,7 @@ def _authority_line(settings: Settings) -> str:
 
 
 def _data_dir(settings: Settings) -> TextIO:
-    """The data directory, private; and the SQLite file locked: two servers on it would close each other's calls."""
+    """Make the data directory private, and lock the SQLite file: two servers on it would close each other's calls."""
     locked = settings.sqlite_file or settings.data_dir / "portico"
     make_private(settings.data_dir)
     try:
@@ -193,7 +193,7 @@ def _holder(lock: TextIO) -> str:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """The listening socket, opened before anything else is started."""
+    """Open the listening socket, before anything else is started. Raises CommandRefused."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.socket(family, socket.SOCK_STREAM)

@@ -1,4 +1,4 @@
-"""`portico participants`: what an operator does about one participant."""
+"""`portico participants`: erase the data of one participant."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""What commands have in common: refusals in one sentence, the data directory, tables, and text that may be hostile."""
+"""Common parts of commands: refusals in one sentence, the data directory, tables, and escaping of hostile text."""
 
 import sys
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def make_private(data_dir: Path) -> None:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """For people a table; for programs, when stdout is no terminal, lines with tabs and no headings."""
+    """Print a table on a terminal; elsewhere lines with tabs between columns and without headings, for programs."""
     if not sys.stdout.isatty():
         sys.stdout.writelines("\t".join(map(printable, row)) + "\n" for row in rows)
         return
@@ -40,5 +40,5 @@ def instant(value: datetime) -> str:
 
 
 def printable(text: str) -> str:
-    """Without what would move the cursor or change colours: such characters are shown by their numbers."""
+    """The text with control characters, which could move the cursor or change colours, shown by their numbers."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

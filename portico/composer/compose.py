@@ -222,7 +222,7 @@ class _Composer:
         self._progress.finish_part(step.length_us, cost)
 
     def _reads(self, each: Input) -> bool:
-        """Whether something of this input can be decoded. Raises CompositionError when the file is missing."""
+        """Whether at least one frame of this input can be decoded. Raises CompositionError when the file is missing."""
         if not Path(each.path).exists():
             raise CompositionError(f"The file of a recording is missing: {Path(each.path).name}.")
         ended = ffmpeg.run(commands.reading_trial(each), self._folder.path)

@@ -38,7 +38,7 @@ class VideoFile:
     started_ms: int
     """When the file's timestamp 0 was, in Unix milliseconds."""
     name: str = ""
-    """Of the participant."""
+    """The name of the participant, which placeholder tiles show."""
 
 
 @dataclass(frozen=True, slots=True)

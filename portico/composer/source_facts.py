@@ -24,7 +24,7 @@ class SourceFacts:
     height: int
     """In pixels, as the container announces them; pictures may have other sizes."""
     pictures: int
-    """Their number."""
+    """The number of pictures in the file."""
     last_ms: int
     """The timestamp of the last picture, in milliseconds."""
     keyframes_ms: "array[int]"
@@ -32,7 +32,7 @@ class SourceFacts:
 
     @property
     def pixels(self) -> int:
-        """Of one picture, as announced."""
+        """The number of pixels of one picture, as the container announces it."""
         return self.width * self.height
 
     def run_up_ms(self, position_ms: int) -> int:

@@ -19,7 +19,7 @@ WINDOW_MS = 20_000
 So a queue on the way that fills for 10 s is still a delay, with room to spare (tests/converter/test_arrival.py).
 """
 EDGE_MS = 3_000
-"""How much of a window must lie within the track. At its ends, delays shorter than this are still recognised.
+"""How much of a window must lie within the track: at the ends of a track, delays shorter than this are recognised.
 
 A whole window cannot be asked for there: nothing is known of the time before the first and after the last packet.
 """

@@ -10,7 +10,7 @@ from portico.converter.mjr import Packet
 PATIENCE_MS = 2000
 """How long a missing packet is waited for. Janus requests it again (NACK); after this time it does not come."""
 MOST_WAITING = 2048
-"""How many packets wait for a missing one at most: about 3 MB of video."""
+"""How many packets may be held while a missing one is awaited: about 3 MB of video."""
 _LATEST = 3000
 """A packet that is more sequence numbers behind is not late: the sender has restarted (RFC 3550 appendix A.1)."""
 _RESTART = 10_000

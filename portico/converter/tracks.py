@@ -222,7 +222,7 @@ class _Last:
         self._packet: Sent | None = None
 
     def watch(self, packets: Iterable[Sent]) -> Iterator[Sent]:
-        """The same packets."""
+        """The same packets; keeps the last one that has a payload."""
         for packet in packets:
             if packet.payload:
                 self._packet = packet

@@ -17,10 +17,10 @@ AREA = "addresses"
 
 @dataclass(frozen=True)
 class AddressFacts:
-    """What is known of the addresses."""
+    """The addresses of this machine and of its public name."""
 
     own: Sequence[InterfaceAddress]
-    """Without loopback; only those that Janus may offer."""
+    """The addresses of this machine's interfaces that Janus may offer, without loopback."""
     media: Sequence[Address] = ()
     """Those of PORTICO_MEDIA_ADDRESS, which Janus then offers instead of its own."""
     name: str | None = None
@@ -36,7 +36,7 @@ async def check(subject: Subject) -> list[Finding]:
 
 
 async def gather_facts(subject: Subject) -> AddressFacts:
-    """See AddressFacts. It takes as long as the resolver of the machine tries."""
+    """Read the interfaces and resolve the names. Takes as long as the resolver of the machine tries."""
     settings = subject.settings
     media = [ip_address(part.strip()) for part in (settings.media_address or "").split(",") if _is_address(part)]
     name = public_host(settings.base_url)
@@ -106,7 +106,7 @@ def _judge_name(facts: AddressFacts) -> list[Finding]:
 
 
 def own_addresses(media_interface: str | None) -> list[InterfaceAddress]:
-    """Those of all interfaces but loopback, or those that PORTICO_MEDIA_INTERFACE names."""
+    """The addresses of all interfaces but loopback, or of the interface that PORTICO_MEDIA_INTERFACE names."""
     found = interface_addresses()
     names = [part.strip() for part in (media_interface or "").split(",") if part.strip()]
     if names:

@@ -24,10 +24,10 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """What a server shows."""
+    """The certificate that a server shows."""
 
     names: Sequence[str]
-    """Host names and addresses for which it is good."""
+    """The host names and addresses that the certificate is for."""
     issuer: str
     not_before: datetime
     not_after: datetime

@@ -1,4 +1,4 @@
-"""What makes recordings and compositions: ffmpeg with its codecs, and the fonts of the names on tiles."""
+"""Examines ffmpeg with its codecs, which recordings and compositions need, and the fonts of the names on tiles."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ SCRIPTS = {
     "Korean": "한",
     "emoji": "😀",
 }
-"""Letters of each script in which names are written."""
+"""A few letters of each script in which names may be written."""
 _VERSION = re.compile(r"^ffmpeg version (\S+)", re.MULTILINE)
 _NO_GLYPH = re.compile(r"failed to find any fallback with glyph 0x([0-9A-Fa-f]+)")
 """What libass warns of; glyph 0 where there is no font at all."""

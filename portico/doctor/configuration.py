@@ -1,4 +1,4 @@
-"""The settings: what `portico serve` refuses, and what is set and has no effect, or another one than it seems."""
+"""Examines the settings: what `portico serve` would refuse or warn of."""
 
 from portico.app.startup_checks import warnings
 from portico.config.settings import unknown_variables

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What is examined, in a word, and the function that does it."""
+    """One check: the area that it examines, in a word, and its function."""
 
     area: str
     run: Callable[[Subject], Awaitable[list[Finding]]]

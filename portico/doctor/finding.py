@@ -1,4 +1,4 @@
-"""What an examination finds: one sentence each, how bad it is, and what to do about it. Pure."""
+"""The findings of an examination: a sentence, its level, and a remedy. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass

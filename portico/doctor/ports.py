@@ -25,7 +25,7 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 @dataclass(frozen=True, slots=True)
 class PublicAnswer:
-    """What became of a request to the public URL."""
+    """The outcome of a request to the public URL."""
 
     kind: str
     """portico, other (another program answers), or none."""
@@ -65,7 +65,7 @@ def needed(subject: Subject) -> str:
 
 
 def judge_outside(base_url: str, ports: str) -> list[Finding]:
-    """What cannot be found out from inside, stated as such."""
+    """A note on what cannot be found out from this machine: whether a firewall lets the ports through."""
     if public_host(base_url) is None:
         return []
     text = (

@@ -1,4 +1,4 @@
-"""How checks ask: blocking calls in threads that do not delay the exit, programs and HTTP requests with deadlines."""
+"""Common parts of checks: blocking calls in threads that do not delay the exit, and programs with deadlines."""
 
 import asyncio
 import contextlib

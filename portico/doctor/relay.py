@@ -34,7 +34,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of asking a server."""
+    """The outcome of a request to one STUN or TURN server."""
 
     reason: str | None = None
     """Why it did not answer; None where it did."""

@@ -1,4 +1,4 @@
-"""Whether `portico serve` runs with these settings, and what it reports of itself."""
+"""Examines whether `portico serve` runs with these settings, and what its /readyz reports."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ _ANSWER_BYTES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ReadyzAnswer:
-    """What answered a request for /readyz; `status` is None when nothing did, and `reason` says why."""
+    """The answer to a request for /readyz; `status` is None without one, and `reason` says why there is none."""
 
     status: int | None
     body: object = None

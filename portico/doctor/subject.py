@@ -1,4 +1,4 @@
-"""What is examined: the settings as `portico serve` uses them, and why it would refuse them."""
+"""The subject of an examination: the settings as `portico serve` uses them, and why it would refuse them."""
 
 import os
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ _WITHIN_SECS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What the database says: the URLs of rooms, and whether there are several accounts."""
+    """What is read of the database: the webhook URLs of rooms, and whether there are several accounts."""
 
     urls: list[str]
     several_accounts: bool

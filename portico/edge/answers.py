@@ -1,4 +1,4 @@
-"""Whether a program in front answers, asked over the ports that it listens on."""
+"""Checks whether a program in front of the server answers on the ports that it listens on."""
 
 import asyncio
 import ssl
@@ -9,7 +9,10 @@ _LINE_BYTES_MAX = 1024
 
 
 async def answers(settings: EdgeSettings, *, http: bool, https: bool) -> str | None:
-    """None when redirects of HTTP and TLS handshakes of HTTPS, as far as asked for, are answered; else a clause."""
+    """None when the program redirects HTTP and completes TLS handshakes, as far as `http` and `https` require it.
+
+    Otherwise a clause that follows the program's name.
+    """
     try:
         if http and not await _redirects(*dial(settings.host, settings.http_port)):
             return f"does not redirect on port {settings.http_port}"

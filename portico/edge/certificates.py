@@ -38,7 +38,7 @@ class CertificateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A certificate with its chain and its key, which belong to each other."""
+    """A certificate with its chain, and the private key that belongs to it."""
 
     pem: bytes
     """The key and the chain in one text."""
@@ -96,7 +96,7 @@ def read_for(names: Sequence[str], certificate: Path, key: Path) -> Pair:
 
 
 def read_bundle(path: Path) -> Pair | None:
-    """The pair of one file with both; None where there is none that can be used."""
+    """The pair in one PEM file; None if the file is missing or cannot be used."""
     try:
         return read(path, path)
     except CertificateError:
@@ -104,7 +104,7 @@ def read_bundle(path: Path) -> Pair | None:
 
 
 def self_signed(name: str, now: datetime) -> bytes:
-    """A bundle with which programs can start before there is a certificate; browsers refuse it."""
+    """A self-signed bundle, so that programs can start before there is a certificate. Browsers refuse it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Portico has no certificate yet")])
     certificate = (
@@ -171,7 +171,7 @@ class Certificates:
                 self._put(path, self_signed(name, datetime.now(UTC)))
 
     def _update(self, name: str) -> Path | None:
-        """Copy the newest pair of a name if it was not copied before; the file where it is now, or None."""
+        """Copy the newest pair of a name to its bundle; returns the bundle, or None if it has been copied before."""
         certificate, key = _newest(self._settings, name)
         identity = (_identity(certificate), _identity(key))
         if None in identity or identity == self._seen.get(name):
@@ -195,7 +195,7 @@ class Certificates:
 
 
 def _newest(settings: EdgeSettings, name: str) -> tuple[Path, Path]:
-    """The files of a name; of several issuers' the latest."""
+    """The files (certificate, key) of a name; if several issuers have one, the latest."""
     folder, certificate, key = sources(settings, name)
     if not folder:
         return Path(certificate), Path(key)
@@ -205,7 +205,7 @@ def _newest(settings: EdgeSettings, name: str) -> tuple[Path, Path]:
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
-    """What differs when a file was replaced or written; None where there is none."""
+    """(Device, file number, time) of a file, which change when it is replaced or written; None if there is none."""
     try:
         status = path.stat()
     except OSError:

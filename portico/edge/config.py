@@ -1,4 +1,4 @@
-"""What the programs in front are made from, and where their files lie. Pure."""
+"""The settings of the programs in front of the server, and the paths of their files. Pure."""
 
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -34,7 +34,7 @@ class EdgeSettings:
     """Directory of an authority with ACME; None for Let's Encrypt's."""
     certificate: Path | None = None
     key: Path | None = None
-    """Files of the operator's, with `tls` files."""
+    """The operator's certificate and key; set when `tls` is `files`."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks of proxies in front of us, whose X-Forwarded-For is kept."""
     upstream_idle_secs: int = 75
@@ -66,7 +66,7 @@ class EdgeSettings:
 
     @property
     def folder(self) -> Path:
-        """The folder of all files of this package."""
+        """The folder of the files of the programs in front: DATA_DIR/edge."""
         return self.data_dir.absolute() / "edge"
 
 
@@ -76,7 +76,7 @@ def https_url(domain: str, port: int) -> str:
 
 
 def bundle(data_dir: Path, name: str) -> Path:
-    """Where the certificate in use of a host name lies: one PEM file with key and chain, replaced as a whole.
+    """The path of the certificate in use for a host name: one PEM file with key and chain, replaced as a whole.
 
     coturn names it twice, as `cert` and as `pkey`. Children read its folder, `bundles(data_dir)`.
     """

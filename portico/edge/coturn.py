@@ -36,13 +36,13 @@ class Relay:
 
     @property
     def addresses_used(self) -> int:
-        """Relay addresses that browsers hold."""
+        """The number of relay addresses that browsers use now."""
         tables = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
         return sum(len(bound(table, self._settings.ports)) for table in tables)
 
     @property
     def addresses_total(self) -> int:
-        """Relay addresses that there are."""
+        """The number of relay addresses that browsers can use together."""
         return self._settings.total_quota
 
     async def use_certificate(self, name: str, path: Path) -> None:

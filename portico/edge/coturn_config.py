@@ -48,7 +48,7 @@ class RelaySettings:
 
     @property
     def total_quota(self) -> int:
-        """Relay addresses that there are."""
+        """The number of relay addresses that browsers can use together."""
         families = {ip_address(each).version for each in self.relay}
         return (self.ports[1] - self.ports[0] + 1) * len(families)
 

@@ -1,4 +1,4 @@
-"""Everything in front of the server, started and ended as one."""
+"""Starts and ends the programs in front of the server: Caddy, HAProxy, and the copying of their certificates."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -48,7 +48,7 @@ class Front:
 
 @asynccontextmanager
 async def running_front(settings: EdgeSettings | None) -> AsyncIterator[Front | None]:
-    """What is in front of the server while the block runs; None where nothing is."""
+    """Run the programs in front of the server while the block runs; None without settings."""
     if settings is None:
         yield None
         return

@@ -1,4 +1,4 @@
-"""HAProxy as a supervised child, and how it is given another certificate without the end of any connection."""
+"""HAProxy as a supervised child, and the replacement of its certificate while connections stay open."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ def make_haproxy(settings: EdgeSettings) -> Supervised:
 
 
 async def use_certificate(settings: EdgeSettings, name: str, path: Path) -> None:
-    """Let a running HAProxy use a new bundle for new connections. One that is down reads it at its start."""
+    """Make HAProxy use a new bundle for new connections. If it is down, it reads the bundle when it starts."""
     if path != bundle(settings.data_dir, settings.domain):
         return
     pem = (await asyncio.to_thread(path.read_text)).strip()
@@ -74,7 +74,7 @@ def _sockets(settings: EdgeSettings) -> Path:
 
 @contextmanager
 def _short(folder: Path) -> Iterator[Path]:
-    """A path of the folder that is short enough for its sockets, whatever its own is."""
+    """A short path that leads to the folder: the path of a unix socket has at most 107 bytes."""
     opened = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
         yield Path(f"/proc/self/fd/{opened}")

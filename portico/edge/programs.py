@@ -1,4 +1,4 @@
-"""Where the programs in front are installed."""
+"""Finds the installed programs that stand in front of the server."""
 
 import os
 import shutil

@@ -41,7 +41,7 @@ STOP_SECS = 5
 RELAY_LIFETIME = timedelta(minutes=2)
 """How long the credentials of a check admit to the relay."""
 PATHS = ("direct", *RELAY_PATHS)
-"""The paths of which each check may try each once."""
+"""The paths that a check may try, each once."""
 BITRATE_MAX = 1_000_000
 """Bits per second of video that the echo asks for: two cameras at the SDK's limit of 500 kb/s."""
 RATE_PERIOD_SECS = 2.0

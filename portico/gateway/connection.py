@@ -44,7 +44,8 @@ from portico.signaling.stream_ids import StreamIds
 log = structlog.get_logger()
 
 FIRST_MESSAGE_SECS = 10
-"""How long a new socket may take to send its first message, and a refused browser to ask again and learn why."""
+"""How long a new socket may take to send its first message, and a refused browser to send the request whose answer has
+the reason."""
 JANUS_SECS = 5
 """How long Janus may take to make the room and to accept a socket."""
 VERDICT_SECS = 5

@@ -34,6 +34,6 @@ class GatewayContext:
     joining: JoiningSockets
     join_limit: JoinLimit
     ice: IceServers
-    """What browsers receive with the answer to their first request."""
+    """The STUN and TURN servers that browsers receive with the answer to their first request."""
     descriptors_are_short: Callable[[], bool]
     """Whether a socket to Janus would take one of the file descriptors that are reserved for other uses."""

@@ -9,7 +9,7 @@ _LOOK_SECS = 0.1
 
 
 class JoiningSockets:
-    """Counts the sockets that have not joined. max_participants bounds those that have."""
+    """Counts sockets whose participant has not joined. (max_participants bounds the participants that have.)"""
 
     def __init__(self) -> None:
         self._of: Counter[str] = Counter()

@@ -84,7 +84,7 @@ class Recorder:
         self._urgent = asyncio.Event()
 
     def published(self, stream: PublishedStream) -> None:
-        """Take in the state of a published stream: begin to record it, or extend the timelines of its tracks."""
+        """Begin to record a published stream, or extend the timelines of its tracks by its new state."""
         self._streams[stream.handle] = stream
         if not self._room_on_disk:
             return

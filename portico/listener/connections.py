@@ -280,7 +280,7 @@ class ClientConnections:
         return "anonymous" if self._is_full(self._anonymous, self.limits.without_token) else None
 
     def _is_full(self, anonymous: dict[ClientConnection, None], most: int) -> bool:
-        """Whether there is no room for one more. Displaces a connection that waits for its client, if there is one."""
+        """Whether one more connection exceeds `most`. It displaces a connection that waits for its client, if any."""
         if len(anonymous) < most:
             return False
         for connection in anonymous:

@@ -75,7 +75,7 @@ def admit_setting(tx: Transaction, key: str, now: datetime) -> bool:
     admit(tx, key, DEFAULT_ACCOUNT, now)
     this = KEYS.c.sha256 == digest(key)
     if not is_generated(key):
-        # It became void because the setting had another value, not by `revoke`: now that it is named again, it is valid.
+        # It became void because the setting had another value, not by `revoke`: named again, it is valid again.
         back = this & (KEYS.c.from_setting | KEYS.c.revoked_at.is_(None))
         tx.execute(KEYS.update().where(back).values(from_setting=True, revoked_at=None))
     former = KEYS.c.from_setting & KEYS.c.revoked_at.is_(None) & (KEYS.c.sha256 != digest(key))

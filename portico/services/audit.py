@@ -30,7 +30,7 @@ def record(
     detail: str | None = None,
     now: datetime,
 ) -> None:
-    """Write an entry about a change. `key_id` is None for the command line; `detail` has up to DETAIL_MAX characters."""
+    """Write an entry about a change. `key_id` is None for the command line; `detail` is cut to DETAIL_MAX."""
     row = {
         "id": new_id(),
         "account_id": account_id,

@@ -108,7 +108,7 @@ def refresh(
     now: datetime,
     token_ttl_secs: int = TOKEN_TTL_SECS,
 ) -> ClientToken:
-    """A new access token of the same grant. The refresh token stays valid; Forbidden if it does not admit to the room."""
+    """A new access token of the same grant. The refresh token stays valid; Forbidden if it is not for the room."""
     try:
         claims = tokens.verify(refresh_token, "refresh", keys.accepted, room_id=room_id, now=now)
     except tokens.TokenRefused as refused:

@@ -77,7 +77,7 @@ def _headers(kept: Kept, key: str, filename: str) -> dict[str, str]:
 
 
 def _answer(request: Request, file: BinaryIO, kept: Kept, headers: dict[str, str]) -> Response:
-    """Takes over `file`. Conditions come in the order of RFC 9110 section 13.2.2."""
+    """The answer, which closes `file`. Conditions are evaluated in the order of RFC 9110 section 13.2.2."""
     size, etag = kept.size_bytes, headers["ETag"]
     if _names(request.headers.get("if-none-match", ""), etag):
         file.close()
@@ -128,5 +128,5 @@ async def _chunks(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
 
 
 def _names(header: str, etag: str) -> bool:
-    """Whether If-None-Match names our tag; weak comparison, RFC 9110 section 13.1.2."""
+    """Whether an If-None-Match header names this entity tag, by weak comparison (RFC 9110 section 13.1.2)."""
     return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))

@@ -46,7 +46,7 @@ def routes(assets: Path = ASSETS, base_url: str = "") -> list[Route]:
         return _page(assets / "meet.html", _call_policy(request.headers.get("host", "")), _PERMISSIONS)
 
     def console(request: Request) -> Response:
-        # Nothing in it is secret: its script reads over REST, with the API key that the user types.
+        # The console's page has no secrets: its script reads over REST, with the API key that the user types.
         return _page(assets / "console.html", _console_policy(), _NO_PERMISSIONS)
 
     def check(request: Request) -> Response:
@@ -93,7 +93,7 @@ def _connect_script(script: bytes, known: str) -> Response:
 
 
 def _front_members(base_url: str) -> dict[str, object]:
-    """What the front page says, for programs."""
+    """The front page as JSON, for programs: the addresses of API, document and pages."""
     links = {"api": "v2", "reference": "docs", "openapi": "openapi.json", "console": "console", "check": "check"}
     return {
         "data": {

@@ -1,1 +1,1 @@
-"""Background work: what was promised in a transaction and is done after it."""
+"""Background work: jobs and deliveries that transactions have queued, and periodic care of files and rows."""

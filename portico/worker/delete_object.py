@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 def kind(db: Database, store: Store, *, at_once: int = 2) -> JobKind:
-    """For the runner of jobs; the job's subject is the object's key."""
+    """The job kind, for the runner. A job's subject is the key of the object to delete."""
 
     async def run(job: Job) -> None:
         if await db.read(partial(files.is_kept, object_key=job.subject)):

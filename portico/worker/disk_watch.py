@@ -16,7 +16,7 @@ log = structlog.get_logger()
 LOOK_SECS = 1.0
 LEAST_FREE_BYTES = 500_000_000
 RESUME_AT = 1.2
-"""So many times the limit must be free again, lest recording stops and starts all the time."""
+"""Recording resumes when this many times the limit is free, so that it does not stop and start all the time."""
 
 
 class DiskWatch:
@@ -35,10 +35,10 @@ class DiskWatch:
         guard = partial(faults_logged, "looking at the disk failed")
         self._loop = Periodic(self.look, LOOK_SECS, guard, pauses_first=True)
         self.is_low = False
-        """As of the last look. Nothing new may be recorded while it is true."""
+        """Whether the last look found too little space. Nothing new may be recorded while it is true."""
 
     async def start(self) -> None:
-        """The first look is over when this returns."""
+        """Look once, then begin to look periodically."""
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         await self.look()
         self._loop.start()

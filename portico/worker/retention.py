@@ -1,4 +1,4 @@
-"""Deletes what is older than an operator wants to keep it: files of calls, and the history of sessions."""
+"""Deletes recordings, compositions and ended sessions that are older than the settings allow."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ AT_ONCE = 100
 
 
 class Retention:
-    """One per process; several do no harm."""
+    """The periodic deletion. Each process runs one; several on one database do no harm."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Retention:
         self._loop = Periodic(self.forget, EVERY_SECS, partial(faults_logged, "deleting what is old failed"))
 
     async def start(self) -> None:
-        """Begin to forget, unless all is kept for ever."""
+        """Begin to delete periodically, unless everything is kept for ever."""
         if max(self._keep_for, self._history_for) > timedelta(0):
             self._loop.start()
 

@@ -30,7 +30,7 @@ TRIES = 3
 PAUSES = (timedelta(seconds=2), timedelta(seconds=10))
 """After the first and after the second failure."""
 DEATHS_MAX = 10
-"""Claimed so often, a job has not failed but taken its process with it each time."""
+"""A job that was claimed more often is given up: it has not failed, its process has died each time."""
 OUTAGE_MAX = timedelta(hours=24)
 """How long a job waits for a store or a database that cannot be used."""
 OUTAGE_PAUSE_MIN, OUTAGE_PAUSE_MAX = timedelta(seconds=1), timedelta(minutes=5)
@@ -50,19 +50,19 @@ class JobFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """What is done for a kind of job. Both may be run again after they were killed at any line."""
+    """The functions for one kind of job. Both are run again if their process is killed, at whatever line."""
 
     run: Callable[[Job], Awaitable[None]]
-    """Does it. Cancelled when the job is gone or the server stops."""
+    """Does the job. It is cancelled when the job is deleted or the server stops."""
     give_up: Callable[[Job, str], Awaitable[None]]
-    """Leaves a lasting trace of why it cannot be done."""
+    """Records in the database the reason for which the job cannot be done."""
     at_once: int
     in_turn: bool = False
     """Whether accounts take turns with jobs of this kind."""
 
 
 class Jobs:
-    """One per process; any number of processes may share a database."""
+    """Claims and runs jobs. Each process has one; any number of processes may share a database."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Jobs:
         await self._give_back(under_way.values())
 
     async def _claim_all(self) -> float:
-        """Start what may be started; seconds until a job may be due.
+        """Start jobs that are due; returns the seconds until the next one may be due.
 
         A job that is due and was not claimed waits for one that runs, whose end wakes us.
         """
@@ -112,7 +112,7 @@ class Jobs:
         return POLL_SECS if due_at is None or due_at <= now else min(POLL_SECS, (due_at - now).total_seconds())
 
     async def _claim(self) -> bool:
-        """Start what may be started; whether there was anything."""
+        """Start jobs that are due, as far as there are free slots; True if any was due."""
         due_at = await self._db.read(partial(jobs.next_due_at, kinds=list(self._kinds), now=self._clock()))
         if due_at is None or due_at > self._clock():
             return False
@@ -144,7 +144,7 @@ class Jobs:
         self._wake.set()
 
     async def _work(self, job: Job) -> None:
-        """Run a job for as long as it is ours."""
+        """Run a job for as long as this process holds its lease."""
         running = asyncio.create_task(self._run(job))
         holding = asyncio.create_task(self._hold(job))
         try:
@@ -207,7 +207,7 @@ class Jobs:
         return False
 
     async def _try_again(self, job: Job, failure: Exception) -> bool:
-        """True when it was tried often enough."""
+        """Queue the job for another try after its pause; True if it has failed too often for that."""
         unexpected = None if isinstance(failure, JobFailed) else failure
         tried = {"kind": job.kind, "subject": job.subject, "attempt": job.attempts}
         log.error("job failed", **tried, why=_sentence(failure), exc_info=unexpected)
@@ -232,7 +232,7 @@ class Jobs:
 
 
 def is_last_try(job: Job) -> bool:
-    """Whether it is given up if it fails once more."""
+    """Whether the job is given up if this attempt fails."""
     # Attempts whose process was killed count too, and should not cost the others their second chance.
     return job.attempts >= TRIES and job.last_error is not None
 

@@ -1,4 +1,4 @@
-"""The clock for those who delete what is old, which may be far ahead."""
+"""The clock for deleting old rows and files, which distrusts the wall clock after a jump."""
 
 import time
 from collections.abc import Callable

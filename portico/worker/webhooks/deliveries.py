@@ -26,7 +26,7 @@ IN_FLIGHT_MAX = 1024
 """Deliveries that this process sends at once."""
 PER_ACCOUNT_MAX = 512
 PER_ORIGIN_MAX = 128
-"""Of one account, as is PER_URL_MAX: what is slow for one account is not slow for another."""
+"""Deliveries of one account to one origin at once, as PER_URL_MAX to one URL. Accounts do not share these limits."""
 PER_URL_MAX = 32
 FREE_SHARE = 8
 """Receivers that hang take their own share and no more: to one URL never more than this part of what is still free,
@@ -37,7 +37,7 @@ SWEEP_SECS = 60.0
 
 
 class Deliveries:
-    """One per process; any number of processes may share a database."""
+    """Claims and sends deliveries. Each process has one; any number of processes may share a database."""
 
     def __init__(
         self,
@@ -71,14 +71,14 @@ class Deliveries:
         return len(self._running)
 
     async def start(self) -> None:
-        """Begin to deliver what is due, and to forget what is old."""
+        """Begin to send due deliveries, and to delete old ones."""
         self._db.commits.listen("deliveries", self._wake)
         await self._sender.start()
         for loop in self._loops:
             loop.start()
 
     async def stop(self) -> None:
-        """Cancel what is being sent. It keeps its lease, after which another worker sends it again."""
+        """Cancel the requests under way. Their deliveries keep their leases; after these another worker sends them."""
         for loop in self._loops:
             await loop.stop()
         await cancel(*self._running)
@@ -89,7 +89,7 @@ class Deliveries:
             pass
 
     async def _claim(self) -> bool:
-        """Start what may be started; whether there was anything."""
+        """Start to send ready deliveries, as far as the limits allow; True if any was ready."""
         room = IN_FLIGHT_MAX - len(self._running)
         if room <= 0:
             return False

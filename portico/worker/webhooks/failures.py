@@ -8,7 +8,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 
 def sentence(error: Exception) -> str:
-    """Raised before any status was known; one line, in lower case, without a full stop."""
+    """A clause for an error raised before the status was known: one line, in lower case, without a full stop."""
     match error:
         case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as refused):
             return f"certificate not trusted: {refused.verify_message}"

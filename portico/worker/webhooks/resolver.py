@@ -33,7 +33,7 @@ class ThreadPerName(AbstractResolver):
             return await found
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: no lookup is kept open."""
 
 
 def _answer(found: asyncio.Future[_Found], host: str, port: int, family: socket.AddressFamily) -> None:

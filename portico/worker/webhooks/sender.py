@@ -38,9 +38,9 @@ _HEADERS_KEPT = 32
 _HEADER_LENGTH = 200
 _ERROR_LENGTH = 300
 _IDLE_SECS = 4.0
-"""A connection unused for so long is closed, before servers do it (5 s in Node.js and uvicorn) while we send on it."""
+"""The idle time of a connection after which we close it, before servers do (5 s in Node.js and uvicorn)."""
 _RECEIVE_BUFFER = 16 * 1024
-"""Asked of the kernel: what floods us waits at the sender, and no single read holds the event loop for long."""
+"""Bytes of the kernel's receive buffer: it slows down a receiver that sends without end, and bounds each read."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Outcome:
 
     @property
     def delivered(self) -> bool:
-        """Any 2xx counts, whatever its body does."""
+        """Whether the status is 2xx; a body that fails afterwards changes nothing."""
         return self.status is not None and 200 <= self.status <= 299
 
     @property
     def stop(self) -> bool:
-        """410 Gone: this receiver wants no further attempt at this event."""
+        """Whether the status is 410 Gone: the event is not sent to this receiver again."""
         return self.status == 410
 
 
@@ -131,7 +131,7 @@ class Sender:
         )
 
     async def close(self) -> None:
-        """Ends what is under way as failed attempts and closes every connection."""
+        """End the attempts under way as failed, and close every connection."""
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.close()
