@@ -218,19 +218,21 @@ async def version_of(command: Sequence[str]) -> str | None:
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stderr=asyncio.subprocess.PIPE,
             env=child.environment(),
         )
     except OSError as error:
         raise ChildUnavailable(f"{command[0]} cannot be started: {error.strerror}.") from error
     try:
         async with asyncio.timeout(_VERSION_SECS):
-            output, _ = await process.communicate()
+            output, errors = await process.communicate()
     except TimeoutError:
         return None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    found = re.search(r"\d+\.\d+(\.\d+)*(-[0-9A-Za-z.+~-]+)?", output.decode(errors="replace"))
-    return found.group() if found else None
+    for text in (output, errors):  # Caddy without HOME logs an error, with the time as a number
+        if found := re.search(r"\d+\.\d+(\.\d+)*(-[0-9A-Za-z.+~-]+)?", text.decode(errors="replace")):
+            return found.group()
+    return None

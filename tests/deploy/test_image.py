@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from portico.runtime.interfaces import interface_addresses
 from tests.deploy.engine import BUILDS_WITHIN_SECS, NEEDS, Container, Image, built_image, is_possible
 from tests.edge.turn_client import free_turn_port, reached
 from tests.gateway.conftest import Rooms
@@ -101,10 +102,11 @@ def test_the_container_is_healthy_without_root_on_a_root_that_is_read_only(conta
 
 async def test_the_relay_reaches_no_other_service_of_the_machine(container: Container, loopback: str) -> None:
     """Neither one on Janus' address nor one on all addresses, without root and without a packet filter."""
+    (janus,) = [str(each.address) for each in interface_addresses() if each.interface == loopback]
     secret = (container.volume / "edge" / "turn-secret").read_text()
     turn = "127.0.0.1", int(container.settings["turn_port"])
-    for address in (loopback, "0.0.0.0"):
-        assert not await reached(turn, secret, peer=loopback, media=29_999, service_on=address)
+    for address in (janus, "0.0.0.0"):
+        assert not await reached(turn, secret, peer=janus, media=29_999, service_on=address)
 
 
 async def test_two_people_meet_and_their_recording_outlives_the_container(container: Container) -> None:

@@ -155,7 +155,7 @@ async def reached(server: tuple[str, int], secret: str, *, peer: str, media: int
     A program with the port `media`, as Janus has it, has to be reached, and its answer to arrive.
     """
     loop = asyncio.get_running_loop()
-    with service(peer, media) as janus, service(service_on) as other:
+    with service(peer, media) as janus, service(service_on, free_turn_port()) as other:
         async with allocation(server, login(secret)) as anna, asyncio.timeout(WITHIN_SECS):
             port = other.getsockname()[1]
             await anna.permit(peer, port)  # coturn knows no ports

@@ -221,5 +221,7 @@ async def test_versions_as_the_programs_print_them() -> None:
     assert await version_of(["echo", "HAProxy version 2.6.12-1+deb12u4 2026/10/17 - x"]) == "2.6.12-1+deb12u4"
     assert await version_of(["echo", "v2.6.2 h1:abc="]) == "2.6.2"
     assert await version_of(["echo", "4.6.1"]) == "4.6.1"
+    assert await version_of(["sh", "-c", "echo '{\"ts\": 1795762977.38}' >&2; echo 2.6.2"]) == "2.6.2"
+    assert await version_of(["sh", "-c", "echo version 1.1.2 >&2"]) == "1.1.2"
     assert await version_of(["echo", "none"]) is None
     assert await version_of([]) is None
