@@ -11,6 +11,9 @@
  * `window.RTCPeerConnection` so that they use the STUN and TURN servers that this server names, where it names some.
  * It also reports to this server a PeerConnection that stays disconnected, which the SDK does not do. PeerConnections
  * with other settings do not change.
+ *
+ * It ends a signaling socket from which nothing arrives any more, which the SDK does not do either: after a change of
+ * the device's network, browsers report the end of a socket minutes later.
  */
 (function () {
   "use strict";
@@ -19,6 +22,13 @@
   const STUN_OF_SDK = "stun:stun.l.google.com:19302";
   // How long a PeerConnection may be disconnected before it is reported; see "Lost media" in docs/signaling.md.
   const LOST_MS = 15000;
+  const BROKEN = ["disconnected", "failed"];
+  // How long a socket that has sent something may be silent; see "Silent sockets" in docs/signaling.md. The SDK sends a
+  // keepalive every 5 s, which is answered at once. Ticks are counted because none happens while the device sleeps.
+  const TICK_MS = 1000;
+  const SILENT_TICKS = 30;
+  const SILENT_TICKS_WITHOUT_NETWORK = 10;
+  const TIMED_OUT = 3999;
   const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
   // The path before the file's name is kept: a server may be below a path of a shared host.
   const origin = script && script.src ? new URL(".", script.src).href : null;
@@ -101,7 +111,7 @@
   function watch(connection, report) {
     /** @type {number | undefined} */
     let timer;
-    const isLost = () => ["disconnected", "failed"].includes(connection.connectionState);
+    const isLost = () => BROKEN.includes(connection.connectionState);
     connection.addEventListener("connectionstatechange", () => {
       if (!isLost()) {
         clearTimeout(timer);
@@ -110,6 +120,53 @@
         timer = window.setTimeout(() => isLost() && report(), LOST_MS);
       }
     });
+  }
+
+  /**
+   * End a socket for the page, now: the browser's own closing waits a minute for a server that does not answer.
+   * @param {WebSocket} socket
+   */
+  function end(socket) {
+    const suppress = (/** @type {Event} */ event) => event.isTrusted && event.stopImmediatePropagation();
+    for (const type of ["message", "error", "close"]) socket.addEventListener(type, suppress, { capture: true });
+    socket.close();
+    Object.defineProperty(socket, "readyState", { value: WebSocket.CLOSED });
+    socket.dispatchEvent(new CloseEvent("close", { code: TIMED_OUT, reason: "the server is silent", wasClean: false }));
+  }
+
+  /**
+   * End the socket when it stays silent after something was sent. Returns a function to call with each message sent.
+   * @param {WebSocket} socket
+   * @param {() => boolean} hasLostMedia
+   */
+  function endWhenSilent(socket, hasLostMedia) {
+    let silent = -1; // ticks since the first message that was not followed by one of the server's
+    let networkChanged = false;
+    const noteChange = () => {
+      networkChanged = true;
+    };
+    const timer = setInterval(() => {
+      if (silent < 0 || socket.readyState !== WebSocket.OPEN) return;
+      silent += 1;
+      if (silent >= (networkChanged || hasLostMedia() ? SILENT_TICKS_WITHOUT_NETWORK : SILENT_TICKS)) end(socket);
+    }, TICK_MS);
+    const network = /** @type {{connection?: EventTarget}} */ (navigator).connection;
+    window.addEventListener("offline", noteChange);
+    window.addEventListener("online", noteChange);
+    network?.addEventListener("change", noteChange);
+    socket.addEventListener("message", () => {
+      silent = -1;
+      networkChanged = false;
+    });
+    socket.addEventListener("close", () => {
+      clearInterval(timer);
+      window.removeEventListener("offline", noteChange);
+      window.removeEventListener("online", noteChange);
+      network?.removeEventListener("change", noteChange);
+    });
+    return () => {
+      if (silent < 0) silent = 0;
+    };
   }
 
   /** Take ICE servers from what arrives, and watch the PeerConnections of what is sent. @param {WebSocket} socket */
@@ -136,9 +193,15 @@
       send.call(socket, JSON.stringify({ janus: "path_lost", transaction: `path-lost-${handle}`, handle_id: handle }));
     }
 
+    const hasLostMedia = () => {
+      const states = [...connections.values()].map((connection) => connection.connectionState);
+      return states.some((state) => BROKEN.includes(state)) && !states.includes("connected");
+    };
+    const noteSent = endWhenSilent(socket, hasLostMedia);
     const send = socket.send;
     socket.send = function (data) {
       send.call(socket, data);
+      noteSent();
       if (typeof data !== "string" || !data.includes('"jsep"')) return;
       const { handle, connection } = negotiated(data);
       if (!connection) return;

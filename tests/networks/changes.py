@@ -38,14 +38,14 @@ async def measure_change(world: World, change: Callable[[World], None]) -> tuple
             before = await anna.evaluate("stopwatch.connections.length")
             change(world)
             begun = time.monotonic()
-            await until(lambda: _is_back(anna, before), BACK_WITHIN_SECS, "new frames after the change")
+            await until(lambda: is_back(anna, before), BACK_WITHIN_SECS, "new frames after the change")
             return time.monotonic() - begun, {str(route) for route in await routes_of(anna)}
     finally:
         world.lab.set_filter()
         world.lab.move(OPEN.client, CLIENT)
 
 
-async def _is_back(page: Page, before: int) -> bool:
+async def is_back(page: Page, before: int) -> bool:
     """Whether frames arrive on peer connections that were made after the first `before`."""
     return bool(
         await page.evaluate(

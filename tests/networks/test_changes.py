@@ -1,9 +1,17 @@
-"""The meeting page after its path has changed in mid-call: it joins again by a path that works."""
+"""A path that changes in mid-call: the meeting page joins again by one that works, the SDK reports the end."""
+
+import time
 
 import pytest
 
-from tests.networks.changes import block_udp, measure_change, move
+from tests.networks.calls import marks_of, sdk_call
+from tests.networks.changes import BACK_WITHIN_SECS, block_udp, measure_change, move
+from tests.networks.lab import CLIENT
+from tests.networks.scenarios import OPEN
 from tests.networks.world import World
+
+REPORTED_WITHIN_SECS = 25.0
+"""Up to 5 s until the next keepalive, which begins the 10 s of silence, and a busy machine."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -18,3 +26,18 @@ async def test_media_come_back_by_the_relay_after_udp_was_blocked(world: World) 
     took, routes = await measure_change(world, block_udp)
     print(f"{took:.1f} s, {routes}")
     assert routes == {"relay over TCP"}
+
+
+async def test_the_sdk_reports_the_end_of_its_socket_after_the_address_has_changed(world: World) -> None:
+    """The browser itself reports nothing for a minute: connect.js ends the silent socket."""
+    client, reach = await OPEN.enter(world)
+    try:
+        async with sdk_call(client, reach) as (anna, _):
+            await marks_of(anna.page)
+            move(world)
+            begun = time.monotonic()
+            ended = await anna.wait_for("disconnected", "timed_out", within=BACK_WITHIN_SECS)
+            print(f"{ended.at - begun:.1f} s")
+            assert ended.at - begun < REPORTED_WITHIN_SECS
+    finally:
+        world.lab.move(OPEN.client, CLIENT)
