@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECS = 2.0
 """Seconds between two looks at the files of certificates."""
+LAST_PART = 6
+"""A pair in use is logged as expiring in the last 6th of its time. Caddy renews in the last third."""
+LAST_DAYS = timedelta(days=15)
+"""And not before these days."""
+_AGAIN_SECS = 86_400
 _BYTES_MAX = 262_144
 
 OnChange = Callable[[str, Path], Awaitable[None]]
@@ -52,6 +58,10 @@ class Pair:
         """Whether browsers accept the certificate for this host name."""
         first, _, rest = name.lower().partition(".")
         return name.lower() in self.names or (bool(first) and f"*.{rest}" in self.names)
+
+    def expires_soon(self, now: datetime) -> bool:
+        """Whether it should have been renewed by now, or has expired."""
+        return self.not_after - now < min((self.not_after - self.not_before) / LAST_PART, LAST_DAYS)
 
 
 def parse(certificate: bytes, key: bytes) -> Pair:
@@ -134,6 +144,8 @@ class Certificates:
     def __init__(self, settings: EdgeSettings) -> None:
         self._settings = settings
         self._seen: dict[str, tuple[object, ...]] = {}  # by name: identity of the files that were read last
+        self._used: dict[str, Pair] = {}
+        self._warned: dict[str, float] = {}  # by name: when, by the monotonic clock
         self._on_change: list[OnChange] = []
         self._loop = Periodic(self.look, LOOK_SECS, _logged, pauses_first=True)
 
@@ -158,6 +170,7 @@ class Certificates:
                 log.info("certificate.changed", name=name)
                 for callback in self._on_change:
                     await callback(name, path)
+            self._warn(name)
 
     def _prepare(self) -> None:
         folder = bundles(self._settings.data_dir)
@@ -169,6 +182,14 @@ class Certificates:
             path = bundle(self._settings.data_dir, name)
             if (pair := read_bundle(path)) is None or not pair.covers(name):
                 self._put(path, self_signed(name, datetime.now(UTC)))
+
+    def _warn(self, name: str) -> None:
+        """Log once a day that the pair in use expires: it was not renewed, or nobody has put another file."""
+        pair, now, last = self._used.get(name), time.monotonic(), self._warned.get(name)
+        if pair is None or not pair.expires_soon(datetime.now(UTC)) or (last is not None and now < last + _AGAIN_SECS):
+            return
+        self._warned[name] = now
+        log.warning("certificate.expires", name=name, at=pair.not_after.isoformat())
 
     def _update(self, name: str) -> Path | None:
         """Copy the newest pair of a name to its bundle; returns the bundle, or None if it has been copied before."""
@@ -183,6 +204,7 @@ class Certificates:
             file = key if error.part == "key" else certificate
             log.warning("certificate.not_used", name=name, file=str(file), why=str(error))
             return None
+        self._used[name] = pair
         path = bundle(self._settings.data_dir, name)
         if path.exists() and path.read_bytes() == pair.pem:
             return None

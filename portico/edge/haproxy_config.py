@@ -5,6 +5,12 @@ from portico.edge.config import HEAD_SECS, IDLE_SECS, UPSTREAM, EdgeSettings, br
 SOCKET = "admin.sock"
 """The unix socket over which it is given another certificate."""
 _HTTPS_SOCKET = "https.sock"
+ADDRESS_CONNECTIONS_MAX = 2_000
+"""Connections of one address (a /64 of IPv6) at the same time. HAProxy takes about 32,000 of all.
+
+An office of a hundred people whose network lets out TCP 443 only has about 1,300: each has one for signaling, and TURN
+over TLS takes one for each PeerConnection.
+"""
 
 
 def haproxy_config(settings: EdgeSettings, *, dual_stack: bool = True) -> str:
@@ -54,7 +60,7 @@ def _shared_port(settings: EdgeSettings, *, dual_stack: bool) -> str:
 frontend shared_port
     mode tcp
     bind {_bind(settings, settings.https_port, dual_stack=dual_stack)}
-    tcp-request inspect-delay {HEAD_SECS}s
+{_per_address(settings)}    tcp-request inspect-delay {HEAD_SECS}s
     tcp-request content accept if {{ req.ssl_hello_type 1 }}
     tcp-request content reject
     use_backend turn if {{ req.ssl_sni -i {settings.turn_domain} }}
@@ -72,14 +78,14 @@ backend https
 
 def _https(settings: EdgeSettings, *, dual_stack: bool) -> str:
     if settings.turn_domain is None:
-        bind = _bind(settings, settings.https_port, dual_stack=dual_stack)
+        bind, limit = _bind(settings, settings.https_port, dual_stack=dual_stack), _per_address(settings)
     else:
-        bind = f"unix@{_HTTPS_SOCKET} mode 600 accept-proxy"
+        bind, limit = f"unix@{_HTTPS_SOCKET} mode 600 accept-proxy", ""
     trusted = f" unless {{ src {' '.join(settings.trusted_proxies)} }}" if settings.trusted_proxies else ""
     return f"""\
 frontend https
     bind {bind} ssl crt {bundle(settings.data_dir, settings.domain)} alpn h2,http/1.1
-    http-request deny deny_status 421 unless {{ req.hdr(host),field(1,:) -i {settings.domain} }}
+{limit}    http-request deny deny_status 421 unless {{ req.hdr(host),field(1,:) -i {settings.domain} }}
     http-request del-header Forwarded
     http-request del-header X-Forwarded-For{trusted}
     http-request set-header X-Forwarded-Proto https
@@ -88,6 +94,16 @@ frontend https
 
 backend portico
     server portico {UPSTREAM}:{settings.upstream_port}
+"""
+
+
+def _per_address(settings: EdgeSettings) -> str:
+    """Refuse the connections of an address that has too many, but not those of proxies, which have them for others."""
+    others = f" !{{ src {' '.join(settings.trusted_proxies)} }}" if settings.trusted_proxies else ""
+    return f"""\
+    stick-table type ipv6 size 100k expire 60s store conn_cur
+    tcp-request connection track-sc0 src,ipmask(32,64)
+    tcp-request connection reject if {{ sc0_conn_cur gt {ADDRESS_CONNECTIONS_MAX} }}{others}
 """
 
 

@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import structlog
 
+from portico.core.addresses import network
 from portico.core.check_relays import RELAY_PATHS, by_path
 from portico.core.errors import Busy, Forbidden, NotFound
 from portico.core.ice import IceServers
@@ -24,7 +26,6 @@ from portico.janus.errors import JanusError, JanusUnavailable
 from portico.janus.node import JanusNode
 from portico.listener import frames
 from portico.listener.connections import ClientConnection, connection_of
-from portico.runtime.ids import new_id
 from portico.services import tokens
 from portico.services.tokens import TokenKeys
 from portico.signaling.check_offer import prepared
@@ -159,7 +160,7 @@ class ConnectionCheck:
             with contextlib.suppress(Busy):  # the database is away: the check goes on without credentials
                 is_admitted = await self._context.db.read(look)
         ice, now = self._context.ice, self._context.clock()
-        servers = ice.issue(f"check-{new_id()}", now, RELAY_LIFETIME) if is_admitted else ice.addresses()
+        servers = ice.issue(_holder(self._address), now, RELAY_LIFETIME) if is_admitted else ice.addresses()
         return {"admitted": is_admitted, "relays": by_path(servers)}
 
     async def _answer(self, message: object) -> dict[str, Any] | None:
@@ -218,6 +219,11 @@ class ConnectionCheck:
                 media = (info.get("webrtc") or {}).get("media", {}).values()
                 total += sum(medium.get("stats", {}).get("in", {}).get("bytes", 0) for medium in media)
         return total
+
+
+def _holder(address: str) -> str:
+    """Who gets the credentials of a check: a network, whose checks share what one holder may have of the relay."""
+    return f"check-{sha256(network(address).encode()).hexdigest()[:16]}"
 
 
 def _is_admitted(tx: Transaction, keys: TokenKeys, begin: dict[str, Any], now: datetime) -> bool:

@@ -92,11 +92,11 @@ def acme(tmp_path: Path) -> EdgeSettings:
     return EdgeSettings(tmp_path, "a.example", "acme", 8080, turn_domain="turn.a.example")
 
 
-def obtained(settings: EdgeSettings, name: str, authority: str, seconds: int) -> bytes:
+def obtained(settings: EdgeSettings, name: str, authority: str, seconds: int, made: datetime = NOW) -> bytes:
     """Put a certificate where Caddy keeps those of an authority, obtained so many seconds after the first."""
     folder = storage(settings) / "certificates" / authority / name
     folder.mkdir(parents=True, exist_ok=True)
-    pem = self_signed(name, NOW)
+    pem = self_signed(name, made)
     for kind in ("crt", "key"):
         (folder / f"{name}.{kind}").write_bytes(pem)
         os.utime(folder / f"{name}.{kind}", (1_700_000_000 + seconds,) * 2)
@@ -142,6 +142,22 @@ async def test_a_pair_that_does_not_fit_changes_nothing(acme: EdgeSettings) -> N
     key.unlink()
     await certificates.look()
     assert read_bundle(bundle(acme.data_dir, "a.example")) == parse(first, first)
+
+
+async def test_a_certificate_that_is_not_renewed_is_logged_once_a_day(
+    acme: EdgeSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the last days of its time, and when it has expired. The self-signed one of the start is not meant."""
+    lines = []
+    for days_old in (0, 345, 355, 400):
+        certificates = Certificates(acme)
+        obtained(acme, "a.example", "ca.example-directory", days_old, made=datetime.now(UTC) - timedelta(days=days_old))
+        await certificates.start()
+        await certificates.stop()
+        for _ in range(2):
+            await certificates.look()
+        lines.append(capsys.readouterr().out.count("certificate.expires"))
+    assert lines == [0, 0, 1, 1]
 
 
 async def test_a_server_that_starts_again_keeps_its_certificate(acme: EdgeSettings) -> None:

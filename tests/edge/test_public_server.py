@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import ssl
 import time
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from portico.edge.haproxy_config import ADDRESS_CONNECTIONS_MAX
 from tests.edge.public import PublicServer, handshake, new_certificate, public_server
 from tests.edge.turn_client import allocate, error_of
 from tests.gateway.browser import SignalingBrowser
@@ -72,6 +74,77 @@ async def test_another_host_name_is_not_served(public: PublicServer) -> None:
     url, headers = f"{public.base_url}/healthz", {"Host": "evil.example"}
     async with public.client() as http, http.get(url, headers=headers) as answer:
         assert answer.status == 421
+
+
+RAW = {
+    "two hosts": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+    "another host in the line": b"GET https://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "another host in both": b"GET //evil.example/healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    "a user before the host": b"GET /healthz HTTP/1.1\r\nHost: localhost@evil.example\r\n\r\n",
+    "no host": b"GET /healthz HTTP/1.0\r\n\r\n",
+    "a path above the root": b"GET /assets/../../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "the same, encoded": b"GET /assets/..%2f..%2f..%2fetc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a tunnel": b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "two lengths": b"POST /v2/rooms HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+}
+
+
+async def _status(public: PublicServer, request: bytes) -> int:
+    """The status of the answer to these bytes; 0 where the connection ends without one."""
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", public.https_port, ssl=public.trust, server_hostname="localhost"
+    )
+    try:
+        writer.write(request)
+        async with asyncio.timeout(20):
+            line = await reader.readline()
+        return int(line.split()[1]) if line else 0
+    finally:
+        writer.transport.abort()
+
+
+async def test_requests_that_no_browser_sends_get_nothing(public: PublicServer) -> None:
+    statuses = {name: await _status(public, request) for name, request in RAW.items()}
+    assert all(status in (0, 400, 401, 404, 405, 421, 501) for status in statuses.values()), statuses
+
+
+async def test_a_client_cannot_speak_for_a_proxy(public: PublicServer) -> None:
+    """The PROXY protocol, by which HAProxy names clients to itself, is refused on the port that clients reach."""
+    v2 = b"\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c\xcb\0q\x07\x7f\0\0\x01\0\x01\x01\xbb"
+    for header in (b"PROXY TCP4 203.0.113.7 127.0.0.1 1 443\r\n", v2):
+        _, writer = await asyncio.open_connection("127.0.0.1", public.https_port)
+        writer.write(header)
+        with pytest.raises((ssl.SSLError, OSError, TimeoutError)):
+            await writer.start_tls(public.trust, server_hostname="localhost", ssl_handshake_timeout=20)
+        writer.transport.abort()
+
+
+async def test_one_address_does_not_take_all_connections(public: PublicServer) -> None:
+    """HAProxy refuses more of one address. Caddy knows no such limit and goes on: docs/security.md."""
+    number = list(KINDS).index(kind_of(public)) + 1
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+    flood, other = f"127.0.{number}.4", f"127.0.{number}.5"
+    held: list[asyncio.StreamWriter] = []
+    try:
+        for _ in range(ADDRESS_CONNECTIONS_MAX):
+            _, writer = await asyncio.open_connection("127.0.0.1", public.https_port, local_addr=(flood, 0))
+            held.append(writer)
+        assert await _is_served(public, flood) is ("haproxy" not in KINDS[kind_of(public)])
+        assert await _is_served(public, other)
+    finally:
+        for writer in held:
+            writer.transport.abort()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+
+
+async def _is_served(public: PublicServer, address: str) -> bool:
+    try:
+        async with public.client(address) as http, http.get(f"{public.base_url}/healthz") as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
 
 
 async def test_each_client_is_counted_by_its_own_address(public: PublicServer) -> None:

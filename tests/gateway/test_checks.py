@@ -209,6 +209,7 @@ async def test_relays_have_credentials_for_visitors_of_a_meeting_only(program: I
         {"room_id": room_id, "token": "wrong"},
         {"room_id": "no room", "invite": invite},
     ]
+    holders: set[str] = set()
     async with a_server(Checks(context)) as base_url:
         for proof in [*valid, *others]:
             async with CheckClient(base_url) as client:
@@ -218,8 +219,10 @@ async def test_relays_have_credentials_for_visitors_of_a_meeting_only(program: I
             for relay in begun["relays"].values():
                 assert ("credential" in relay) is (proof in valid), proof
                 if proof in valid:
-                    expiry = int(relay["username"].partition(":")[0])
-                    assert 0 < expiry - gateway._clock().timestamp() <= RELAY_LIFETIME.total_seconds()
+                    expiry, holder = relay["username"].split(":")
+                    holders.add(holder)
+                    assert 0 < int(expiry) - gateway._clock().timestamp() <= RELAY_LIFETIME.total_seconds()
+    assert len(holders) == 1, "or each check would have another share of the relay"
 
 
 async def test_signaling_does_not_attach_to_the_echo(program: Inside) -> None:
