@@ -184,7 +184,7 @@ class Certificates:
                 self._put(path, self_signed(name, datetime.now(UTC)))
 
     def _warn(self, name: str) -> None:
-        """Log once a day that the pair in use expires: it was not renewed, or nobody has put another file."""
+        """Log once a day that the pair in use expires: it was not renewed, and no other file was put."""
         pair, now, last = self._used.get(name), time.monotonic(), self._warned.get(name)
         if pair is None or not pair.expires_soon(datetime.now(UTC)) or (last is not None and now < last + _AGAIN_SECS):
             return
