@@ -31,8 +31,8 @@ from portico.composer.plan import (
 )
 from portico.composer.progress import JOIN_COST, SOUND_COST, ProgressMeter
 from portico.composer.source_facts import SourceFacts
-from portico.composer.work_folder import Step, WorkFolder, settle, size_and_sha256
-from portico.runtime import child_limits
+from portico.composer.work_folder import Step, WorkFolder, size_and_sha256
+from portico.runtime import child_limits, durable
 from portico.runtime.child_messages import ComposedFile, ExitStatus, Failure, Progress, print_line
 
 NICENESS = 19
@@ -240,7 +240,7 @@ class _Composer:
             ended = self._run([*command, str(part)], JOIN_COST, cpu_secs=cpu_secs)
             if ended.status != 0 or ended.frames != self._plan.frames:
                 raise CompositionError(f"The parts of the composition could not be joined: {_how(ended)}")
-            settle(part, out)
+            durable.rename(part, out)
         finally:
             part.unlink(missing_ok=True)
 

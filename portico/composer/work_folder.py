@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from portico.runtime.durable import sync
+from portico.runtime import durable
 
 _MANIFEST = "manifest.json"
 
@@ -47,22 +47,13 @@ class WorkFolder:
 
     def keep(self, step: Step, made: Path) -> None:
         """Make the file `made` the finished file of this step; it is on the disk when this returns."""
-        settle(made, self.path / step.file)
+        durable.rename(made, self.path / step.file)
         self._finished[step.file] = step.mark
         self.write(_MANIFEST, json.dumps(self._finished))
 
     def write(self, name: str, text: str) -> None:
         """Write a small file of the folder; after a crash it has the old text or the new one."""
-        draft = self.path / f"{name}.part"
-        draft.write_text(text, encoding="utf-8", errors="replace")
-        settle(draft, self.path / name)
-
-
-def settle(made: Path, path: Path) -> None:
-    """Rename a file that is written; its content and its name are on the disk when this returns."""
-    sync(made)
-    made.replace(path)
-    sync(path.parent)
+        durable.write(self.path / name, text.encode(errors="replace"))
 
 
 def size_and_sha256(path: Path) -> tuple[int, str]:

@@ -131,7 +131,9 @@ class Settings(BaseSettings):
     drain_secs: int = Field(
         0, ge=0, description="How long SIGTERM and SIGHUP let calls go on, with new ones refused; 0 ends them at once."
     )
-    empty_session_grace_secs: float = Field(5, ge=0, le=3600, description="How long an empty session waits.")
+    empty_session_grace_secs: float = Field(
+        5, ge=0, le=3600, description="How long an empty session waits for a participant before it ends."
+    )
     webhook_private_key: str | None = Field(
         None,
         repr=False,
@@ -169,7 +171,7 @@ class Settings(BaseSettings):
         None, repr=False, json_schema_extra=SECRET, description="Its secret; AWS_SECRET_ACCESS_KEY if unset."
     )
     s3_virtual_hosted: bool = Field(
-        False, description="Whether the store wants the bucket's name in the host instead of the path."
+        False, description="Whether the store needs the bucket's name in the host instead of the path."
     )
     s3_proxy: Annotated[str | None, AfterValidator(values.proxy_url)] = Field(
         None,
@@ -187,11 +189,11 @@ class Settings(BaseSettings):
         500, ge=0, description="Recording pauses while less than so many MB of the disk of DATA_DIR are free."
     )
     composition_audio: Literal["all", "none"] = Field(
-        "all", description="Sound of a composition whose request does not say; none as in the hosted service."
+        "all", description="Sound of a composition whose request has no audio_sources; none as in the hosted service."
     )
     composition_regions: int = Field(16, ge=1, le=100, description="Regions of a layout; 2 as in the hosted service.")
     composition_quality: Literal["fast", "default", "small"] = Field(
-        "default", description="What a composition spends its time on."
+        "default", description="Encoding of compositions: fast, default, or small (smaller files, more time)."
     )
     compositions_at_once: int | None = Field(
         None, ge=1, le=256, description="Compositions that are made at the same time; one per core when unset."
@@ -228,7 +230,7 @@ class Settings(BaseSettings):
         5, ge=0.1, le=600, description="How long a list may be read from the database; then 503 with Retry-After."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
-    log_format: Literal["text", "json"] = Field("text", description="How log lines look.")
+    log_format: Literal["text", "json"] = Field("text", description="Form of log lines.")
 
     @classmethod
     def settings_customise_sources(

@@ -23,9 +23,8 @@ from typing import IO
 
 from portico.converter import mp4, tracks
 from portico.converter.mjr import MjrHeader, NotMjr, Packet, packets, read_header
-from portico.runtime import child_limits
+from portico.runtime import child_limits, durable
 from portico.runtime.child_messages import ConvertedFile, ExitStatus, Failure, print_line
-from portico.runtime.durable import sync
 
 LARGEST_ERROR_MS = 100
 """A file whose duration differs by more from that of the media written into it is refused (see `salvage`)."""
@@ -224,9 +223,7 @@ def _settle(unchecked: Path, path: Path) -> str:
     """Give the checked file its name; it is on the disk when this returns. Returns its SHA-256 in hexadecimal."""
     with unchecked.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    sync(unchecked)
-    unchecked.replace(path)
-    sync(path.parent)
+    durable.rename(unchecked, path)
     return sha256
 
 

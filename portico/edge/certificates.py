@@ -154,7 +154,7 @@ class Certificates:
         self._on_change.append(callback)
 
     async def start(self) -> None:
-        """Put a bundle for each name, and begin to watch. Raises OSError."""
+        """Write a bundle for each name, and begin to watch their sources. Raises OSError."""
         await asyncio.to_thread(self._prepare)
         self._loop.start()
 
@@ -227,7 +227,7 @@ def _newest(settings: EdgeSettings, name: str) -> tuple[Path, Path]:
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
-    """(Device, file number, time) of a file, which change when it is replaced or written; None if there is none."""
+    """(File number, time, size) of a file, which change when it is replaced or written; None if there is none."""
     try:
         status = path.stat()
     except OSError:

@@ -50,7 +50,9 @@ JANUS_SECS = 5
 """How long Janus may take to make the room and to accept a socket."""
 VERDICT_SECS = 5
 """How long a connection that lost its Janus socket stays open, so that `Gateway.janus_lost` can close it first when all
-of Janus is lost; and how long a seat is waited for while its leave is written."""
+of Janus is lost."""
+LEAVE_SECS = 5
+"""How long the freeing of a seat waits for the leave of its participant to be written."""
 JOIN_SECS = 30
 """From the setup of the data channel to the join: until then the browser may receive messages while no list of
 participants shows it. The SDK gives up after 30 s, too."""
@@ -140,7 +142,7 @@ class Connection:
             return False
         self._end_with(CloseCode.TIMED_OUT, "the browser does not answer", "timeout")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(VERDICT_SECS):
+            async with asyncio.timeout(LEAVE_SECS):
                 await self._admission.left.wait()
         return self._admission.left.is_set()
 
@@ -216,13 +218,13 @@ class Connection:
 
     # Effects of the dialect.
 
-    async def _perform_of(self, ask: Callable[[], list[Effect]]) -> None:
-        """Perform the effects of a call to the dialect.
+    async def _perform_of(self, call: Callable[[], list[Effect]]) -> None:
+        """Perform the effects that `call`, a method of the dialect, returns.
 
         The dialect is called by the task that performs, not when the task is made: between the two another task could
         perform later effects first, and messages to the browser would change their order.
         """
-        await self._perform(ask())
+        await self._perform(call())
 
     async def _perform(self, effects: list[Effect]) -> None:
         # All are queued before the first await: another task's messages go after them, or before, but not between.

@@ -1,11 +1,10 @@
 """The folder that Janus writes mjr files into, and the id of this node among several servers."""
 
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from portico.runtime.durable import sync
+from portico.runtime import durable
 
 FOLDER_NAME = "dumps"
 """Within DATA_DIR. Older releases use the same name: mjr files that wait for their conversion survive an update."""
@@ -27,10 +26,6 @@ def open_mjr_folder(data_dir: Path) -> MjrFolder:
     path, id_file = data_dir / FOLDER_NAME, data_dir / _ID_FILE
     path.mkdir(parents=True, exist_ok=True)
     if not id_file.exists() or not id_file.read_text().strip():
-        temporary = data_dir / f"{_ID_FILE}.{os.getpid()}"
-        temporary.write_text(secrets.token_hex(_ID_LENGTH // 2))
         # If a crash of the machine lost the id, no node would convert the mjr files that carry it.
-        sync(temporary)
-        temporary.replace(id_file)
-        sync(data_dir)
+        durable.write(id_file, secrets.token_hex(_ID_LENGTH // 2).encode())
     return MjrFolder(path, id_file.read_text().strip()[:_ID_LENGTH])

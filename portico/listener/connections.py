@@ -53,8 +53,8 @@ class ClientConnection:
         self._deadline: int | None = None
         self._cause: Cause = "head"
         self._opened = all_.ticks
-        self._stuck_since = all_.ticks
-        self._unsent = 0
+        self._stuck_since = all_.ticks  # the tick since which the client has read too little
+        self._unsent = 0  # unsent bytes at that tick
         self._socket = transport.get_extra_info("socket")
         self.limits = all_.limits
         self.transport = transport

@@ -27,6 +27,13 @@ def write(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     sync(path.parent)
 
 
+def rename(made: Path, path: Path) -> None:
+    """Give the file `made` the name `path`, instead of any other file; its content is flushed first. Raises OSError."""
+    sync(made)
+    made.replace(path)
+    sync(path.parent)
+
+
 def create(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     """As `write`, for a new file: raises FileExistsError if `path` exists, also if another process just made it."""
     temporary = _temporary_of(path)

@@ -30,6 +30,7 @@ RECORDINGS = schema.room_recordings
 PARTICIPANTS = schema.room_participants
 SESSIONS = schema.room_sessions
 ON_ITS_WAY = timedelta(minutes=10)
+"""How long a worker may still be storing the file of a composition that was deleted meanwhile."""
 ENQUEUED, PROCESSING, COMPLETED, FAILED = "enqueued", "processing", "completed", "failed"
 _MEMBERS = [COMPOSITIONS.c[name] for name in Composition.__dataclass_fields__]
 _SOURCE_MEMBERS = ("id", "type", "codec", "object_key", "started_at", "ended_at", "stream_key", "participant_id")
@@ -305,7 +306,7 @@ def _destination(composition: Composition) -> Destination:
 
 
 def _expect_sources(tx: Transaction, session_id: str, request: CompositionRequest) -> None:
-    """Raises Invalid when nothing of the session was recorded that the composition could contain, nor will be."""
+    """Raise Invalid when the session has, and will have, no recording that the composition could contain."""
     if _goes_on(tx, session_id):
         return
     regions = [_region(name, members) for name, members in request.video_layout.items()]

@@ -37,7 +37,7 @@ _PAGE = 100
 _CURSORS_MAX = 10_000
 
 _ZERO: ColumnElement[int] = literal_column("0")
-"""Given, because SQLAlchemy would add a value of its own for SQLite, which Prepared does not know."""
+"""The offset of statements for Prepared: without one, SQLAlchemy adds a parameter for SQLite that Prepared lacks."""
 
 Lane = tuple[str, ...]
 """(), (account,), (account, origin) or (account, origin, URL): each is a part of the one before it."""
@@ -54,7 +54,7 @@ class Load:
     ids: set[str] = field(default_factory=set)
     sending: Counter[Lane] = field(default_factory=Counter)
     cursors: dict[Lane, str] = field(default_factory=dict)
-    """Where the last choice stopped within a lane; the next one begins behind it, so that each part has its turn."""
+    """The part of each lane at which the last choice stopped; the next choice begins after it, in turn."""
 
     def free(self, lane: Lane) -> int:
         """How many more deliveries may be sent in this lane."""
@@ -66,7 +66,7 @@ class Load:
         self.sending.update(_lanes(delivery))
 
     def end(self, delivery: Delivery) -> None:
-        """Count a delivery no more."""
+        """Stop counting a delivery, which is sent."""
         self.ids.discard(delivery.id)
         for lane in _lanes(delivery):
             self.sending[lane] -= 1
@@ -112,7 +112,7 @@ def choose(tx: Transaction, load: Load, *, now: datetime, limit: int) -> Choice:
 
 
 def make_ready(tx: Transaction, ids: Collection[str], *, now: datetime) -> None:
-    """Put these overdue deliveries, unless that was done meanwhile, among those that may be sent."""
+    """Set these overdue deliveries to ready, unless another worker has done so."""
     still = or_(_LATE_LATER, _LATE_LEASED)
     changes = DELIVERIES.update().where(DELIVERIES.c.id.in_(ids), still).values(_UNLEASED)
     tx.execute(changes, {"now": now})
@@ -172,7 +172,7 @@ def _choose(tx: Transaction, load: Load, lane: Lane, wanted: int) -> list[str]:
 
 
 def _parts(tx: Transaction, lane: Lane, begin: str) -> Iterator[str]:
-    """The parts of a lane that have something ready, in order, each once; first those behind `begin`."""
+    """The parts of a lane with ready deliveries, each once: in order, beginning after `begin`."""
     names = {column.name: value for column, value in zip(_LANE_COLUMNS, lane, strict=False)}
     given: set[str] = set()
     for start in dict.fromkeys((begin, "")):
@@ -186,7 +186,7 @@ def _parts(tx: Transaction, lane: Lane, begin: str) -> Iterator[str]:
 
 
 def _next_parts(depth: int) -> Select[Any]:
-    """The distinct values of one column within a lane, behind a value: one look into the index for each of them."""
+    """A query of the distinct values of one lane column after a value, which reads one index entry for each."""
     column, fixed = _LANE_COLUMNS[depth], _LANE_COLUMNS[:depth]
     within = [_IS_READY, *(each == bindparam(each.name) for each in fixed)]
     first = select(func.min(column)).where(*within, column > bindparam("after")).scalar_subquery()

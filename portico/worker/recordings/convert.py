@@ -17,8 +17,8 @@ from portico.core import object_keys
 from portico.core.model import Recording
 from portico.db.engine import Database
 from portico.janus.mjr_folder import FOLDER_NAME
+from portico.runtime import durable
 from portico.runtime.child_messages import ConvertedFile, parse_line
-from portico.runtime.durable import sync
 from portico.services import files, recordings
 from portico.services.recordings import ConversionOutcome
 from portico.services.rows import Job, RecordingRow
@@ -30,15 +30,15 @@ from portico.worker.runner import JobKind, NotYet, is_last_try
 log = structlog.get_logger()
 
 FINAL_WITHIN = timedelta(seconds=10)
-"""Janus gives a file its final name soon after its track's end. When this process has looked for it for so long, the
-unfinished file is taken."""
+"""How long this process waits for a file's final name, which Janus gives it soon after the end of its track. Then the
+file with its temporary name is converted."""
 LOOK_AGAIN = timedelta(seconds=0.5)
 MISSING_MAX = 10_000
-"""So many looks for final files are remembered; after more, the oldest begins anew."""
+"""Recordings whose final file is missing that are remembered; beyond it, the wait for the oldest begins anew."""
 SHOWN_EARLIER_MS = 500
 """Browsers send a camera's first picture, a keyframe, before they report that it is on: up to this much is kept."""
 CONTAINER_BYTES = 1_000_000
-"""What a converted file needs at most beyond the size of its mjr file."""
+"""The most bytes that a converted file has more than its mjr file."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 RESULT = "result.json"
 """The name of the file with a `FileToStore`, in a recording's working folder."""
@@ -74,11 +74,10 @@ class ConvertRecording:
         self._work = working_folder(data_dir)
         self._clock = clock
         self._monotonic = monotonic
-        # By recording id, in seconds of `monotonic`: since when its final file has been looked for.
         self._missing_since: dict[str, float] = {}
-        self._needed: dict[
-            str, int
-        ] = {}  # bytes that conversions need, by recording id, in the order in which they began
+        """By recording id: since when its final file has been looked for, in seconds of `monotonic`."""
+        self._needed: dict[str, int] = {}
+        """By recording id: bytes of disk that each running conversion needs, in the order in which they began."""
 
     def kind(self, at_once: int) -> JobKind:
         """What the job runner needs to know, with how many jobs run at the same time."""
@@ -272,8 +271,8 @@ class ConvertRecording:
         self._failed.mkdir(parents=True, exist_ok=True)
         for path in mjr_files:
             path.replace(self._failed / path.name)
-        sync(self._failed)
-        sync(self._mjr_folder)
+        durable.sync(self._failed)
+        durable.sync(self._mjr_folder)
 
 
 def working_folder(data_dir: Path) -> Path:
@@ -297,12 +296,8 @@ def read_file_to_store(folder: Path) -> FileToStore | None:
 
 
 def _write_file_to_store(folder: Path, made: FileToStore) -> None:
-    """Write RESULT, whole or not at all. The converter has synced the converted file itself."""
-    temporary = folder / f"{RESULT}.tmp"
-    temporary.write_bytes(msgspec.json.encode(made, enc_hook=str))
-    sync(temporary)
-    temporary.replace(folder / RESULT)
-    sync(folder)
+    """Write RESULT. The converter has flushed the converted file itself."""
+    durable.write(folder / RESULT, msgspec.json.encode(made, enc_hook=str))
 
 
 def _make_room(folder: Path, needed: int) -> None:
