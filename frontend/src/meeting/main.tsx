@@ -4,6 +4,7 @@ import { App } from "./app";
 import { install } from "./call/browser";
 import { entryOf, roomIdOf } from "./call/link";
 import "../shared/style.css";
+import "./meeting.css";
 
 install();
 const page = document.getElementById("page");

@@ -9,6 +9,7 @@ import { hueOf } from "./ui/avatar";
 import { CallView, type CallOnView } from "./ui/call_view";
 import { Ended } from "./ui/ended";
 import "../shared/style.css";
+import "./meeting.css";
 
 const NAMES = ["Ada Lovelace", "Grace Hopper", "Jean Bartik", "Karen Spärck Jones", "Radia Perlman", "Mary", "Barbara Liskov", "Hedy Lamarr", "Annie Easley"];
 const options = new URLSearchParams(location.search);
