@@ -55,6 +55,7 @@ READ = [
 ALLOWED = [
     (r"\bjson\.dumps\b|\bmodel_dump\b|\bpg_dump\b|\bfile\.tell\(\)", "names of libraries and programs"),
     (r"DATA_DIR/dumps(?:/failed)?|\"/?dumps(?:/\w+)?\"", "folders of installations that exist"),
+    (r"The cause `strangers` of", "the former value of a label, in the changelog"),
     (r"known\[\"nobody\"\]", "the user without rights of an operating system"),
     (r"\"dump\" in columns", "a column of the schema before migration 0013"),
     (r"\b[Yy]ou can be heard again|seen or heard", "sound that a person hears"),
