@@ -1,12 +1,14 @@
 """What commands open of the installation that the settings name: its database, store and webhook keys."""
 
 import asyncio
+import fcntl
+import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from portico.cli.terminal import CommandRefused, make_private
-from portico.config.settings import load
+from portico.config.settings import Settings, load
 
 if TYPE_CHECKING:  # all of these are slow to import
     from portico.app.workers import Storage
@@ -63,3 +65,31 @@ async def storage(db: "Database") -> "Storage":
 
     ahead = await db.read(clock.now) - datetime.now(UTC)
     return await open_storage(load(), db, lambda: datetime.now(UTC) + ahead)
+
+
+def lock_data_dir(settings: Settings) -> TextIO:
+    """Make the data directory private, and lock the SQLite file: two servers on it would close each other's calls."""
+    locked = settings.sqlite_file or settings.data_dir / "portico"
+    make_private(settings.data_dir)
+    try:
+        lock = locked.with_name(f"{locked.name}.lock").open("a+")
+    except OSError as error:
+        raise CommandRefused(
+            f"{error.filename} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR."
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CommandRefused(
+            f"Another portico (process {_holder(lock)}) uses {settings.data_dir}: "
+            "stop it, or choose another PORTICO_DATA_DIR."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _holder(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "unknown"

@@ -1,12 +1,11 @@
 """The command line: `portico serve` runs everything, `portico keys` opens accounts."""
 
 import errno
-import fcntl
 import gc
 import os
 import socket
 import sys
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 import structlog
 import typer
@@ -16,12 +15,14 @@ from portico.app.public_server import edge_settings
 from portico.app.startup_checks import checked, warnings
 from portico.cli import check_code, doctor, listen
 from portico.cli.compositions import compositions
+from portico.cli.installation import lock_data_dir
 from portico.cli.keys import keys
+from portico.cli.migrate_store import migrate_store
 from portico.cli.options import add_setting_options
 from portico.cli.participants import participants
 from portico.cli.recordings import recordings
 from portico.cli.rooms import rooms
-from portico.cli.terminal import CommandRefused, make_private
+from portico.cli.terminal import CommandRefused
 from portico.cli.webhooks import webhooks
 from portico.config.settings import Settings, SettingsError, load, unknown_variables
 from portico.edge.config import authority
@@ -98,7 +99,7 @@ def serve(**options: object) -> None:
     logs.configure(settings.log_level, settings.log_format)
     settings = checked(settings)
     raise_limit()
-    with _data_dir(settings), _listen(settings.listen_host, settings.port) as listening:
+    with lock_data_dir(settings), _listen(settings.listen_host, settings.port) as listening:
         for sentence in warnings(settings):
             log.warning("settings.warning", reason=sentence)
         gc.disable()  # nothing of what a start imports is garbage; looking for some costs a tenth of it
@@ -125,6 +126,7 @@ def version() -> None:
     print(__version__)
 
 
+app.command("migrate-store")(migrate_store)
 listen.add_to(app)
 check_code.add_to(app)
 doctor.add_to(app)
@@ -162,34 +164,6 @@ def _authority_line(settings: Settings) -> str:
     if edge is None or edge.tls != "internal":
         return ""
     return f"  Authority     {authority(edge)}: browsers have to trust this certificate\n"
-
-
-def _data_dir(settings: Settings) -> TextIO:
-    """Make the data directory private, and lock the SQLite file: two servers on it would close each other's calls."""
-    locked = settings.sqlite_file or settings.data_dir / "portico"
-    make_private(settings.data_dir)
-    try:
-        lock = locked.with_name(f"{locked.name}.lock").open("a+")
-    except OSError as error:
-        raise CommandRefused(
-            f"{error.filename} cannot be used: {error.strerror}. Choose another PORTICO_DATA_DIR."
-        ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise CommandRefused(
-            f"Another portico (process {_holder(lock)}) uses {settings.data_dir}: "
-            "stop it, or choose another PORTICO_DATA_DIR."
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
-
-
-def _holder(lock: TextIO) -> str:
-    lock.seek(0)
-    return lock.read().strip() or "unknown"
 
 
 def _listen(host: str, port: int) -> socket.socket:
