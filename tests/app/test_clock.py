@@ -8,11 +8,14 @@ from functools import partial
 import pytest
 
 from portico.app.clock import DRIFT, Clock, ClockKeeper
+from portico.db import schema
+from portico.db.connect import open_database
 from portico.db.engine import Database
 from portico.services import clock as clock_rows
-from portico.services import jobs
+from portico.services import gateways, jobs
 from portico.services.rows import Job
 from portico.worker.runner import Jobs
+from tests.factories import rows
 from tests.waiting import WITHIN_SECS, until
 from tests.worker.recordings.workshop import a_kind
 
@@ -71,3 +74,33 @@ async def test_a_job_that_waits_is_due_as_soon_as_without_a_step(database: Datab
         await runner.stop()
         await keeper.stop()
     assert waited >= DUE_IN - 2 * DRIFT
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("others_run", [True, False])
+async def test_a_machine_that_was_suspended_moves_nothing_that_others_wait_for(
+    postgres_url: str, others_run: bool
+) -> None:
+    """Its monotonic clock stood still for an hour. Where it is alone, what was due meanwhile is due an hour later."""
+    db = open_database(postgres_url)
+    clock = Clock()
+    keeper = ClockKeeper(db, clock)
+    try:
+        await keeper.start()
+        due_at = clock() + timedelta(minutes=5)
+        await db.write(partial(jobs.enqueue, kind="work", subject="a", now=clock(), due_at=due_at))
+        if others_run:
+            await db.write(lambda tx: gateways.register(tx, clock_rows.database_now(tx)))
+        clock.set(-HOUR)
+
+        async def is_right() -> bool:
+            return abs((await db.read(clock_rows.database_now) - clock()).total_seconds()) < 1
+
+        await until(is_right)
+        await keeper.stop()
+        (job,) = await db.read(partial(rows, table=schema.jobs))
+        assert abs(job.due_at - due_at - (timedelta(0) if others_run else HOUR)) < 4 * DRIFT
+        assert (await db.read(clock_rows.stepped) > HOUR / 2) is not others_run
+    finally:
+        await keeper.stop()
+        await db.close()

@@ -1,6 +1,8 @@
 """The wall clock of the whole process is set while a call runs, by Debian's libfaketime."""
 
 import asyncio
+import os
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,19 +93,43 @@ async def test_a_day_down_is_in_no_duration(clock: SetClock, tmp_path: Path, por
     assert durations["video.room.session.ended"] <= 6
 
 
-async def test_servers_whose_clocks_differ_let_each_other_live(
+async def test_servers_whose_clocks_differ_and_jump_share_calls_and_webhooks(
     clock: SetClock, own_postgres: PostgresCluster, tmp_path: Path, portico: type[PorticoServer]
 ) -> None:
+    """By a minute at first, then one of them jumps by an hour in either direction, and then it stands still."""
     own_postgres.execute("CREATE DATABASE clocks")
     settings = {"api_key": "KEY-of-two-processes", "database_url": own_postgres.url("clocks")}
     one, ahead = portico(tmp_path / "a", **settings), portico(tmp_path / "b", **settings)
     clock.rule(ahead)
-    clock.set(16)
+    clock.set(60)
     with one, ahead:
-        for server in (one, ahead):
-            async with call(Rooms(server)) as caller:
-                await caller.another_joins(within=3)
-                await asyncio.sleep(3)
+        async with (
+            Receiver() as receiver,
+            call(Rooms(one), webhook_event_url=receiver.url) as caller,
+            call(Rooms(ahead), webhook_event_url=receiver.url) as other,
+        ):
+            await receiver.wait_for(4, within=10)
+            for jump in (0, 3600, -7200):
+                clock.set(jump)
+                await asyncio.sleep(2)  # longer than a clock is looked at
+                known = len(receiver.requests)
+                for each in (caller, other):
+                    await each.another_joins(within=3)
+                await receiver.wait_for(known + 4, within=10)  # both newcomers joined and left
+                for each in (caller, other):
+                    await each.is_still_in()
+                    newest = max(one["joined_at"] for one in each.rooms.participants(each.room))
+                    by_database = datetime.fromisoformat(newest).timestamp()
+                    assert abs(by_database - time.time()) < 30, "by the clock of the database"
+            os.kill(ahead.pid, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(4)
                 await caller.is_still_in()
+            finally:
+                os.kill(ahead.pid, signal.SIGCONT)
+            for each in (caller, other):
+                await each.another_joins(within=5)
+                await each.is_still_in()
         for server in (one, ahead):
             assert "reaped" not in server.log and "lost gateway" not in server.log
+            assert "clock was set" not in server.log, "only the database's clock counts"
