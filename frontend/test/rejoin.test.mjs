@@ -18,10 +18,32 @@ function pauses(kind, tryMillis = 100, most = 1000) {
   return { found, millis: now - 5_000 };
 }
 
-test("a lost call is tried again after 1, 2, 4, 8 s and then every 15 s, for ten minutes", () => {
+test("a lost call is tried again after 1, 2, 4, 8 s and then every 15 s, for eleven minutes", () => {
   const { found, millis } = pauses("lost");
   assert.deepEqual(found.slice(0, 7), [1000, 2000, 4000, 8000, 15000, 15000, 15000]);
   assert.ok(millis >= GIVE_UP_MILLIS && millis < GIVE_UP_MILLIS + 20_000, `${millis} ms`);
+});
+
+test("a server that is back after ten minutes is found, also with the longest pauses and slow tries", () => {
+  for (const tryMillis of [100, 10_000, 30_000]) {
+    let now = 0;
+    let lastTryAt = 0;
+    let plan = planAfterCall(endingOf({ closeCode: CloseCode.RESTART }), now);
+    while (plan) {
+      now += pauseOf(plan, 1);
+      lastTryAt = now;
+      now += tryMillis;
+      plan = planAfterTry(plan, tokenStepOf(plan), ending("unreachable"), now);
+    }
+    assert.ok(lastTryAt >= 600_000, `${lastTryAt} ms`);
+  }
+});
+
+test("a server that hands over is left at once, and one that does not answer is tried again as ever", () => {
+  const plan = planAfterCall(endingOf({ closeCode: CloseCode.RESTART }), 0);
+  assert.deepEqual([0, 1].map((random) => pauseOf(plan, random)), [0, 300]);
+  const again = planAfterTry(plan, "renew", ending("busy"), 100);
+  assert.equal(pauseOf(again, 0.5), 2000);
 });
 
 test("random pauses spread the rejoins of pages that lost the same server", () => {

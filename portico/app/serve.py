@@ -6,6 +6,8 @@ import signal
 import socket
 from collections.abc import Callable
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from portico.app.build import StartupInfo, running
 from portico.config.settings import Settings
 from portico.listener.server import make_server
@@ -42,12 +44,31 @@ class _Stop:
         return not self.at_once.is_set()
 
 
+class ClosesConnections:
+    """Ends each HTTP connection with its next answer while the server stops, so that proxies use another server."""
+
+    def __init__(self, app: ASGIApp, is_stopping: Callable[[], bool]) -> None:
+        self._app = app
+        self._is_stopping = is_stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or WebSocket."""
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._is_stopping():
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        await self._app(scope, receive, answer if scope["type"] == "http" else send)
+
+
 async def serve(settings: Settings, listening: socket.socket, on_ready: Callable[[StartupInfo], None]) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; `on_ready` is called when requests are answered."""
     stop = _Stop()
     async with running(settings) as program:
         prefix = settings.path_prefix
-        server = make_server(PathPrefix(program.app, prefix) if prefix else program.app, program.connections)
+        app = ClosesConnections(program.app, lambda: program.gateway.is_draining)
+        server = make_server(PathPrefix(app, prefix) if prefix else app, program.connections)
         # The steps of Server.serve() but for its signal handling, which would interrupt our own ends.
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
@@ -56,8 +77,10 @@ async def serve(settings: Settings, listening: socket.socket, on_ready: Callable
         serving = asyncio.create_task(server.main_loop())
         leave_out_of_collections()
         on_ready(program.startup)
-        if await stop.wait() and settings.drain_secs:
-            await program.gateway.drain(settings.drain_secs, stop.at_once)
+        if await stop.wait():
+            if settings.drain_secs:
+                await program.gateway.drain(settings.drain_secs, stop.at_once)
+            await program.gateway.hand_over(settings.hand_over_after_secs, stop.at_once)
         await program.gateway.close_all(CloseCode.RESTART, "The server stops.")
         await program.checks.stop()
         server.should_exit = True

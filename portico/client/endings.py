@@ -69,10 +69,13 @@ def join_error(ending: Ending) -> JoinError:
     return kinds.get(ending.reason, JoinError)(ending.detail or f"the join ended: {ending.reason}", ending.code)
 
 
-GIVE_UP_SECS = 600.0
+GIVE_UP_SECS = 660.0
+"""Longer than ten minutes of downtime, with the longest pause and a try."""
 _PAUSES = (1.0, 2.0, 4.0, 8.0)
 _LONGEST_PAUSE_SECS = 15.0
 _SEAT_PAUSE_SECS = 5.0
+_AT_ONCE_SECS = 0.3
+"""The longest pause before the first try when another server goes on at once; the server spreads them, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class RejoinPlan:
 
     def pause(self, random: float) -> float:
         """Seconds until the next try. `random` (0 to 1) spreads clients that lost the same server at once."""
+        if self.ending.code == CloseCode.RESTART and self.tries == 0:
+            return _AT_ONCE_SECS * random
         secs = _PAUSES[self.tries] if self.tries < len(_PAUSES) else _LONGEST_PAUSE_SECS
         return (_SEAT_PAUSE_SECS if self.ending.reason == "full" else secs) * (0.8 + 0.4 * random)
 

@@ -131,6 +131,12 @@ class Settings(BaseSettings):
     drain_secs: int = Field(
         0, ge=0, description="How long SIGTERM and SIGHUP let calls go on, with new ones refused; 0 ends them at once."
     )
+    hand_over_after_secs: float = Field(
+        3,
+        ge=0,
+        le=600,
+        description="How long proxies have to notice that a server stops before it hands its participants to others.",
+    )
     empty_session_grace_secs: float = Field(
         5, ge=0, le=3600, description="How long an empty session waits for a participant before it ends."
     )

@@ -113,6 +113,11 @@ class Connection:
         return self._dialect
 
     @property
+    def room_id(self) -> str:
+        """The id of the room."""
+        return self._room_id
+
+    @property
     def participant_id(self) -> str | None:
         """The id of the participant, once admitted."""
         return self._dialect.participant_id

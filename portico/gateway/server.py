@@ -1,7 +1,9 @@
 """The gateway of one process: accepts signaling sockets, keeps its lease, and applies changed rows to connections."""
 
 import asyncio
+import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, MutableMapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -18,6 +20,7 @@ from portico.core.ice import IceServers
 from portico.core.rate import Limit
 from portico.db.engine import Database
 from portico.db.outage import faults_logged
+from portico.gateway import hand_over
 from portico.gateway.browser_socket import Receive, Send
 from portico.gateway.connection import Connection
 from portico.gateway.context import GatewayContext
@@ -86,6 +89,7 @@ class Gateway:
         self._beside = db.beside()
         self._observed = ObservedLeases()
         self._beating: Future[None] | None = None
+        self._has_others = False  # other gateways of the database that are not dead
         self._is_reaped = False  # other gateways took this one for dead
         self._renew_at_once = asyncio.Event()
         self.is_draining = False
@@ -192,6 +196,26 @@ class Gateway:
         for task in (ended, stopped):
             task.cancel()
 
+    async def hand_over(self, after_secs: float, at_once: asyncio.Event) -> None:
+        """Close the connections in small groups, so that their participants join other servers of the database.
+
+        New sockets are refused from now on; a proxy has `after_secs` to notice it. Returns at once without another
+        server, and soon after `at_once` is set.
+        """
+        if not self._has_others:
+            return
+        was_draining, self.is_draining = self.is_draining, True
+        log.info("handing over", sockets=len(self._open))
+        if not was_draining:
+            await _pause(after_secs, at_once)
+        groups = hand_over.groups(Counter(connection.room_id for connection in self._open))
+        for group in groups:
+            if at_once.is_set():
+                return
+            for connection in [one for one in self._open if one.room_id in group]:
+                connection.close(CloseCode.RESTART, "The server stops; another one goes on.")
+            await _pause(hand_over.pause(len(groups)), at_once)
+
     async def _wait_until_empty(self) -> None:
         while self._open:
             await asyncio.wait(list(self._open.values()))
@@ -291,12 +315,20 @@ class Gateway:
         look = partial(gateways.look, gateway_id=self._context.gateway_id, now=now, grace=self._grace)
         seen = await self._db.read(look)
         dead = self._observed.dead(seen.others, time.monotonic())
+        self._has_others = len(seen.others) > len(dead)
         with faults_logged("lost gateways not reaped"):
             while dead and (lost := await self._db.write(partial(gateways.reap, dead=dead, now=now))):
                 log.warning("participants of a lost gateway left", participants=lost)
         if dead or seen.stale_sessions:
             # No participant of such a session is connected. A connection in its room is about to begin a new one.
             await self._db.write(partial(sessions.end_stale, now=now, grace=self._grace))
+
+
+async def _pause(secs: float, at_once: asyncio.Event) -> None:
+    """Wait so long, or until `at_once` is set."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(secs):
+            await at_once.wait()
 
 
 async def refuse(send: Send, status: int, sentence: str) -> None:

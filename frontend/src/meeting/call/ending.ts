@@ -23,6 +23,8 @@ export interface Ending {
   detail: string;
   /** What the page does, shown while it tries to rejoin; empty for endings after which it never tries. */
   waiting: string;
+  /** Whether another server goes on at once. */
+  rejoinsAtOnce?: boolean;
 }
 
 const REJOINS = "This page brings you back automatically.";
@@ -82,7 +84,7 @@ export function endingOf({ wasLeaving, wasKicked, hasLostMedia, refusal, closeCo
     case CloseCode.ROOM_FULL:
       return ending("full");
     case CloseCode.RESTART:
-      return { ...ending("lost"), title: "The server starts again" };
+      return { ...ending("lost"), title: "The server starts again", rejoinsAtOnce: true };
     case CloseCode.MEDIA_LOST:
       return mediaLost();
     case CloseCode.TOKEN_REFUSED:

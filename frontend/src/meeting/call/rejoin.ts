@@ -15,9 +15,12 @@ export interface Plan {
 /** The token for the next try: the present one ("keep"), a new one of the same grant ("renew"), or a new grant ("redeem"). */
 export type TokenStep = "keep" | "renew" | "redeem";
 
-export const GIVE_UP_MILLIS = 600_000;
+/** Longer than ten minutes of downtime, with the longest pause and a try. */
+export const GIVE_UP_MILLIS = 660_000;
 const PAUSE_SECS = [1, 2, 4, 8];
 const LONGEST_PAUSE_SECS = 15;
+/** The longest pause before the first try when another server goes on at once. The server closes connections in groups. */
+const AT_ONCE_MILLIS = 300;
 const SEAT_PAUSE_SECS = 5;
 /** A longer step means that the device slept. */
 const LONGEST_STEP_MILLIS = 60_000;
@@ -46,6 +49,7 @@ export function planAfterTry(plan: Plan, step: TokenStep, ending: Ending, now: n
 /** Milliseconds until the next try. `random` (0 to 1) spreads the tries of pages that lost the same server at once. */
 export function pauseOf({ ending, tries }: Plan, random: number): number {
   if (ending.kind === "expired") return 0;
+  if (ending.rejoinsAtOnce && tries === 0) return AT_ONCE_MILLIS * random;
   const secs = ending.kind === "full" ? SEAT_PAUSE_SECS : (PAUSE_SECS[tries] ?? LONGEST_PAUSE_SECS);
   return secs * 1000 * (0.8 + 0.4 * random);
 }
