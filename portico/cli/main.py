@@ -15,6 +15,7 @@ from portico.app.public_server import edge_settings
 from portico.app.startup_checks import checked, warnings
 from portico.cli import check_code, doctor, listen
 from portico.cli.compositions import compositions
+from portico.cli.import_telnyx import import_telnyx
 from portico.cli.installation import lock_data_dir
 from portico.cli.keys import keys
 from portico.cli.migrate_store import migrate_store
@@ -127,6 +128,7 @@ def version() -> None:
 
 
 app.command("migrate-store")(migrate_store)
+app.command("import-telnyx")(import_telnyx)
 listen.add_to(app)
 check_code.add_to(app)
 doctor.add_to(app)

@@ -1,0 +1,100 @@
+"""Reads an account over the hosted service's API, at the pace that it allows."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+PAGE = 250
+TRIES = 6
+"""Of one request that is not answered, or answered with 5xx. A 429 is waited for however often it comes."""
+LONGEST_PAUSE_SECS = 300.0
+WITHIN = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+PART_BYTES = 1 << 20
+
+
+class HostedApiRefuses(Exception):
+    """The API refuses, or does not answer; str() is a sentence."""
+
+
+class HostedApi:
+    """One account of the hosted service."""
+
+    def __init__(self, http: aiohttp.ClientSession, base_url: str, api_key: str, show: Callable[[str], None]) -> None:
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {api_key}"}
+        self._show = show
+
+    async def each(self, path: str) -> AsyncIterator[dict[str, Any]]:
+        """Every item of a list, page by page."""
+        number = 1
+        while True:
+            answer = await self._get(f"{path}?page[size]={PAGE}&page[number]={number}")
+            for item in answer["data"]:
+                yield item
+            if not answer["data"] or number >= answer["meta"]["total_pages"]:
+                return
+            number += 1
+
+    async def one(self, path: str) -> dict[str, Any]:
+        """One resource."""
+        found: dict[str, Any] = (await self._get(path))["data"]
+        return found
+
+    async def download(self, url: str, path: Path) -> tuple[int, str]:
+        """Write a file to `path`; its size and SHA-256."""
+        for left in reversed(range(TRIES)):
+            try:
+                async with self._http.get(url, timeout=WITHIN) as answer:
+                    if answer.status == 200:
+                        return await _save(answer, path)
+                    pause = await self._pause(answer.status, answer.headers.get("Retry-After"), left, "a file")
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                pause = _after(error, left)
+            await asyncio.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    async def _get(self, path: str) -> Any:
+        tries = TRIES
+        while True:
+            tries -= 1
+            try:
+                async with self._http.get(self._base_url + path, headers=self._headers, timeout=WITHIN) as answer:
+                    if answer.status == 200:
+                        return await answer.json()
+                    pause = await self._pause(answer.status, answer.headers.get("Retry-After"), tries, path)
+                    tries += answer.status == 429
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                pause = _after(error, tries)
+            await asyncio.sleep(pause)
+
+    async def _pause(self, status: int, retry_after: str | None, left: int, what: str) -> float:
+        """How long to wait before the next try. Raises HostedApiRefuses when another one makes no sense."""
+        if status in (401, 403):
+            raise HostedApiRefuses(f"The API key is refused (HTTP {status}).")
+        if status != 429 and (status < 500 or left == 0):
+            raise HostedApiRefuses(f"{what.partition('?')[0]} is answered with HTTP {status}.")
+        secs = float(retry_after) if retry_after and retry_after.isdigit() else 2.0 ** (TRIES - left)
+        if status == 429:
+            self._show(f"the API asks to wait for {secs:g} s")
+        return min(secs, LONGEST_PAUSE_SECS)
+
+
+async def _save(answer: aiohttp.ClientResponse, path: Path) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("wb") as file:
+        async for part in answer.content.iter_chunked(PART_BYTES):
+            digest.update(part)
+            size += len(part)
+            await asyncio.to_thread(file.write, part)
+    return size, digest.hexdigest()
+
+
+def _after(error: Exception, left: int) -> float:
+    if left <= 0:
+        raise HostedApiRefuses(f"The API does not answer: {error or type(error).__name__}.") from error
+    return 2.0 ** (TRIES - left - 1)
