@@ -75,10 +75,12 @@ class Connection:
         register = await self.signaling.attach(AUDIOBRIDGE)
         display = participant_display(me.id, me.context, receives_messages=messages)
         body = {"request": "join", "room": self._room_id, "display": display, "muted": True}
+        self.dialect.expect_roster(register)
         self._take(self.dialect.roster(register, (await ask(register, body))[0]))
         listener = await self.signaling.attach(VIDEOROOM)
         shown = listener_display(me.id)
         body = {"request": "join", "room": self._room_id, "ptype": "publisher", "display": shown}
+        self.dialect.expect_roster(listener)
         self._take(self.dialect.roster(listener, (await ask(listener, body))[0]))
         self._mixer_handle = await self.signaling.attach(AUDIOBRIDGE)
         display = stream_display(me.id, me.id, MIXER_KEY, audio=False, video=False)

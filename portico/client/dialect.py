@@ -67,18 +67,30 @@ class Dialect:
         self._mixers: dict[int, str] = {}
         self._streams: dict[int, tuple[Participant, Stream]] = {}
         self._sources: dict[str, set[int]] = {}  # by which each participant speaks
+        self._early: dict[int, list[dict[str, Any]]] = {}  # by handle: what came before its roster was taken
         self.was_kicked = False
+
+    def expect_roster(self, handle: int) -> None:
+        """Keep what the handle reports until its roster is taken: it may arrive in the same instant as the roster."""
+        self._early[handle] = []
 
     def roster(self, handle: int, content: dict[str, Any]) -> list[Event]:
         """Take the answer to the join of the register or the listener."""
         if "publishers" in content or content.get("videoroom") == "joined":
             self.listener = handle
-            return self._published(content.get("publishers", ()))
-        self.register = handle
-        return self._joined(content.get("participants", ()))
+            events = self._published(content.get("publishers", ()))
+        else:
+            self.register = handle
+            events = self._joined(content.get("participants", ()))
+        for message in self._early.pop(handle, ()):
+            events += self.receive(message)
+        return events
 
     def receive(self, message: dict[str, Any]) -> list[Event]:
         """Take a message that answers no request."""
+        if (early := self._early.get(message.get("sender", 0))) is not None:
+            early.append(message)
+            return []
         content = message.get("plugindata", {}).get("data", {})
         if message.get("sender") == self.register and "audiobridge" in content:
             return self._receive_register(content)
