@@ -1,6 +1,7 @@
 """What a participant receives, as tones over time."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
@@ -14,21 +15,21 @@ from tests.waiting import until
 
 AUDIBLE = -35.0
 """Decibels from which a tone counts as present; the tests' tones have at least -20."""
-FRAMES = 3
-"""Of 20 ms, in which tones are looked for."""
+GONE_SECS = 0.3
+"""Without a frame for so long, there is silence: the server passes nothing on."""
 WITHIN_SECS = 30.0
 
 
 class Ear:
     """Receives frames in its context, and finds some tones in them: `async with Ear(frames, 440) as ear`."""
 
-    def __init__(self, frames: AsyncIterator[AudioFrame], *tones: int) -> None:
+    def __init__(self, frames: AsyncIterator[AudioFrame], *tones: int, window: int = 3) -> None:
+        """`window` is the number of frames (20 ms) in which the tones are looked for."""
         self.last: dict[int, float] = dict.fromkeys(tones, 0.0)
         """When the last frame with each tone arrived, by the event loop's clock."""
-        self._present: set[int] = set()
         self._frames = frames
-        self._recent: list[NDArray[np.float64]] = []
-        self._changed = asyncio.Event()
+        self._recent: deque[NDArray[np.float64]] = deque(maxlen=window)
+        self._arrived = 0.0
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -44,13 +45,8 @@ class Ear:
 
     async def expect(self, *tones: int) -> float:
         """Wait until exactly these tones are received; when that is, by the event loop's clock."""
-        try:
-            async with asyncio.timeout(WITHIN_SECS):
-                while self._present != set(tones) or len(self._recent) < FRAMES:
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            raise AssertionError(f"{tones} Hz should be received, not {self._present}") from None
+        began = asyncio.get_running_loop().time()
+        await until(lambda: self._has(set(tones), began), WITHIN_SECS, f"exactly {tones} Hz are received")
         return asyncio.get_running_loop().time()
 
     async def expect_end(self, tone: int) -> float:
@@ -64,12 +60,19 @@ class Ear:
         end = asyncio.get_running_loop().time() + secs
         await until(lambda: self.last[tone] > end, WITHIN_SECS, f"the tone of {tone} Hz goes on")
 
+    def _has(self, tones: set[int], began: float) -> bool:
+        if asyncio.get_running_loop().time() - max(began, self._arrived) > GONE_SECS:
+            return not tones
+        if len(self._recent) < (self._recent.maxlen or 0):
+            return False
+        samples = np.concatenate(self._recent)
+        return {tone for tone in self.last if level(samples, tone) > AUDIBLE} == tones
+
     async def _receive(self) -> None:
         async for frame in self._frames:
-            self._recent = [*self._recent[1 - FRAMES :], np.frombuffer(frame.pcm, "<i2") / 32768]
+            samples = np.frombuffer(frame.pcm, "<i2") / 32768
+            self._recent.append(samples)
+            self._arrived = frame.arrived
             for tone in self.last:
-                if level(self._recent[-1], tone) > AUDIBLE:
+                if level(samples, tone) > AUDIBLE:
                     self.last[tone] = frame.arrived
-            samples = np.concatenate(self._recent)
-            self._present = {tone for tone in self.last if level(samples, tone) > AUDIBLE}
-            self._changed.set()

@@ -2,51 +2,31 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
-from telnyx import AsyncTelnyx, DefaultAsyncHttpxClient
-from telnyx.types import RoomParticipant
-from telnyx.types.room_session import RoomSession
 
+from tests.calls.call import NAMES, RestCall, official_sdk
 from tests.e2e.browser import chromium
 from tests.e2e.page_server import page_server
 from tests.e2e.person import Person
 from tests.servers import PorticoServer
-from tests.waiting import until
-
-NAMES = ("Anna", "Ben", "Cleo", "Dora", "Emil")
 
 
 @dataclass
-class Call:
-    """A room on a server, made with the official Python SDK, and the people in it."""
+class Call(RestCall):
+    """A room on a server, and the people in it."""
 
-    server: PorticoServer
     browser: Browser
     site: str
-    rest: AsyncTelnyx
     room_id: str = ""
     people: list[Person] = field(default_factory=list)
     seats: int = 0
-
-    async def create_room(self, **settings: Any) -> str:
-        """Makes this the call's room from now on."""
-        answer = await self.rest.rooms.create(**settings)
-        assert answer.data is not None and answer.data.id is not None
-        self.room_id = answer.data.id
-        return self.room_id
-
-    async def token(self, room_id: str | None = None, **settings: Any) -> str:
-        answer = await self.rest.rooms.actions.generate_join_client_token(room_id or self.room_id, **settings)
-        assert answer.data is not None and answer.data.token is not None
-        return answer.data.token
 
     async def newcomer(self) -> Person:
         """A person with an open page who has not joined yet."""
@@ -74,25 +54,11 @@ class Call:
                     await one.wait_for("participant_joined", other.id)
         return people
 
-    async def sessions(self) -> list[RoomSession]:
-        """The sessions that the room has had, newest first."""
-        return [session async for session in self.rest.rooms.sessions.list_1(self.room_id)]
-
-    async def participants(self) -> dict[str | None, RoomParticipant]:
-        """All participants who were ever in the room, by participant id, as the API returns them."""
-        pages = [self.rest.rooms.sessions.retrieve_participants(session.id or "") for session in await self.sessions()]
-        return {one.id: one for page in pages async for one in page}
-
-    async def eventually(self, what: str, true: Callable[[], Awaitable[bool]], within: float = 10.0) -> None:
-        """Asks again and again until it is so, with a deadline."""
-        await until(true, within, what)
-
     async def has_left(self, person: Person) -> bool:
         return (await self.participants())[person.id].left_at is not None
 
     async def close(self) -> None:
         await asyncio.gather(*(person.close() for person in self.people), return_exceptions=True)
-        await self.rest.close()
 
 
 @pytest.fixture(scope="session")
@@ -128,16 +94,12 @@ def chromium_elsewhere(chromium_program: str | None) -> Callable[..., contextlib
 
 async def calls(server: PorticoServer, browser: Browser, site: str) -> AsyncGenerator[Call]:
     """One call on this server, and its end."""
-    # Without retries: so a connection must not be used again that the server closes at this very moment, as idle.
-    http = DefaultAsyncHttpxClient(limits=httpx.Limits(keepalive_expiry=1.0))
-    rest = AsyncTelnyx(
-        api_key=server.api_key, base_url=f"{server.base_url}/v2", max_retries=0, timeout=10, http_client=http
-    )
-    call = Call(server, browser, site, rest)
-    try:
-        yield call
-    finally:
-        await call.close()
+    async with official_sdk(server) as rest:
+        call = Call(server, rest, browser, site)
+        try:
+            yield call
+        finally:
+            await call.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

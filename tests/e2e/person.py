@@ -12,8 +12,9 @@ from typing import Any, Self
 from playwright.async_api import Browser, BrowserContext, Page
 from playwright.async_api import Error as PlaywrightError
 
-Colour = tuple[int, int, int]
-RED, GREEN, BLUE, YELLOW, BLACK = (220, 0, 0), (0, 180, 0), (0, 0, 220), (220, 220, 0), (0, 0, 0)
+from tests.calls.colours import BLACK, BLUE, GREEN, RED, YELLOW, Colour
+
+__all__ = ["BLACK", "BLUE", "GREEN", "RED", "YELLOW", "Colour", "Event", "Packets", "Person"]
 
 HAPPENS_WITHIN_SECS = 10.0
 PERCEIVES_WITHIN_SECS = 15.0
