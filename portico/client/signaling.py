@@ -112,6 +112,8 @@ class Signaling:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._tasks:  # a socket that the server refused is not closed yet; this waits for 2 s at most
+                await self._socket.close()
             await self._http.close()
             await asyncio.sleep(0)  # the transport closes its socket one step later
             self._end(0)
