@@ -67,7 +67,7 @@ class Dialect:
         self._mixers: dict[int, str] = {}
         self._streams: dict[int, tuple[Participant, Stream]] = {}
         self._sources: dict[str, set[int]] = {}  # by which each participant speaks
-        self._early: dict[int, list[dict[str, Any]]] = {}  # by handle: what came before its roster was taken
+        self._early: dict[int, list[dict[str, Any]]] = {}  # by handle: what arrived before its roster was taken
         self.was_kicked = False
 
     def expect_roster(self, handle: int) -> None:
