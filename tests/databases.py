@@ -47,10 +47,11 @@ class PostgresCluster:
         self.binaries = binaries
         self._as_owner = _hand_over(directory)
         self._server: subprocess.Popen[bytes] | None = None
+        self._port = 5432  # the name of the socket has it, too
 
     def url(self, name: str) -> str:
         """Where a database of this cluster is."""
-        return f"postgresql://postgres@/{name}?host={self.directory}"
+        return f"postgresql://postgres@/{name}?host={self.directory}&port={self._port}"
 
     def execute(self, statement: str) -> None:
         """Run one statement outside any transaction, as CREATE DATABASE needs it."""
@@ -69,15 +70,15 @@ class PostgresCluster:
         command += ["-U", "postgres", "-A", "trust", "-N", "-E", "UTF8"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.directory)
 
-    def start(self) -> None:
-        """Returns when it answers."""
+    def start(self, tcp_port: int | None = None) -> None:
+        """Returns when it answers, on its socket and, if wanted, on a port of 127.0.0.1."""
         options = [f"-c{name}={value}" for name, value in _FAST_AND_UNSAFE.items()]
         files = str(self.directory / "files")
         command = [*self._as_owner, str(self.binaries / "postgres"), "-D", files, "-k", str(self.directory)]
+        self._port = tcp_port or 5432
+        listens = [f"-clisten_addresses={'127.0.0.1' if tcp_port else ''}", f"-p{self._port}"]
         with (self.directory / "log").open("ab") as log:
-            self._server = subprocess.Popen(
-                [*command, "-clisten_addresses=", *options], stdout=log, stderr=log, cwd=self.directory
-            )
+            self._server = subprocess.Popen([*command, *listens, *options], stdout=log, stderr=log, cwd=self.directory)
         _wait_until_up(self, self._server)
 
     def stop(self) -> None:

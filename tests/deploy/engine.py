@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import yaml  # type: ignore[import-untyped]
@@ -31,8 +32,8 @@ SUITE = "bookworm"
 BASE, SYSTEM, RELAY, PARTS, IMAGE = (
     f"localhost/portico-{name}" for name in ("base", "system", "relay", "parts", "test")
 )
-_DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
-"""A variable in compose.yaml, of which the default counts here."""
+_VARIABLE = re.compile(r"\$\{(\w+):([-?])([^}]*)\}")
+"""A variable in a compose file, with its default (-) or with what is wrong where it is not set (?)."""
 NEEDS = ("buildah", "debootstrap", "runc")
 
 
@@ -88,9 +89,20 @@ class Container(PorticoServer):
     """The image under runc, as the service `portico` of compose.yaml: its user, root, capabilities and limits."""
 
     def __init__(
-        self, image: Image, bundle: Path, volume: Path, *, media_interface: str | None = None, **settings: str
+        self,
+        image: Image,
+        bundle: Path,
+        volume: Path,
+        *,
+        media_interface: str | None = None,
+        compose: str = "compose.yaml",
+        variables: Mapping[str, str] = MappingProxyType({}),
+        **settings: str,
     ) -> None:
+        """`variables` are those of the compose file, `settings` are added to what it sets."""
         super().__init__(bundle / "data", media_interface=media_interface, **settings)
+        self._service = service(compose)
+        self._variables = variables
         self.volume = volume
         self._image = image
         self._bundle = bundle
@@ -100,7 +112,8 @@ class Container(PorticoServer):
 
     def start(self) -> Self:
         given = {f"PORTICO_{name.upper()}": value for name, value in self.settings.items() if name != "DATA_DIR"}
-        specification = _specification(self._image, self.volume, given)
+        chosen = self._service | {"environment": filled(self._service["environment"], self._variables) | given}
+        specification = _specification(self._image, self.volume, chosen)
         self._bundle.mkdir(exist_ok=True)
         (self._bundle / "config.json").write_text(json.dumps(specification))
         return super().start()
@@ -124,22 +137,30 @@ class Container(PorticoServer):
         return process.wait(timeout=STOPS_WITHIN_SECS)
 
 
-def service() -> dict[str, Any]:
-    """The service of compose.yaml."""
-    found: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["portico"]
+def service(compose: str = "compose.yaml", name: str = "portico") -> dict[str, Any]:
+    """A service of a compose file."""
+    found: dict[str, Any] = yaml.safe_load((ROOT / compose).read_text())["services"][name]
     return found
 
 
-def _specification(image: Image, volume: Path, given: Mapping[str, str]) -> dict[str, Any]:
+def filled(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a service, with these variables. KeyError names one that is needed and not there."""
+
+    def value(found: re.Match[str]) -> str:
+        name, kind, default = found.groups()
+        return variables[name] if kind == "?" else variables.get(name, default)
+
+    return {name: _VARIABLE.sub(value, text) for name, text in environment.items()}
+
+
+def _specification(image: Image, volume: Path, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """A container in the words of the OCI runtime specification, in the machine's own network."""
-    chosen = service()
     assert (chosen["network_mode"], chosen["cap_drop"]) == ("host", ["ALL"])
     user, group = map(int, image.settings["User"].split(":"))
     (target,) = image.settings["Volumes"]
     # Not every root may raise its limits.
     files = min(chosen["ulimits"]["nofile"], resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    variables = {name: _DEFAULT.sub(r"\1", value) for name, value in chosen["environment"].items()} | dict(given)
-    environment = [*image.settings["Env"], *(f"{name}={value}" for name, value in variables.items())]
+    environment = [*image.settings["Env"], *(f"{name}={value}" for name, value in chosen["environment"].items())]
     return {
         "ociVersion": "1.0.2",
         "process": {

@@ -6,16 +6,20 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from portico.runtime.interfaces import interface_addresses
-from tests.deploy.engine import BUILDS_WITHIN_SECS, NEEDS, Container, Image, built_image, is_possible
+from tests.databases import PostgresCluster
+from tests.deploy.engine import BUILDS_WITHIN_SECS, NEEDS, Container, Image, built_image, filled, is_possible, service
 from tests.edge.turn_client import free_turn_port, reached
 from tests.gateway.conftest import Rooms
 from tests.gateway.media_peer import Mixer, Source, Videos, level
 from tests.parts import BUILT
+from tests.servers import free_port
+from tests.storage.buckets import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, a_bucket
 from tests.waiting import until
 
 pytestmark = [
@@ -49,8 +53,11 @@ def container(image: Image, tmp_path_factory: pytest.TempPathFactory, loopback: 
     volume = folder / "volume"
     volume.mkdir(mode=0o700)
     shutil.chown(volume, USER, USER)
-    settings = {"log_level": "debug", "turn": "on", "turn_port": str(free_turn_port())}
-    with Container(image, folder / "bundle", volume, media_interface=loopback, **settings) as running:
+    turn = str(free_turn_port())
+    chosen = Container(
+        image, folder / "bundle", volume, media_interface=loopback, log_level="debug", turn="on", turn_port=turn
+    )
+    with chosen as running:
         yield running
 
 
@@ -107,6 +114,54 @@ async def test_the_relay_reaches_no_other_service_of_the_machine(container: Cont
     turn = "127.0.0.1", int(container.settings["turn_port"])
     for address in (janus, "0.0.0.0"):
         assert not await reached(turn, secret, peer=janus, media=29_999, service_on=address)
+
+
+async def test_with_postgresql_and_a_store_as_the_compose_file_has_them(
+    image: Image, own_postgres: PostgresCluster, loopback: str | None, tmp_path: Path
+) -> None:
+    """The file's environment and health check; the test's own PostgreSQL and S3 in place of the file's images."""
+    file, bucket, database_port = "deploy/compose.postgresql.yaml", a_bucket(), free_port()
+    database, volume = service(file, "database"), tmp_path / "volume"
+    volume.mkdir(mode=0o700)
+    shutil.chown(volume, USER, USER)
+    variables = {
+        "POSTGRES_PASSWORD": "secret",
+        "PORTICO_STORAGE_URL": f"s3://{BUCKET}/recordings",
+        "PORTICO_S3_ENDPOINT": bucket.endpoint,
+        "PORTICO_S3_REGION": REGION,
+        "PORTICO_S3_ACCESS_KEY_ID": ACCESS_KEY,
+        "PORTICO_S3_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+    of_database = filled(database["environment"], variables)
+    own_postgres.stop()
+    own_postgres.start(tcp_port=database_port)
+    own_postgres.execute(
+        f"CREATE ROLE {of_database['POSTGRES_USER']} LOGIN PASSWORD '{of_database['POSTGRES_PASSWORD']}'"
+    )
+    own_postgres.execute(f"CREATE DATABASE {of_database['POSTGRES_DB']} OWNER {of_database['POSTGRES_USER']}")
+    _, *healthy = database["healthcheck"]["test"]
+    subprocess.run([*healthy, "--host=127.0.0.1", f"--port={database_port}"], check=True, capture_output=True)
+    url = filled(service(file)["environment"], variables)["PORTICO_DATABASE_URL"]
+    container = Container(
+        *(image, tmp_path / "bundle", volume),
+        media_interface=loopback,
+        compose=file,
+        variables=variables,
+        database_url=url.replace(":5432/", f":{database_port}/"),
+    )
+    with bucket.up(), container as running:
+        rooms = Rooms(running)
+        room = rooms.create(enable_recording=True)
+        async with rooms.browser(room) as anna:
+            await anna.join("Anna")
+            async with Mixer(anna, Source(501, 0.5)) as mixer, Videos(anna) as published:
+                await published.publish()
+                await mixer.listen(RECORDED_SECS)
+        contents = [_download(one) for one in await until(lambda: _completed(running, 2))]
+        assert {content[:4] for content in contents} == {b"\x1aE\xdf\xa3", b"OggS"}
+        kept = bucket.keys()
+        assert len([key for key in kept if key.startswith("recordings/recordings/")]) == 2
+    assert own_postgres.query(of_database["POSTGRES_DB"], "SELECT count(*) FROM room_recordings") == [(2,)]
 
 
 async def test_two_people_meet_and_their_recording_outlives_the_container(container: Container) -> None:
