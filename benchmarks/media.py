@@ -9,9 +9,11 @@ core alone; `rooms` uses all. A step is good with less than 1 % of its packets l
 """
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -147,6 +149,9 @@ def _as_object(figures: Figures) -> dict[str, Any]:
 
 
 async def _run(sections: list[str], options: Options) -> dict[str, Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # or the server would go on
     program = find_janus(None if options.janus is None else Path(options.janus))
     shown = subprocess.run([program, "--version"], check=False, capture_output=True, text=True)
     version = (shown.stdout or shown.stderr).partition("\n")[0]

@@ -1,9 +1,12 @@
 """A participant of packets: joins through the gateway as the SDK does, and publishes, subscribes, and is in the mix."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
+
+import aiohttp
 
 from benchmarks.packets import sdp
 from benchmarks.packets.path import CONNECTS_WITHIN_SECS, Path
@@ -141,6 +144,7 @@ class Participant:
         return sdp.read(answer["jsep"]["sdp"])
 
     async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(KEEPALIVE_SECS)
-            await self._browser.ask("keepalive", within=ANSWER_SECS)
+        with contextlib.suppress(TimeoutError, aiohttp.ClientError):  # the server has ended the connection
+            while True:
+                await asyncio.sleep(KEEPALIVE_SECS)
+                await self._browser.ask("keepalive", within=ANSWER_SECS)

@@ -91,6 +91,8 @@ class Recognition:
 
 def recognise(samples: NDArray[np.float64], tones: Sequence[int]) -> Recognition:
     """Which of the tones (Hz) are in a sound of a second or more, and how much else is."""
+    if len(samples) < RATE // 2:
+        return Recognition(0, 0.0, -120.0)
     power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
     hertz = np.fft.rfftfreq(len(samples), 1 / RATE)
     near = {one: np.abs(hertz - one) <= 15 for one in tones}

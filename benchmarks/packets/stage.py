@@ -179,8 +179,8 @@ async def stage(*, mix_rate: int = 48000, pinned: bool, janus: str | None = None
             port.start()
             try:
                 yield made
-                await made.leave()
             finally:
+                await made.leave()
                 await port.stop()
                 process.pin(os.getpid(), set(cores))
 

@@ -13,7 +13,7 @@ import typer
 from portico import __version__
 from portico.app.public_server import edge_settings
 from portico.app.startup_checks import checked, warnings
-from portico.cli import check_code, doctor, listen
+from portico.cli import check_code, doctor, listen, simulate
 from portico.cli.compositions import compositions
 from portico.cli.import_telnyx import import_telnyx
 from portico.cli.installation import lock_data_dir
@@ -132,6 +132,7 @@ app.command("import-telnyx")(import_telnyx)
 listen.add_to(app)
 check_code.add_to(app)
 doctor.add_to(app)
+simulate.add_to(app)
 
 
 def _print_startup(settings: Settings, new_api_key: str | None, meeting_link: str) -> None:
