@@ -30,7 +30,7 @@ async def fuzz(messages: int, seed: int, count: int, log: io.StringIO) -> bool:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         async with inside(Path(folder) / "data") as program:
-            janus = program.gateway._node.pid
+            janus = program.janus.pid
             sent = sockets = 0
             closes: Counter[int | None] = Counter()
             while sent < messages:
@@ -49,7 +49,7 @@ async def fuzz(messages: int, seed: int, count: int, log: io.StringIO) -> bool:
                     closes += client.closes
                 took = time.monotonic() - begun
                 say(f"{sent:>9} messages {sockets:>7} sockets {sent / took:>6.0f}/s, closed with {dict(closes)}")
-                if found or bad or program.gateway._node.pid != janus:
+                if found or bad or program.janus.pid != janus:
                     lines = log.getvalue().splitlines()
                     about = [line for line in lines if "janus." in line or "error" in line or "Traceback" in line]
                     say(f"seed {seed}, room {room}: {found} {bad}")

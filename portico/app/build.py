@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from portico.app.application import application
 from portico.app.clock import Clock, ClockKeeper
 from portico.app.follow_keys import FollowKeys
+from portico.app.media import node_agent
 from portico.app.parts import Parts
 from portico.app.public_server import edge_settings
 from portico.app.relay import ice_servers, relay_settings
@@ -26,6 +27,7 @@ from portico.db.migrate import upgrade
 from portico.edge.coturn import running_relay
 from portico.edge.front import running_front
 from portico.gateway.checks import CheckContext, Checks
+from portico.gateway.nodes import MediaNode
 from portico.gateway.server import Gateway
 from portico.janus.mjr_folder import open_mjr_folder
 from portico.janus.node import JanusNode, JanusSettings
@@ -36,6 +38,7 @@ from portico.runtime.side_loop import SideLoop
 from portico.services import api_keys, gateways, jobs, meetings, tokens, webhook_keys, webhook_queue
 from portico.services.tokens import TokenKeys
 from portico.services.webhook_keys import WebhookKeys
+from portico.worker.node_agent import NodeAgent
 from portico.worker.webhooks.deliveries import Deliveries
 from portico.worker.webhooks.internal_addresses import WhileOneAccount
 from portico.worker.webhooks.sender import Sender
@@ -57,6 +60,7 @@ class Running:
 
     app: Starlette
     gateway: Gateway
+    janus: JanusNode
     checks: Checks
     connections: ClientConnections
     startup: StartupInfo
@@ -75,14 +79,21 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             of_webhooks = await db.write(partial(load, now=clock()))
             storage = await open_storage(settings, db, clock)
             own_relay = relay_settings(settings)
+            node_id = open_mjr_folder(settings.data_dir).node_id
             ice = ice_servers(settings, own_relay)
             async with (
-                _gateway(settings, db, keys, connections, clock, ice) as (gateway, node),
+                _gateway(settings, db, keys, connections, clock, ice) as (gateway, node, agent),
                 _deliveries(settings, db, of_webhooks, clock) as worker,
             ):
 
                 async def on_disk_low(is_low: bool) -> None:
-                    gateway.registry.set_room_on_disk(not is_low)
+                    if agent is None:
+                        gateway.registry.set_room_on_disk(node_id, not is_low)
+                    else:  # gateways read it in the node's row
+                        agent.recording_paused = is_low
+
+                def recording_paused() -> bool:
+                    return agent.recording_paused if agent else not gateway.registry.has_room_on_disk(node_id)
 
                 follower = FollowKeys(db, keys, storage.link_keys, of_webhooks, clock=clock)
                 async with (
@@ -95,10 +106,11 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                     await asyncio.to_thread(child.report)  # here, so that a refusal to start is the only line
                     parts = Parts(
                         *(db, keys, of_webhooks, storage, gateway, checks, connections, node, worker, runner, clock),
+                        recording_paused=recording_paused,
                         children=(*(front.programs if front else ()), *((relay.program,) if relay else ())),
                         relay=relay,
                     )
-                    yield Running(application(settings, parts), gateway, checks, connections, startup)
+                    yield Running(application(settings, parts), gateway, node, checks, connections, startup)
     finally:
         await db.close()
 
@@ -118,37 +130,50 @@ async def _clock(db: Database) -> AsyncIterator[Clock]:
 @asynccontextmanager
 async def _gateway(
     settings: Settings, db: Database, keys: TokenKeys, connections: ClientConnections, clock: Clock, ice: IceServers
-) -> AsyncIterator[tuple[Gateway, JanusNode]]:
+) -> AsyncIterator[tuple[Gateway, JanusNode, NodeAgent | None]]:
+    is_alone = settings.sqlite_file is not None
+    agent: NodeAgent | None = None
+
     async def on_lost(reason: str) -> None:
+        if agent is not None:
+            await agent.janus_lost()
         await gateway.janus_lost(reason)
+
+    async def on_up() -> None:
+        if agent is not None:
+            await agent.register()
 
     def on_event(frame: object) -> None:
         gateway.janus_event(frame)
 
     with SideLoop() as side:
-        node = JanusNode(_janus_settings(settings), on_lost=on_lost, on_event=on_event, side=side)
+        node = JanusNode(_janus_settings(settings), on_lost=on_lost, on_up=on_up, on_event=on_event, side=side)
+        mjr_folder = open_mjr_folder(settings.data_dir)
+        own = MediaNode(mjr_folder.node_id, node, str(mjr_folder.path.absolute()))
         gateway = Gateway(
             db,
             keys,
-            node,
+            own,
+            node_id=mjr_folder.node_id,
+            is_alone=is_alone,
             clock=clock,
             grace=timedelta(seconds=settings.empty_session_grace_secs),
             token_expiry=settings.token_expiry,
-            mjr_folder=open_mjr_folder(settings.data_dir),
             descriptors_are_short=connections.descriptors.are_short,
             join_limit=settings.join_limit,
             ice=ice,
             side=side,
         )
-        await node.start()
-        try:
+        async with AsyncExitStack() as started:
+            await node.start()
+            started.push_async_callback(node.stop)
+            if not is_alone:
+                agent = node_agent(db, own, node, clock, side)
+                await agent.start()
+                started.push_async_callback(agent.stop)
             await gateway.start()
-            try:
-                yield gateway, node
-            finally:
-                await gateway.stop()
-        finally:
-            await node.stop()
+            started.push_async_callback(gateway.stop)
+            yield gateway, node, agent
 
 
 @asynccontextmanager

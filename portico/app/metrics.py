@@ -26,7 +26,7 @@ def registry_of(parts: Parts) -> CollectorRegistry:
         ("portico_rooms_occupied", "Rooms with a connection", lambda: len(calls.occupied)),
         ("portico_deliveries_in_flight", "Webhook deliveries being sent now", lambda: parts.worker.in_flight),
         ("portico_jobs_running", "Jobs that run now: conversions, compositions, deletions", lambda: parts.jobs.running),
-        ("portico_recording_paused", "1 while the disk has no room", lambda: float(not calls.room_on_disk)),
+        ("portico_recording_paused", "1 while the disk has no room", lambda: float(parts.recording_paused())),
         ("portico_janus_ports_used", "Media ports that are bound", lambda: capacity("ports_used")),
         ("portico_janus_ports_total", "Media ports in all", lambda: capacity("ports_total")),
         ("portico_janus_descriptors", "File descriptors of Janus", lambda: capacity("descriptors_used")),

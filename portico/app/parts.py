@@ -1,6 +1,6 @@
 """The parts of a running program, by which its application and its metrics reach them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from portico.app.clock import Clock
@@ -33,6 +33,8 @@ class Parts:
     worker: Deliveries
     jobs: Jobs
     clock: Clock
+    recording_paused: Callable[[], bool]
+    """Whether the disk of this process's media node has no room."""
     children: Sequence[Supervised] = ()
     """Programs beside Janus: Caddy, HAProxy, coturn."""
     relay: Relay | None = None

@@ -14,7 +14,8 @@ PorticoError
     ├── RoomFull         as many participants as max_participants are in the room
     ├── IdentityTaken    the participant id was used before
     ├── GatewayLost      the gateway was declared dead while the participant joined
-    ├── RoomElsewhere    participants of the room are on another server
+    ├── RoomElsewhere    the room is on a media node that this server does not reach
+    ├── MediaBusy        no media node can take the room at the moment
     └── TokenRevoked     its holder was kicked with `revoke`
 """
 
@@ -103,7 +104,11 @@ class GatewayLost(JoinRefused):
 
 
 class RoomElsewhere(JoinRefused):
-    """Participants of the room are connected to another server, and a room cannot be on two servers yet."""
+    """The room is on a media node that only servers of another host reach."""
+
+
+class MediaBusy(JoinRefused):
+    """No media node can take the room at the moment."""
 
 
 class IdentityTaken(JoinRefused):

@@ -321,6 +321,68 @@ revoked_tokens = Table(
     Column("forget_at", Instant, nullable=False),  # by then every token of the grant has expired
 )
 
+media_nodes = Table(
+    "media_nodes",
+    metadata,
+    Column("id", String(64), primary_key=True),  # of the DATA_DIR; mjr names of the node begin with it
+    Column("url", Text, nullable=False),  # ws:// address of Janus' API
+    Column("api_secret", Text),
+    Column("admin_key", Text, nullable=False),
+    Column("host", String(128)),  # set while `url` is reached on this host only: see runtime/host.py
+    Column("mjr_folder", Text, nullable=False),  # where Janus writes mjr files
+    Column("version", String(64)),
+    Column("epoch", Integer, nullable=False),  # raised whenever the rooms of the node's Janus are lost
+    Column("state", String(16), nullable=False),  # active, draining, removed
+    Column("is_up", Boolean, nullable=False),  # false once Janus or the beats of its agent are lost
+    Column("seen_at", Instant, nullable=False),  # changed every few seconds for as long as its agent lives
+    Column("lost_at", Instant),  # since when it is not up
+    Column("participants", Integer, nullable=False),  # as of the last beat, as are the following
+    Column("cpu", Float, nullable=False),  # load average of a minute for each core
+    Column("packets", BigInteger, nullable=False),  # UDP packets per second of the machine, in and out
+    Column("shortage", Text),  # what another participant would lack; null: nothing
+    Column("recording_paused", Boolean, nullable=False),  # the disk has no room
+)
+
+media_rooms = Table(
+    "media_rooms",
+    metadata,
+    uuid_column("id", primary_key=True),
+    uuid_column("room_id", ForeignKey("rooms.id"), nullable=False),
+    Column("node_id", String(64), ForeignKey("media_nodes.id"), nullable=False),
+    Column("node_epoch", Integer, nullable=False),
+    Column("video", BigInteger, nullable=False),  # number in the VideoRoom and the AudioBridge
+    Column("text", BigInteger, nullable=False),  # number in the TextRoom
+    Column("secret", String(64), nullable=False),
+    Column("closing", Boolean, nullable=False),  # no gateway is in it; the row goes when Janus has destroyed the rooms
+    Column("created_at", Instant, nullable=False),
+    Index(
+        "uq_media_rooms_room_id",
+        "room_id",
+        unique=True,
+        sqlite_where=text("NOT closing"),
+        postgresql_where=text("NOT closing"),
+    ),
+    Index("ix_media_rooms_node_id", "node_id"),
+)
+
+media_room_holders = Table(
+    "media_room_holders",
+    metadata,
+    uuid_column("gateway_id", primary_key=True),
+    uuid_column("media_room_id", ForeignKey("media_rooms.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_media_room_holders_media_room_id", "media_room_id"),
+)
+
+room_streams = Table(
+    "room_streams",
+    metadata,
+    uuid_column("session_id", ForeignKey("room_sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("stream_id", String(255), primary_key=True),  # as its publisher chose it
+    uuid_column("participant_id", nullable=False),
+    Column("claimed_at", Instant, nullable=False),
+    Index("ix_room_streams_participant_id", "participant_id"),
+)
+
 room_recordings = Table(
     "room_recordings",
     metadata,

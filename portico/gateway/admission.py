@@ -6,19 +6,17 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from portico.core import tokens
-from portico.core.errors import Busy, GatewayLost, JoinRefused, RoomElsewhere, RoomFull, TokenRevoked
+from portico.core.errors import Busy, GatewayLost, JoinRefused, MediaBusy, RoomFull, TokenRevoked
 from portico.core.tokens import Claims
 from portico.db.engine import Transaction
 from portico.gateway import seats
 from portico.gateway.context import GatewayContext
-from portico.gateway.registry import RoomConnection
+from portico.gateway.registry import Entered, RoomConnection
 from portico.listener.connections import ClientConnection
 from portico.services import participants, rooms
 from portico.services import tokens as client_tokens
 from portico.services.participants import Joined
-from portico.signaling.control import MediaRoom
 from portico.signaling.effects import Admit, CloseCode
-from portico.signaling.stream_ids import StreamIds
 
 TOKEN_LEEWAY = timedelta(seconds=5)
 """How long after its expiry a token is still accepted: the clocks of its maker and of this host may differ."""
@@ -56,8 +54,8 @@ class Admission:
         self._join: asyncio.Future[Joined] | None = None  # from the moment at which the row may be written
         self.claims: Claims | None = None
         """Of the newest token that was accepted."""
-        self.media: tuple[MediaRoom, StreamIds] | None = None
-        """The room inside Janus and its stream ids, once this connection has entered it and has a socket to Janus."""
+        self.entered: Entered | None = None
+        """The room inside Janus, once this connection has entered it and has a socket to Janus."""
         self.left = asyncio.Event()
         """Set when the leave of the participant is written."""
 
@@ -93,7 +91,7 @@ class Admission:
         try:
             claims = tokens.verify(token, "access", accepted, room_id=self._room_id, now=now, leeway=TOKEN_LEEWAY)
         except tokens.TokenRefused as refused:
-            expiry_ends_nothing = self._context.expiry_ends == "join" and self.media is not None
+            expiry_ends_nothing = self._context.expiry_ends == "join" and self.entered is not None
             if refused.expired and expiry_ends_nothing and self.claims is not None:
                 return None
             raise NotAdmitted(401, str(refused), CloseCode.TOKEN_REFUSED) from None
@@ -106,14 +104,13 @@ class Admission:
         if not await self._count_joining(claims, max_participants):
             reason = "Too many connections with this token have not joined; try again in a moment."
             raise NotAdmitted(503, reason, CloseCode.UNAVAILABLE)
-        present = len(self._context.registry.connections_of(self._room_id))
-        if self.media is None and self._context.node.shortage(present) is not None:
+        if self.entered is None and self._media_is_full():
             reason = "The media server is full: no port is left for another participant."
             raise NotAdmitted(503, reason, CloseCode.UNAVAILABLE)
         return claims
 
-    async def enter_room(self) -> tuple[MediaRoom, StreamIds]:
-        """Enter the room inside Janus, which is made for its first connection. Raises JanusUnavailable."""
+    async def enter_room(self) -> Entered:
+        """Enter the room inside Janus, which is made for its first connection. Raises as Registry.enter does."""
         return await self._context.registry.enter(self._room_id, self._connection)
 
     async def join(self, wanted: Admit) -> Joined:
@@ -127,7 +124,7 @@ class Admission:
             joined = await self._join_or_free_a_seat(wanted)
         except (JoinRefused, Busy) as error:
             self._context.join_limit.give_back(*source)
-            if isinstance(error, GatewayLost | RoomElsewhere | Busy):
+            if isinstance(error, GatewayLost | MediaBusy | Busy):
                 raise NotAdmitted(503, str(error), CloseCode.UNAVAILABLE) from None
             raise NotAdmitted(403, str(error), _REFUSALS.get(type(error), CloseCode.REFUSED)) from None
         self.stop_joining()
@@ -143,6 +140,14 @@ class Admission:
     def leave_room(self) -> None:
         """Forget the connection in the registry, which destroys Janus' room after its last connection."""
         self._context.registry.leave(self._room_id, self._connection, self._connection.dialect.participant_id)
+
+    def _media_is_full(self) -> bool:
+        """Whether the node of the room, or our own for a room that is on none, has no room for one more participant."""
+        registry = self._context.registry
+        occupation, own = registry.occupation_of(self._room_id), self._context.own_node
+        node = occupation.node if occupation is not None else own
+        present = len(registry.connections_of(self._room_id))
+        return node is not None and node.janus.shortage(present) is not None
 
     async def _count_joining(self, claims: Claims, max_participants: int) -> bool:
         """Count the socket for its token instead of for its address; False when too many sockets have not joined."""
@@ -201,6 +206,7 @@ class Admission:
             now=self._context.clock(),
             grace=self._context.grace,
             token=self.claims,
+            media_room_id=None if self.entered is None else self.entered.occupation.id,
         )
         # The write goes on when the connection ends meanwhile: the end has to know whether a leave must follow.
         self._join = asyncio.ensure_future(self._context.db.write(join))

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import structlog
 
+from portico.core.errors import Busy, JoinRefused
 from portico.core.ice import RENEWED_AFTER
 from portico.gateway.admission import TOKEN_LEEWAY, Admission, NotAdmitted
 from portico.gateway.browser_socket import BrowserSocket, NothingReceived, Receive, Send, SocketClosed, TooSlow
@@ -19,13 +20,16 @@ from portico.gateway.deadlines import Deadlines
 from portico.gateway.janus_socket import JanusSocket
 from portico.gateway.leaving import LEFT_REASONS, End, Leaving
 from portico.gateway.recorder import Recorder
+from portico.gateway.registry import Entered
 from portico.janus.errors import JanusUnavailable
 from portico.listener.connections import ClientConnection
+from portico.services import room_streams
 from portico.signaling.control import MediaRoom
 from portico.signaling.dialect import Dialect
 from portico.signaling.effects import (
     Admit,
     CheckToken,
+    ClaimStream,
     Close,
     CloseCode,
     Effect,
@@ -56,6 +60,8 @@ LEAVE_SECS = 5
 JOIN_SECS = 30
 """From the setup of the data channel to the join: until then the browser may receive messages while no list of
 participants shows it. The SDK gives up after 30 s, too."""
+CLAIM_AGAIN_SECS = 1.0
+"""Pause before a stream id is claimed again that the database did not take. The call goes on, without the stream."""
 KICK_SECS = 0.6
 """How long a kicked browser may take to close its socket."""
 
@@ -74,7 +80,7 @@ class Connection:
         context: GatewayContext,
         client: ClientConnection | None = None,
     ) -> None:
-        self._room_id = room_id
+        self.room_id = room_id
         self._client = client
         self._browser = BrowserSocket(receive, send)
         self._context = context
@@ -111,11 +117,6 @@ class Connection:
     def dialect(self) -> Dialect:
         """The state of the conversation, for reading only."""
         return self._dialect
-
-    @property
-    def room_id(self) -> str:
-        """The id of the room."""
-        return self._room_id
 
     @property
     def participant_id(self) -> str | None:
@@ -246,6 +247,9 @@ class Connection:
                     await self._perform(await self._check_token(token))
                 case Admit():
                     await self._perform(await self._admit(effect))
+                case ClaimStream(stream_id, participant_id):
+                    is_ours = await self._claim_stream(stream_id, participant_id)
+                    await self._perform(self._dialect.stream_claimed(stream_id, is_ours))
                 case _:
                     self._perform_at_once(effect)
 
@@ -292,12 +296,16 @@ class Connection:
         try:
             claims = await self._admission.check_token(token, now)
             if claims is None:
-                assert self._admission.media is not None and self._admission.claims is not None
-                return self._dialect.token_accepted(token, *self._admission.media, self._admission.claims.permissions)
-            is_first = self._admission.media is None
-            media = self._admission.media or await self._open_media()
+                assert self._admission.entered is not None and self._admission.claims is not None
+                entered, permissions = self._admission.entered, self._admission.claims.permissions
+                return self._dialect.token_accepted(token, *_media_of(entered), permissions)
+            is_first = self._admission.entered is None
+            entered = self._admission.entered or await self._open_media()
         except NotAdmitted as refused:
             return self._refuse_token(refused.status, str(refused), refused.code)
+        except (JoinRefused, Busy) as refused:
+            self._log.warning("no room in Janus", error=str(refused))
+            return self._refuse_token(503, str(refused), CloseCode.UNAVAILABLE)
         except (JanusUnavailable, aiohttp.ClientError, OSError, TimeoutError) as error:
             self._log.warning("no media", error=str(error))
             reason = "The media server is not available; try again in a moment."
@@ -306,7 +314,7 @@ class Connection:
         ice_servers = self._context.ice.issue(claims.grant_id, now)
         if ice_servers and is_first:
             self._start(self._renew_ice(claims.grant_id))
-        return self._dialect.token_accepted(token, *media, claims.permissions, ice_servers)
+        return self._dialect.token_accepted(token, *_media_of(entered), claims.permissions, ice_servers)
 
     async def _renew_ice(self, holder: str) -> None:
         while True:
@@ -314,16 +322,16 @@ class Connection:
             servers = self._context.ice.issue(holder, self._context.clock())
             await self._perform_of(partial(self._dialect.renew_ice, servers))
 
-    async def _open_media(self) -> tuple[MediaRoom, StreamIds]:
+    async def _open_media(self) -> Entered:
         """Enter the room inside Janus and open the socket to Janus."""
         if self._context.descriptors_are_short():
             raise JanusUnavailable("no descriptor is free for a socket to Janus")
         async with asyncio.timeout(JANUS_SECS):
-            media = await self._admission.enter_room()
-            self._janus = await JanusSocket.open(self._context)
-        self._admission.media = media
+            entered = await self._admission.enter_room()
+            self._janus = await JanusSocket.open(self._context, entered.occupation.node.janus)
+        self._admission.entered = entered
         self._janus.reader = self._start(self._from_janus(self._janus))
-        return media
+        return entered
 
     def _refuse_token(self, status: int, reason: str, code: CloseCode) -> list[Effect]:
         """Refuse the token. The dialect may keep the reason for the browser's next request, which has a deadline."""
@@ -353,17 +361,30 @@ class Connection:
         self._log.info("participant joined")
         return effects
 
+    async def _claim_stream(self, stream_id: str, participant_id: str) -> bool:
+        """Whether the participant owns this stream id from now on; waits while the database does not answer."""
+        claim = partial(room_streams.claim, participant_id=participant_id, stream_id=stream_id)
+        while True:
+            with contextlib.suppress(Busy):
+                return await self._context.db.write(partial(claim, now=self._context.clock()))
+            await asyncio.sleep(CLAIM_AGAIN_SECS)
+
     def _record(self, participant_id: str) -> None:
         async def record(handle: int, mjr_name: str | None) -> None:
             await self._perform(self._dialect.record(handle, mjr_name))
 
-        registry = self._context.registry
+        assert self._admission.entered is not None
+        node_id = self._admission.entered.occupation.node.id
         self._recorder = Recorder(
             self._context.db,
             participant_id,
             record,
             self._context.clock,
-            node_id=registry.mjr_folder.node_id,
-            room_on_disk=registry.room_on_disk,
+            node_id=node_id,
+            room_on_disk=self._context.registry.has_room_on_disk(node_id),
         )
         self._start(self._recorder.run())
+
+
+def _media_of(entered: Entered) -> tuple[MediaRoom, StreamIds]:
+    return entered.occupation.media, entered.streams

@@ -11,8 +11,8 @@ from portico.core.ice import IceServers
 from portico.db.engine import Database
 from portico.gateway.join_limit import JoinLimit
 from portico.gateway.joining import JoiningSockets
+from portico.gateway.nodes import MediaNode
 from portico.gateway.registry import Registry
-from portico.janus.node import JanusNode
 from portico.services.tokens import TokenKeys
 
 
@@ -22,7 +22,8 @@ class GatewayContext:
 
     db: Database
     keys: TokenKeys
-    node: JanusNode
+    own_node: MediaNode | None
+    """The only node of a process that is alone; None where rooms are put on any node, which rows choose."""
     registry: Registry
     janus: aiohttp.ClientSession
     """Opens a socket to Janus for each connection."""

@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 
 from portico.gateway.context import GatewayContext
+from portico.gateway.nodes import Janus
 from portico.signaling.dialect import Dialect
 from portico.signaling.effects import Message
 
@@ -29,12 +30,12 @@ class JanusSocket:
         """The task that reads `messages`. Only one task may read at a time."""
 
     @classmethod
-    async def open(cls, context: GatewayContext) -> "JanusSocket":
+    async def open(cls, context: GatewayContext, janus: Janus) -> "JanusSocket":
         """Connect to Janus. Raises the errors of aiohttp, OSError and TimeoutError."""
         socket = await context.janus.ws_connect(
-            context.node.url, protocols=(SUBPROTOCOL,), max_msg_size=MESSAGE_BYTES_MAX, compress=0
+            janus.url, protocols=(SUBPROTOCOL,), max_msg_size=MESSAGE_BYTES_MAX, compress=0
         )
-        return cls(socket, context.node.api_secret)
+        return cls(socket, janus.api_secret)
 
     async def messages(self) -> AsyncIterator[Message]:
         """The messages of Janus, decoded, until the socket closes."""

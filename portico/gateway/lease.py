@@ -12,12 +12,15 @@ GAP_SECS = 5.0
 
 
 class ObservedLeases:
-    """Remembers since when each gateway's row has not changed, in seconds of this process's monotonic clock.
+    """Remembers since when each row has not changed, in seconds of this process's monotonic clock.
+
+    The rows are those of gateways, or of media nodes, which change them for as long as they live.
 
     Instants of different machines are compared for equality only, so their clocks may differ by any amount.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lease_secs: float = LEASE_SECS) -> None:
+        self._lease_secs = lease_secs
         self._looked_at: float | None = None
         self._since: dict[str, tuple[datetime, float]] = {}
 
@@ -34,5 +37,7 @@ class ObservedLeases:
             before = known.get(gateway_id)
             self._since[gateway_id] = before if before is not None and before[0] == seen_at else (seen_at, now)
         return {
-            gateway_id: seen_at for gateway_id, (seen_at, since) in self._since.items() if now - since >= LEASE_SECS
+            gateway_id: seen_at
+            for gateway_id, (seen_at, since) in self._since.items()
+            if now - since >= self._lease_secs
         }

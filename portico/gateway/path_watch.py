@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 from typing import Any
 
+from portico.gateway.nodes import Janus, Occupation
 from portico.gateway.registry import Registry, RoomConnection
 from portico.janus.errors import JanusError, JanusUnavailable
-from portico.janus.node import JanusNode
 from portico.signaling import control
-from portico.signaling.control import TEXTROOM, MediaRoom
+from portico.signaling.control import TEXTROOM
 from portico.signaling.liveness import COMPARE_SECS, CounterComparison, Quiet
 
 AT_ONCE = 8
@@ -19,27 +19,28 @@ ANSWER_SECS = 2.0
 class PathWatch:
     """Compares the counters of each connection of one gateway from which no media arrives."""
 
-    def __init__(self, registry: Registry, node: JanusNode) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._node = node
         self._comparisons: dict[RoomConnection, CounterComparison] = {}
 
     async def look(self) -> float:
         """Compare once, where Janus does not check the paths itself; returns the seconds until the next time."""
         now = asyncio.get_running_loop().time
         began = now()
-        if self._node.shows_handles and not self._node.checks_consent:
-            await self._round()
+        looked_at = [one for one in self._registry.occupations() if _is_for_us(one.node.janus)]
+        if looked_at:
+            await self._round(looked_at)
         return max(0.0, began + COMPARE_SECS - now())
 
-    async def _round(self) -> None:
-        rooms = [(room, quiet) for room, connections in self._registry.open_rooms() if (quiet := _quiet(connections))]
+    async def _round(self, occupations: list[Occupation]) -> None:
+        connections_of = self._registry.connections_of
+        rooms = [(one, quiet) for one in occupations if (quiet := _quiet(connections_of(one.media.room_id)))]
         known = self._comparisons
         all_quiet = [connection for _, quiet in rooms for connection in quiet]
         self._comparisons = {connection: known.get(connection, CounterComparison()) for connection in all_quiet}
         limit = asyncio.Semaphore(AT_ONCE)
 
-        async def look(room: MediaRoom, quiet: dict[RoomConnection, Quiet]) -> None:
+        async def look(room: Occupation, quiet: dict[RoomConnection, Quiet]) -> None:
             # An error means that the room, or Janus, is closing. Nothing is known then.
             async with limit:
                 with contextlib.suppress(JanusError, JanusUnavailable):
@@ -47,23 +48,29 @@ class PathWatch:
 
         await asyncio.gather(*(look(room, quiet) for room, quiet in rooms))
 
-    async def _look(self, room: MediaRoom, quiet: dict[RoomConnection, Quiet]) -> None:
+    async def _look(self, room: Occupation, quiet: dict[RoomConnection, Quiet]) -> None:
         """Read and compare the counters. First send probes, whose acknowledgements change them until the next time."""
         if any(one.probed for one in quiet.values()):
-            await self._node.request(TEXTROOM, control.probe(room), timeout=ANSWER_SECS)
+            await room.node.janus.request(TEXTROOM, control.probe(room.media), timeout=ANSWER_SECS)
         for connection, one in quiet.items():
             comparison = self._comparisons[connection]
-            if comparison.needs(one) and comparison.look(one, await self._infos(connection, one)):
+            if comparison.needs(one) and comparison.look(one, await _infos(room.node.janus, connection, one)):
                 connection.path_lost()
 
-    async def _infos(self, connection: RoomConnection, quiet: Quiet) -> dict[int, dict[str, Any]]:
-        """Janus' `handle_info` of each handle. Handles that are closed meanwhile are left out."""
-        infos: dict[int, dict[str, Any]] = {}
-        session_id = connection.dialect.session_id
-        for handle in quiet.handles:
-            with contextlib.suppress(JanusError):
-                infos[handle] = await self._node.handle_info(session_id, handle, deadline=ANSWER_SECS)
-        return infos
+
+def _is_for_us(janus: Janus) -> bool:
+    """Whether this Janus does not check the paths itself, and shows the counters with which we do."""
+    return janus.shows_handles and not janus.checks_consent
+
+
+async def _infos(janus: Janus, connection: RoomConnection, quiet: Quiet) -> dict[int, dict[str, Any]]:
+    """Janus' `handle_info` of each handle. Handles that are closed meanwhile are left out."""
+    infos: dict[int, dict[str, Any]] = {}
+    session_id = connection.dialect.session_id
+    for handle in quiet.handles:
+        with contextlib.suppress(JanusError):
+            infos[handle] = await janus.handle_info(session_id, handle, deadline=ANSWER_SECS)
+    return infos
 
 
 def _quiet(connections: list[RoomConnection]) -> dict[RoomConnection, Quiet]:

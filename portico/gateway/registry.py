@@ -1,18 +1,18 @@
 """The connections of each room, and the rooms inside Janus, which exist while a room has connections."""
 
 import asyncio
-import secrets
-from collections.abc import Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
 
+from portico.db.outage import faults_logged
+from portico.gateway.nodes import Janus, MediaNode, Occupation, Placement
 from portico.gateway.seats import SeatedConnection
 from portico.janus.errors import JanusError, JanusUnavailable
-from portico.janus.mjr_folder import MjrFolder
-from portico.janus.node import JanusNode
 from portico.services.rows import ParticipantChange
+from portico.services.sessions import MEDIA_LOST
 from portico.signaling import control
 from portico.signaling.control import TEXTROOM, MediaRoom
 from portico.signaling.dialect import Dialect
@@ -24,11 +24,11 @@ log = structlog.get_logger()
 _ENDINGS = {
     "session_ended": (CloseCode.SESSION_ENDED, "The session was ended."),
     "room_deleted": (CloseCode.SESSION_ENDED, "The room was deleted."),
+    MEDIA_LOST: (CloseCode.MEDIA_LOST, "The media server was lost."),
 }
-_MEDIA_LOST = (CloseCode.MEDIA_LOST, "The media server was lost.")
 _GONE = (CloseCode.TIMED_OUT, "The participant is not in the room any more.")
-_NUMBER_MAX = 2**53 - 1
-"""The largest integer that JavaScript, which reads these numbers, holds exactly."""
+FORGET_SECS = 2.0
+"""Pause before a row is tried again that the database did not take: of a room that the last connection has left."""
 
 
 class RoomConnection(SeatedConnection, Protocol):
@@ -36,6 +36,7 @@ class RoomConnection(SeatedConnection, Protocol):
 
     owner: str
     """The opaque_id of this connection's handles, which marks Janus' reports about them."""
+    room_id: str
 
     @property
     def dialect(self) -> Dialect:
@@ -78,21 +79,32 @@ class RoomConnection(SeatedConnection, Protocol):
 
 @dataclass(eq=False, slots=True)
 class _OccupiedRoom:
-    opening: asyncio.Task[MediaRoom]
+    opening: asyncio.Task[Occupation]
+    streams: StreamIds
     connections: set[RoomConnection] = field(default_factory=set)
-    streams: StreamIds = field(default_factory=StreamIds)
+
+    @property
+    def occupation(self) -> Occupation | None:
+        """The node and numbers of the room; None while it is not open."""
+        done = self.opening.done() and not self.opening.cancelled() and self.opening.exception() is None
+        return self.opening.result() if done else None
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The room that a connection has entered."""
+
+    occupation: Occupation
+    streams: StreamIds
 
 
 class Registry:
     """Opens Janus' rooms for the first connection of a room and destroys them after its last."""
 
-    def __init__(self, node: JanusNode, mjr_folder: MjrFolder) -> None:
-        self._node = node
-        self.mjr_folder = mjr_folder
-        self.media_is_lost = False
-        """Set while the sessions of a lost Janus are being ended."""
-        self.room_on_disk = True
-        """Whether the disk has room for recordings."""
+    def __init__(self, placement: Placement, *, is_alone: bool = True) -> None:
+        self._placement = placement
+        self._is_alone = is_alone  # whether no other gateway may be in the rooms
+        self._full_disks: set[str] = set()  # ids of nodes whose disk has no room for recordings
         self._rooms: dict[str, _OccupiedRoom] = {}
         self._participants: dict[str, RoomConnection] = {}
         self._owners: dict[str, RoomConnection] = {}
@@ -123,19 +135,21 @@ class Registry:
         connection = self._participants.get(participant_id)
         return connection is not None and not connection.is_ending
 
-    async def enter(self, room_id: str, connection: RoomConnection) -> tuple[MediaRoom, StreamIds]:
-        """Add a connection to its room; returns the room inside Janus, which then exists, and its stream ids.
+    async def enter(self, room_id: str, connection: RoomConnection) -> Entered:
+        """Add a connection to its room, which then exists inside Janus.
 
-        Raises JanusUnavailable.
+        Raises JanusUnavailable, a JoinRefused when no node can take the room, and the errors of the database.
         """
         occupied = self._rooms.get(room_id)
         if occupied is None:
-            occupied = self._rooms[room_id] = _OccupiedRoom(asyncio.create_task(self._open(room_id)))
+            occupied = self._rooms[room_id] = _OccupiedRoom(
+                asyncio.create_task(self._open(room_id)), StreamIds(is_shared=not self._is_alone)
+            )
         occupied.connections.add(connection)
         self._owners[connection.owner] = connection
         try:
             # Several connections may wait for one opening, and the end of one must not cancel it for the others.
-            return await asyncio.shield(occupied.opening), occupied.streams
+            return Entered(await asyncio.shield(occupied.opening), occupied.streams)
         except BaseException:
             self.leave(room_id, connection)
             raise
@@ -154,18 +168,29 @@ class Registry:
                 connection.set_muted(change.audio_muted)
                 continue
             del self._participants[change.id]
+            if change.left_reason == MEDIA_LOST and (lost := self._rooms.get(connection.room_id)) is not None:
+                self._forget(connection.room_id, lost, "The media server was lost.")  # a join now gets another node
             if change.left_reason == "kicked":
                 connection.kick()
             else:
-                connection.close(*(_MEDIA_LOST if self.media_is_lost else _ENDINGS.get(str(change.left_reason), _GONE)))
+                connection.close(*_ENDINGS.get(str(change.left_reason), _GONE))
 
     def open_rooms(self) -> list[tuple[MediaRoom, list[RoomConnection]]]:
         """The rooms that exist in Janus now, each with its connections."""
         return [
-            (occupied.opening.result(), list(occupied.connections))
+            (occupation.media, list(occupied.connections))
             for occupied in self._rooms.values()
-            if occupied.opening.done() and not occupied.opening.cancelled() and occupied.opening.exception() is None
+            if (occupation := occupied.occupation) is not None
         ]
+
+    def occupations(self) -> list[Occupation]:
+        """The rooms that exist in Janus now, each with its node."""
+        return [one for occupied in self._rooms.values() if (one := occupied.occupation) is not None]
+
+    def occupation_of(self, room_id: str) -> Occupation | None:
+        """The node and numbers of a room; None while it is not open."""
+        occupied = self._rooms.get(room_id)
+        return None if occupied is None else occupied.occupation
 
     def receive(self, event: JanusEvent) -> None:
         """Act on an event of Janus' event handler; returns at once."""
@@ -174,7 +199,7 @@ class Registry:
                 connection = self._owners.get(owner or "")
                 if connection is not None:
                     connection.text_joined(room, username)
-                else:
+                elif self._is_alone:
                     self.expel(room, username)  # its connection has ended, so its handle ends soon
             case BridgeLeft(room, number):
                 for media, connections in self.open_rooms():
@@ -183,25 +208,33 @@ class Registry:
 
     def expel(self, number: int, username: str) -> None:
         """Kick this member out of the TextRoom with this number; returns at once."""
-        for media, _ in self.open_rooms():
-            if media.text == number:
-                self._spawn(self._expel(media, username))
+        for occupation in self.occupations():
+            if occupation.media.text == number:
+                self._spawn(self._expel(occupation.node.janus, occupation.media, username))
 
-    async def _expel(self, room: MediaRoom, username: str) -> None:
+    async def _expel(self, janus: Janus, room: MediaRoom, username: str) -> None:
         log.warning("expelled from a TextRoom", room_id=room.room_id, username=username[:64])
         try:
-            await self._node.request(TEXTROOM, control.expel(room, username))
+            await janus.request(TEXTROOM, control.expel(room, username))
         except JanusError as error:
             if not control.is_no_member(error.code):
                 log.warning("not expelled", code=error.code, reason=error.reason)
         except JanusUnavailable:
             return  # the room is gone with Janus
 
-    def set_room_on_disk(self, enough: bool) -> None:
-        """Pause recording while the disk is nearly full; resume it after that. Calls go on."""
-        self.room_on_disk = enough
-        for connection in self._participants.values():
-            connection.set_room_on_disk(enough)
+    def has_room_on_disk(self, node_id: str) -> bool:
+        """Whether the disk of this node has room for recordings."""
+        return node_id not in self._full_disks
+
+    def set_room_on_disk(self, node_id: str, enough: bool) -> None:
+        """Pause recording while the disk of a node is nearly full; resume it after that. Calls go on."""
+        if enough is self.has_room_on_disk(node_id):
+            return
+        (self._full_disks.discard if enough else self._full_disks.add)(node_id)
+        for occupied in self._rooms.values():
+            if (occupation := occupied.occupation) is not None and occupation.node.id == node_id:
+                for connection in occupied.connections:
+                    connection.set_room_on_disk(enough)
 
     def leave(self, room_id: str, connection: RoomConnection, participant_id: str | None = None) -> None:
         """Remove a connection. The last one of a room destroys the rooms inside Janus; the next gets new numbers."""
@@ -218,43 +251,55 @@ class Registry:
             del self._rooms[room_id]
             self._spawn(self._destroy(occupied))
 
-    def forget_all(self, reason: str) -> None:
-        """Close all connections, after Janus is lost with all its rooms."""
-        rooms, self._rooms = self._rooms, {}
-        self._owners.clear()
-        for occupied in rooms.values():
-            occupied.opening.cancel()
-            for connection in occupied.connections:
-                connection.close(CloseCode.MEDIA_LOST, reason)
+    def forget_node(self, node_id: str, reason: str) -> None:
+        """Close all connections of rooms on a node, after its Janus is lost with all its rooms."""
+        for room_id, occupied in list(self._rooms.items()):
+            occupation = occupied.occupation
+            if occupation is None or occupation.node.id == node_id:
+                self._forget(room_id, occupied, reason)
+
+    def forget_lost(self, occupation_ids: Collection[str]) -> None:
+        """The same for rooms whose occupations have been ended, by their ids: their node is lost."""
+        for room_id, occupied in list(self._rooms.items()):
+            if (occupation := occupied.occupation) is not None and occupation.id in occupation_ids:
+                self._forget(room_id, occupied, "The media server was lost.")
+
+    def _forget(self, room_id: str, occupied: _OccupiedRoom, reason: str) -> None:
+        del self._rooms[room_id]
+        occupied.opening.cancel()
+        for connection in occupied.connections:
+            self._owners.pop(connection.owner, None)
+            connection.close(CloseCode.MEDIA_LOST, reason)
 
     async def close(self) -> None:
         """Wait up to 3 s for rooms that are being destroyed."""
         if self._background:
             await asyncio.wait(self._background, timeout=3)
 
-    async def _open(self, room_id: str) -> MediaRoom:
-        room = MediaRoom(room_id, _number(), _number(), secrets.token_urlsafe(24))
-        for plugin, body in control.creations(room, self._node.admin_key, str(self.mjr_folder.path.absolute())):
-            try:
-                await self._node.request(plugin, body)
-            except JanusError as error:
-                if not control.exists_already(plugin, error.code):
-                    raise JanusUnavailable(f"Janus could not make a room: {error.reason}") from error
-        return room
+    async def _open(self, room_id: str) -> Occupation:
+        occupation = await self._placement.enter(room_id)
+        try:
+            await create(occupation.node, occupation.media)
+        except BaseException:
+            self._spawn(self._leave(occupation))
+            raise
+        return occupation
 
     async def _destroy(self, occupied: _OccupiedRoom) -> None:
         try:
-            room = await occupied.opening
-        except (JanusUnavailable, asyncio.CancelledError):
+            occupation = await occupied.opening
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001  the connections that waited have raised it
             return  # the room was not made
-        for plugin, body in control.destructions(room, self._node.admin_key):
-            try:
-                await self._node.request(plugin, body)
-            except JanusUnavailable:
-                return  # the rooms are gone with Janus
-            except JanusError as error:
-                if not control.is_gone(plugin, error.code):
-                    log.warning("room not destroyed", plugin=plugin, code=error.code, reason=error.reason)
+        await self._leave(occupation)
+
+    async def _leave(self, occupation: Occupation) -> None:
+        """Note that no connection is in the room; destroy it in Janus unless another gateway is in it."""
+        while True:
+            with faults_logged("leaving a room failed", room_id=occupation.media.room_id, secs=FORGET_SECS):
+                if await self._placement.leave(occupation) and await destroy(occupation.node, occupation.media):
+                    await self._placement.forget(occupation)
+                return
+            await asyncio.sleep(FORGET_SECS)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -262,5 +307,24 @@ class Registry:
         task.add_done_callback(self._background.discard)
 
 
-def _number() -> int:
-    return secrets.randbelow(_NUMBER_MAX) + 1
+async def create(node: MediaNode, room: MediaRoom) -> None:
+    """Make the three rooms inside Janus, those that are missing. Raises JanusUnavailable."""
+    for plugin, body in control.creations(room, node.janus.admin_key, node.mjr_folder):
+        try:
+            await node.janus.request(plugin, body)
+        except JanusError as error:
+            if not control.exists_already(plugin, error.code):
+                raise JanusUnavailable(f"Janus could not make a room: {error.reason}") from error
+
+
+async def destroy(node: MediaNode, room: MediaRoom) -> bool:
+    """Destroy the three rooms inside Janus; False when it does not answer: it is lost, or the node's agent does it."""
+    for plugin, body in control.destructions(room, node.janus.admin_key):
+        try:
+            await node.janus.request(plugin, body)
+        except JanusUnavailable:
+            return False
+        except JanusError as error:
+            if not control.is_gone(plugin, error.code):
+                log.warning("room not destroyed", plugin=plugin, code=error.code, reason=error.reason)
+    return True

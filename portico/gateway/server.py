@@ -29,15 +29,14 @@ from portico.gateway.join_limit import JOINS, JoinLimit
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.known_rooms import KnownRooms
 from portico.gateway.lease import BEAT_SECS, ObservedLeases
+from portico.gateway.nodes import MediaNode, OnlyNode, Placement, SharedNodes
 from portico.gateway.path_watch import PathWatch
 from portico.gateway.registry import Registry
 from portico.gateway.room_watch import ROUND_SECS, RoomWatch
-from portico.janus.mjr_folder import MjrFolder
-from portico.janus.node import JanusNode
 from portico.listener.connections import connection_of
 from portico.runtime.periodic import Periodic
 from portico.runtime.side_loop import SideLoop
-from portico.services import gateways, participants, sessions
+from portico.services import gateways, media_rooms, nodes, participants, sessions
 from portico.services.tokens import TokenKeys
 from portico.signaling import janus_events
 from portico.signaling.effects import CloseCode
@@ -68,17 +67,22 @@ class Gateway:
         self,
         db: Database,
         keys: TokenKeys,
-        node: JanusNode,
+        node: MediaNode | None,
         *,
+        node_id: str,
+        is_alone: bool,
         clock: Callable[[], datetime],
         grace: timedelta,
         token_expiry: Literal["join", "session"],
-        mjr_folder: MjrFolder,
         descriptors_are_short: Callable[[], bool],
         side: SideLoop,
         join_limit: Limit = JOINS,
         ice: IceServers = IceServers(),  # noqa: B008  it is immutable
     ) -> None:
+        """`node` is the media node of this process, if it has one; `node_id` is the id of its DATA_DIR.
+
+        A gateway that is alone puts every room on it. One that is not shares rooms with others, as rows say.
+        """
         self._db = db
         self._rooms = KnownRooms(db)
         self.joining = JoiningSockets()
@@ -100,8 +104,15 @@ class Gateway:
         self._grace = grace
         self._keys = keys
         self._node = node
+        self._node_id = node_id
         self._expiry_ends = token_expiry
-        self.registry = Registry(node, mjr_folder)
+        self._observed_nodes = ObservedLeases(nodes.LEASE.total_seconds())
+        self._shared = None if is_alone else SharedNodes(db, self._id, node, clock)
+        placement: Placement | None = self._shared
+        if placement is None:
+            assert node is not None, "a gateway that is alone has a media node"
+            placement = OnlyNode(node)
+        self.registry = Registry(placement, is_alone=is_alone)
         self._open: dict[Connection, asyncio.Task[None]] = {}
         self._loops: list[Periodic] = []
         self._context: GatewayContext | None = None
@@ -109,13 +120,11 @@ class Gateway:
 
     async def start(self) -> None:
         """Register the gateway, end what dead gateways left behind, and start the periodic tasks."""
-        gateway_id = await self._db.write(
-            partial(gateways.register, now=self._clock(), node_id=self.registry.mjr_folder.node_id)
-        )
+        gateway_id = await self._db.write(partial(gateways.register, now=self._clock(), node_id=self._node_id))
         self._context = GatewayContext(
             self._db,
             self._keys,
-            self._node,
+            self._node if self._shared is None else None,
             self.registry,
             # One socket to Janus for each browser: no limit of connections, which aiohttp would otherwise set at 100.
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False),
@@ -138,7 +147,8 @@ class Gateway:
         self._beating = self._side.submit(beat.run())
 
     def _make_loops(self) -> list[Periodic]:
-        rooms, paths = RoomWatch(self.registry, self._node), PathWatch(self.registry, self._node)
+        elsewhere = None if self._shared is None else self._participants_of
+        rooms, paths = RoomWatch(self.registry, elsewhere), PathWatch(self.registry)
         following = partial(faults_logged, "following failed", tried_again_in_secs=SWEEP_SECS)
         renewing, sweeping = partial(faults_logged, "beginning anew failed"), partial(faults_logged, "sweep failed")
         comparing, looking = partial(faults_logged, "rooms not compared"), partial(faults_logged, "paths not looked at")
@@ -159,6 +169,8 @@ class Gateway:
         await self.registry.close()
         if self._context is not None:
             await self._context.janus.close()
+            if self._shared is not None:
+                await self._shared.close()
             await self._db.write(partial(gateways.retire, gateway_id=self._context.gateway_id, now=self._clock()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -234,17 +246,19 @@ class Gateway:
             return 503, "The server is busy; try again in a moment."
 
     async def janus_lost(self, reason: str) -> None:
-        """End every call of this Janus: first the rows are written, then the sockets are closed."""
+        """End every call of this process's Janus: first the rows are written, then the sockets are closed."""
+        assert self._node is not None
         rooms = self.registry.occupied
         log.error("media server lost", reason=reason, rooms=len(rooms))
-        end = partial(sessions.end_all_in, room_ids=rooms, ended_reason="stale", now=self._clock())
-        self.registry.media_is_lost = True  # a connection that sees its changed row closes with the same code
         try:
             with faults_logged("sessions of a lost media server not ended"):
-                await self._db.write(end)
+                if self._shared is None:
+                    end = partial(sessions.end_all_in, room_ids=rooms, ended_reason="stale", now=self._clock())
+                    await self._db.write(end)
+                else:  # the node's agent has marked it as lost
+                    await self._end_lost_rooms()
         finally:
-            self.registry.forget_all("The media server was lost.")
-            self.registry.media_is_lost = False
+            self.registry.forget_node(self._node.id, "The media server was lost.")
 
     async def close_all(self, code: CloseCode, reason: str) -> None:
         """End every connection, and wait up to 5 s until their participants have left."""
@@ -274,8 +288,11 @@ class Gateway:
         assert self._context is not None
         log.error("gateway was reaped", gateway_id=self._context.gateway_id)
         old, now = self._context.gateway_id, self._clock()
-        gateway_id = await self._db.write(partial(gateways.register, now=now, node_id=self.registry.mjr_folder.node_id))
+        gateway_id = await self._db.write(partial(gateways.register, now=now, node_id=self._node_id))
         self._context = replace(self._context, gateway_id=gateway_id)
+        if self._shared is not None:
+            ids = [one.id for one in self.registry.occupations() if one.id is not None]
+            await self._db.write(partial(media_rooms.hold_again, gateway_id=gateway_id, occupation_ids=ids))
         connected = self.registry.participant_ids
         take_back = partial(gateways.take_back, gateway_id=gateway_id, participant_ids=connected, now=now)
         back = set(await self._db.write(partial(take_back, grace=self._grace)))
@@ -319,9 +336,38 @@ class Gateway:
         with faults_logged("lost gateways not reaped"):
             while dead and (lost := await self._db.write(partial(gateways.reap, dead=dead, now=now))):
                 log.warning("participants of a lost gateway left", participants=lost)
+        if self._shared is not None:
+            with faults_logged("lost media nodes not reaped"):
+                await self._sweep_nodes(self._shared)
         if dead or seen.stale_sessions:
             # No participant of such a session is connected. A connection in its room is about to begin a new one.
             await self._db.write(partial(sessions.end_stale, now=now, grace=self._grace))
+
+    async def _sweep_nodes(self, shared: SharedNodes) -> None:
+        """End what was on lost nodes, and take in what the nodes of our rooms report."""
+        seen = await self._db.read(partial(nodes.look, gateway_id=self._id()))
+        if dead := self._observed_nodes.dead(seen.up, time.monotonic()):
+            for node_id in await self._db.write(partial(nodes.mark_dead, dead=dead, now=self._clock())):
+                log.error("media node lost", node_id=node_id)
+        if dead or seen.rooms_are_lost:
+            await self._end_lost_rooms()
+        for row in seen.ours:
+            shared.update(row)
+            self.registry.set_room_on_disk(row.id, not row.recording_paused)
+        self.registry.forget_lost(seen.closing)
+
+    async def _end_lost_rooms(self) -> None:
+        """End the sessions of rooms on lost nodes, one transaction for each."""
+        while room_ids := await self._db.read(nodes.lost_rooms):
+            for room_id in room_ids:
+                await self._db.write(partial(nodes.end_lost, room_id=room_id, now=self._clock()))
+
+    async def _participants_of(self, room_id: str) -> set[str]:
+        return await self._db.read(partial(participants.present_in, room_id=room_id))
+
+    def _id(self) -> str:
+        assert self._context is not None
+        return self._context.gateway_id
 
 
 async def _pause(secs: float, at_once: asyncio.Event) -> None:

@@ -14,7 +14,7 @@ from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.outage import kept_apart
 from portico.runtime.ids import new_id
-from portico.services import participants, sessions
+from portico.services import media_rooms, participants, sessions
 from portico.services.rows import CHANGE_ROWS, PARTICIPANT_ROWS, ParticipantChange, ParticipantRow
 
 GATEWAYS = schema.gateways
@@ -50,6 +50,7 @@ def retire(tx: Transaction, gateway_id: str, now: datetime) -> None:
     tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway_id))
     for participant in _present_on(tx, gateway_id):
         participants.leave(tx, participant.id, "server_stopped", now=now)
+    media_rooms.leave_all(tx, gateway_id)
 
 
 def changes(tx: Transaction, gateway_id: str, since: datetime) -> list[ParticipantChange]:
@@ -96,6 +97,7 @@ def reap(tx: Transaction, dead: Mapping[str, datetime], *, now: datetime, limit:
             with kept_apart(tx, "leave not written", participant_id=participant.id):
                 closed += participants.leave(tx, participant.id, "timeout", now=now, left_at=left_at)
         if not _present_on(tx, gateway.id, 1):
+            media_rooms.leave_all(tx, gateway.id)
             tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway.id))
     return closed
 
@@ -105,8 +107,8 @@ def take_back(
 ) -> list[str]:
     """Put participants who are still connected back where they were reaped from, on a gateway registered anew.
 
-    A participant stays out whose session has ended, whose seat is taken, or whose room is now on another
-    server. Returns the ids of those who are in. Their rows and events say that they left and joined again.
+    A participant stays out whose session has ended, or whose seat is taken. Returns the ids of those who are in. Their
+    rows and events say that they left and joined again.
     """
     wanted = select(PARTICIPANTS).where(PARTICIPANTS.c.id.in_(participant_ids))
     back = []

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from portico.core.errors import IdentityTaken, RoomElsewhere, RoomFull, RoomGone, TokenRevoked
+from portico.core.errors import IdentityTaken, MediaBusy, RoomFull, RoomGone, TokenRevoked
 from portico.core.events import ParticipantJoined
 from portico.core.tokens import Claims
 from portico.db import schema
 from portico.db.engine import Transaction
-from portico.services import events, sessions, tokens
+from portico.services import events, media_rooms, sessions, tokens
 from portico.services.locks import hold_gateway, lock_room
 from portico.services.rows import PARTICIPANT_ROWS, RoomRow
 
@@ -41,10 +41,12 @@ def join(
     now: datetime,
     grace: timedelta = sessions.GRACE,
     token: Claims | None = None,
+    media_room_id: str | None = None,
 ) -> Joined:
     """Admit a participant, beginning a session if none is active. Raises a JoinRefused and leaves no trace.
 
-    `token` is the one that the browser showed; it may be revoked later.
+    `token` is the one that the browser showed; it may be revoked later. `media_room_id` is the occupation of the room
+    in which the browser's media is; None in a process that is alone.
     """
     hold_gateway(tx, gateway_id)
     room = lock_room(tx, room_id)
@@ -55,8 +57,8 @@ def join(
     if tx.execute(select(PARTICIPANTS.c.id).where(PARTICIPANTS.c.id == participant_id)).first():
         raise IdentityTaken("A participant with this id has joined before.")
     session = sessions.end_if_stale(tx, sessions.active_of(tx, room_id), now=now, grace=grace)
-    if session is not None:
-        _refuse_elsewhere(tx, session.id, gateway_id)
+    if media_room_id is not None and not media_rooms.is_open(tx, media_room_id):
+        raise MediaBusy("The media server of this room was lost; try again in a moment.")
     if session is not None and _count(tx, session.id) >= room.max_participants:
         raise RoomFull(f"The room is full: {room.max_participants} participants are in it.")
     if session is not None:
@@ -79,7 +81,6 @@ def come_back(tx: Transaction, participant_id: str, *, gateway_id: str, now: dat
     It records a join event.
 
     False when the participant has left for another reason, or cannot: the session is over, or the seat was taken.
-    Raises RoomElsewhere when the room is now on another server.
     """
     row = tx.execute(select(PARTICIPANTS.c.room_id).where(PARTICIPANTS.c.id == participant_id)).one()
     room = lock_room(tx, row.room_id)
@@ -91,7 +92,6 @@ def come_back(tx: Transaction, participant_id: str, *, gateway_id: str, now: dat
     session = sessions.end_if_stale(tx, sessions.active_of(tx, row.room_id), now=now, grace=grace)
     if room is None or session is None or session.id != participant.session_id or participant.left_reason != "timeout":
         return False
-    _refuse_elsewhere(tx, session.id, gateway_id, but=participant.gateway_id)
     if _count(tx, session.id) >= room.max_participants:
         return False
     sessions.open_or_continue(tx, room, now)
@@ -100,15 +100,6 @@ def come_back(tx: Transaction, participant_id: str, *, gateway_id: str, now: dat
     joined = ParticipantJoined(session.id, row.room_id, participant_id, participant.context)
     events.record(tx, participant.account_id, joined, now)
     return True
-
-
-def _refuse_elsewhere(tx: Transaction, session_id: str, gateway_id: str, but: str | None = None) -> None:
-    """Raise RoomElsewhere when the session has participants on another server: media does not cross servers."""
-    there = (PARTICIPANTS.c.session_id == session_id) & PARTICIPANTS.c.left_at.is_(None)
-    ours = [gateway_id, *([but] if but is not None else [])]
-    elsewhere = there & PARTICIPANTS.c.gateway_id.not_in(ours)
-    if tx.execute(select(PARTICIPANTS.c.id).where(elsewhere).limit(1)).first() is not None:
-        raise RoomElsewhere("The room is in use on another server of this installation; join through that one.")
 
 
 def _insert(
@@ -170,6 +161,15 @@ def show_token(tx: Transaction, participant_id: str, token: Claims, *, now: date
         sessions.note_if_empty(tx, participant.session_id, now)
     elif participant.left_reason == "kicked" and tokens.has_revoked(tx, participant_id):
         tokens.revoke_those_of(tx, [participant], now)
+
+
+def present_in(tx: Transaction, room_id: str) -> set[str]:
+    """Ids of the participants who are in the room."""
+    session = sessions.active_of(tx, room_id)
+    if session is None:
+        return set()
+    here = (PARTICIPANTS.c.session_id == session.id) & PARTICIPANTS.c.left_at.is_(None)
+    return {row.id for row in tx.execute(select(PARTICIPANTS.c.id).where(here))}
 
 
 def _count(tx: Transaction, session_id: str) -> int:

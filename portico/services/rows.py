@@ -1,7 +1,7 @@
 """Types of the rows that services read and return: frozen, with a table's column names as members."""
 
 from collections.abc import Sequence
-from dataclasses import Field, dataclass
+from dataclasses import Field, dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -96,6 +96,29 @@ class ParticipantRow:
     left_reason: str | None
     audio_muted: bool
     label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A media node, with its load as of its last beat. Its secrets are not shown."""
+
+    id: str
+    url: str
+    api_secret: str | None = field(repr=False)
+    admin_key: str = field(repr=False)
+    host: str | None
+    mjr_folder: str
+    version: str | None
+    epoch: int
+    state: str
+    is_up: bool
+    seen_at: datetime
+    lost_at: datetime | None
+    participants: int
+    cpu: float
+    packets: int
+    shortage: str | None
+    recording_paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,4 +309,5 @@ ATTEMPT_ROWS = Reader(schema.webhook_attempts, Attempt)
 EVENT_ROWS = Reader(schema.events, RecordedEvent)
 AUDIT_ROWS = Reader(schema.audit_events, AuditEvent)
 KEY_ROWS = Reader(schema.api_keys, KeyRow)
+NODE_ROWS = Reader(schema.media_nodes, NodeRow)
 CLOCK_ROWS = Reader(schema.clock, ClockRow)

@@ -11,12 +11,14 @@ from portico.db.engine import Transaction
 from portico.db.outage import kept_apart
 from portico.db.wakeup import announce
 from portico.runtime.ids import new_id
-from portico.services import events, jobs, recordings
+from portico.services import events, jobs, recordings, room_streams
 from portico.services.locks import lock_room
 from portico.services.rows import PARTICIPANT_ROWS, SESSION_ROWS, ParticipantRow, RoomRow, SessionRow
 
 SESSIONS = schema.room_sessions
 PARTICIPANTS = schema.room_participants
+MEDIA_LOST = "media_lost"
+"""left_reason of participants whose media server was lost: their clients join again."""
 GRACE = timedelta(seconds=5)
 """How long an empty session waits for a participant, unless a setting says otherwise."""
 
@@ -146,7 +148,7 @@ def end_all_in(tx: Transaction, room_ids: list[str], *, ended_reason: str, now: 
             lock_room(tx, room_id)
             session = active_of(tx, room_id)
             if session is not None:
-                end(tx, session.id, ended_reason=ended_reason, left_reason="session_ended", now=now)
+                end(tx, session.id, ended_reason=ended_reason, left_reason=MEDIA_LOST, now=now)
                 ended += 1
     return ended
 
@@ -173,6 +175,7 @@ def record_left(
         .values(left_at=left_at, left_reason=reason, updated_at=now)
     )
     recordings.end_of_participant(tx, participant.id, left_at)
+    room_streams.release(tx, participant.id)
     left = ParticipantLeft(
         participant.session_id,
         participant.room_id,

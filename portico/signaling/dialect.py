@@ -118,6 +118,10 @@ class Dialect:
         """Refuse the join that Admit held."""
         return self._requests.refused(status, reason, code)
 
+    def stream_claimed(self, stream_id: str, is_ours: bool) -> list[Effect]:
+        """Go on with the request that ClaimStream held, or refuse it: the id is another participant's."""
+        return [] if self._is_closed else self._requests.stream_claimed(stream_id, is_ours)
+
     def renew_ice(self, servers: list[dict[str, Any]]) -> list[Effect]:
         """Send ICE servers with new credentials, in a message that answers nothing and that the SDK ignores."""
         return [] if self._is_closed else [ToClient(ice_member(servers))]

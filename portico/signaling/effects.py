@@ -62,6 +62,17 @@ class Admit:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimStream:
+    """Make the participant the owner of this stream id in all processes, then call stream_claimed.
+
+    The browser's next messages wait until then.
+    """
+
+    stream_id: str
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectJoin:
     """Start the join deadline: close the connection unless Admit succeeds within `secs` (None: JOIN_SECS).
 
@@ -146,6 +157,7 @@ Effect = (
     | ToClient
     | CheckToken
     | Admit
+    | ClaimStream
     | ExpectJoin
     | ExpectMedia
     | ScheduleDue

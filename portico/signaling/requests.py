@@ -4,9 +4,10 @@ from typing import Any
 
 from portico.signaling import liveness, policy, send_only
 from portico.signaling.control import PLUGINS
-from portico.signaling.effects import Admit, CloseCode, Effect, ExpectJoin, ExpectMedia, Message
+from portico.signaling.effects import Admit, ClaimStream, CloseCode, Effect, ExpectJoin, ExpectMedia, Message
 from portico.signaling.policy import Role
 from portico.signaling.state import Stage, State
+from portico.signaling.stream_ids import OF_ONE_MAX
 from portico.signaling.subscribing import unacceptable
 from portico.signaling.wire import Handle, Pending
 
@@ -17,6 +18,8 @@ class BrowserRequests:
     def __init__(self, state: State) -> None:
         self._state = state
         self._held: Message | None = None  # the join of the register, which waits for Admit
+        self._claimed: set[str] = set()  # stream ids of which this participant is the owner in all processes
+        self._claiming: dict[str, list[tuple[Message, int, policy.Allowed]]] = {}  # requests that wait for ClaimStream
         self._held_join: tuple[int, policy.Allowed] | None = None  # its handle, and what it asks for
         self.left_by_request = False
         """Set when the browser asked for the end of its session: it leaves, and is not lost."""
@@ -140,6 +143,34 @@ class BrowserRequests:
             return self._state.refuse(message, 403, str(refused))
         if handle.role is None and self._has_its_only(allowed.role):
             return self._state.refuse(message, 403, f"This connection has a {allowed.role} already.")
+        if (claim := self._claim(message, handle_id, allowed)) is not None:
+            return claim
+        return self._allowed(message, handle_id, handle, allowed)
+
+    def _claim(self, message: Message, handle_id: int, allowed: policy.Allowed) -> list[Effect] | None:
+        """Hold a request that names a stream id which is not claimed in other processes; None for all others."""
+        stream = allowed.publishes
+        if stream is None or not self._state.streams.is_shared or stream.stream_id in self._claimed:
+            return None
+        held = self._claiming.setdefault(stream.stream_id, [])
+        held.append((message, handle_id, allowed))
+        return [ClaimStream(stream.stream_id, stream.participant_id)] if len(held) == 1 else []
+
+    def stream_claimed(self, stream_id: str, is_ours: bool) -> list[Effect]:
+        """Go on with the requests that wait for this claim, or refuse them."""
+        effects: list[Effect] = []
+        if is_ours:
+            if len(self._claimed) >= OF_ONE_MAX:
+                self._claimed.clear()  # they are claimed anew when they are used
+            self._claimed.add(stream_id)
+        for message, handle_id, allowed in self._claiming.pop(stream_id, ()):
+            if not is_ours:
+                return self._state.refuse(message, 403, "The stream id is another participant's.")
+            if (handle := self._state.wire.handles.get(handle_id)) is not None:
+                effects += self._allowed(message, handle_id, handle, allowed)
+        return effects
+
+    def _allowed(self, message: Message, handle_id: int, handle: Handle, allowed: policy.Allowed) -> list[Effect]:
         self._note(handle_id, handle, allowed)
         if allowed.announces is not None:
             if self._state.text_name not in (None, allowed.announces.participant_id):

@@ -9,9 +9,13 @@ OF_ONE_MAX = 1024
 
 
 class StreamIds:
-    """The stream ids of one room, shared by its connections."""
+    """The stream ids of one room, shared by its connections.
 
-    def __init__(self) -> None:
+    With `is_shared` other processes have connections in the room, too: then ids are claimed by ClaimStream as well.
+    """
+
+    def __init__(self, *, is_shared: bool = False) -> None:
+        self.is_shared = is_shared
         self._owners: dict[str, str] = {}
         self._ids: dict[str, dict[str, None]] = {}  # by participant, the least recently used id first
 

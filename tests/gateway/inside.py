@@ -16,7 +16,7 @@ from portico.app import build
 from portico.config.settings import Settings
 from portico.gateway.checks import Checks
 from portico.gateway.server import Gateway
-from portico.janus.node import AUDIOBRIDGE, TEXTROOM, VIDEOROOM
+from portico.janus.node import AUDIOBRIDGE, TEXTROOM, VIDEOROOM, JanusNode
 from portico.signaling import control
 from portico.signaling.control import MediaRoom
 from tests.gateway.browser import SignalingBrowser
@@ -29,6 +29,7 @@ class Inside:
     base_url: str
     api_key: str
     gateway: Gateway
+    janus: JanusNode
     checks: Checks
     http: aiohttp.ClientSession
 
@@ -61,7 +62,7 @@ class Inside:
 
     async def ask(self, plugin: str, body: dict[str, Any]) -> dict[str, Any]:
         """As Janus' operator."""
-        return await self.gateway._node.request(plugin, body)
+        return await self.janus.request(plugin, body)
 
     async def bridge(self, room_id: str) -> list[dict[str, Any]]:
         """Members of the AudioBridge, as Janus lists them."""
@@ -107,7 +108,7 @@ async def inside(data_dir: Path, **settings: Any) -> AsyncIterator[Inside]:
             serving = asyncio.create_task(server.main_loop())
             http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {api_key}"})
             try:
-                yield Inside(f"http://127.0.0.1:{port}", api_key, program.gateway, program.checks, http)
+                yield Inside(f"http://127.0.0.1:{port}", api_key, program.gateway, program.janus, program.checks, http)
             finally:
                 await http.close()
                 server.should_exit = True

@@ -67,7 +67,7 @@ async def a_server(checks: Checks) -> AsyncIterator[str]:
 
 async def sessions_of_janus(program: Inside) -> int:
     """How many sessions Janus has, by its Admin API: those of the server itself, and one for each check."""
-    admin = program.gateway._node._admin
+    admin = program.janus._admin
     assert admin is not None
     return len((await admin.core({"janus": "list_sessions"}, deadline=5.0))["sessions"])
 
@@ -168,7 +168,7 @@ async def test_whatever_ends_a_check_janus_has_nothing_left_of_it(program: Insid
 
 async def test_a_check_ends_in_time_whatever_it_does(program: Inside) -> None:
     gateway = program.gateway
-    context = CheckContext(gateway._db, gateway._keys, gateway._node, gateway._clock, NO_RELAY, lambda: False, secs=1)
+    context = CheckContext(gateway._db, gateway._keys, program.janus, gateway._clock, NO_RELAY, lambda: False, secs=1)
     before = await sessions_of_janus(program)
     async with a_server(Checks(context)) as base_url, CheckClient(base_url) as client:
         assert (await client.begin())["secs"] == 1
@@ -186,7 +186,7 @@ async def test_a_check_ends_in_time_whatever_it_does(program: Inside) -> None:
 
 async def test_no_check_begins_while_the_server_stops(program: Inside) -> None:
     gateway = program.gateway
-    context = CheckContext(gateway._db, gateway._keys, gateway._node, gateway._clock, NO_RELAY, lambda: True)
+    context = CheckContext(gateway._db, gateway._keys, program.janus, gateway._clock, NO_RELAY, lambda: True)
     async with a_server(Checks(context)) as base_url, CheckClient(base_url) as client:
         assert (await client.begin())["reason"] == "stopping"
 
@@ -194,7 +194,7 @@ async def test_no_check_begins_while_the_server_stops(program: Inside) -> None:
 async def test_relays_have_credentials_for_visitors_of_a_meeting_only(program: Inside) -> None:
     gateway = program.gateway
 
-    context = CheckContext(gateway._db, gateway._keys, gateway._node, gateway._clock, RELAY, lambda: False)
+    context = CheckContext(gateway._db, gateway._keys, program.janus, gateway._clock, RELAY, lambda: False)
     room_id, other = await program.room(), await program.room()
     link = (await program.post(f"/v2/rooms/{room_id}/actions/generate_meeting_link"))["meeting_link"]
     token, invite = await program.token(room_id), link.partition("#")[2]

@@ -30,7 +30,7 @@ async def test_janus_rows_and_connections_agree_whatever_browsers_send(
     program: Inside, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     room, other = await program.room(max_participants=4), await program.room()
-    janus = program.gateway._node.pid
+    janus = program.janus.pid
     token, foreign = await program.token(room), await program.token(other)
     recorded = recorded_requests()
     clients = [
@@ -40,7 +40,7 @@ async def test_janus_rows_and_connections_agree_whatever_browsers_send(
     for _ in range(2):
         await asyncio.gather(*(client.run(MESSAGES // 2 // CLIENTS) for client in clients))
         assert await disagreements(program, room) == []
-    assert program.gateway._node.pid == janus
+    assert program.janus.pid == janus
     output = capsys.readouterr().out
     assert "connection failed" not in output and "Traceback" not in output
     os.kill(janus or 0, 0)

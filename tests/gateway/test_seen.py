@@ -91,8 +91,8 @@ async def test_a_connection_ends_when_janus_does_not_list_its_register(
 ) -> None:
     async with portico_inside(tmp_path / "data") as program:
         if not events:
-            assert program.gateway._node._listener is not None
-            await program.gateway._node._listener.close()  # Janus may try as often as it likes
+            assert program.janus._listener is not None
+            await program.janus._listener.close()  # Janus may try as often as it likes
         room = await program.room()
         async with await program.browser(room) as anna, await program.browser(room) as ben:
             handles = await join(anna)

@@ -6,9 +6,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import pytest
-
-from portico.core.errors import RoomElsewhere
 from portico.core.targets import Targets
 from portico.db import schema
 from portico.db.connect import open_database
@@ -160,14 +157,14 @@ async def test_participants_who_are_still_connected_are_taken_back(database: Dat
     await database.write(come_back)
 
 
-async def test_a_room_that_is_in_use_on_another_server_refuses_joins_until_that_is_dead(database: Database) -> None:
+async def test_participants_of_one_session_are_on_any_gateways(database: Database) -> None:
     def join(tx: Transaction) -> None:
         room_id, ours, other = a_room(tx), a_gateway(tx), a_gateway(tx)
-        a_participant(tx, room_id, gateway_id=other)
-        with pytest.raises(RoomElsewhere):
-            a_participant(tx, room_id, gateway_id=ours)
+        there, here = (a_participant(tx, room_id, gateway_id=one) for one in (other, ours))
+        assert there.session_id == here.session_id
         gateways.reap(tx, {other: NOW}, now=NOW)
-        a_participant(tx, room_id, gateway_id=ours)
+        assert row(tx, schema.room_participants, there.participant_id).left_at == NOW
+        assert row(tx, schema.room_participants, here.participant_id).left_at is None
 
     await database.write(join)
 
