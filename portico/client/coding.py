@@ -9,7 +9,7 @@ from av.video.frame import PictureType
 from portico.client.errors import SourceFailed
 from portico.client.frames import FRAME_BYTES, FRAME_SAMPLES, RATE, AudioFrame, EncodedFrame, VideoFrame
 
-AUDIO_BITRATE = 32_000
+AUDIO_BITRATE = 40_000
 VIDEO_BITRATE = 500_000
 _AUDIO_TIME = Fraction(1, RATE)
 _VIDEO_RATE = 90_000
@@ -24,8 +24,8 @@ class OpusEncoder:
         codec: Any = av.CodecContext.create("libopus", "w")
         codec.bit_rate, codec.sample_rate, codec.format, codec.layout = bitrate, RATE, "s16", "mono"
         codec.time_base = _AUDIO_TIME
-        # Complexity 5 of 10: half the CPU time of 10, without a difference that voices show.
-        codec.options = {"application": "voip", "frame_duration": "20", "compression_level": "5"}
+        # "lowdelay" takes a third of the CPU time of "voip" (0.1 and 0.3 ms for a frame), and 2.5 ms of delay less.
+        codec.options = {"application": "lowdelay", "frame_duration": "20", "compression_level": "5"}
         self._codec = codec
         self._count = 0
 

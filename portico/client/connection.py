@@ -5,13 +5,14 @@ It does what the browser SDK does (docs/signaling.md). A Room has one at a time,
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from portico.client.dialect import (
     AUDIOBRIDGE,
     MIXER_KEY,
+    TEXTROOM,
     VIDEOROOM,
     Dialect,
     listener_display,
@@ -20,8 +21,9 @@ from portico.client.dialect import (
 )
 from portico.client.errors import ClientError, RequestRefused
 from portico.client.events import Event
-from portico.client.participant import Participant, Stream
-from portico.client.peer import OutgoingTrack, Peer
+from portico.client.outgoing import OutgoingTrack, fill
+from portico.client.participant import Stream
+from portico.client.peer import Peer
 from portico.client.publishing import Publication
 from portico.client.receiving import Received
 from portico.client.signaling import Signaling
@@ -48,30 +50,32 @@ class Subscription:
 class Connection:
     """One stay in the room. `close` ends everything that it opened."""
 
-    def __init__(
-        self, url: str, room_id: str, token: str, me: Participant, dialect: Dialect, emit: Callable[[Event], None]
-    ) -> None:
-        self.me = me
+    def __init__(self, url: str, room_id: str, token: str, dialect: Dialect, emit: Callable[[Event], None]) -> None:
+        self.me = dialect.me
         self.dialect = dialect
         self.signaling = Signaling(token, self._receive)
         self.text: TextChannel | None = None
+        self.mix: Received | None = None
         self._url = url
         self._room_id = room_id
-        self._emit = emit
-        self._mixer: tuple[int, Peer, OutgoingTrack] | None = None
+        self.emit = emit
         self._mixer_handle = 0
+        self._mixer: tuple[Peer, OutgoingTrack] | None = None
         self._mixer_lock = asyncio.Lock()
-        self.mix: Received | None = None
         self._published: dict[str, _Published] = {}
-        self._peers: set[Peer] = set()
+        self._handles: dict[Peer, int] = {}
+        self._tracks: set[OutgoingTrack] = set()
+        self._epoch = asyncio.get_running_loop().time()
+        self._tasks = {asyncio.create_task(fill(self._tracks))}
 
     async def join(self, *, messages: bool, on_text: Callable[[str], None]) -> None:
         """Enter the room. What was there before is emitted as events."""
         me, ask = self.me, self.signaling.ask
         await self.signaling.open(self._url)
         if messages:
+            handle = await self.signaling.attach(TEXTROOM)
             self.text = TextChannel(self.signaling, self._room_id, me.id, on_text)
-            self._peers.add(await self.text.open())
+            await self.text.open(handle, self._peer(handle))
         register = await self.signaling.attach(AUDIOBRIDGE)
         display = participant_display(me.id, me.context, receives_messages=messages)
         body = {"request": "join", "room": self._room_id, "display": display, "muted": True}
@@ -86,19 +90,19 @@ class Connection:
         display = stream_display(me.id, me.id, MIXER_KEY, audio=False, video=False)
         await ask(self._mixer_handle, {"request": "join", "muted": False, "display": display})
 
-    async def open_mix(self) -> OutgoingTrack:
-        """The track into the mix; `mix` is what comes out of it. The first call connects it."""
+    async def open_mix(self, *, receives: bool) -> OutgoingTrack:
+        """The track into the mix. With `receives`, `mix` is what comes out of it: 50 packets a second."""
         async with self._mixer_lock:
             if self._mixer is None:
-                peer = self._peer()
-                peer.add(track := OutgoingTrack("audio"))
-                display = stream_display(self.me.id, self.me.id, MIXER_KEY, audio=True, video=False)
-                body = {"request": "configure", "muted": False, "display": display}
-                _, answer = await self.signaling.ask(self._mixer_handle, body, await peer.offer())
-                self.mix = (await peer.accept(answer)).get("audio")
+                peer, track = self._peer(self._mixer_handle), self._track("audio")
+                peer.add(track, receives=receives)
+                await self._negotiate_mix(peer)
                 await peer.connected()
-                self._mixer = self._mixer_handle, peer, track
-            return self._mixer[2]
+                self._mixer = peer, track
+            elif receives and self.mix is None:
+                self._mixer[0].receive_too()
+                await self._negotiate_mix(self._mixer[0])
+            return self._mixer[1]
 
     async def publish(self, publication: Publication) -> None:
         """Publish a stream, and send its sound into the mix."""
@@ -106,22 +110,23 @@ class Connection:
         display = self._display(publication)
         body: dict[str, Any] = {"request": "join", "room": self._room_id, "ptype": "publisher", "display": display}
         feed = (await self.signaling.ask(handle, body))[0]["id"]
-        published = self._published[publication.key] = _Published(handle, feed, self._peer())
-        for kind, pump in (("audio", publication.audio), ("video", publication.video)):
-            if pump is not None:
-                track = published.tracks[kind] = OutgoingTrack(kind)
-                published.peer.add(track, on_keyframe_request=publication.request_keyframe)
-        body = {"request": "configure", "audio": publication.audio is not None, "video": publication.video is not None}
-        body |= {"display": display, "bitrate": publication.bitrate}
-        _, answer = await self.signaling.ask(handle, body, await published.peer.offer())
-        await published.peer.accept(answer)
-        await published.peer.connected()
-        self._own_stream(publication, feed)
-        if publication.audio is not None:
-            published.tracks["mix"] = await self.open_mix()
-            publication.audio.outputs |= {published.tracks["audio"], published.tracks["mix"]}
-        if publication.video is not None:
-            publication.video.outputs.add(published.tracks["video"])
+        peer = self._peer(handle)
+        published = self._published[publication.key] = _Published(handle, feed, peer)
+        senders = {}
+        for kind in publication.kinds:
+            track = published.tracks[kind] = self._track(kind)
+            senders[kind] = peer.add(track, codec=publication.codec if kind == "video" else "")
+        body = {"request": "configure", "display": display, "bitrate": publication.bitrate}
+        body |= {kind: kind in publication.kinds for kind in ("audio", "video")}
+        _, answer = await self.signaling.ask(handle, body, await peer.offer())
+        await peer.take(answer)
+        await peer.connected()
+        self._note_own_stream(publication, feed)
+        for kind, sender in senders.items():
+            publication.attach(kind, published.tracks[kind], sender)
+        if "audio" in senders:
+            track = published.tracks["mix"] = await self.open_mix(receives=False)
+            publication.attach("audio", track, None)
 
     async def update(self, publication: Publication) -> None:
         """Announce which tracks of a stream are on."""
@@ -135,29 +140,25 @@ class Connection:
         published = self._published.pop(publication.key, None)
         if published is None:
             return
-        self._disconnect(publication, published)
+        publication.detach(published.tracks.values())
+        self._tracks -= {track for kind, track in published.tracks.items() if kind != "mix"}
         self.dialect.own_stream_ended(published.feed)
-        await self._end(published.handle, published.peer)
+        await self._end(published.peer)
 
     async def subscribe(self, stream: Stream, *, audio: bool, video: bool) -> Subscription:
         """Receive a stream."""
         handle = await self.signaling.attach(VIDEOROOM)
         body = {"request": "join", "room": self._room_id, "ptype": "subscriber", "feed": stream.feed}
         _, offer = await self.signaling.ask(handle, {**body, "audio": audio, "video": video})
-        peer = self._peer()
+        peer = self._peer(handle)
         try:
-            answer, received = await peer.answer(offer)
-            await self._start(handle, answer)
+            received = await peer.take(offer)
+            await self._start(handle, await peer.make_answer())
             await peer.connected()
         except BaseException:
-            await self._end(handle, peer)
+            await self._end(peer)
             raise
         return Subscription(handle, peer, received)
-
-    async def _start(self, handle: int, answer: dict[str, Any]) -> None:
-        content, _ = await self.signaling.ask(handle, {"request": "start", "room": self._room_id}, answer)
-        if content.get("started") != "ok":
-            raise RequestRefused("The stream has gone.")
 
     async def configure(self, subscription: Subscription, **members: Any) -> None:
         """Change what a subscription receives."""
@@ -165,45 +166,67 @@ class Connection:
 
     async def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription."""
-        await self._end(subscription.handle, subscription.peer)
+        await self._end(subscription.peer)
 
-    async def close(self, publications: list[Publication]) -> None:
+    async def close(self, publications: Iterable[Publication] = ()) -> None:
         """Leave the room, and close every socket."""
         for publication in publications:
-            if (published := self._published.get(publication.key)) is not None:
-                self._disconnect(publication, published)
+            publication.detach(self._tracks)
+        for task in self._tasks:
+            task.cancel()
         await self.signaling.close()
-        await asyncio.gather(*(peer.close() for peer in self._peers), return_exceptions=True)
-        self._peers.clear()
+        await asyncio.gather(*(peer.close() for peer in self._handles), *self._tasks, return_exceptions=True)
+        self._handles.clear()
         if self.mix is not None:
             self.mix.close()
 
-    def _peer(self) -> Peer:
-        peer = Peer(self.signaling.ice_servers)
-        self._peers.add(peer)
+    async def _start(self, handle: int, answer: dict[str, Any]) -> None:
+        content, _ = await self.signaling.ask(handle, {"request": "start", "room": self._room_id}, answer)
+        if content.get("started") != "ok":
+            raise RequestRefused("The stream has gone.")
+
+    async def _negotiate_mix(self, peer: Peer) -> None:
+        display = stream_display(self.me.id, self.me.id, MIXER_KEY, audio=True, video=False)
+        body = {"request": "configure", "muted": False, "display": display}
+        _, answer = await self.signaling.ask(self._mixer_handle, body, await peer.offer())
+        self.mix = (await peer.take(answer)).get("audio") or self.mix
+
+    def _peer(self, handle: int) -> Peer:
+        peer = Peer(self.signaling.ice_servers, self._report_lost)
+        self._handles[peer] = handle
         return peer
 
-    async def _end(self, handle: int, peer: Peer) -> None:
-        self._peers.discard(peer)
-        await peer.close()
+    def _track(self, kind: str) -> OutgoingTrack:
+        track = OutgoingTrack(kind, self._epoch)
+        self._tracks.add(track)
+        return track
+
+    def _report_lost(self, peer: Peer) -> None:
+        """Report a lost media connection: the server ends this one with a close code at which the client rejoins."""
+        task = asyncio.get_running_loop().create_task(self._send_lost(self._handles.get(peer, 0)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send_lost(self, handle: int) -> None:
         with contextlib.suppress(ClientError):
-            await self.signaling.detach(handle)
+            await self.signaling.request("path_lost", handle_id=handle)
+
+    async def _end(self, peer: Peer) -> None:
+        handle = self._handles.pop(peer, None)
+        await peer.close()
+        if handle is not None:
+            with contextlib.suppress(ClientError):
+                await self.signaling.detach(handle)
 
     def _display(self, publication: Publication) -> str:
         audio = publication.audio is not None and publication.audio.is_on
         video = publication.video is not None and publication.video.is_on
         return stream_display(self.me.id, publication.id, publication.key, audio=audio, video=video)
 
-    def _own_stream(self, publication: Publication, feed: int) -> None:
+    def _note_own_stream(self, publication: Publication, feed: int) -> None:
         stream = Stream(publication.id, publication.key, feed)
         stream.has_audio, stream.has_video = publication.audio is not None, publication.video is not None
         self.dialect.own_stream(feed, stream)
-
-    @staticmethod
-    def _disconnect(publication: Publication, published: _Published) -> None:
-        for pump in (publication.audio, publication.video):
-            if pump is not None:
-                pump.outputs -= set(published.tracks.values())
 
     def _receive(self, message: dict[str, Any]) -> None:
         self._take(self.dialect.receive(message))
@@ -211,4 +234,4 @@ class Connection:
 
     def _take(self, events: list[Event]) -> None:
         for event in events:
-            self._emit(event)
+            self.emit(event)

@@ -7,7 +7,8 @@ docs/signaling.md describes the messages.
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from portico.client.events import Event, Joined, Left, Muted, Published, Speaking, Unpublished, Updated
@@ -55,15 +56,25 @@ def decode(display: object) -> dict[str, Any]:
 class Dialect:
     """What one connection knows of its room. Answers and events go in, in the order of their arrival."""
 
-    def __init__(self, me: Participant, make: Callable[[str], Participant] = Participant) -> None:
-        """`make` makes the participant with an id, or returns one that is known from an earlier connection."""
+    def __init__(
+        self,
+        me: Participant,
+        make: Callable[[str], Participant] = Participant,
+        known: Mapping[str, Participant] | None = None,
+    ) -> None:
+        """`make` makes the participant with an id. `known` are those of the connection that this one replaces.
+
+        The participants and streams of `known` that are still there are the same objects, and no event is about them.
+        """
         self.me = me
         self.participants: dict[str, Participant] = {}
         """All participants but the own one, by id."""
         self.register = 0
         self.listener = 0
         self._make = make
-        self._ids = {}  # type: dict[int, str]
+        self._known = dict(known or {})
+        self._known_streams = {id: participant.streams for id, participant in self._known.items()}
+        self._ids: dict[int, str] = {}
         self._mixers: dict[int, str] = {}
         self._streams: dict[int, tuple[Participant, Stream]] = {}
         self._sources: dict[str, set[int]] = {}  # by which each participant speaks
@@ -78,7 +89,7 @@ class Dialect:
         """Take the answer to the join of the register or the listener."""
         if "publishers" in content or content.get("videoroom") == "joined":
             self.listener = handle
-            events = self._published(content.get("publishers", ()))
+            events = [*self._published(content.get("publishers", ())), *self._gone_meanwhile()]
         else:
             self.register = handle
             events = self._joined(content.get("participants", ()))
@@ -140,11 +151,28 @@ class Dialect:
             self._ids[number] = participant_id
             if participant_id == self.me.id or participant_id in self.participants:
                 continue
+            if (known := self._known.pop(participant_id, None)) is not None:
+                known.streams, known.speaking = {}, False
+                self.participants[participant_id] = known
+                continue
             participant = self.participants[participant_id] = self._make(participant_id)
             context = shown.get("external")
             participant.context = context if isinstance(context, str) else None
             participant.receives_messages = shown.get("canReceiveMessages") is not False
             events.append(Joined(participant))
+        return events
+
+    def _gone_meanwhile(self) -> list[Event]:
+        """The ends of the known participants and streams that are not there any more."""
+        events: list[Event] = []
+        for participant_id, streams in self._known_streams.items():
+            participant = self.participants.get(participant_id) or self._known.get(participant_id)
+            if participant is not None:
+                events += [Unpublished(participant, stream) for stream in streams.values()]
+        for participant in self._known.values():
+            participant.streams, participant.has_left, participant.speaking = {}, True, False
+            events.append(Left(participant, "left"))
+        self._known, self._known_streams = {}, {}
         return events
 
     def _left(self, number: int, reason: str) -> list[Event]:
@@ -187,9 +215,13 @@ class Dialect:
                 continue  # of a listener, or of a participant who has just left
             events += self._unpublished(feed)
             made = _stream(feed, stream, publisher)
+            before = self._known_streams.get(participant.id, {})
+            if (known := before.get(made.key)) is not None and known.id == made.id:
+                made = _renewed(before.pop(made.key), made)
+            else:
+                events.append(Published(participant, made))
             participant.streams[made.key] = made
             self._streams[feed] = participant, made
-            events.append(Published(participant, made))
         return events
 
     def _unpublished(self, feed: int) -> list[Event]:
@@ -246,6 +278,13 @@ def _stream(feed: int, shown: dict[str, Any], publisher: dict[str, Any]) -> Stre
         muted=publisher.get("audio_moderated") is True,
         layers=3 if publisher.get("simulcast") or any(track.get("simulcast") for track in tracks) else 1,
     )
+
+
+def _renewed(stream: Stream, now: Stream) -> Stream:
+    """The stream of an earlier connection, with what is true of it now."""
+    for member in fields(Stream):
+        setattr(stream, member.name, getattr(now, member.name))
+    return stream
 
 
 class ChatDialect:

@@ -59,14 +59,9 @@ def ending_of(code: int, *, detail: str = "", left: bool = False, kicked: bool =
 
 def join_error(ending: Ending) -> JoinError:
     """The error of a join that ended so."""
-    kinds: dict[str, type[JoinError]] = {
-        "full": RoomFull,
-        "token": TokenRefused,
-        "unavailable": Unavailable,
-        "lost": Unavailable,
-        "unreachable": Unreachable,
-    }
-    return kinds.get(ending.reason, JoinError)(ending.detail or f"the join ended: {ending.reason}", ending.code)
+    kinds = {kind.kind: kind for kind in (RoomFull, TokenRefused, Unavailable, Unreachable)}
+    kind = kinds.get("unavailable" if ending.reason == "lost" else ending.reason, JoinError)
+    return kind(ending.detail or f"the join ended: {ending.reason}", ending.code)
 
 
 GIVE_UP_SECS = 660.0

@@ -20,6 +20,9 @@ class ClientError(Exception):
 class JoinError(ClientError):
     """The join did not succeed. `code` is the server's close code (docs/signaling.md), 0 without one."""
 
+    kind = "refused"
+    """The `reason` that the event `ended` has in this case."""
+
     def __init__(self, reason: str, code: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -29,17 +32,25 @@ class JoinError(ClientError):
 class TokenRefused(JoinError):
     """The token does not admit to the room."""
 
+    kind = "token"
+
 
 class RoomFull(JoinError):
     """The room has `max_participants` participants."""
+
+    kind = "full"
 
 
 class Unavailable(JoinError):
     """The server cannot take the join now; a later try may succeed."""
 
+    kind = "unavailable"
+
 
 class Unreachable(JoinError):
     """The server did not answer."""
+
+    kind = "unreachable"
 
 
 class RoomEnded(ClientError):

@@ -80,6 +80,10 @@ class Listening:
         if connection is not None and connection.mix is not None:
             connection.mix.close()
 
+    async def next_change(self) -> None:
+        """Wait until participants, streams or the connection have changed."""
+        await self._changed.wait()
+
     def changed(self) -> None:
         """Note that participants or streams have changed."""
         for feed in [feed for feed, shared in self._shared.items() if not self._lives(shared)]:
@@ -128,7 +132,7 @@ class Listening:
                 await self._changed.wait()
                 continue
             try:
-                await connection.open_mix()
+                await connection.open_mix(receives=True)
             except ClientError:
                 await self._pause()
                 continue

@@ -7,7 +7,6 @@ frames leave it encoded: they are decoded when they are read, and what is not re
 import asyncio
 import contextlib
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 from aiortc import (
@@ -16,69 +15,46 @@ from aiortc import (
     RTCConfiguration,
     RTCIceServer,
     RTCPeerConnection,
+    RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.mediastreams import MediaStreamError
-from av import Packet
 
 from portico.client.errors import MediaFailed, RequestRefused
-from portico.client.frames import EncodedFrame
-from portico.client.queues import DroppingQueue
+from portico.client.outgoing import OutgoingTrack
 from portico.client.receiving import Received, take_over
 
 CONNECT_SECS = 20.0
 """How long ICE and DTLS may take."""
 CLOSE_SECS = 5.0
-QUEUED = {"audio": 50, "video": 60}
-"""Encoded frames that wait for the network: 1 s and 2 s."""
-CLOCK_RATES = {"audio": 48_000, "video": 90_000}
-_TIME_BASES = {kind: Fraction(1, rate) for kind, rate in CLOCK_RATES.items()}
 
 Jsep = dict[str, Any]
-
-
-class OutgoingTrack(MediaStreamTrack):
-    """A track of encoded frames, which aiortc sends as they are."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind = kind
-        self._frames: DroppingQueue[EncodedFrame] = DroppingQueue(QUEUED[kind])
-        self._rate = CLOCK_RATES[kind]
-
-    def send(self, frame: EncodedFrame) -> None:
-        """Queue a frame; the oldest is dropped when the network does not take them."""
-        self._frames.put(frame)
-
-    async def recv(self) -> Any:
-        """The next frame, for aiortc's sender."""
-        frame = await self._frames.get()
-        if frame is None:
-            raise MediaStreamError
-        packet: Any = Packet(frame.data)
-        packet.pts, packet.time_base = round(frame.time * self._rate), _TIME_BASES[self.kind]
-        return packet
-
-    def stop(self) -> None:
-        """End the track: aiortc's sender stops waiting for frames."""
-        self._frames.close()
-        super().stop()
 
 
 class Peer:
     """A PeerConnection. It is closed in every case by `close`, which is idempotent and bounded in time."""
 
-    def __init__(self, ice_servers: list[dict[str, Any]]) -> None:
+    def __init__(self, ice_servers: list[dict[str, Any]], on_broken: Callable[["Peer"], None] | None = None) -> None:
+        """`on_broken` is called when a connection that was established is lost."""
         configuration = RTCConfiguration(iceServers=servers_of(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._connection = RTCPeerConnection(configuration)
         self._changed = asyncio.Event()
-        self._connection.on("connectionstatechange", self._changed.set)
+        self._connection.on("connectionstatechange", self._change)
+        self._on_broken = on_broken
+        self._was_connected = False
 
-    def add(self, track: OutgoingTrack, *, on_keyframe_request: Callable[[], None] | None = None) -> None:
-        """Send a track. `on_keyframe_request` is called when a receiver lacks a picture to start from."""
-        sender: Any = self._connection.addTrack(track)
-        if on_keyframe_request is not None:
-            sender._send_keyframe = on_keyframe_request
+    def add(self, track: OutgoingTrack, *, codec: str = "", receives: bool = False) -> RTCRtpSender:
+        """Send a track, with this codec alone if one is named. `receives`: the other side may send one back."""
+        transceiver = self._connection.addTransceiver(track, direction="sendrecv" if receives else "sendonly")
+        if codec:
+            known = RTCRtpSender.getCapabilities(track.kind).codecs
+            wanted = [one for one in known if one.mimeType.lower() in (f"video/{codec}", "video/rtx")]
+            transceiver.setCodecPreferences(wanted)
+        return transceiver.sender
+
+    def receive_too(self) -> None:
+        """Have the next offer ask for a track of the other side."""
+        for transceiver in self._connection.getTransceivers():
+            transceiver.direction = "sendrecv"
 
     def on_channel(self, take: Callable[[Any], None]) -> None:
         """Call `take` with each data channel that the server opens."""
@@ -93,15 +69,10 @@ class Peer:
         await self._connection.setLocalDescription(await self._connection.createOffer())
         return {"type": "offer", "sdp": self._connection.localDescription.sdp}
 
-    async def accept(self, answer: Jsep) -> dict[str, Received]:
-        """Take the server's answer; what is received, by kind."""
-        return await self._take(answer)
-
-    async def answer(self, offer: Jsep) -> tuple[Jsep, dict[str, Received]]:
-        """Take the server's offer: the answer to it, and what is received, by kind."""
-        received = await self._take(offer)
+    async def make_answer(self) -> Jsep:
+        """The answer to the offer that was taken, with all ICE candidates."""
         await self._connection.setLocalDescription(await self._connection.createAnswer())
-        return {"type": "answer", "sdp": self._connection.localDescription.sdp}, received
+        return {"type": "answer", "sdp": self._connection.localDescription.sdp}
 
     async def connected(self, within: float = CONNECT_SECS) -> None:
         """Wait until media can flow. Raises MediaFailed."""
@@ -114,19 +85,24 @@ class Peer:
                     return
         raise MediaFailed(f"no media connection: {self._connection.connectionState}")
 
-    @property
-    def is_broken(self) -> bool:
-        """Whether the connection was lost."""
-        return self._connection.connectionState in ("failed", "closed")
-
     async def close(self) -> None:
         """Close the connection and its sockets."""
+        self._on_broken = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECS):
                 await self._connection.close()
         await asyncio.sleep(0)  # asyncio closes a socket one step later
 
-    async def _take(self, jsep: Jsep) -> dict[str, Received]:
+    def _change(self) -> None:
+        self._changed.set()
+        state = self._connection.connectionState
+        if state == "connected":
+            self._was_connected = True
+        elif state in ("failed", "closed") and self._was_connected and self._on_broken is not None:
+            self._on_broken(self)
+
+    async def take(self, jsep: Jsep) -> dict[str, Received]:
+        """Take the server's offer or answer; what is received from now on, by kind. Raises RequestRefused."""
         received: dict[str, Received] = {}
 
         def take(track: MediaStreamTrack) -> None:

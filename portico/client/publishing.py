@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Executor
 from typing import Any
 
 from portico.client.coding import OpusEncoder, Vp8Encoder
 from portico.client.errors import SourceFailed
 from portico.client.frames import AudioFrame, EncodedFrame, VideoFrame
-from portico.client.peer import OutgoingTrack
+from portico.client.outgoing import OutgoingTrack
 
 BEHIND_MAX_SECS = 0.5
 """A source that is later than this is not made up for: its clock is moved."""
@@ -34,23 +34,23 @@ class Pump:
             if hasattr(self._frames, "aclose"):
                 stack.push_async_callback(self._frames.aclose)
             async for frame in self._frames:
-                due = (loop.time() if began is None else began) + frame.time
                 if began is None:
-                    began, due = loop.time() - frame.time, loop.time()
-                if (early := due - loop.time()) > 0:
+                    began = loop.time() - frame.time
+                early = began + frame.time - loop.time()
+                if early > 0:
                     await asyncio.sleep(early)
                 elif early < -BEHIND_MAX_SECS:
                     began -= early
                 if self.is_on and self.outputs:
-                    await self._send(frame)
+                    await self._send(frame, began + frame.time)
 
-    async def _send(self, frame: Any) -> None:
+    async def _send(self, frame: Any, due: float) -> None:
         encoded = frame if isinstance(frame, EncodedFrame) else self._encode(frame)
         if asyncio.iscoroutine(encoded):
             encoded = await encoded
         if encoded is not None:
             for track in self.outputs:
-                track.send(encoded)
+                track.send(encoded, due)
 
 
 class Publication:
@@ -64,12 +64,15 @@ class Publication:
         video: AsyncIterator[VideoFrame | EncodedFrame] | None,
         executor: Executor,
         bitrate: int,
+        codec: str = "",
     ) -> None:
+        """`codec` is that of a video which is encoded already; without one, video is sent as VP8."""
         if audio is None and video is None:
             raise SourceFailed("a stream needs audio or video")
         self.key = key
         self.id = stream_id
         self.bitrate = bitrate
+        self.codec = codec
         self._executor = executor
         self._opus = OpusEncoder() if audio is not None else None
         self._vp8 = Vp8Encoder(bitrate)
@@ -78,6 +81,11 @@ class Publication:
         self._tasks: list[asyncio.Task[None]] = []
         self.failure: BaseException | None = None
         """What ended a source before its end."""
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of its tracks, "audio" and "video"."""
+        return [kind for kind, pump in (("audio", self.audio), ("video", self.video)) if pump is not None]
 
     def start(self) -> None:
         """Begin to read the sources."""
@@ -99,9 +107,20 @@ class Publication:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def request_keyframe(self) -> None:
-        """Begin with a whole picture, because a receiver lacks one."""
-        self._vp8.request_keyframe()
+    def attach(self, kind: str, track: OutgoingTrack, sender: Any) -> None:
+        """Send to this track, too, by this RTCRtpSender, which asks for whole pictures."""
+        pump = self.audio if kind == "audio" else self.video
+        assert pump is not None
+        pump.outputs.add(track)
+        if kind == "video":
+            sender._send_keyframe = self._vp8.request_keyframe
+            self._vp8.request_keyframe()
+
+    def detach(self, tracks: Iterable[OutgoingTrack]) -> None:
+        """Stop sending to these tracks."""
+        for pump in (self.audio, self.video):
+            if pump is not None:
+                pump.outputs -= set(tracks)
 
     def _encode_audio(self, frame: AudioFrame) -> EncodedFrame | None:
         assert self._opus is not None

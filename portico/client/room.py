@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -47,6 +48,7 @@ class Room:
         self._executor = ThreadPoolExecutor(2, thread_name_prefix="portico-client")
         self._publications: dict[str, Publication] = {}
         self._connection: Connection | None = None
+        self._dialect = Dialect(Participant("", self._context, is_self=True))
         self._listening = Listening(self._executor)
         self._supervisor: asyncio.Task[None] | None = None
         self._ended: Ended | None = None
@@ -75,10 +77,11 @@ class Room:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._connect()
+            events = await self._connect()
         except BaseException:
             await _to_the_end(self._close())
             raise
+        self._begin(events)
         self._supervisor = asyncio.create_task(self._supervise())
         return self
 
@@ -90,12 +93,12 @@ class Room:
     @property
     def me(self) -> Participant:
         """The own participant. Another one after a rejoin."""
-        return self._present.me
+        return self._dialect.me
 
     @property
     def participants(self) -> list[Participant]:
         """The other participants who are in the room now."""
-        return list(self._present.dialect.participants.values())
+        return list(self._dialect.participants.values())
 
     @property
     def ended(self) -> Ended | None:
@@ -104,7 +107,7 @@ class Room:
 
     def events(self) -> AsyncIterator[Event]:
         """What happens, from the join on; a later call begins with those who are there. It ends after `Ended`."""
-        return self._feed.events(self._connection.dialect if self._connection else None)
+        return self._feed.events(self._dialect)
 
     async def publish(
         self,
@@ -122,8 +125,9 @@ class Room:
             raise RequestRefused(f"the stream {stream!r} is published already")
         sound = audio.audio_frames() if isinstance(audio, AudioSource) else audio
         pictures = video.video_frames() if isinstance(video, VideoSource) else video
-        publication = Publication(stream, str(uuid4()), sound, pictures, self._executor, bitrate)
-        connection = self._present
+        codec = getattr(video, "codec", "")
+        publication = Publication(stream, str(uuid4()), sound, pictures, self._executor, bitrate, codec)
+        connection = await self._present()
         self._publications[stream] = publication
         try:
             await connection.publish(publication)
@@ -151,7 +155,7 @@ class Room:
         for pump, is_on in ((publication.audio, audio), (publication.video, video)):
             if pump is not None and is_on is not None:
                 pump.is_on = is_on
-        await self._present.update(publication)
+        await (await self._present()).update(publication)
 
     def audio(self) -> AsyncIterator[AudioFrame]:
         """The mix of all other participants, 20 ms at a time, until the call ends."""
@@ -163,52 +167,55 @@ class Room:
 
     async def send_content(self, content: dict[str, Any], to: list[Participant] | None = None) -> None:
         """Send a message of an application's own: an object with `type` and `payload`."""
-        if (channel := self._present.text) is None:
+        if (channel := (await self._present()).text) is None:
             raise RequestRefused("this client joined without messages")
         await channel.send(content, [one.id for one in to or ()])
 
     async def use_token(self, token: str) -> None:
         """Use another token of the room, as an application does before the old one expires."""
         self._token = token
-        await self._present.signaling.use_token(token)
+        await (await self._present()).signaling.use_token(token)
 
     async def leave(self) -> None:
         """Leave the room. Nothing of this client is left behind, also when the leave itself is cancelled."""
         self._leaves = True
         await _to_the_end(self._close())
 
-    @property
-    def _present(self) -> Connection:
+    async def _present(self) -> Connection:
+        """The connection; while it is lost, the next one. Raises RoomEnded."""
+        while self._connection is None and self._ended is None:
+            await self._listening.next_change()
         if self._connection is None or self._ended is not None:
             ended = self._ended or Ended("lost", 0)
             raise RoomEnded(ended.detail or f"the call is over: {ended.reason}", ended.code)
         return self._connection
 
-    async def _connect(self) -> None:
-        me = Participant(str(uuid4()), self._context, is_self=True, _media=self._listening)
-        dialect = Dialect(me, lambda participant_id: Participant(participant_id, _media=self._listening))
-        connection = Connection(self._url, self.room_id, self._token, me, dialect, self._emit)
+    async def _connect(self) -> list[Event]:
+        """Join. Returns the events about what changed since the last connection; raises JoinError."""
+        events: list[Event] = []
+        make = partial(Participant, _media=self._listening)
+        dialect = Dialect(make(str(uuid4()), self._context, is_self=True), make, self._dialect.participants)
+        connection = Connection(self._url, self.room_id, self._token, dialect, events.append)
         try:
             async with asyncio.timeout(JOIN_SECS):
                 await connection.join(messages=self._messages, on_text=self._receive_text)
-            self._connection = connection
-            self._listening.attach(connection)
-        except TimeoutError:
-            await _to_the_end(connection.close([]))
-            raise join_error(Ending("unreachable", detail=f"no answer within {JOIN_SECS:.0f} s")) from None
-        except RoomEnded as error:
-            ending = connection.signaling.ended.result() if connection.signaling.ended.done() else Ending("lost")
-            await _to_the_end(connection.close([]))
-            raise join_error(ending) from error
-        except JoinError:
-            await _to_the_end(connection.close([]))
-            raise
-        except ClientError as error:
-            await _to_the_end(connection.close([]))
-            raise join_error(Ending("unavailable", detail=str(error))) from error
-        except BaseException:
-            await _to_the_end(connection.close([]))
-            raise
+        except BaseException as error:
+            ended = connection.signaling.ended
+            ending = ended.result() if ended.done() else None
+            await _to_the_end(connection.close())
+            known = _join_error(error, ending)
+            if known is error:
+                raise
+            raise known from error
+        self._connection, self._dialect = connection, dialect
+        connection.emit = self._emit
+        return events
+
+    def _begin(self, events: list[Event]) -> None:
+        assert self._connection is not None
+        self._listening.attach(self._connection)
+        for event in events:
+            self._emit(event)
 
     async def _supervise(self) -> None:
         """Wait for the end of each connection, and rejoin while the endings allow it."""
@@ -227,24 +234,24 @@ class Room:
                     await self._rejoin()
                     break
                 except JoinError as error:
-                    ending = Ending(_reason_of(error), error.code, error.reason)
+                    ending = Ending(error.kind, error.code, error.reason)
                     plan = plan.failed(ending, loop.time())
             else:
                 return self._end(ending)
 
     async def _rejoin(self) -> None:
-        await self._connect()
-        connection = self._present
-        self._emit(Rejoined(connection.me))
+        events = await self._connect()
+        assert self._connection is not None
+        self._begin([Rejoined(self.me), *events])
         for publication in list(self._publications.values()):
             with contextlib.suppress(ClientError):
-                await connection.publish(publication)
+                await self._connection.publish(publication)
 
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         self._listening.detach()
         if connection is not None:
-            await connection.close(list(self._publications.values()))
+            await connection.close(self._publications.values())
 
     def _end(self, ending: Ending) -> None:
         if self._ended is None:
@@ -269,20 +276,26 @@ class Room:
 
     def _receive_text(self, text: str) -> None:
         read = ChatDialect.read(text)
-        if read is None or self._connection is None:
+        if read is None:
             return
         sender_id, content, to = read
-        dialect = self._connection.dialect
-        sender = dialect.me if sender_id == dialect.me.id else dialect.participants.get(sender_id)
+        sender = self.me if sender_id == self.me.id else self._dialect.participants.get(sender_id)
         payload = content.get("payload")
         if sender is not None:
             shown = payload if isinstance(payload, str) else json.dumps(payload)
             self._emit(Message(sender, shown, content, to))
 
 
-def _reason_of(error: JoinError) -> str:
-    names = {"RoomFull": "full", "TokenRefused": "token", "Unavailable": "unavailable", "Unreachable": "unreachable"}
-    return names.get(type(error).__name__, "refused")
+def _join_error(error: BaseException, ending: Ending | None) -> BaseException:
+    """The error of a join that failed by this error; `ending` is how its socket ended, None while it is open."""
+    match error:
+        case JoinError():
+            return error
+        case TimeoutError():
+            return join_error(Ending("unreachable", detail=f"no answer within {JOIN_SECS:.0f} s"))
+        case ClientError():
+            return join_error(ending or Ending("unavailable", detail=str(error)))
+    return error
 
 
 async def _to_the_end(work: Any) -> None:

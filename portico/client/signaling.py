@@ -15,7 +15,14 @@ ANSWER_SECS = 20.0
 """How long a request waits for its answer."""
 KEEPALIVE_SECS = 5.0
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
-_FINAL = {"keepalive": "ack", "create": "success", "attach": "success", "detach": "success", "destroy": "success"}
+_FINAL = {
+    "keepalive": "ack",
+    "path_lost": "ack",
+    "create": "success",
+    "attach": "success",
+    "detach": "success",
+    "destroy": "success",
+}
 """What ends the wait for an answer, by kind of request; "event" for the others."""
 
 Message = dict[str, Any]

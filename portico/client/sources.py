@@ -141,6 +141,7 @@ class Packets:
         if not frames:
             raise SourceFailed("there are no frames")
         self.frames = frames
+        self.codec = frames[0].codec
         self._loop = loop
 
     async def _all(self) -> AsyncIterator[EncodedFrame]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from portico.client.dialect import TEXTROOM, ChatDialect, parsed
+from portico.client.dialect import ChatDialect, parsed
 from portico.client.errors import MediaFailed, RequestRefused
 from portico.client.peer import CONNECT_SECS, Peer
 from portico.client.signaling import Signaling
@@ -27,30 +27,22 @@ class TextChannel:
         self._dialect = ChatDialect(0, participant_id)
         self._confirmed: dict[str, asyncio.Future[dict[str, Any]]] = {}
 
-    async def open(self) -> Peer:
-        """Connect, and join the TextRoom; the connection, which the caller closes."""
+    async def open(self, handle: int, peer: Peer) -> None:
+        """Connect by this peer, for this handle of the TextRoom, and join the TextRoom."""
         opened = asyncio.Event()
-        peer = Peer(self._signaling.ice_servers)
+        setup, offer = await self._signaling.ask(handle, {"request": "setup", "room": self._room_id})
+        self._dialect = ChatDialect(int(setup["janus_room_id"]), self._participant_id)
+        peer.on_channel(lambda channel: channel.on("message", self._receive))
+        await peer.take(offer)
+        self._channel = peer.channel("JanusDataChannel")
+        self._channel.on("message", self._receive)
+        self._channel.on("open", opened.set)
+        await self._signaling.ask(handle, {"request": "ack"}, await peer.make_answer())
         try:
-            handle = await self._signaling.attach(TEXTROOM)
-            setup, offer = await self._signaling.ask(handle, {"request": "setup", "room": self._room_id})
-            self._dialect = ChatDialect(int(setup["janus_room_id"]), self._participant_id)
-            peer.on_channel(lambda channel: channel.on("message", self._receive))
-            taking = peer.answer(offer)
-            answer, _ = await taking
-            self._channel = peer.channel("JanusDataChannel")
-            self._channel.on("message", self._receive)
-            self._channel.on("open", opened.set)
-            await self._signaling.ask(handle, {"request": "ack"}, answer)
-            try:
-                await asyncio.wait_for(opened.wait(), CONNECT_SECS)
-            except TimeoutError:
-                raise MediaFailed("the data channel does not open") from None
-            self._channel.send(self._dialect.join(uuid4().hex))
-        except BaseException:
-            await peer.close()
-            raise
-        return peer
+            await asyncio.wait_for(opened.wait(), CONNECT_SECS)
+        except TimeoutError:
+            raise MediaFailed("the data channel does not open") from None
+        self._channel.send(self._dialect.join(uuid4().hex))
 
     async def send(self, content: dict[str, Any], to: list[str]) -> None:
         """Send a message, and wait until the server has it. Raises RequestRefused."""

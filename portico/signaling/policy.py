@@ -231,7 +231,7 @@ def _configure_publisher(role: Role | None, sender: Requester, body: dict[str, A
 
 
 def _configure_subscriber(role: Role | None, sender: Requester, body: dict[str, Any]) -> Allowed:
-    return Allowed(Role.SUBSCRIBER, {"request": "configure", **_tracks(body)})
+    return Allowed(Role.SUBSCRIBER, {"request": "configure", **_tracks(body), **_layers(body)})
 
 
 def _switch(role: Role | None, sender: Requester, body: dict[str, Any]) -> Allowed:
@@ -311,6 +311,15 @@ def _require_own_stream(sender: Requester, shown: StreamDisplay) -> None:
 
 def _tracks(body: dict[str, Any]) -> dict[str, bool]:
     return {kind: _boolean(body, kind, default=True) for kind in ("audio", "video") if kind in body}
+
+
+def _layers(body: dict[str, Any]) -> dict[str, int]:
+    """The simulcast layers that a subscriber asks for, each 0 (smallest) to 2."""
+    asked = {name: body[name] for name in ("substream", "temporal") if body.get(name) is not None}
+    for name, value in asked.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 2:
+            raise Refused(f"{name} must be 0, 1 or 2")
+    return asked
 
 
 def _boolean(body: dict[str, Any], name: str, *, default: bool) -> bool:
