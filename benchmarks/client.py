@@ -15,14 +15,13 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
-from portico.client import EncodedFrame, Packets, Picture, Room, Tone
+from portico.client import EncodedFrame, Ended, Lost, Packets, Picture, Rejoined, Room, Tone
 from portico.client.coding import OpusEncoder, Vp8Encoder
-from portico.client.frames import AudioFrame
 from tests.gateway.conftest import Rooms
 from tests.servers import PorticoServer
 
@@ -159,34 +158,44 @@ async def cpu_of_cases(rooms: Rooms, participants: int, secs: float) -> dict[str
     text = f"publishes encoded 1280x720, 30 a second, {bits / 1e6:.2f} Mb/s"
     report("vp8 720p", text, await measure(rooms, publish_hd, participants, secs))
     opus = {"audio": await encoded_audio()}
-    report("hears", "receives and decodes one voice", await measure_receiving(rooms, "audio", participants, secs, opus))
-    report("hears mix", "receives and decodes the mix", await measure_receiving(rooms, "mix", participants, secs, opus))
+    report("voice", "receives and decodes one voice", await measure_receiving(rooms, "audio", participants, secs, opus))
+    report("mix", "receives and decodes the mix", await measure_receiving(rooms, "mix", participants, secs, opus))
     small = {"video": await encoded_video(640, 360, 15, 500_000)}
     text = "receives and decodes 640x360, 15 a second"
-    report("sees 360p", text, await measure_receiving(rooms, "video", participants, secs, small))
+    report("receives 360p", text, await measure_receiving(rooms, "video", participants, secs, small))
     return figures
 
 
 @dataclass
-class Heard:
+class Arrivals:
     """What arrived of one kind of media."""
 
+    step: float
     frames: int = 0
     gaps: int = 0
-    first: tuple[float, float] | None = None  # time and arrival
     drift_ms: float = 0.0
-    levels: list[float] = field(default_factory=list)
-
-    def take(self, frame_time: float, arrived: float, step: float) -> None:
-        if self.first is None:
-            self.first = frame_time, arrived
-        elif frame_time - self._last > 1.5 * step:
-            self.gaps += 1
-        self._last = frame_time
-        self.frames += 1
-        self.drift_ms = 1000 * ((arrived - self.first[1]) - (frame_time - self.first[0]))
-
+    """How much later than at first a frame arrives, by its own clock."""
+    _first: tuple[float, float] | None = None
     _last: float = 0.0
+
+    def take(self, time: float, arrived: float) -> None:
+        if self._first is None:
+            self._first = time, arrived
+        elif time - self._last > 1.5 * self.step:
+            self.gaps += 1
+        self._last = time
+        self.frames += 1
+        self.drift_ms = round(1000 * ((arrived - self._first[1]) - (time - self._first[0])), 1)
+
+    async def read(self, frames: AsyncIterator[Any]) -> None:
+        async for frame in frames:
+            self.take(frame.time, frame.arrived)
+
+
+async def print_losses(name: str, room: Room) -> None:
+    async for event in room.events():
+        if isinstance(event, Lost | Rejoined | Ended):
+            print(name, type(event).__name__, event, flush=True)
 
 
 async def soak(rooms: Rooms, minutes: float) -> dict[str, Any]:
@@ -196,36 +205,21 @@ async def soak(rooms: Rooms, minutes: float) -> dict[str, Any]:
         pair = [await joined(stack, rooms, room_id), await joined(stack, rooms, room_id)]
         for room in pair:
             await room.publish(audio=Tone(440), video=Picture(320, 180, 10))
-        sound, sight = Heard(), Heard()
-
-        async def hear(room: Room) -> None:
-            async for frame in room.participants[0].audio():
-                sound.take(frame.time, frame.arrived, 0.02)
-                assert isinstance(frame, AudioFrame)
-
-        async def see(room: Room) -> None:
-            async for frame in room.participants[0].video():
-                sight.take(frame.time, frame.arrived, 0.1)
-
-        tasks = [asyncio.create_task(work(room)) for room in pair[:1] for work in (hear, see)]
+        sound, sight = Arrivals(0.02), Arrivals(0.1)
+        (other,) = pair[0].participants
+        works = [sound.read(other.audio()), sight.read(other.video())]
+        works += [print_losses(name, room) for name, room in zip("AB", pair, strict=True)]
+        tasks = [asyncio.create_task(work) for work in works]
         samples: list[dict[str, float]] = []
         began, before = time.monotonic(), cpu()
         while (minute := (time.monotonic() - began) / 60) < minutes:
             await asyncio.sleep(min(60.0, max(1.0, (minutes - minute) * 60)))
             gc.collect()
-            samples.append(
-                {
-                    "minute": round((time.monotonic() - began) / 60, 1),
-                    "memory_mb": round(memory_mb(), 1),
-                    "tasks": len(asyncio.all_tasks()),
-                    "audio_frames": sound.frames,
-                    "audio_gaps": sound.gaps,
-                    "audio_drift_ms": round(sound.drift_ms, 1),
-                    "video_frames": sight.frames,
-                    "video_drift_ms": round(sight.drift_ms, 1),
-                    "cpu_percent": round(100 * (cpu() - before) / (time.monotonic() - began), 1),
-                }
-            )
+            passed = time.monotonic() - began
+            samples.append({"minute": round(passed / 60, 1), "memory_mb": round(memory_mb(), 1)})
+            samples[-1] |= {"tasks": len(asyncio.all_tasks()), "cpu_percent": round(100 * (cpu() - before) / passed, 1)}
+            for kind, arrivals in (("audio", sound), ("video", sight)):
+                samples[-1] |= {f"{kind}_{name}": getattr(arrivals, name) for name in ("frames", "gaps", "drift_ms")}
             print(samples[-1], flush=True)
         for task in tasks:
             task.cancel()

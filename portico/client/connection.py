@@ -26,6 +26,7 @@ from portico.client.participant import Stream
 from portico.client.peer import Peer
 from portico.client.publishing import Publication
 from portico.client.receiving import Received
+from portico.client.relays import Relays
 from portico.client.signaling import Signaling
 from portico.client.text_channel import TextChannel
 
@@ -33,7 +34,6 @@ from portico.client.text_channel import TextChannel
 @dataclass
 class _Published:
     handle: int
-    feed: int
     peer: Peer
     tracks: dict[str, OutgoingTrack] = field(default_factory=dict)
 
@@ -50,7 +50,9 @@ class Subscription:
 class Connection:
     """One stay in the room. `close` ends everything that it opened."""
 
-    def __init__(self, url: str, room_id: str, token: str, dialect: Dialect, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self, url: str, room_id: str, token: str, dialect: Dialect, relays: Relays, emit: Callable[[Event], None]
+    ) -> None:
         self.me = dialect.me
         self.dialect = dialect
         self.signaling = Signaling(token, self._receive)
@@ -63,8 +65,9 @@ class Connection:
         self._mixer: tuple[Peer, OutgoingTrack] | None = None
         self._mixer_lock = asyncio.Lock()
         self._published: dict[str, _Published] = {}
-        self._handles: dict[Peer, int] = {}
+        self._peers: dict[Peer, int] = {}
         self._tracks: set[OutgoingTrack] = set()
+        self._relays = relays
         self._epoch = asyncio.get_running_loop().time()
         self._tasks = {asyncio.create_task(fill(self._tracks))}
 
@@ -109,9 +112,9 @@ class Connection:
         handle = await self.signaling.attach(VIDEOROOM)
         display = self._display(publication)
         body: dict[str, Any] = {"request": "join", "room": self._room_id, "ptype": "publisher", "display": display}
-        feed = (await self.signaling.ask(handle, body))[0]["id"]
+        await self.signaling.ask(handle, body)
         peer = self._peer(handle)
-        published = self._published[publication.key] = _Published(handle, feed, peer)
+        published = self._published[publication.key] = _Published(handle, peer)
         senders = {}
         for kind in publication.kinds:
             track = published.tracks[kind] = self._track(kind)
@@ -121,7 +124,6 @@ class Connection:
         _, answer = await self.signaling.ask(handle, body, await peer.offer())
         await peer.take(answer)
         await peer.connected()
-        self._note_own_stream(publication, feed)
         for kind, sender in senders.items():
             publication.attach(kind, published.tracks[kind], sender)
         if "audio" in senders:
@@ -142,7 +144,6 @@ class Connection:
             return
         publication.detach(published.tracks.values())
         self._tracks -= {track for kind, track in published.tracks.items() if kind != "mix"}
-        self.dialect.own_stream_ended(published.feed)
         await self._end(published.peer)
 
     async def subscribe(self, stream: Stream, *, audio: bool, video: bool) -> Subscription:
@@ -175,8 +176,8 @@ class Connection:
         for task in self._tasks:
             task.cancel()
         await self.signaling.close()
-        await asyncio.gather(*(peer.close() for peer in self._handles), *self._tasks, return_exceptions=True)
-        self._handles.clear()
+        await asyncio.gather(*(peer.close() for peer in self._peers), *self._tasks, return_exceptions=True)
+        self._peers.clear()
         if self.mix is not None:
             self.mix.close()
 
@@ -192,8 +193,9 @@ class Connection:
         self.mix = (await peer.take(answer)).get("audio") or self.mix
 
     def _peer(self, handle: int) -> Peer:
-        peer = Peer(self.signaling.ice_servers, self._report_lost)
-        self._handles[peer] = handle
+        servers = self._relays.choose(self.signaling.ice_servers)
+        peer = Peer(servers, relay_only=self._relays.only is not None, on_broken=self._report_lost)
+        self._peers[peer] = handle
         return peer
 
     def _track(self, kind: str) -> OutgoingTrack:
@@ -203,7 +205,7 @@ class Connection:
 
     def _report_lost(self, peer: Peer) -> None:
         """Report a lost media connection: the server ends this one with a close code at which the client rejoins."""
-        task = asyncio.get_running_loop().create_task(self._send_lost(self._handles.get(peer, 0)))
+        task = asyncio.get_running_loop().create_task(self._send_lost(self._peers.get(peer, 0)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -212,7 +214,7 @@ class Connection:
             await self.signaling.request("path_lost", handle_id=handle)
 
     async def _end(self, peer: Peer) -> None:
-        handle = self._handles.pop(peer, None)
+        handle = self._peers.pop(peer, None)
         await peer.close()
         if handle is not None:
             with contextlib.suppress(ClientError):
@@ -222,11 +224,6 @@ class Connection:
         audio = publication.audio is not None and publication.audio.is_on
         video = publication.video is not None and publication.video.is_on
         return stream_display(self.me.id, publication.id, publication.key, audio=audio, video=video)
-
-    def _note_own_stream(self, publication: Publication, feed: int) -> None:
-        stream = Stream(publication.id, publication.key, feed)
-        stream.has_audio, stream.has_video = publication.audio is not None, publication.video is not None
-        self.dialect.own_stream(feed, stream)
 
     def _receive(self, message: dict[str, Any]) -> None:
         self._take(self.dialect.receive(message))

@@ -113,16 +113,6 @@ class Dialect:
         """The stream with this feed, and its participant."""
         return self._streams.get(feed)
 
-    def own_stream(self, feed: int, stream: Stream) -> None:
-        """Note a stream that this client publishes, so that its moderation is reported."""
-        self.me.streams[stream.key] = stream
-        self._streams[feed] = self.me, stream
-
-    def own_stream_ended(self, feed: int) -> None:
-        """Note the end of a stream that this client published."""
-        if (found := self._streams.pop(feed, None)) is not None:
-            found[0].streams.pop(found[1].key, None)
-
     # The register.
 
     def _receive_register(self, content: dict[str, Any]) -> list[Event]:
@@ -218,7 +208,7 @@ class Dialect:
             before = self._known_streams.get(participant.id, {})
             if (known := before.get(made.key)) is not None and known.id == made.id:
                 made = _renewed(before.pop(made.key), made)
-            else:
+            elif participant is not self.me:
                 events.append(Published(participant, made))
             participant.streams[made.key] = made
             self._streams[feed] = participant, made
@@ -230,7 +220,8 @@ class Dialect:
             return []
         if participant.streams.get(stream.key) is stream:
             del participant.streams[stream.key]
-        return [*self._spoke(participant, feed, False), Unpublished(participant, stream)]
+        ended = [] if participant is self.me else [Unpublished(participant, stream)]
+        return [*self._spoke(participant, feed, False), *ended]
 
     def _moderated(self, feed: int, muted: bool) -> list[Event]:
         participant, stream = self._streams.get(feed, (None, None))

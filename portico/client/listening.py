@@ -13,6 +13,7 @@ from portico.client.connection import Connection, Subscription
 from portico.client.errors import ClientError
 from portico.client.frames import AudioFrame, EncodedFrame, VideoFrame
 from portico.client.participant import Participant, Stream
+from portico.client.receiving import Continued
 
 RETRY_SECS = 1.0
 """Between tries to subscribe to a stream that goes on."""
@@ -125,7 +126,7 @@ class Listening:
 
     async def mix(self) -> AsyncIterator[AudioFrame]:
         """See Room.audio."""
-        decoder = OpusDecoder()
+        decoder, clock = OpusDecoder(), Continued()
         while not self._is_over:
             connection = self._connection
             if connection is None:
@@ -140,8 +141,9 @@ class Listening:
                 return  # the token does not allow listening
             queue = connection.mix.open()
             try:
+                clock.begin()
                 while (frame := await queue.get()) is not None:
-                    for sound in decoder.decode(frame):
+                    for sound in decoder.decode(clock.moved(frame)):
                         yield sound
             finally:
                 connection.mix.end(queue)
@@ -149,6 +151,7 @@ class Listening:
     async def _frames(
         self, participant: Participant, key: str, kind: str, layer: int | None
     ) -> AsyncIterator[EncodedFrame]:
+        clock = Continued()
         while (stream := await self._stream(participant, key, kind)) is not None:
             assert self._connection is not None
             shared = self._shared.setdefault(stream.feed, _Shared(self._connection, stream))
@@ -165,8 +168,9 @@ class Listening:
                 continue
             queue = received.open()
             try:
+                clock.begin()
                 while (frame := await queue.get()) is not None:
-                    yield frame
+                    yield clock.moved(frame)
             finally:
                 received.end(queue)
                 self._release(shared, kind)

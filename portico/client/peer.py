@@ -6,14 +6,18 @@ frames leave it encoded: they are decoded when they are read, and what is not re
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from aioice.stun import TransactionError
 from aiortc import (
     MediaStreamTrack,
     RTCBundlePolicy,
     RTCConfiguration,
     RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
@@ -26,6 +30,8 @@ from portico.client.receiving import Received, take_over
 CONNECT_SECS = 20.0
 """How long ICE and DTLS may take."""
 CLOSE_SECS = 5.0
+CONSENT_SECS = 5.0
+CONSENT_FAILURES = 5
 
 Jsep = dict[str, Any]
 
@@ -33,17 +39,29 @@ Jsep = dict[str, Any]
 class Peer:
     """A PeerConnection. It is closed in every case by `close`, which is idempotent and bounded in time."""
 
-    def __init__(self, ice_servers: list[dict[str, Any]], on_broken: Callable[["Peer"], None] | None = None) -> None:
+    def __init__(
+        self,
+        ice_servers: list[dict[str, Any]],
+        *,
+        relay_only: bool = False,
+        on_broken: Callable[["Peer"], None] | None = None,
+    ) -> None:
         """`on_broken` is called when a connection that was established is lost."""
-        configuration = RTCConfiguration(iceServers=servers_of(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        self._connection = RTCPeerConnection(configuration)
+        policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
+        configuration = RTCConfiguration(
+            iceServers=servers_of(ice_servers), iceTransportPolicy=policy, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE
+        )
+        self._connection: Any = RTCPeerConnection(configuration)
         self._changed = asyncio.Event()
         self._connection.on("connectionstatechange", self._change)
         self._on_broken = on_broken
         self._was_connected = False
 
-    def add(self, track: OutgoingTrack, *, codec: str = "", receives: bool = False) -> RTCRtpSender:
-        """Send a track, with this codec alone if one is named. `receives`: the other side may send one back."""
+    def add(self, track: OutgoingTrack, *, codec: str = "", receives: bool = False) -> Any:
+        """Send a track by the RTCRtpSender that is returned, with this codec alone if one is named.
+
+        `receives`: the other side may send a track back.
+        """
         transceiver = self._connection.addTransceiver(track, direction="sendrecv" if receives else "sendonly")
         if codec:
             known = RTCRtpSender.getCapabilities(track.kind).codecs
@@ -66,11 +84,14 @@ class Peer:
 
     async def offer(self) -> Jsep:
         """The offer, with all ICE candidates."""
-        await self._connection.setLocalDescription(await self._connection.createOffer())
+        offer = await self._connection.createOffer()
+        self._be_patient()
+        await self._connection.setLocalDescription(offer)
         return {"type": "offer", "sdp": self._connection.localDescription.sdp}
 
     async def make_answer(self) -> Jsep:
         """The answer to the offer that was taken, with all ICE candidates."""
+        self._be_patient()
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return {"type": "answer", "sdp": self._connection.localDescription.sdp}
 
@@ -92,6 +113,11 @@ class Peer:
             async with asyncio.timeout(CLOSE_SECS):
                 await self._connection.close()
         await asyncio.sleep(0)  # asyncio closes a socket one step later
+
+    def _be_patient(self) -> None:
+        """Replace aioice's consent checks, which give a path up after six answers that took more than half a second."""
+        for transport in self._connection._RTCPeerConnection__iceTransports:
+            transport._connection.query_consent = partial(check_consent, transport._connection)
 
     def _change(self) -> None:
         self._changed.set()
@@ -118,6 +144,23 @@ class Peer:
         finally:
             self._connection.remove_listener("track", take)
         return received
+
+
+async def check_consent(connection: Any) -> None:
+    """Close an ICE connection whose other side has answered no check for about 40 s (RFC 7675 asks for 30)."""
+    failures = 0
+    while failures < CONSENT_FAILURES:
+        await asyncio.sleep(CONSENT_SECS * (0.8 + 0.4 * random.random()))
+        key = connection.remote_password.encode()
+        for pair in connection._nominated.values():
+            request = connection.build_request(pair, nominate=False)
+            try:
+                await pair.protocol.request(request, pair.remote_addr, integrity_key=key, retransmissions=2)
+                failures = 0
+            except TransactionError:
+                failures += 1
+    connection._query_consent_task = None
+    await connection.close()
 
 
 def servers_of(ice_servers: list[dict[str, Any]]) -> list[RTCIceServer]:

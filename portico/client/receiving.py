@@ -1,6 +1,7 @@
 """Encoded frames out of aiortc's receiver, in place of its decoding threads."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from portico.client.frames import EncodedFrame
@@ -75,6 +76,30 @@ class MediaClock:
             self._ticks += step if step < 1 << 31 else step - (1 << 32)
         self._last = timestamp & 0xFFFFFFFF
         return self._ticks / self._rate
+
+
+class Continued:
+    """Continues the clock of a reader over successive tracks, such as those after a lost connection. Pure."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = 0.0
+        self._first: EncodedFrame | None = None
+        self._last = 0.0
+
+    def begin(self) -> None:
+        """The next frame is the first of another track."""
+        self._offset = None if self._first is not None else 0.0
+
+    def moved(self, frame: EncodedFrame) -> EncodedFrame:
+        """The frame, with the time that passed since the reader's first frame."""
+        first = self._first = self._first or frame
+        if self._offset is None:
+            passed = first.time + frame.arrived - first.arrived
+            self._offset = max(passed, self._last) - frame.time
+        if self._offset:
+            frame = replace(frame, time=frame.time + self._offset)
+        self._last = frame.time
+        return frame
 
 
 class Reorder:

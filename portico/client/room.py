@@ -14,13 +14,14 @@ from uuid import uuid4
 from portico.client.connection import Connection
 from portico.client.dialect import ChatDialect, Dialect
 from portico.client.endings import Ending, RejoinPlan, join_error
-from portico.client.errors import ClientError, JoinError, RequestRefused, RoomEnded
+from portico.client.errors import ClientError, JoinError, MediaFailed, RequestRefused, RoomEnded
 from portico.client.event_feed import EventFeed
 from portico.client.events import Ended, Event, Lost, Message, Rejoined
 from portico.client.frames import AudioFrame, EncodedFrame, VideoFrame
 from portico.client.listening import Listening
 from portico.client.participant import SCREEN, SELF, Participant
 from portico.client.publishing import Publication
+from portico.client.relays import Relays
 from portico.client.sources import AudioSource, VideoSource
 
 JOIN_SECS = 30.0
@@ -35,7 +36,15 @@ class Room:
     """A participant in a room: `async with Room.join(base_url, room_id, token) as room`. Leaving the block leaves."""
 
     def __init__(
-        self, url: str, room_id: str, token: str, context: dict[str, Any] | str | None, *, messages: bool, rejoin: bool
+        self,
+        url: str,
+        room_id: str,
+        token: str,
+        context: dict[str, Any] | str | None,
+        *,
+        messages: bool,
+        rejoin: bool,
+        relay: str | None,
     ) -> None:
         """Use Room.join."""
         self.room_id = room_id
@@ -44,6 +53,7 @@ class Room:
         self._context = context if isinstance(context, str | None) else json.dumps(context)
         self._messages = messages
         self._rejoins = rejoin
+        self._relays = Relays(relay)
         self._feed = EventFeed()
         self._executor = ThreadPoolExecutor(2, thread_name_prefix="portico-client")
         self._publications: dict[str, Publication] = {}
@@ -64,16 +74,18 @@ class Room:
         context: dict[str, Any] | str | None = None,
         messages: bool = True,
         rejoin: bool = True,
+        relay: str | None = None,
     ) -> Self:
         """The room, which `async with` enters and leaves. Entering raises JoinError.
 
         `base_url` is the server's, such as http://HOST:PORT, with a path if it has one. `context` is what the others
         see about this participant: an object (with `name` or `username`), or a text. Without `messages` there is no
         chat, and one connection less. With `rejoin` a lost connection is replaced, as the server's close code says.
+        `relay` is "udp", "tcp" or "tls" for media that take this way to the server's relay and no other.
         """
         scheme, _, rest = base_url.rstrip("/").partition("://")
         url = f"{'wss' if scheme in ('https', 'wss') else 'ws'}://{rest}/{room_id}/janus"
-        return cls(url, room_id, token, context, messages=messages, rejoin=rejoin)
+        return cls(url, room_id, token, context, messages=messages, rejoin=rejoin, relay=relay)
 
     async def __aenter__(self) -> Self:
         try:
@@ -130,13 +142,23 @@ class Room:
         connection = await self._present()
         self._publications[stream] = publication
         try:
-            await connection.publish(publication)
+            await self._publish(connection, publication)
         except BaseException:
             del self._publications[stream]
             await _to_the_end(connection.unpublish(publication))
             raise
         publication.start()
         return publication
+
+    async def _publish(self, connection: Connection, publication: Publication) -> None:
+        """Publish over the present way to the relay, or over the next ones while media do not get through."""
+        while True:
+            try:
+                return await connection.publish(publication)
+            except MediaFailed:
+                await connection.unpublish(publication)
+                if not self._relays.next():
+                    raise
 
     async def share_screen(self, video: VideoInput, audio: AudioInput | None = None) -> Publication:
         """Publish a second stream as a shared screen."""
@@ -195,7 +217,7 @@ class Room:
         events: list[Event] = []
         make = partial(Participant, _media=self._listening)
         dialect = Dialect(make(str(uuid4()), self._context, is_self=True), make, self._dialect.participants)
-        connection = Connection(self._url, self.room_id, self._token, dialect, events.append)
+        connection = Connection(self._url, self.room_id, self._token, dialect, self._relays, events.append)
         try:
             async with asyncio.timeout(JOIN_SECS):
                 await connection.join(messages=self._messages, on_text=self._receive_text)
@@ -203,6 +225,8 @@ class Room:
             ended = connection.signaling.ended
             ending = ended.result() if ended.done() else None
             await _to_the_end(connection.close())
+            if isinstance(error, MediaFailed) and self._relays.next():
+                return await self._connect()
             known = _join_error(error, ending)
             if known is error:
                 raise
@@ -245,7 +269,7 @@ class Room:
         self._begin([Rejoined(self.me), *events])
         for publication in list(self._publications.values()):
             with contextlib.suppress(ClientError):
-                await self._connection.publish(publication)
+                await self._publish(self._connection, publication)
 
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None

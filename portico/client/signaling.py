@@ -113,14 +113,12 @@ class Signaling:
         if self._http is None:
             return
         try:
-            if self._tasks and not self.ended.done():
+            if self._tasks:
                 await self._goodbye()
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            if self._tasks:  # a socket that the server refused is not closed yet; this waits for 2 s at most
-                await self._socket.close()
             await self._http.close()
             await asyncio.sleep(0)  # the transport closes its socket one step later
             self._end(0)
@@ -128,11 +126,10 @@ class Signaling:
     async def _goodbye(self) -> None:
         try:
             async with asyncio.timeout(3.0):
-                await self._send(
-                    {"janus": "destroy", "transaction": uuid4().hex, "client_token": self.token}
-                    | ({"session_id": self._session_id} if self._session_id is not None else {})
-                )
-                await self._socket.close(code=1000)
+                if not self.ended.done() and self._session_id is not None:
+                    destroy = {"janus": "destroy", "transaction": uuid4().hex, "session_id": self._session_id}
+                    await self._send({**destroy, "client_token": self.token})
+                await self._socket.close(code=1000)  # one that the server refused is not closed yet, either
         except (ClientError, TimeoutError, aiohttp.ClientError, OSError):
             pass  # the server notices the end of the connection itself
 

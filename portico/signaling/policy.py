@@ -318,7 +318,7 @@ def _layers(body: dict[str, Any]) -> dict[str, int]:
     asked = {name: body[name] for name in ("substream", "temporal") if body.get(name) is not None}
     for name, value in asked.items():
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 2:
-            raise Refused(f"{name} must be 0, 1 or 2")
+            raise RequestRefused(f"{name} must be 0, 1 or 2")
     return asked
 
 

@@ -340,6 +340,20 @@ class TestPublishing:
 
 
 class TestSubscribing:
+    def test_a_subscriber_may_ask_for_a_simulcast_layer(self) -> None:
+        talk = Conversation().join()
+        handle = talk.subscriber()
+        talk.reply(handle, {"videoroom": "attached", "id": 77}, jsep={"type": "offer", "sdp": "v=0"})
+        (own,) = to_janus(talk.ask(handle, {"request": "configure", "substream": 0, "temporal": 2, "mid": "0"}))
+        assert own["body"] == {"request": "configure", "substream": 0, "temporal": 2}
+
+    @pytest.mark.parametrize("layer", [3, -1, True, "1"])
+    def test_a_simulcast_layer_is_0_to_2(self, layer: object) -> None:
+        talk = Conversation().join()
+        handle = talk.subscriber()
+        talk.reply(handle, {"videoroom": "attached", "id": 77}, jsep={"type": "offer", "sdp": "v=0"})
+        assert refusal(talk.ask(handle, {"request": "configure", "substream": layer})) is not None
+
     def test_a_subscriber_is_never_offered_anew(self) -> None:
         talk = Conversation().join()
         handle = talk.attach(VIDEOROOM)

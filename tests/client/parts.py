@@ -1,0 +1,51 @@
+"""What the tests of the client share: rooms joined, events waited for, sound and pictures looked at."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portico.client import AudioFrame, Event, Room
+from tests.gateway.conftest import Rooms
+
+WITHIN_SECS = 40.0
+T = TypeVar("T")
+
+
+def client(rooms: Rooms, room_id: str, name: str, **options: Any) -> Room:
+    """A client that `async with` joins."""
+    return Room.join(rooms.server.base_url, room_id, rooms.token(room_id), context={"name": name}, **options)
+
+
+async def next_of(events: AsyncIterator[Event], kind: type[T], **members: Any) -> T:
+    """The next event of this kind with these members; earlier ones are skipped."""
+    seen: list[Event] = []
+    try:
+        async with asyncio.timeout(WITHIN_SECS):
+            async for event in events:
+                seen.append(event)
+                if isinstance(event, kind) and all(getattr(event, name) == value for name, value in members.items()):
+                    return event
+    except TimeoutError:
+        raise AssertionError(f"no {kind.__name__} {members} among {seen}") from None
+    raise AssertionError(f"no {kind.__name__} {members} before the end: {seen}")
+
+
+async def listen(frames: AsyncIterator[AudioFrame], secs: float) -> NDArray[np.float64]:
+    """The next seconds of sound, as samples of which 1 is full scale."""
+    pieces: list[bytes] = []
+    async with asyncio.timeout(secs + WITHIN_SECS):
+        while len(pieces) * 0.02 < secs:
+            pieces.append((await anext(frames)).pcm)
+    return np.frombuffer(b"".join(pieces), "<i2") / 32768
+
+
+async def until_sound(frames: AsyncIterator[AudioFrame], hertz: int, *, there: bool = True) -> None:
+    """Wait until a tone is in the sound, or no longer is."""
+    from tests.gateway.media_peer import level
+
+    async with asyncio.timeout(WITHIN_SECS):
+        while (level(await listen(frames, 0.2), hertz) > -35) is not there:
+            pass
