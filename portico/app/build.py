@@ -18,6 +18,7 @@ from portico.app.media import node_agent
 from portico.app.parts import Parts
 from portico.app.public_server import edge_settings
 from portico.app.relay import ice_servers, relay_settings
+from portico.app.roles import ALL_ROLES, Roles
 from portico.app.workers import open_storage, run_workers
 from portico.config.settings import Settings
 from portico.core.ice import IceServers
@@ -36,6 +37,7 @@ from portico.listener.limits import Limits
 from portico.runtime import child
 from portico.runtime.side_loop import SideLoop
 from portico.services import api_keys, gateways, jobs, meetings, tokens, webhook_keys, webhook_queue
+from portico.services.locks import lock_first_rows
 from portico.services.tokens import TokenKeys
 from portico.services.webhook_keys import WebhookKeys
 from portico.worker.node_agent import NodeAgent
@@ -56,61 +58,64 @@ class StartupInfo:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A program that is ready to be served."""
+    """A program that is ready to be served. Of a role that it does not have, it has no parts."""
 
     app: Starlette
-    gateway: Gateway
-    janus: JanusNode
-    checks: Checks
+    gateway: Gateway | None
+    janus: JanusNode | None
+    checks: Checks | None
     connections: ClientConnections
     startup: StartupInfo
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
+async def running(settings: Settings, roles: Roles = ALL_ROLES) -> AsyncIterator[Running]:
     """Start everything but the listening socket; on leaving, end everything that was started."""
     connections = ClientConnections(_limits(settings))
     db = open_database(settings.database, list_secs=settings.list_timeout_secs)
     try:
         await asyncio.to_thread(upgrade, db.engine)
-        async with _clock(db) as clock:
-            keys, startup = await db.write(partial(_first_rows, settings=settings, at=clock()))
+        async with _clock(db) as clock, AsyncExitStack() as started:
+            keys, startup = await db.write(partial(_first_rows, settings=settings, roles=roles, at=clock()))
             load = partial(webhook_keys.load, setting=settings.webhook_private_key, folder=settings.data_dir)
             of_webhooks = await db.write(partial(load, now=clock()))
             storage = await open_storage(settings, db, clock)
-            own_relay = relay_settings(settings)
-            node_id = open_mjr_folder(settings.data_dir).node_id
+            own_relay = relay_settings(settings) if roles >= {"api", "media"} else None
             ice = ice_servers(settings, own_relay)
-            async with (
-                _gateway(settings, db, keys, connections, clock, ice) as (gateway, node, agent),
-                _deliveries(settings, db, of_webhooks, clock) as worker,
-            ):
+            calls = Calls(settings, roles, db, keys, connections, clock, ice)
+            await started.enter_async_context(calls.running())
+            gateway, agent, node_id = calls.gateway, calls.agent, calls.node_id
+            worker = await started.enter_async_context(_deliveries(settings, db, of_webhooks, clock, roles))
 
-                async def on_disk_low(is_low: bool) -> None:
-                    if agent is None:
-                        gateway.registry.set_room_on_disk(node_id, not is_low)
-                    else:  # gateways read it in the node's row
-                        agent.recording_paused = is_low
+            async def on_disk_low(is_low: bool) -> None:
+                if agent is not None:  # gateways read it in the node's row
+                    agent.recording_paused = is_low
+                elif gateway is not None:
+                    gateway.registry.set_room_on_disk(node_id, not is_low)
 
-                def recording_paused() -> bool:
-                    return agent.recording_paused if agent else not gateway.registry.has_room_on_disk(node_id)
+            def recording_paused() -> bool:
+                if agent is not None:
+                    return agent.recording_paused
+                return gateway is not None and not gateway.registry.has_room_on_disk(node_id)
 
-                follower = FollowKeys(db, keys, storage.link_keys, of_webhooks, clock=clock)
-                async with (
-                    run_workers(settings, db, storage, on_disk_low) as runner,
-                    follower.running(),
-                    _checks(db, keys, node, gateway, clock, ice) as checks,
-                    running_front(edge_settings(settings)) as front,
-                    running_relay(own_relay, front.certificates if front else None) as relay,
-                ):
-                    await asyncio.to_thread(child.report)  # here, so that a refusal to start is the only line
-                    parts = Parts(
-                        *(db, keys, of_webhooks, storage, gateway, checks, connections, node, worker, runner, clock),
-                        recording_paused=recording_paused,
-                        children=(*(front.programs if front else ()), *((relay.program,) if relay else ())),
-                        relay=relay,
-                    )
-                    yield Running(application(settings, parts), gateway, node, checks, connections, startup)
+            runner = await started.enter_async_context(run_workers(settings, db, storage, on_disk_low, roles))
+            await started.enter_async_context(
+                FollowKeys(db, keys, storage.link_keys, of_webhooks, clock=clock).running()
+            )
+            checks = None
+            if gateway is not None:
+                checks = await started.enter_async_context(_checks(db, keys, calls.janus, gateway, clock, ice))
+            edge = edge_settings(settings) if "api" in roles else None
+            front = await started.enter_async_context(running_front(edge))
+            relay = await started.enter_async_context(running_relay(own_relay, front.certificates if front else None))
+            await asyncio.to_thread(child.report)  # here, so that a refusal to start is the only line
+            parts = Parts(
+                *(db, keys, of_webhooks, storage, gateway, checks, connections, calls.janus, worker, runner, clock),
+                recording_paused=recording_paused,
+                children=(*(front.programs if front else ()), *((relay.program,) if relay else ())),
+                relay=relay,
+            )
+            yield Running(application(settings, parts), gateway, calls.janus, checks, connections, startup)
     finally:
         await db.close()
 
@@ -127,58 +132,80 @@ async def _clock(db: Database) -> AsyncIterator[Clock]:
         await keeper.stop()
 
 
-@asynccontextmanager
-async def _gateway(
-    settings: Settings, db: Database, keys: TokenKeys, connections: ClientConnections, clock: Clock, ice: IceServers
-) -> AsyncIterator[tuple[Gateway, JanusNode, NodeAgent | None]]:
-    is_alone = settings.sqlite_file is not None
-    agent: NodeAgent | None = None
+class Calls:
+    """What serves calls in this process: the gateway, its Janus with its agent, or one of them."""
 
-    async def on_lost(reason: str) -> None:
-        if agent is not None:
-            await agent.janus_lost()
-        await gateway.janus_lost(reason)
-
-    async def on_up() -> None:
-        if agent is not None:
-            await agent.register()
-
-    def on_event(frame: object) -> None:
-        gateway.janus_event(frame)
-
-    with SideLoop() as side:
-        node = JanusNode(_janus_settings(settings), on_lost=on_lost, on_up=on_up, on_event=on_event, side=side)
+    def __init__(
+        self,
+        settings: Settings,
+        roles: Roles,
+        db: Database,
+        keys: TokenKeys,
+        connections: ClientConnections,
+        clock: Clock,
+        ice: IceServers,
+    ) -> None:
+        self._side = SideLoop()
         mjr_folder = open_mjr_folder(settings.data_dir)
-        own = MediaNode(mjr_folder.node_id, node, str(mjr_folder.path.absolute()))
-        gateway = Gateway(
-            db,
-            keys,
-            own,
-            node_id=mjr_folder.node_id,
-            is_alone=is_alone,
-            clock=clock,
-            grace=timedelta(seconds=settings.empty_session_grace_secs),
-            token_expiry=settings.token_expiry,
-            descriptors_are_short=connections.descriptors.are_short,
-            join_limit=settings.join_limit,
-            ice=ice,
-            side=side,
-        )
-        async with AsyncExitStack() as started:
-            await node.start()
-            started.push_async_callback(node.stop)
+        self.node_id = mjr_folder.node_id
+        self.janus: JanusNode | None = None
+        self.agent: NodeAgent | None = None
+        self.gateway: Gateway | None = None
+        is_alone = settings.sqlite_file is not None
+        own: MediaNode | None = None
+        if "media" in roles:
+            on_event = self._on_event if "api" in roles else None
+            self.janus = JanusNode(
+                _janus_settings(settings), on_lost=self._on_lost, on_up=self._on_up, on_event=on_event, side=self._side
+            )
+            own = MediaNode(self.node_id, self.janus, str(mjr_folder.path.absolute()))
             if not is_alone:
-                agent = node_agent(db, own, node, clock, side)
-                await agent.start()
-                started.push_async_callback(agent.stop)
-            await gateway.start()
-            started.push_async_callback(gateway.stop)
-            yield gateway, node, agent
+                self.agent = node_agent(db, own, self.janus, clock, self._side)
+        if "api" in roles:
+            self.gateway = Gateway(
+                db,
+                keys,
+                own,
+                node_id=self.node_id,
+                is_alone=is_alone,
+                clock=clock,
+                grace=timedelta(seconds=settings.empty_session_grace_secs),
+                token_expiry=settings.token_expiry,
+                descriptors_are_short=connections.descriptors.are_short,
+                join_limit=settings.join_limit,
+                ice=ice,
+                side=self._side,
+            )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start Janus, then what depends on it."""
+        with self._side:
+            async with AsyncExitStack() as started:
+                for part in (self.janus, self.agent, self.gateway):
+                    if part is not None:
+                        await part.start()
+                        started.push_async_callback(part.stop)
+                yield
+
+    async def _on_lost(self, reason: str) -> None:
+        if self.agent is not None:
+            await self.agent.janus_lost()
+        if self.gateway is not None:
+            await self.gateway.janus_lost(reason)
+
+    async def _on_up(self) -> None:
+        if self.agent is not None:
+            await self.agent.register()
+
+    def _on_event(self, frame: object) -> None:
+        if self.gateway is not None:
+            self.gateway.janus_event(frame)
 
 
 @asynccontextmanager
 async def _checks(
-    db: Database, keys: TokenKeys, node: JanusNode, gateway: Gateway, clock: Clock, ice: IceServers
+    db: Database, keys: TokenKeys, node: JanusNode | None, gateway: Gateway, clock: Clock, ice: IceServers
 ) -> AsyncIterator[Checks]:
     checks = Checks(CheckContext(db, keys, node, clock, ice, lambda: gateway.is_draining))
     try:
@@ -188,7 +215,12 @@ async def _checks(
 
 
 @asynccontextmanager
-async def _deliveries(settings: Settings, db: Database, keys: WebhookKeys, clock: Clock) -> AsyncIterator[Deliveries]:
+async def _deliveries(
+    settings: Settings, db: Database, keys: WebhookKeys, clock: Clock, roles: Roles
+) -> AsyncIterator[Deliveries | None]:
+    if "worker" not in roles:
+        yield None
+        return
     chosen = settings.webhook_internal_addresses
     allow_internal = WhileOneAccount(db) if chosen is None else chosen
     worker = Deliveries(
@@ -206,11 +238,14 @@ async def _deliveries(settings: Settings, db: Database, keys: WebhookKeys, clock
         await worker.stop()
 
 
-def _first_rows(tx: Transaction, settings: Settings, at: datetime) -> tuple[TokenKeys, StartupInfo]:
+def _first_rows(tx: Transaction, settings: Settings, roles: Roles, at: datetime) -> tuple[TokenKeys, StartupInfo]:
     """Make keys, an account and a room where there are none; close the rows that a killed predecessor left open."""
+    lock_first_rows(tx)  # several processes may start at once
     keys = tokens.load_keys(tx, at)
     new_key = None
-    if settings.api_key is not None:
+    if "api" not in roles:
+        pass  # the key is printed by a process with the API
+    elif settings.api_key is not None:
         if not api_keys.admit_setting(tx, settings.api_key, at):
             log.warning("PORTICO_API_KEY was revoked and opens nothing: choose another one")
     elif not api_keys.any_exist(tx):
@@ -254,5 +289,6 @@ def _janus_settings(settings: Settings) -> JanusSettings:
         address=settings.media_address,
         is_public=settings.domain is not None,
         rtp_ports=settings.rtp_ports,
+        listen=None if settings.node_address is None else (str(settings.node_address), settings.node_port),
         keeps_private=settings.turn_is_on,
     )

@@ -15,32 +15,37 @@ from portico.runtime.supervised import Supervised
 def registry_of(parts: Parts) -> CollectorRegistry:
     """All metrics of the program. Counts of this process begin at 0 with it."""
     registry = CollectorRegistry()
-    calls = parts.gateway.registry
 
     def capacity(name: str) -> float:
-        """A member of Janus' capacity; NaN for a remote Janus and during a restart."""
-        return float(getattr(parts.node.capacity(), name, math.nan))
+        """A member of Janus' capacity; NaN without a Janus, for a remote one and during a restart."""
+        return math.nan if parts.node is None else float(getattr(parts.node.capacity(), name, math.nan))
 
     figures: list[tuple[str, str, Callable[[], float]]] = [
-        ("portico_connections", "Signaling connections that are in a room", lambda: calls.connection_count),
-        ("portico_rooms_occupied", "Rooms with a connection", lambda: len(calls.occupied)),
-        ("portico_deliveries_in_flight", "Webhook deliveries being sent now", lambda: parts.worker.in_flight),
         ("portico_jobs_running", "Jobs that run now: conversions, compositions, deletions", lambda: parts.jobs.running),
-        ("portico_recording_paused", "1 while the disk has no room", lambda: float(parts.recording_paused())),
-        ("portico_janus_ports_used", "Media ports that are bound", lambda: capacity("ports_used")),
-        ("portico_janus_ports_total", "Media ports in all", lambda: capacity("ports_total")),
-        ("portico_janus_descriptors", "File descriptors of Janus", lambda: capacity("descriptors_used")),
-        ("portico_janus_descriptors_total", "File descriptors at most", lambda: capacity("descriptors_total")),
-        ("portico_janus_events", "1 while the media server reports events", lambda: float(parts.node.reports_events)),
-        ("portico_janus_up", "1 while the media server answers", lambda: float(parts.node.is_up)),
-    ]
-    figures += [
         ("portico_sockets", "Connections to the listening socket", lambda: parts.connections.count),
         ("portico_sockets_without_token", "Those without a token or key", lambda: parts.connections.anonymous_count),
-        ("portico_sockets_joining", "Those with a token that have not joined", lambda: parts.gateway.joining.count),
         ("portico_open_files", "File descriptors in use", parts.connections.descriptors.count),
         ("portico_open_files_max", "File descriptors at most", lambda: parts.connections.descriptors.limit),
     ]
+    if (worker := parts.worker) is not None:
+        figures.append(("portico_deliveries_in_flight", "Webhook deliveries being sent now", lambda: worker.in_flight))
+    if (gateway := parts.gateway) is not None:
+        calls = gateway.registry
+        figures += [
+            ("portico_connections", "Signaling connections that are in a room", lambda: calls.connection_count),
+            ("portico_rooms_occupied", "Rooms with a connection", lambda: len(calls.occupied)),
+            ("portico_sockets_joining", "Those with a token that have not joined", lambda: gateway.joining.count),
+        ]
+    if (node := parts.node) is not None:
+        figures += [
+            ("portico_recording_paused", "1 while the disk has no room", lambda: float(parts.recording_paused())),
+            ("portico_janus_ports_used", "Media ports that are bound", lambda: capacity("ports_used")),
+            ("portico_janus_ports_total", "Media ports in all", lambda: capacity("ports_total")),
+            ("portico_janus_descriptors", "File descriptors of Janus", lambda: capacity("descriptors_used")),
+            ("portico_janus_descriptors_total", "File descriptors at most", lambda: capacity("descriptors_total")),
+            ("portico_janus_events", "1 while the media server reports events", lambda: float(node.reports_events)),
+            ("portico_janus_up", "1 while the media server answers", lambda: float(node.is_up)),
+        ]
     if (relay := parts.relay) is not None:
         figures += [
             ("portico_relay_addresses_used", "Relay addresses that browsers hold", lambda: relay.addresses_used),

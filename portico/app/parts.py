@@ -26,11 +26,11 @@ class Parts:
     keys: TokenKeys
     webhook_keys: WebhookKeys
     storage: Storage
-    gateway: Gateway
-    checks: Checks
+    gateway: Gateway | None
+    checks: Checks | None
     connections: ClientConnections
-    node: JanusNode
-    worker: Deliveries
+    node: JanusNode | None
+    worker: Deliveries | None
     jobs: Jobs
     clock: Clock
     recording_paused: Callable[[], bool]

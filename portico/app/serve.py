@@ -9,7 +9,9 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portico.app.build import StartupInfo, running
+from portico.app.roles import ALL_ROLES, Roles
 from portico.config.settings import Settings
+from portico.gateway.server import Gateway
 from portico.listener.server import make_server
 from portico.signaling.effects import CloseCode
 from portico.web.path_prefix import PathPrefix
@@ -62,12 +64,18 @@ class ClosesConnections:
         await self._app(scope, receive, answer if scope["type"] == "http" else send)
 
 
-async def serve(settings: Settings, listening: socket.socket, on_ready: Callable[[StartupInfo], None]) -> None:
+async def serve(
+    settings: Settings,
+    listening: socket.socket,
+    on_ready: Callable[[StartupInfo], None],
+    roles: Roles = ALL_ROLES,
+) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; `on_ready` is called when requests are answered."""
     stop = _Stop()
-    async with running(settings) as program:
+    async with running(settings, roles) as program:
         prefix = settings.path_prefix
-        app = ClosesConnections(program.app, lambda: program.gateway.is_draining)
+        gateway = program.gateway
+        app = ClosesConnections(program.app, lambda: gateway is not None and gateway.is_draining)
         server = make_server(PathPrefix(app, prefix) if prefix else app, program.connections)
         # The steps of Server.serve() but for its signal handling, which would interrupt our own ends.
         server.config.load()
@@ -77,13 +85,22 @@ async def serve(settings: Settings, listening: socket.socket, on_ready: Callable
         serving = asyncio.create_task(server.main_loop())
         leave_out_of_collections()
         on_ready(program.startup)
-        if await stop.wait():
-            if settings.drain_secs:
-                await program.gateway.drain(settings.drain_secs, stop.at_once)
-            await program.gateway.hand_over(settings.hand_over_after_secs, stop.at_once)
-        await program.gateway.close_all(CloseCode.RESTART, "The server stops.")
-        await program.checks.stop()
+        if gateway is not None:
+            await _end_calls(gateway, settings, stop)
+        else:
+            await stop.wait()
+        if program.checks is not None:
+            await program.checks.stop()
         server.should_exit = True
         await serving
         await server.shutdown(sockets=[listening])
         program.connections.stop()
+
+
+async def _end_calls(gateway: Gateway, settings: Settings, stop: _Stop) -> None:
+    """Wait until the server has to stop, and end its calls as the signal says."""
+    if await stop.wait():
+        if settings.drain_secs:
+            await gateway.drain(settings.drain_secs, stop.at_once)
+        await gateway.hand_over(settings.hand_over_after_secs, stop.at_once)
+    await gateway.close_all(CloseCode.RESTART, "The server stops.")

@@ -26,24 +26,26 @@ _OF_BUCKETS = (
 )
 
 
-def checked(settings: Settings, *, is_running: bool = False) -> Settings:
+def checked(settings: Settings, *, is_running: bool = False, has_media: bool = True) -> Settings:
     """The settings with host names of media addresses resolved. Raises SettingsError and JanusUnavailable.
 
     Resolving a name takes as long as the resolver of this machine tries. `is_running`: a server with these settings
-    has the ports already.
+    has the ports already. `has_media`: whether a Janus is to be started.
     """
     _check_bucket_access(settings)
     _check_ice(settings)
     _check_data_dir(settings.data_dir)
     check_public_server(settings, are_ports_ours=is_running)
     check_relay(settings, are_ports_ours=is_running)
-    if settings.janus_url is not None:
+    if settings.janus_url is not None or not has_media:
         return settings
     find_janus(settings.janus_bin)
     if cameras_in_one_room(settings.rtp_ports) < 2:
         raise SettingsError(
             f"PORTICO_RTP_PORTS: a call of two with cameras needs {CALL_OF_TWO_PORTS} ports, a call of N needs N(N + 2)"
         )
+    if settings.node_address is not None and not is_own_address(str(settings.node_address)):
+        raise SettingsError(f"PORTICO_NODE_ADDRESS: {settings.node_address} is no address of this machine")
     for part in _parts(settings.media_interface):
         if not _is_interface(part) and not is_own_address(part):
             existing = ", ".join(name for _, name in socket.if_nameindex())

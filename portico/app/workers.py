@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+from portico.app.roles import Roles
 from portico.config.settings import Settings
 from portico.core import object_keys
 from portico.core.errors import Busy
@@ -21,9 +22,10 @@ from portico.worker import delete_object
 from portico.worker.compositions.compose import Compose
 from portico.worker.disk_watch import DiskWatch
 from portico.worker.recordings.convert import ConvertRecording
+from portico.worker.recordings.lost import LostRecordings
 from portico.worker.recordings.mjr_care import MjrCare
 from portico.worker.retention import Retention
-from portico.worker.runner import Jobs
+from portico.worker.runner import JobKind, Jobs
 
 CORES = os.cpu_count() or 1
 
@@ -74,33 +76,31 @@ def store_of(settings: Settings, secret: Callable[[], bytes]) -> Store:
 
 @asynccontextmanager
 async def run_workers(
-    settings: Settings, db: Database, storage: Storage, on_disk_low: Callable[[bool], Awaitable[None]]
+    settings: Settings, db: Database, storage: Storage, on_disk_low: Callable[[bool], Awaitable[None]], roles: Roles
 ) -> AsyncIterator[Jobs]:
-    """Run the workers while the block runs; they are stopped in the opposite order of their start."""
+    """Run the workers of these roles while the block runs; they are stopped in the opposite order of their start."""
     clock, store, folder = storage.clock, storage.store, settings.data_dir
     least_free = settings.recording_min_free_mb * 1_000_000
     mjr_folder = open_mjr_folder(folder)
-    composer = Compose(db, store, folder, clock=clock, preset=settings.composition_quality, least_free_bytes=least_free)
-    await composer.sweep()
-    kinds = {
-        jobs.convert_recording_at(f"{mjr_folder.node_id}_"): ConvertRecording(db, store, folder, clock=clock).kind(
-            CORES
-        ),
-        jobs.COMPOSE: composer.kind(settings.compositions_at_once or CORES),
-        jobs.DELETE_OBJECT: delete_object.kind(db, store),
-    }
+    kinds: dict[str, JobKind] = {}
+    services: list[_Service] = []
+    if "media" in roles:
+        converter = ConvertRecording(db, store, folder, clock=clock)
+        kinds[jobs.convert_recording_at(f"{mjr_folder.node_id}_")] = converter.kind(CORES)
+        services = [DiskWatch(mjr_folder.path, on_disk_low, least_free_bytes=least_free), MjrCare(db, store, folder)]
+    if "worker" in roles:
+        composer = Compose(
+            db, store, folder, clock=clock, preset=settings.composition_quality, least_free_bytes=least_free
+        )
+        await composer.sweep()
+        kinds[jobs.COMPOSE] = composer.kind(settings.compositions_at_once or CORES)
+        kinds[jobs.DELETE_OBJECT] = delete_object.kind(db, store)
     runner = Jobs(db, kinds, clock=clock)
-    services: list[_Service] = [
-        DiskWatch(mjr_folder.path, on_disk_low, least_free_bytes=least_free),
-        MjrCare(db, store, folder),
-        runner,
-        Retention(
-            db,
-            keep_for=timedelta(days=settings.recording_days),
-            history_for=timedelta(days=settings.history_days),
-            clock=clock,
-        ),
-    ]
+    services.append(runner)
+    if "worker" in roles:
+        days, history = timedelta(days=settings.recording_days), timedelta(days=settings.history_days)
+        services.append(LostRecordings(db, after=timedelta(hours=settings.lost_recording_hours), clock=clock))
+        services.append(Retention(db, keep_for=days, history_for=history, clock=clock))
     async with AsyncExitStack() as running:
         for service in services:
             await service.start()

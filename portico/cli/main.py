@@ -12,6 +12,7 @@ import typer
 
 from portico import __version__
 from portico.app.public_server import edge_settings
+from portico.app.roles import ALL_ROLES, Roles, check_roles
 from portico.app.startup_checks import checked, warnings
 from portico.cli import check_code, doctor, listen, simulate
 from portico.cli.compositions import compositions
@@ -19,6 +20,7 @@ from portico.cli.import_telnyx import import_telnyx
 from portico.cli.installation import lock_data_dir
 from portico.cli.keys import keys
 from portico.cli.migrate_store import migrate_store
+from portico.cli.nodes import nodes
 from portico.cli.options import add_setting_options
 from portico.cli.participants import participants
 from portico.cli.recordings import recordings
@@ -50,6 +52,7 @@ app.add_typer(recordings, name="recordings")
 app.add_typer(compositions, name="compositions")
 app.add_typer(participants, name="participants")
 app.add_typer(rooms, name="rooms")
+app.add_typer(nodes, name="nodes")
 
 
 def main() -> None:
@@ -89,16 +92,37 @@ def _sentence(error: Exception) -> str | None:
 @app.callback()
 def warn_of_variables(context: typer.Context) -> None:
     """The Telnyx Video API on your own machine."""
-    if context.invoked_subcommand not in ("serve", "doctor"):  # they report them with all other warnings
+    reporting = ("serve", "api", "worker", "media", "doctor")  # they report them with all other warnings
+    if context.invoked_subcommand not in reporting:
         for sentence in unknown_variables():
             print(f"portico: {sentence}", file=sys.stderr)
 
 
 def serve(**options: object) -> None:
     """Run everything: API, signaling, media server, pages. Ctrl-C stops it all."""
+    _run(ALL_ROLES, options)
+
+
+def api(**options: object) -> None:
+    """Run API, signaling and pages alone; media servers and workers are other processes on the same database."""
+    _run(frozenset({"api"}), options)
+
+
+def worker(**options: object) -> None:
+    """Run webhooks and compositions alone, for other processes on the same database."""
+    _run(frozenset({"worker"}), options)
+
+
+def media(**options: object) -> None:
+    """Run a media server with its recordings alone, for other processes on the same database."""
+    _run(frozenset({"media"}), options)
+
+
+def _run(roles: Roles, options: dict[str, object]) -> None:
     settings = load(**options)
+    check_roles(settings, roles)
     logs.configure(settings.log_level, settings.log_format)
-    settings = checked(settings)
+    settings = checked(settings, has_media="media" in roles)
     raise_limit()
     with lock_data_dir(settings), _listen(settings.listen_host, settings.port) as listening:
         for sentence in warnings(settings):
@@ -108,17 +132,21 @@ def serve(**options: object) -> None:
         from portico.app.serve import serve as serve_until_stopped
 
         def on_ready(startup: StartupInfo) -> None:
-            _print_startup(settings, startup.new_api_key, startup.meeting_link)
+            if "api" in roles:
+                _print_startup(settings, startup.new_api_key, startup.meeting_link)
+            else:
+                print(f"Portico {__version__} is ready: {', '.join(sorted(roles))}.", flush=True)
             gc.freeze()
             gc.enable()
 
         import uvloop
 
-        uvloop.run(serve_until_stopped(settings, listening, on_ready))
+        uvloop.run(serve_until_stopped(settings, listening, on_ready, roles))
 
 
-add_setting_options(serve)
-app.command()(serve)
+for command in (serve, api, worker, media):
+    add_setting_options(command)
+    app.command()(command)
 
 
 @app.command()

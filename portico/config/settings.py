@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import EnvSettingsSource
 
@@ -108,6 +108,12 @@ class Settings(BaseSettings):
         json_schema_extra=SECRET,
         description="The admin_key that the three plugins of the Janus of JANUS_URL share.",
     )
+    node_address: IPvAnyAddress | None = Field(
+        None, description="Address of a private network on which Janus serves API processes of other machines."
+    )
+    node_port: Annotated[int, BeforeValidator(values.port)] = Field(
+        8188, ge=1, le=65535, description="Port of the same."
+    )
     media_interface: str | None = Field(None, description="Interface or address whose candidates Janus offers.")
     media_address: str | None = Field(None, description="Public address of this machine behind 1:1 NAT.")
     rtp_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(values.port_range)] = Field(
@@ -190,6 +196,9 @@ class Settings(BaseSettings):
     )
     history_days: float = Field(
         365, ge=0, le=36500, description="How long ended sessions and the audit log are kept; 0 for ever."
+    )
+    lost_recording_hours: float = Field(
+        24, ge=0, le=8760, description="How long recordings of a lost media node wait for it; then they have no file."
     )
     recording_min_free_mb: int = Field(
         500, ge=0, description="Recording pauses while less than so many MB of the disk of DATA_DIR are free."

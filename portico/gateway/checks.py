@@ -56,7 +56,8 @@ class CheckContext:
 
     db: Database
     keys: TokenKeys
-    node: JanusNode
+    node: JanusNode | None
+    """The Janus of this process; without one there are no checks."""
     clock: Callable[[], datetime]
     ice: IceServers
     is_draining: Callable[[], bool]
@@ -115,6 +116,9 @@ class Checks:
     def _refusal(self) -> dict[str, object] | None:
         if self._context.is_draining():
             return {"reason": "stopping", "sentence": "The server stops. Try again in a minute.", "retry_secs": 60}
+        if self._context.node is None:
+            sentence = "This server has no media server of its own, so it offers no connection check."
+            return {"reason": "media", "sentence": sentence, "retry_secs": 60}
         if not self._context.node.is_up or self._context.node.shortage():
             return {"reason": "media", "sentence": "The media server is busy. Try again in a minute.", "retry_secs": 60}
         return None
@@ -128,6 +132,8 @@ class ConnectionCheck:
         self._socket = socket
         self._address = address
         self._janus: EchoSession | None = None
+        assert context.node is not None
+        self._node = context.node
         self._tried: set[str] = set()
         self._handles: dict[str, int] = {}
 
@@ -179,7 +185,7 @@ class ConnectionCheck:
         raise NothingReceived  # not a message of the page: the check ends
 
     async def _offered(self, path: str, sdp: object) -> dict[str, Any]:
-        node = self._context.node
+        node = self._node
         try:
             offer = prepared(sdp, self._address)
             if self._janus is None:
@@ -199,7 +205,7 @@ class ConnectionCheck:
     async def _watch_rate(self) -> None:
         """Close the socket, which ends the check, once its echoes receive more than `rate_max` bits per second."""
         received = 0
-        while self._context.node.shows_handles:
+        while self._node.shows_handles:
             await asyncio.sleep(RATE_PERIOD_SECS)
             before, received = received, await self._received()
             if (received - before) * 8 > self._context.rate_max * RATE_PERIOD_SECS:
@@ -213,7 +219,7 @@ class ConnectionCheck:
         if self._janus is not None:
             for handle in [*self._handles.values()]:
                 try:
-                    info = await self._context.node.handle_info(self._janus.session_id, handle, deadline=2.0)
+                    info = await self._node.handle_info(self._janus.session_id, handle, deadline=2.0)
                 except (JanusError, JanusUnavailable):
                     continue
                 media = (info.get("webrtc") or {}).get("media", {}).values()

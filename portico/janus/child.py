@@ -34,12 +34,12 @@ async def start_child(settings: JanusSettings, secrets: JanusSecrets, events_url
     `events_url` is the ws:// address that its event handler connects to; None: no events.
     """
     binary = find_janus(settings.binary)
-    port, admin_port = free_port(), free_port()
-    write_config(settings, secrets, binary, port, events_url, admin_port=admin_port)
+    address, admin_port = settings.listen or ("127.0.0.1", free_port()), free_port()
+    write_config(settings, secrets, binary, address, events_url, admin_port=admin_port)
     rules = await asyncio.to_thread(let_janus_in, settings, binary)
     process = await spawn(binary, settings.folder, rules)
     try:
-        return await _connect(process, binary, secrets, port, admin_port)
+        return await _connect(process, binary, secrets, address, admin_port)
     except BaseException:
         await process.kill()
         raise
@@ -61,13 +61,14 @@ def mark(folder: Path) -> str:
 
 
 async def _connect(
-    process: ChildProcess, binary: Path, secrets: JanusSecrets, port: int, admin_port: int
+    process: ChildProcess, binary: Path, secrets: JanusSecrets, address: tuple[str, int], admin_port: int
 ) -> ChildJanus:
-    url = f"ws://127.0.0.1:{port}"
+    host, port = address
+    url = f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
     try:
         async with asyncio.timeout(START_DEADLINE):
             while not process.has_ended:
-                if await accepts(port) and await accepts(admin_port):
+                if await accepts(port, host) and await accepts(admin_port):
                     admin_url = f"ws://127.0.0.1:{admin_port}"
                     admin = await JanusLink.open_admin(admin_url, secrets.admin_secret, deadline=START_DEADLINE)
                     try:

@@ -54,6 +54,8 @@ class JanusSettings:
     """The first and the last UDP port for media."""
     keeps_private: bool = False
     """Whether Janus offers its own address beside `address`: a relay on this machine reaches it without the NAT."""
+    listen: tuple[str, int] | None = None
+    """Address and port of a child's API; None for a free port of 127.0.0.1."""
     event_loops: int | None = None
     """Threads of Janus for media; None takes one per core."""
     api_secret: str | None = field(default=None, repr=False)
@@ -133,14 +135,14 @@ def write_config(
     settings: JanusSettings,
     secret: JanusSecrets,
     binary: Path,
-    port: int,
+    address: tuple[str, int],
     events_url: str | None = None,
     *,
     admin_port: int | None = None,
 ) -> None:
     """Write all configuration files in `settings.folder` anew, readable only by our user.
 
-    `port` and `admin_port` are ports of 127.0.0.1 for Janus' API and its Admin API; None: no Admin API.
+    `address` and port are those of Janus' API; `admin_port` of 127.0.0.1 is for its Admin API; None: none.
     `events_url` is the ws:// address that the event handler connects to; None: no events.
     Raises JanusUnavailable when the path of the folder is too long.
     Sources: the sample files janus.jcfg, janus.transport.websockets.jcfg, janus.eventhandler.wsevh.jcfg and
@@ -150,7 +152,7 @@ def write_config(
     if len(os.fsencode(folder)) > _FOLDER_BYTES_MAX:
         raise JanusUnavailable(f"The path {folder} is too long for Janus: choose a shorter PORTICO_DATA_DIR.")
     _write(folder / "janus.jcfg", _libconfig(_core_config(settings, secret, binary, events=events_url is not None)))
-    _write(folder / f"{TRANSPORT}.jcfg", _libconfig(_transport_config(port, admin_port)))
+    _write(folder / f"{TRANSPORT}.jcfg", _libconfig(_transport_config(address, admin_port)))
     _write(folder / f"{EVENT_HANDLER}.jcfg", _libconfig(_event_config(events_url)))
     for name in (*PLUGINS, ECHOTEST):
         # The VideoRoom's events repeat what its answers to browsers say, which we read anyway; the EchoTest's have
@@ -231,7 +233,7 @@ def _nat_config(settings: JanusSettings) -> dict[str, _Value]:
     return nat
 
 
-def _transport_config(port: int, admin_port: int | None) -> _Sections:
+def _transport_config(address: tuple[str, int], admin_port: int | None) -> _Sections:
     admin: dict[str, _Value] = {"admin_ws": admin_port is not None, "admin_wss": False}
     if admin_port is not None:
         admin |= {"admin_ws_ip": "127.0.0.1", "admin_ws_port": admin_port}
@@ -240,8 +242,8 @@ def _transport_config(port: int, admin_port: int | None) -> _Sections:
             "json": "compact",
             "events": False,
             "ws": True,
-            "ws_ip": "127.0.0.1",
-            "ws_port": port,
+            "ws_ip": address[0],
+            "ws_port": address[1],
             "wss": False,
         },
         "admin": admin,

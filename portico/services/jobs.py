@@ -15,6 +15,7 @@ from portico.services.rows import JOB_ROWS, Job
 
 JOBS = schema.jobs
 LANES = schema.job_lanes
+NODES = schema.media_nodes
 CONVERT_RECORDING = "convert_recording"
 """Convert the mjr file of a recording. The subject is the recording's id."""
 COMPOSE = "compose"
@@ -154,6 +155,14 @@ def wake(tx: Transaction, waits_for: str) -> None:
     tx.execute(JOBS.update().where(waiting, leased).values(woken=True))
     if tx.execute(JOBS.update().where(waiting, free).values(due_at=JOBS.c.created_at)).rowcount:
         announce(tx, "jobs")
+
+
+def of_lost_nodes(tx: Transaction, before: datetime, limit: int) -> list[tuple[str, str]]:
+    """(kind, recording id) of the conversions of nodes that have been lost since before that."""
+    kind = literal(f"{CONVERT_RECORDING}@") + NODES.c.id
+    lost = and_(~NODES.c.is_up, NODES.c.lost_at <= before)
+    wanted = select(JOBS.c.kind, JOBS.c.subject).join(NODES, JOBS.c.kind == kind).where(lost)
+    return [(row.kind, row.subject) for row in tx.execute(wanted.order_by(JOBS.c.due_at).limit(limit))]
 
 
 def stop_waiting(tx: Transaction, kind: str, subject: str) -> None:

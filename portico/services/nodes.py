@@ -100,9 +100,14 @@ def all_nodes(tx: Transaction) -> list[NodeRow]:
     return NODE_ROWS.all(tx, NODE_ROWS.select().order_by(NODES.c.id))
 
 
-def set_state(tx: Transaction, node_id: str, state: str) -> bool:
-    """Drain a node, let it take new sessions again, or remove it; False when there is none."""
-    return tx.execute(NODES.update().where(NODES.c.id == node_id).values(state=state)).rowcount == 1
+def set_state(tx: Transaction, node_id: str, state: str, *, now: datetime) -> bool:
+    """Drain a node, let it take new sessions again, or remove it, which is to lose it; False when there is none."""
+    if tx.execute(NODES.update().where(NODES.c.id == node_id).values(state=state)).rowcount == 0:
+        return False
+    if state == REMOVED:
+        tx.execute(NODES.update().where(NODES.c.id == node_id, NODES.c.is_up).values(is_up=False, lost_at=now))
+        tx.execute(ROOMS.delete().where(ROOMS.c.node_id == node_id, ROOMS.c.closing))
+    return True
 
 
 def pick(tx: Transaction, host: str, *, prefer: str | None, now: datetime) -> NodeRow | None:

@@ -136,6 +136,22 @@ def complete(
     return True
 
 
+def give_up_lost(tx: Transaction, kind: str, recording_id: str, *, now: datetime) -> bool:
+    """Complete a recording without a file, as its media node is lost with it; False when there is nothing to complete.
+
+    `kind` is that of its conversion, which is given up.
+    """
+    jobs.cancel(tx, kind, recording_id)
+    recording = _locked(tx, RECORDINGS.c.id == recording_id)
+    if recording is None or recording.status == COMPLETED or discard(tx, recording_id):
+        return False
+    assert recording.started_at is not None
+    ended_at = recording.ended_at or now
+    failure = "The media server that recorded it was lost."
+    outcome = ConversionOutcome(None, 0, None, None, recording.started_at, ended_at, failure)
+    return complete(tx, recording_id, outcome, lambda *_: "", now=now)
+
+
 def discard(tx: Transaction, recording_id: str) -> bool:
     """Delete the recording of a track without media. False if its start is an event, so that it must be completed."""
     recording = _locked(tx, RECORDINGS.c.id == recording_id)

@@ -112,6 +112,8 @@ class NodeAgent:
 
     async def _register_if_lost(self) -> None:
         row = await self._db.read(partial(nodes.find, node_id=self.node_id))
+        if row is not None and row.state == nodes.REMOVED:
+            return  # until this process is started again
         if self._janus.is_up and (row is None or not row.is_up or row.epoch != self._epoch):
             log.error("media node was taken for lost", node_id=self.node_id)
             await self.register()

@@ -106,6 +106,7 @@ async def inside(data_dir: Path, **settings: Any) -> AsyncIterator[Inside]:
             server.lifespan = server.config.lifespan_class(server.config)
             await server.startup(sockets=[listening])
             serving = asyncio.create_task(server.main_loop())
+            assert program.gateway is not None and program.janus is not None and program.checks is not None
             http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {api_key}"})
             try:
                 yield Inside(f"http://127.0.0.1:{port}", api_key, program.gateway, program.janus, program.checks, http)

@@ -12,7 +12,7 @@ from portico.janus.errors import JanusUnavailable
 
 def written(settings: JanusSettings, binary: Path = Path("/nowhere/bin/janus")) -> str:
     settings.folder.mkdir(parents=True, exist_ok=True)
-    write_config(settings, JanusSecrets(), binary, 12345)
+    write_config(settings, JanusSecrets(), binary, ("127.0.0.1", 12345))
     return (settings.folder / "janus.jcfg").read_text()
 
 
@@ -66,7 +66,7 @@ def test_files_are_private_even_where_they_were_not(tmp_path: Path) -> None:
 
 def test_a_path_too_long_for_janus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JanusUnavailable, match="shorter PORTICO_DATA_DIR"):
-        write_config(JanusSettings(tmp_path / ("x" * 220)), JanusSecrets(), Path("/nowhere"), 1)
+        write_config(JanusSettings(tmp_path / ("x" * 220)), JanusSecrets(), Path("/nowhere"), ("127.0.0.1", 1))
 
 
 def test_the_named_binary_wins_then_the_environment_then_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,5 +101,5 @@ def test_without_an_admin_port_there_is_no_admin_api(tmp_path: Path) -> None:
     written(settings)
     transport = settings.folder / "janus.transport.websockets.jcfg"
     assert "admin_ws = false" in transport.read_text() and "admin_ws_port" not in transport.read_text()
-    write_config(settings, JanusSecrets(), Path("/nowhere/bin/janus"), 12345, admin_port=12346)
+    write_config(settings, JanusSecrets(), Path("/nowhere/bin/janus"), ("127.0.0.1", 12345), admin_port=12346)
     assert 'admin_ws_ip = "127.0.0.1"' in transport.read_text() and "admin_ws_port = 12346" in transport.read_text()

@@ -296,7 +296,7 @@ async def test_janus_own_complaint_is_what_is_quoted(janus_binary: Path, tmp_pat
     settings = JanusSettings(tmp_path)
     settings.folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        write_config(settings, JanusSecrets(), janus_binary, taken.getsockname()[1])
+        write_config(settings, JanusSecrets(), janus_binary, taken.getsockname())
         process = await spawn(janus_binary, settings.folder, let_janus_in(settings, janus_binary))
         assert await asyncio.wait_for(process.wait(), BEGINS_WITHIN_SECS) == "exited with status 1"
     assert process.last_error() == "No Janus API transport is available... enable at least one and restart Janus"

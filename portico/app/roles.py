@@ -1,0 +1,25 @@
+"""The roles of a process: `portico serve` has all of them, `portico api`, `worker` and `media` one each."""
+
+from typing import Literal
+
+from portico.config.settings import Settings, SettingsError
+
+Role = Literal["api", "worker", "media"]
+"""REST, signaling and pages; webhooks, compositions and deletions; a Janus with its agent, and its recordings."""
+Roles = frozenset[Role]
+ALL_ROLES: Roles = frozenset({"api", "worker", "media"})
+
+
+def check_roles(settings: Settings, roles: Roles) -> None:
+    """Processes of single roles meet in PostgreSQL and in a store only. Raises SettingsError."""
+    if roles == ALL_ROLES:
+        return
+    (role,) = roles
+    if settings.sqlite_file is not None:
+        raise SettingsError(
+            f"PORTICO_DATABASE_URL: portico {role} shares its database with other processes; set postgresql://..."
+        )
+    if settings.storage_url is None:
+        raise SettingsError(
+            f"PORTICO_STORAGE_URL: portico {role} shares its files with other processes; set s3://BUCKET/PREFIX"
+        )

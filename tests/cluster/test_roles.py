@@ -1,0 +1,160 @@
+"""Processes of single roles: two with the API, two media nodes and a worker, on one PostgreSQL and one store."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from portico.client import Lost, Published, Rejoined, Room, Tone
+from tests.client.test_call import first, listen
+from tests.cluster.conftest import Cluster
+from tests.databases import PostgresCluster
+from tests.gateway.media_peer import level
+from tests.servers import PorticoServer, free_port
+from tests.storage.buckets import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, a_bucket
+from tests.waiting import until_in_thread
+
+pytestmark = pytest.mark.one_janus
+
+
+class Roles(Cluster):
+    """`servers` are the processes with the API; `nodes` those with a Janus, by node id."""
+
+    def __init__(
+        self, postgres: PostgresCluster, name: str, apis: list[PorticoServer], media: list[PorticoServer]
+    ) -> None:
+        super().__init__(postgres, name, apis)
+        self.nodes = {(one.data_dir / "place").read_text().strip(): one for one in media}
+        self.settings = apis[0].settings
+
+    def command(self, *arguments: str) -> object:
+        """What `portico nodes ... --json` prints."""
+        environment = {"PATH": os.environ["PATH"]}
+        environment |= {f"PORTICO_{name.upper()}": value for name, value in self.settings.items()}
+        done = subprocess.run(
+            [sys.executable, "-m", "portico", "nodes", *arguments, "--json"],
+            env=environment,
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def roles(
+    own_postgres: PostgresCluster, tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]
+) -> Iterator[Roles]:
+    own_postgres.execute("CREATE DATABASE roles")
+    folder, bucket = tmp_path_factory.mktemp("roles"), a_bucket()
+    settings = {
+        "api_key": "KEY-of-all-processes",
+        "database_url": own_postgres.url("roles"),
+        "storage_url": f"s3://{BUCKET}/calls",
+        "s3_endpoint": bucket.endpoint,
+        "s3_region": REGION,
+        "s3_access_key_id": ACCESS_KEY,
+        "s3_secret_access_key": SECRET_KEY,
+        "empty_session_grace_secs": "1",
+    }
+
+    def process(role: str, name: str, **more: str) -> PorticoServer:
+        server = portico(folder / name, **settings, **more)
+        server.command = (sys.executable, "-m", "portico", role)
+        return server
+
+    with bucket.up(), ExitStack() as started:
+        media = [process("media", f"m{n}", node_address="127.0.0.1", node_port=str(free_port())) for n in range(2)]
+        for one in media:
+            started.enter_context(one)
+        apis = [started.enter_context(process("api", f"a{n}")) for n in range(2)]
+        started.enter_context(process("worker", "w"))
+        yield Roles(own_postgres, "roles", apis, media)
+
+
+def join(roles: Roles, api: int, room: str) -> Room:
+    return Room.join(roles.servers[api].base_url, room, roles.rooms[api].token(room))
+
+
+async def test_media_of_a_call_through_two_processes_arrive_and_are_recorded_by_a_third(roles: Roles) -> None:
+    room = roles.rooms[0].create(enable_recording=True)
+    async with join(roles, 0, room) as anna, join(roles, 1, room) as ben:
+        await anna.publish(audio=Tone(440))
+        person = (await first(ben, Published)).participant
+        await listen(person.audio(), 0.3)
+        assert level(await listen(person.audio(), 1.0), 440) > -20
+        assert roles.node_of(room) in roles.nodes
+    await roles.settles(room)
+    ((key,),) = roles.query("SELECT object_key FROM room_recordings WHERE room_id = %s AND type = 'audio'", room)
+    assert key is not None
+
+
+async def test_a_drained_node_takes_no_new_room(roles: Roles) -> None:
+    drained, other = roles.nodes
+    made = [roles.rooms[0].create() for _ in range(3)]
+    assert roles.command("drain", drained)[0]["state"] == "draining"  # type: ignore[index]
+    try:
+        for room in made:
+            async with roles.rooms[0].browser(room) as anna:
+                await anna.join()
+                assert roles.node_of(room) == other
+    finally:
+        assert roles.command("resume", drained)[0]["state"] == "active"  # type: ignore[index]
+    listed = roles.command("list")
+    assert {one["id"]: one["is_up"] for one in listed} == {drained: True, other: True}  # type: ignore[attr-defined]
+    assert "api_secret" not in str(listed)
+    for room in made:
+        await roles.settles(room)
+
+
+async def test_a_media_process_that_is_killed_loses_its_calls_to_the_other_and_no_recording(roles: Roles) -> None:
+    room = roles.rooms[0].create(enable_recording=True)
+    async with join(roles, 0, room) as anna, join(roles, 1, room) as ben:
+        await anna.publish(audio=Tone(440))
+        person = (await first(ben, Published)).participant
+        await listen(person.audio(), 1.0)
+        dead = roles.node_of(room)
+        roles.nodes[dead].kill9()
+        begun = time.monotonic()
+        await asyncio.gather(first(anna, Lost), first(ben, Lost))
+        await asyncio.gather(first(anna, Rejoined), first(ben, Rejoined))
+        took = time.monotonic() - begun
+        assert roles.node_of(room) != dead
+        print(f"together again {took:.1f} s after the loss")
+        assert took < 15 + 10  # 7 s on a machine with a load of 10 for each core
+    left = [payload["left_reason"] for kind, payload in roles.events(room) if kind == "participant.left"]
+    # A gateway that loses its sockets to Janus ends their connections after 5 s, or reads that the session ended.
+    assert len([reason for reason in left if reason in ("media_lost", "timeout")]) == 2
+    unfinished = "SELECT count(*) FROM room_recordings WHERE room_id = %s AND status <> 'completed'"
+    assert roles.query(unfinished, room) != [(0,)]
+    await asyncio.to_thread(roles.nodes[dead].start)  # it completes what it has recorded
+    await until_in_thread(lambda: roles.query(unfinished, room) == [(0,)], 60)
+    await roles.settles(room)
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable"),
+    [({}, "PORTICO_DATABASE_URL"), ({"DATABASE_URL": "postgresql://nowhere/x"}, "PORTICO_STORAGE_URL")],
+)
+@pytest.mark.parametrize("role", ["api", "worker", "media"])
+def test_a_single_role_refuses_sqlite_and_a_local_store(
+    role: str, settings: dict[str, str], variable: str, tmp_path: Path
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "PORTICO_DATA_DIR": str(tmp_path)}
+    environment |= {f"PORTICO_{name}": value for name, value in settings.items()}
+    command = [sys.executable, "-m", "portico", role]
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"portico: {variable}: portico {role} shares its")
