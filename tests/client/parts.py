@@ -19,6 +19,14 @@ def client(rooms: Rooms, room_id: str, name: str, **options: Any) -> Room:
     return Room.join(rooms.server.base_url, room_id, rooms.token(room_id), context={"name": name}, **options)
 
 
+def cut(room: Room) -> None:
+    """End the signaling socket of a client as a broken network does."""
+    assert room._connection is not None
+    transport = room._connection.signaling._socket._response.connection.transport  # type: ignore[union-attr]
+    assert transport is not None
+    transport.abort()
+
+
 async def next_of(events: AsyncIterator[Event], kind: type[T], **members: Any) -> T:
     """The next event of this kind with these members; earlier ones are skipped."""
     seen: list[Event] = []

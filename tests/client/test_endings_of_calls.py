@@ -21,7 +21,7 @@ from portico.client import (
     Tone,
     Unreachable,
 )
-from tests.client.parts import client, next_of, until_sound
+from tests.client.parts import client, cut, next_of, until_sound
 from tests.gateway.conftest import Rooms
 from tests.servers import free_port
 from tests.waiting import until
@@ -31,14 +31,6 @@ async def act(rooms: Rooms, room_id: str, action: str, **body: Any) -> None:
     """Perform an action on the session of the room."""
     (session,) = [one for one in rooms.sessions(room_id) if one["active"]]
     await asyncio.to_thread(getattr(rooms.rest.rooms.sessions.actions, action), session["id"], **body)
-
-
-def cut(room: Room) -> None:
-    """End the signaling socket of a client as a broken network does."""
-    assert room._connection is not None
-    transport = room._connection.signaling._socket._response.connection.transport  # type: ignore[union-attr]
-    assert transport is not None
-    transport.abort()
 
 
 async def test_a_mute_a_kick_and_the_end_are_events_with_their_reasons(rooms: Rooms) -> None:

@@ -1,11 +1,20 @@
 """A call of three: each receives the video and audio of the others, in Chromium with real media."""
 
 import asyncio
+import re
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import cast
 
+import av
+import numpy as np
 import pytest
 
+from portico.client import Message, Picture, Rejoined, Room, Tone, VideoFrame
+from tests.client.parts import cut, next_of, until_sound
 from tests.e2e.conftest import Call
-from tests.e2e.person import BLUE, GREEN, RED
+from tests.e2e.meeting import enter, expect_moving
+from tests.e2e.person import BLUE, GREEN, RED, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -62,3 +71,65 @@ async def test_without_messages_media_works_all_the_same(call: Call) -> None:
     await ben.subscribe(anna)
     await ben.expect_sight(anna, RED)
     await ben.expect_mix(440)
+
+
+def _picture(colour: tuple[int, int, int]) -> Picture:
+    """A camera of one colour."""
+    pixels = np.full((180, 320, 3), colour, dtype=np.uint8)
+    return Picture(320, 180, 10, lambda number, time: av.VideoFrame.from_ndarray(pixels, format="rgb24"))
+
+
+async def _sees(frames: AsyncIterator[VideoFrame], colour: tuple[int, int, int]) -> VideoFrame:
+    """The next picture that has this colour in its middle."""
+    async with asyncio.timeout(40):
+        async for frame in frames:
+            pixels = frame.image.to_ndarray(format="rgb24")
+            middle = pixels[frame.height // 2, frame.width // 2].astype(int)
+            if np.abs(middle - colour).max() < 60:
+                return frame
+    raise AssertionError(f"no picture of {colour}")
+
+
+async def test_a_client_from_code_the_sdk_and_the_meeting_page_are_in_one_room(call: Call) -> None:
+    found = re.search(r"http://\S+/meet/([0-9a-f-]{36})#\S+", call.server.log)
+    assert found, call.server.log
+    call.room_id = found[1]
+    page = await enter(call, found[0], "Anna")
+    cleo = await call.join(context='{"username": "Cleo"}')
+    await cleo.publish(tone=440, colour=GREEN, simulcast=True)
+    token = await call.token()
+    try:
+        async with Room.join(call.server.base_url, call.room_id, token, context={"username": "Dora"}) as dora:
+            await dora.publish(audio=Tone(1700), video=_picture(RED))
+            seen = cast(Person, SimpleNamespace(id=dora.me.id, name="Dora"))
+            await cleo.perceive(seen, colour=RED, tone=1700)
+            await expect_moving(page.locator(f'[data-testid=tile][data-participant-id="{dora.me.id}"]'))
+
+            (person,) = [one for one in dora.participants if one.id == cleo.id]
+            await until_sound(person.audio(), 440)
+            await until_sound(dora.audio(), 440)
+            whole = await _sees(person.video(), GREEN)
+            async with asyncio.timeout(40):
+                async for small in person.video(layer=1):
+                    if small.width < whole.width:
+                        break
+            assert person.streams["self"].layers == 3
+            assert {one.name for one in dora.participants} == {"Anna", "Cleo"}
+            await dora.share_screen(_picture(BLUE))
+            await cleo.perceive(seen, colour=BLUE, key="presentation")
+
+            events = dora.events()
+            await cleo.send("hello")
+            assert (await next_of(events, Message)).participant is person
+            await dora.send("and to you")
+            assert "and to you" in str((await cleo.wait_for("message_received", dora.me.id)).args)
+            before = dora.me.id
+            cut(dora)
+            await next_of(events, Rejoined)
+            await cleo.wait_for("participant_left", before)
+            seen.id = dora.me.id
+            await cleo.perceive(seen, colour=RED, tone=1700)
+        await cleo.wait_for("participant_left", dora.me.id)
+        assert not cleo.happened("page_error"), cleo.diary()
+    finally:
+        await page.context.close()

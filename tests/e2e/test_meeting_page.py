@@ -6,52 +6,30 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.conftest import Call
+from tests.e2e.meeting import WITHIN_MS, enter, expect_moving
 from tests.e2e.person import GREEN, RED
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-WITHIN_MS = 20_000
-FRAMES = 5
-
-
-async def _enter(call: Call, link: str, name: str) -> Page:
-    context = await call.browser.new_context()
-    page = await context.new_page()
-    page.on("console", lambda message: print(f"{name}'s page: {message.type}: {message.text}"))
-    await page.goto(link)
-    await page.get_by_test_id("name").fill(name)
-    await page.get_by_test_id("join").click()
-    await expect(page.get_by_test_id("leave")).to_be_visible(timeout=WITHIN_MS)
-    return page
 
 
 def _tile(page: Page, name: str) -> Locator:
     return page.locator(f'[data-testid=tile][data-name="{name}"]')
 
 
-async def _expect_moving(tile: Locator) -> None:
-    """The picture in the tile is being decoded."""
-    await expect(tile.locator("video")).to_be_visible(timeout=WITHIN_MS)
-    video = await tile.locator("video").element_handle(timeout=WITHIN_MS)
-    assert video is not None
-    script = f"(video) => video.getVideoPlaybackQuality().totalVideoFrames >= {FRAMES}"
-    await tile.page.wait_for_function(script, arg=video, timeout=WITHIN_MS)
-
-
 async def test_page_and_application_meet(call: Call) -> None:
     found = re.search(r"http://\S+/meet/([0-9a-f-]{36})#\S+", call.server.log)
     assert found, call.server.log
     call.room_id = found[1]
-    anna, ben = await _enter(call, found[0], "Anna"), await _enter(call, found[0], "Ben")
+    anna, ben = await enter(call, found[0], "Anna"), await enter(call, found[0], "Ben")
     try:
-        await _expect_moving(_tile(anna, "Ben"))
-        await _expect_moving(_tile(ben, "Anna"))
+        await expect_moving(_tile(anna, "Ben"))
+        await expect_moving(_tile(ben, "Anna"))
 
         cleo = await call.join(context='{"username": "Cleo"}')
         await cleo.publish(tone=440, colour=GREEN)
         for page in (anna, ben):
             tile = page.locator(f'[data-testid=tile][data-participant-id="{cleo.id}"]')
-            await _expect_moving(tile)
+            await expect_moving(tile)
 
         await anna.get_by_test_id("chat-toggle").click()
         await anna.get_by_test_id("chat-input").fill("hello from the page")
@@ -92,9 +70,9 @@ async def test_a_message_that_is_lost_is_sent_again_and_shown_once(call: Call) -
     found = re.search(r"http://\S+/meet/([0-9a-f-]{36})#\S+", call.server.log)
     assert found, call.server.log
     call.room_id = found[1]
-    anna, ben = await _enter(call, found[0], "Anna"), await _enter(call, found[0], "Ben")
+    anna, ben = await enter(call, found[0], "Anna"), await enter(call, found[0], "Ben")
     try:
-        await _expect_moving(_tile(ben, "Anna"))
+        await expect_moving(_tile(ben, "Anna"))
         await anna.evaluate(_LOSES)
         await anna.get_by_test_id("chat-toggle").click()
         await ben.get_by_test_id("chat-toggle").click()
