@@ -59,6 +59,7 @@ LOOPS = {
     "cli/listen.py": "a command that prints until Ctrl-C",
     "gateway/admission.py": "tries again until its deadline",
     "worker/compositions/composer_process.py": "reads lines until the composer ends, each within a deadline",
+    "gateway/registry.py": "ends once the database has taken the leave of a room",
     "gateway/connection.py": "ends with its connection, which a fault ends too",
     "janus/node.py": "supervision: each round waits for a loss",
     "janus/watch.py": "returns when Janus is lost",

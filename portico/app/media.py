@@ -12,7 +12,7 @@ from portico.janus.node import JanusNode
 from portico.runtime.host import host_id
 from portico.runtime.side_loop import SideLoop
 from portico.services.media_rooms import Numbers
-from portico.services.nodes import Address
+from portico.services.nodes import NodeAddress
 from portico.signaling.control import MediaRoom
 from portico.worker.node_agent import NodeAgent
 
@@ -22,9 +22,9 @@ def node_agent(
 ) -> NodeAgent:
     """The agent of this Janus, which answers."""
 
-    def address() -> Address:
+    def address() -> NodeAddress:
         host = host_id() if _is_loopback(janus.url) else None
-        return Address(janus.url, janus.api_secret, janus.admin_key, host, own.mjr_folder, janus.version)
+        return NodeAddress(janus.url, janus.api_secret, janus.admin_key, host, own.mjr_folder, janus.version)
 
     async def end(room_id: str, numbers: Numbers) -> bool:
         return await destroy(own, MediaRoom(room_id, numbers.video, numbers.text, numbers.secret))

@@ -4,9 +4,9 @@ from typing import Literal
 
 from portico.config.settings import Settings, SettingsError
 
-Role = Literal["api", "worker", "media"]
+ProcessRole = Literal["api", "worker", "media"]
 """REST, signaling and pages; webhooks, compositions and deletions; a Janus with its agent, and its recordings."""
-Roles = frozenset[Role]
+Roles = frozenset[ProcessRole]
 ALL_ROLES: Roles = frozenset({"api", "worker", "media"})
 
 

@@ -81,7 +81,7 @@ class Occupation:
     media: MediaRoom
 
 
-class Placement(Protocol):
+class RoomPlacement(Protocol):
     """Chooses the node of a room, once for each occupation."""
 
     async def enter(self, room_id: str) -> Occupation:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import structlog
 
 from portico.db.outage import faults_logged
-from portico.gateway.nodes import Janus, MediaNode, Occupation, Placement
+from portico.gateway.nodes import Janus, MediaNode, Occupation, RoomPlacement
 from portico.gateway.seats import SeatedConnection
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.services.rows import ParticipantChange
@@ -101,7 +101,7 @@ class Entered:
 class Registry:
     """Opens Janus' rooms for the first connection of a room and destroys them after its last."""
 
-    def __init__(self, placement: Placement, *, is_alone: bool = True) -> None:
+    def __init__(self, placement: RoomPlacement, *, is_alone: bool = True) -> None:
         self._placement = placement
         self._is_alone = is_alone  # whether no other gateway may be in the rooms
         self._full_disks: set[str] = set()  # ids of nodes whose disk has no room for recordings

@@ -29,7 +29,7 @@ from portico.gateway.join_limit import JOINS, JoinLimit
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.known_rooms import KnownRooms
 from portico.gateway.lease import BEAT_SECS, ObservedLeases
-from portico.gateway.nodes import MediaNode, OnlyNode, Placement, SharedNodes
+from portico.gateway.nodes import MediaNode, OnlyNode, RoomPlacement, SharedNodes
 from portico.gateway.path_watch import PathWatch
 from portico.gateway.registry import Registry
 from portico.gateway.room_watch import ROUND_SECS, RoomWatch
@@ -108,7 +108,7 @@ class Gateway:
         self._expiry_ends = token_expiry
         self._observed_nodes = ObservedLeases(nodes.LEASE.total_seconds())
         self._shared = None if is_alone else SharedNodes(db, self._id, node, clock)
-        placement: Placement | None = self._shared
+        placement: RoomPlacement | None = self._shared
         if placement is None:
             assert node is not None, "a gateway that is alone has a media node"
             placement = OnlyNode(node)

@@ -30,7 +30,7 @@ _IS_LOST = and_(or_(~NODES.c.is_up, NODES.c.epoch != ROOMS.c.node_epoch), ~ROOMS
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class NodeAddress:
     """How gateways reach the Janus of a node."""
 
     url: str
@@ -43,7 +43,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class NodeLoad:
     """What a node's agent measures at each beat. `shortage` is what another participant would lack."""
 
     cpu: float = 0.0
@@ -53,7 +53,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class NodesLook:
     """What a sweep of one gateway may have to act on."""
 
     up: list[tuple[str, datetime]]
@@ -66,7 +66,7 @@ class Look:
     """Ids of the occupations that the gateway is in and that were ended: their node was lost."""
 
 
-def register(tx: Transaction, node_id: str, address: Address, *, now: datetime) -> int:
+def register(tx: Transaction, node_id: str, address: NodeAddress, *, now: datetime) -> int:
     """Note that the Janus of a node has started, without rooms; returns its new epoch. A drained node stays drained.
 
     What was in rooms of an earlier epoch ends.
@@ -74,7 +74,7 @@ def register(tx: Transaction, node_id: str, address: Address, *, now: datetime) 
     values = {**asdict(address), "is_up": True, "seen_at": now, "lost_at": None}
     found = tx.execute(select(NODES).where(NODES.c.id == node_id).with_for_update()).first()
     if found is None:
-        load = {**asdict(Load()), "participants": 0}
+        load = {**asdict(NodeLoad()), "participants": 0}
         tx.execute(NODES.insert().values(id=node_id, epoch=1, state=ACTIVE, **values, **load))
         return 1
     state = ACTIVE if found.state == REMOVED else found.state
@@ -83,7 +83,7 @@ def register(tx: Transaction, node_id: str, address: Address, *, now: datetime) 
     return epoch
 
 
-def beat(tx: Transaction, node_id: str, epoch: int, load: Load, *, now: datetime) -> bool:
+def beat(tx: Transaction, node_id: str, epoch: int, load: NodeLoad, *, now: datetime) -> bool:
     """Change the node's row; False when the node was taken for lost: it has to register anew."""
     alive = and_(NODES.c.id == node_id, NODES.c.epoch == epoch, NODES.c.is_up)
     values = {**asdict(load), "participants": _present_on(tx, node_id), "seen_at": now}
@@ -166,12 +166,12 @@ def end_lost(tx: Transaction, room_id: str, *, now: datetime) -> bool:
     return True
 
 
-def look(tx: Transaction, gateway_id: str) -> Look:
+def look(tx: Transaction, gateway_id: str) -> NodesLook:
     """Read what a sweep of this gateway needs. A read, so cheap."""
     up = tx.execute(select(NODES.c.id, NODES.c.seen_at).where(NODES.c.is_up)).all()
     held = select(ROOMS.c.node_id, ROOMS.c.id, ROOMS.c.closing).join(HOLDERS, HOLDERS.c.media_room_id == ROOMS.c.id)
     ours = tx.execute(held.where(HOLDERS.c.gateway_id == gateway_id)).all()
-    return Look(
+    return NodesLook(
         [(row.id, row.seen_at) for row in up],
         bool(lost_rooms(tx, 1)),
         NODE_ROWS.all(tx, NODE_ROWS.select(NODES.c.id.in_({row.node_id for row in ours}))),

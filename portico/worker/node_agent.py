@@ -18,7 +18,7 @@ from portico.runtime.periodic import Periodic
 from portico.runtime.side_loop import SideLoop
 from portico.services import media_rooms, nodes
 from portico.services.media_rooms import Numbers
-from portico.services.nodes import Address, Load
+from portico.services.nodes import NodeAddress, NodeLoad
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class NodeAgent:
         db: Database,
         janus: JanusNode,
         node_id: str,
-        address: Callable[[], Address],
+        address: Callable[[], NodeAddress],
         destroy: Destroy,
         *,
         clock: Callable[[], datetime],
@@ -100,7 +100,7 @@ class NodeAgent:
     async def _beat(self) -> None:
         if not self._janus.is_up:
             return  # `register` follows when it is up
-        load = Load(
+        load = NodeLoad(
             cpu=round(os.getloadavg()[0] / (os.cpu_count() or 1), 2),
             packets=self._packets.per_sec(),
             shortage=self._janus.shortage(),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from portico.client import Lost, Published, Rejoined, Room, Tone
-from tests.client.test_call import first, listen
+from tests.client.parts import listen, next_of
 from tests.cluster.conftest import Cluster
 from tests.databases import PostgresCluster
 from tests.gateway.media_peer import level
@@ -89,7 +89,7 @@ async def test_media_of_a_call_through_two_processes_arrive_and_are_recorded_by_
     room = roles.rooms[0].create(enable_recording=True)
     async with join(roles, 0, room) as anna, join(roles, 1, room) as ben:
         await anna.publish(audio=Tone(440))
-        person = (await first(ben, Published)).participant
+        person = (await next_of(ben.events(), Published)).participant
         await listen(person.audio(), 0.3)
         assert level(await listen(person.audio(), 1.0), 440) > -20
         assert roles.node_of(room) in roles.nodes
@@ -120,13 +120,14 @@ async def test_a_media_process_that_is_killed_loses_its_calls_to_the_other_and_n
     room = roles.rooms[0].create(enable_recording=True)
     async with join(roles, 0, room) as anna, join(roles, 1, room) as ben:
         await anna.publish(audio=Tone(440))
-        person = (await first(ben, Published)).participant
+        of_anna, of_ben = anna.events(), ben.events()
+        person = (await next_of(of_ben, Published)).participant
         await listen(person.audio(), 1.0)
         dead = roles.node_of(room)
         roles.nodes[dead].kill9()
         begun = time.monotonic()
-        await asyncio.gather(first(anna, Lost), first(ben, Lost))
-        await asyncio.gather(first(anna, Rejoined), first(ben, Rejoined))
+        await asyncio.gather(next_of(of_anna, Lost), next_of(of_ben, Lost))
+        await asyncio.gather(next_of(of_anna, Rejoined), next_of(of_ben, Rejoined))
         took = time.monotonic() - begun
         assert roles.node_of(room) != dead
         print(f"together again {took:.1f} s after the loss")

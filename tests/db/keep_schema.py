@@ -16,9 +16,19 @@ from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Transaction
 from portico.db.migrate import upgrade
-from portico.services import api_keys, audit, compositions, signing_keys, tokens, webhook_queue
+from portico.services import (
+    api_keys,
+    audit,
+    compositions,
+    media_rooms,
+    nodes,
+    signing_keys,
+    tokens,
+    webhook_queue,
+)
+from portico.services.nodes import NodeAddress
 from tests.databases import PostgresCluster, postgres_server
-from tests.factories import NOW, a_participant, a_room, an_account, rows
+from tests.factories import NOW, a_gateway, a_participant, a_room, an_account, rows
 from tests.recorded import a_recorded_participant, a_recording, a_stream, over
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -57,6 +67,13 @@ def _rows_of_running_processes(tx: Transaction, room_id: str, participant_id: st
     tx.execute(schema.revoked_tokens.insert().values(grant_id="r" * 18, room_id=room_id, forget_at=later))
     tx.execute(schema.job_lanes.insert().values(lane="a lane", turn=3))
     tx.execute(schema.rate_buckets.insert().values(name="token x", full_at=10**18, granted=1))
+    address = NodeAddress("ws://10.0.0.2:8188", "secret", "key", None, "/data/mjr", "1.4.1")
+    nodes.register(tx, "0a1b2c3d", address, now=NOW)
+    numbers, gateway_id = media_rooms.Numbers(1, 2, "secret"), a_gateway(tx)
+    media_rooms.enter(tx, room_id, gateway_id, numbers, "a host", now=NOW)
+    session_id = rows(tx, schema.room_sessions)[0].id
+    stream = {"session_id": session_id, "stream_id": "a stream", "participant_id": participant_id, "claimed_at": NOW}
+    tx.execute(schema.room_streams.insert().values(stream))
     if not rows(tx, schema.clock):
         tx.execute(schema.clock.insert().values(id=1, stepped_ms=250))
 
