@@ -26,7 +26,7 @@ def download(url: str) -> bytes:
 def sound_of(content: bytes) -> Any:
     """The samples of a file's sound, as mono at 48 kHz of which 1 is full scale."""
     resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         pieces = [
             bytes(one.planes[0])[: one.samples * 2]
             for frame in container.decode(audio=0)
@@ -52,7 +52,7 @@ async def test_a_client_is_recorded_and_composed(rooms: Rooms) -> None:
     assert len(sound) >= 2.5 * 48_000
     assert level(sound[24_000:72_000], 440) > -20
     content = await asyncio.to_thread(download, recordings["video"]["download_url"])
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         pictures = [(frame.width, frame.height) for frame in container.decode(video=0)]
     assert set(pictures) == {(320, 180)}
     assert len(pictures) >= 15
@@ -66,6 +66,7 @@ async def test_a_client_is_recorded_and_composed(rooms: Rooms) -> None:
         return row if row["status"] == "completed" else None
 
     composition = await until_in_thread(composed, WITHIN_SECS, "the composition")
+    assert composition is not None
     assert composition["duration_secs"] >= 2
     mixed = sound_of(await asyncio.to_thread(download, composition["download_url"]))
     assert level(mixed[24_000:72_000], 440) > -30
