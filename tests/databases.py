@@ -53,6 +53,12 @@ class PostgresCluster:
         """Where a database of this cluster is."""
         return f"postgresql://postgres@/{name}?host={self.directory}&port={self._port}"
 
+    @property
+    def pid(self) -> int:
+        """The id of its first process, the parent of all others."""
+        assert self._server is not None
+        return self._server.pid
+
     def execute(self, statement: str) -> None:
         """Run one statement outside any transaction, as CREATE DATABASE needs it."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

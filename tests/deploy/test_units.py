@@ -15,8 +15,18 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 UNIT = DEPLOY / "portico.service"
 DOMAIN = DEPLOY / "portico.service.d" / "domain.conf"
-COMPOSE = [ROOT / "compose.yaml", DEPLOY / "compose.postgresql.yaml"]
+COMPOSE = [ROOT / "compose.yaml", DEPLOY / "compose.postgresql.yaml", DEPLOY / "compose.cluster.yaml"]
 KUBERNETES = DEPLOY / "kubernetes.yaml"
+ROLES = DEPLOY / "kubernetes-roles.yaml"
+SCALED = ["deployment", "poddisruptionbudget", "horizontalpodautoscaler"]
+KINDS = {
+    KUBERNETES: ["namespace", "secret", "persistentvolumeclaim", "statefulset"],
+    ROLES: [
+        *("namespace", "secret", "deployment", "service", "ingress", *SCALED[1:]),
+        *(*SCALED, "statefulset", "service", *SCALED[1:]),
+    ],
+}
+"""The resources of each file, in their order."""
 OLDEST_KUBERNETES = "1.30"
 EXPOSURE_MAX, EXPOSURE_MAX_WITH_DOMAIN = 15, 20
 """Tenths, as systemd-analyze counts them: a unit that says nothing has 96."""
@@ -65,16 +75,17 @@ def test_compose_accepts_the_file(file: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [(), ("--kubernetes-version", OLDEST_KUBERNETES)], ids=["newest", "oldest"])
-def test_kubernetes_accepts_the_manifests(version: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("file", KINDS, ids=lambda file: file.name)
+def test_kubernetes_accepts_the_manifests(file: Path, version: tuple[str, ...]) -> None:
     command = (str(Path(sys.executable).with_name("kubernetes-validate")), "--strict", *version)
-    found = run(*command, KUBERNETES)
+    found = run(*command, file)
     assert found.returncode == 0, found.stdout + found.stderr
     kinds = re.findall(r"passed for resource (\w+)/portico", found.stdout + found.stderr)
-    assert kinds == ["namespace", "secret", "persistentvolumeclaim", "statefulset"]
+    assert kinds == KINDS[file]
 
 
 @pytest.mark.parametrize(
-    "file", [UNIT, DEPLOY / "portico.env", *COMPOSE, KUBERNETES, ROOT / "Dockerfile"], ids=lambda file: file.name
+    "file", [UNIT, DEPLOY / "portico.env", *COMPOSE, *KINDS, ROOT / "Dockerfile"], ids=lambda file: file.name
 )
 def test_every_setting_that_is_named_exists(file: Path) -> None:
     fields = Settings.model_fields.items()
