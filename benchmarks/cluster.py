@@ -24,7 +24,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
 from portico.services import api_keys, gateways, media_rooms, nodes, participants
 from portico.services.media_rooms import Numbers
-from portico.services.nodes import Address, Load
+from portico.services.nodes import NodeAddress, NodeLoad
 from tests.databases import postgres_server
 
 PEOPLE_PER_ROOM = 10
@@ -86,7 +86,7 @@ async def populate(db: Database, node_count: int, gateway_count: int, people: in
 
     def register(tx: Transaction, ids: list[str]) -> None:
         for node_id in ids:
-            nodes.register(tx, node_id, Address("ws://192.0.2.1:8188", None, "x", None, "/mjr", "1.4.1"), now=now())
+            nodes.register(tx, node_id, NodeAddress("ws://192.0.2.1:8188", None, "x", None, "/mjr", "1.4.1"), now=now())
 
     node_ids = [f"node{number:06}" for number in range(node_count)]
     for start in range(0, node_count, 100):
@@ -158,7 +158,7 @@ async def steady(cluster: Cluster, seconds: float, joins_per_sec: float) -> dict
     db, gateway_ids, node_ids = cluster.db, cluster.gateway_ids, cluster.node_ids
 
     def beat(number: int) -> Awaitable[Any]:
-        load, node_id = Load(0.5, 1000), node_ids[number % len(node_ids)]
+        load, node_id = NodeLoad(0.5, 1000), node_ids[number % len(node_ids)]
         return db.write(lambda tx: nodes.beat(tx, node_id, 1, load, now=now()))
 
     def gateway_beat(number: int) -> Awaitable[Any]:

@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[1]
 SOURCES = {
     str(file.relative_to(ROOT / "portico")): file.read_text()
     for file in sorted((ROOT / "portico").rglob("*.py"))
-    if not {"versions", "client"} & set(file.parts)
+    if not {"versions", "client", "simulator"} & set(file.parts)
 }
-"""What the server is made of. portico/client is a program of its own, which imports nothing else of portico."""
+"""What the server is made of. portico/client imports nothing else of portico, and portico/simulator only the client."""
 
 ONE_MEANING = {
     "Message": "a decoded message in Janus' form; siblings of one layer do not import each other",
@@ -57,6 +57,7 @@ measures fsync."""
 LOOPS = {
     "cli/compositions.py": "a command that prints until the composition is made",
     "cli/listen.py": "a command that prints until Ctrl-C",
+    "app/hosted_api.py": "tries again so many times",
     "gateway/admission.py": "tries again until its deadline",
     "worker/compositions/composer_process.py": "reads lines until the composer ends, each within a deadline",
     "gateway/registry.py": "ends once the database has taken the leave of a room",

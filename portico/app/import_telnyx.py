@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from portico.app.hosted_api import HostedApi
+from portico.app.migrate_store import Show
 from portico.core import object_keys
 from portico.db.engine import Database
 from portico.services import importing
@@ -15,7 +16,6 @@ from portico.storage.store import Store
 
 SHOW_EACH = 250
 """Rows between two lines."""
-Show = Callable[[str], None]
 
 
 class Import:

@@ -131,7 +131,7 @@ async def test_a_media_process_that_is_killed_loses_its_calls_to_the_other_and_n
         took = time.monotonic() - begun
         assert roles.node_of(room) != dead
         print(f"together again {took:.1f} s after the loss")
-        assert took < 15 + 10  # 7 s on a machine with a load of 10 for each core
+        assert took < 15  # 6 to 7 s on a machine with a load of 10 for each core
     left = [payload["left_reason"] for kind, payload in roles.events(room) if kind == "participant.left"]
     # A gateway that loses its sockets to Janus ends their connections after 5 s, or reads that the session ended.
     assert len([reason for reason in left if reason in ("media_lost", "timeout")]) == 2
