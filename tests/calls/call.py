@@ -3,22 +3,26 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from telnyx import AsyncTelnyx, DefaultAsyncHttpxClient
-from telnyx.types import RoomParticipant
-from telnyx.types.room_session import RoomSession
 
 from tests.servers import PorticoServer
 from tests.waiting import until
+
+if TYPE_CHECKING:
+    from telnyx import AsyncTelnyx
+    from telnyx.types import RoomParticipant
+    from telnyx.types.room_session import RoomSession
 
 NAMES = ("Anna", "Ben", "Cleo", "Dora", "Emil")
 
 
 @asynccontextmanager
-async def official_sdk(server: PorticoServer) -> AsyncIterator[AsyncTelnyx]:
+async def official_sdk(server: PorticoServer) -> "AsyncIterator[AsyncTelnyx]":
     """The SDK for this server. It tries nothing twice, so that every answer counts."""
+    from telnyx import AsyncTelnyx, DefaultAsyncHttpxClient  # takes more than a second, which other tests do without
+
     # A connection must not be used again that the server closes at this very moment, as idle.
     http = DefaultAsyncHttpxClient(limits=httpx.Limits(keepalive_expiry=1.0))
     base_url = f"{server.base_url}/v2"
@@ -33,7 +37,7 @@ class RestCall:
     """A room on a server, made with the official Python SDK. Derived classes add the participants."""
 
     server: PorticoServer
-    rest: AsyncTelnyx
+    rest: "AsyncTelnyx"
     room_id = ""  # no field here, so that derived classes may have fields without a default
 
     async def create_room(self, **settings: Any) -> str:
@@ -48,11 +52,11 @@ class RestCall:
         assert answer.data is not None and answer.data.token is not None
         return answer.data.token
 
-    async def sessions(self) -> list[RoomSession]:
+    async def sessions(self) -> "list[RoomSession]":
         """The sessions that the room has had, newest first."""
         return [session async for session in self.rest.rooms.sessions.list_1(self.room_id)]
 
-    async def participants(self) -> dict[str | None, RoomParticipant]:
+    async def participants(self) -> "dict[str | None, RoomParticipant]":
         """All participants who were ever in the room, by participant id, as the API returns them."""
         pages = [self.rest.rooms.sessions.retrieve_participants(session.id or "") for session in await self.sessions()]
         return {one.id: one for page in pages async for one in page}
