@@ -345,14 +345,14 @@ CHILD = """
 import asyncio, sys
 from datetime import UTC, datetime
 from portico.db.connect import open_database
-from portico.worker.runner import Jobs, Kind
+from portico.worker.runner import JobKind, Jobs
 
 async def run(job):
     print("begun", job.subject, job.attempts, flush=True)
     await asyncio.sleep(float(sys.argv[2]))
 
 async def main():
-    kinds = {"convert_recording": Kind(run, None, 2)}
+    kinds = {"convert_recording": JobKind(run, None, 2)}
     runner = Jobs(open_database(sys.argv[1]), kinds, clock=lambda: datetime.now(UTC))
     await runner.start()
     await asyncio.Event().wait()
