@@ -175,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", help=f"of {', '.join(SECTIONS)}; default: all")
     parser.add_argument(
-        "--quick", action="store_true", help="fewer and shorter steps: 20 s in all, not to be published"
+        "--quick", action="store_true", help="fewer and shorter steps, about a minute in all: not to be published"
     )
     parser.add_argument("--seconds", type=float, help=f"of each step (default: {SECS:.0f}, quick {SECS_QUICK:.0f})")
     parser.add_argument("--janus", help="Janus program; default: the one that Portico finds")

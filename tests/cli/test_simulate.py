@@ -1,5 +1,6 @@
 """`portico simulate` beside a running server: good media, bad media, and everything for which it cannot run."""
 
+import contextlib
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from tests.servers import PorticoServer, free_port
 
 COMMAND = [sys.executable, "-m", "portico", "simulate"]
 ENDS_WITHIN_SECS = 90.0
-TRIES = 2
+TRIES = 4
 NAMES = ["Ada", "Ben", "Cleo"]
 GOOD = ("--participants", "3", "--publish", "2", "--seconds", "7")
 
@@ -43,22 +44,21 @@ def outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
         return process.returncode, out, err
 
 
-def test_good_media_as_text_and_as_one_object(server: PorticoServer) -> None:
-    """Both at once. On a busy machine media may be bad, which the simulator then says is its own limit."""
-    left = {"text", "json"}
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_good_media_as_text_and_as_one_object(server: PorticoServer, form: str) -> None:
+    """On a busy machine media may be bad, which the simulator says is its limit: here it has priority over others."""
     for _ in range(TRIES):
-        runs = {name: start("--base-url", server.base_url, *GOOD, *_flags(name), key=server.api_key) for name in left}
-        for name, process in runs.items():
-            code, out, err = outcome(process)
-            assert code in (0, 1), err
-            is_limited = _check_object(out, code) if name == "json" else _check_text(out, err, code)
-            assert code == 0 or is_limited, (out, err)
-            left -= {name} if code == 0 else set()
-        if not left:
+        process = start("--base-url", server.base_url, *GOOD, *_flags(form), key=server.api_key)
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, -10)
+        code, out, err = outcome(process)
+        assert code in (0, 1), err
+        is_limited = _check_object(out, code) if form == "json" else _check_text(out, err, code)
+        assert code == 0 or is_limited, (out, err)
+        if code == 0:
             break
+    assert code == 0, (out, err)
     assert not [room for room in server.get("/v2/rooms")["data"] if str(room["unique_name"]).startswith("simulation ")]
-    if left:
-        pytest.skip("this machine is too busy for good media, as each of the runs says")
 
 
 def _flags(name: str) -> tuple[str, ...]:
