@@ -50,7 +50,7 @@ async def test_a_recording_waits_a_day_for_its_node_and_is_completed_without_a_f
         assert node_jobs(tx) == []
         recording = row(tx, schema.room_recordings, sound)
         assert (recording.status, recording.object_key, recording.completed_at) == ("completed", None, NOW + DAY)
-        assert rows(tx, schema.room_recordings, id=pictures) == [], "it never began, so nobody waits for its end"
+        assert rows(tx, schema.room_recordings, id=pictures) == [], "it never began: no event has to follow"
         assert fact_names(tx, room_id).count("recording.completed") == 1
 
     await database.read(check)
