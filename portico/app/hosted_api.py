@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
+T = TypeVar("T")
 PAGE = 250
 TRIES = 6
 """Of one request that is not answered, or answered with 5xx. A 429 is waited for however often it comes."""
@@ -18,6 +19,16 @@ PART_BYTES = 1 << 20
 
 class HostedApiRefuses(Exception):
     """The API refuses, or does not answer; str() is a sentence."""
+
+
+class FileRefused(Exception):
+    """There is no file, or it cannot be had any more; str() is a clause."""
+
+
+class _Refused(Exception):
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class HostedApi:
@@ -46,38 +57,45 @@ class HostedApi:
         return found
 
     async def download(self, url: str, path: Path) -> tuple[int, str]:
-        """Write a file to `path`; its size and SHA-256."""
-        for left in reversed(range(TRIES)):
-            try:
-                async with self._http.get(url, timeout=WITHIN) as answer:
-                    if answer.status == 200:
-                        return await _save(answer, path)
-                    pause = await self._pause(answer.status, answer.headers.get("Retry-After"), left, "a file")
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                pause = _after(error, left)
-            await asyncio.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+        """Write a file to `path`; its size in bytes and its SHA-256. Raises FileRefused when there is none."""
+
+        async def save(answer: aiohttp.ClientResponse) -> tuple[int, str]:
+            return await _save(answer, path)
+
+        try:
+            return await self._try(url, {}, save)
+        except _Refused as refused:
+            raise FileRefused(f"its file is answered with HTTP {refused.status}") from None
 
     async def _get(self, path: str) -> Any:
+        try:
+            return await self._try(self._base_url + path, self._headers, aiohttp.ClientResponse.json)
+        except _Refused as refused:
+            if refused.status in (401, 403):
+                raise HostedApiRefuses(f"The API key is refused (HTTP {refused.status}).") from None
+            raise HostedApiRefuses(f"{path.partition('?')[0]} is answered with HTTP {refused.status}.") from None
+
+    async def _try(
+        self, url: str, headers: dict[str, str], read: Callable[[aiohttp.ClientResponse], Awaitable[T]]
+    ) -> T:
+        """What `read` makes of the answer. Raises _Refused, and HostedApiRefuses when nothing answers."""
         tries = TRIES
         while True:
             tries -= 1
             try:
-                async with self._http.get(self._base_url + path, headers=self._headers, timeout=WITHIN) as answer:
+                async with self._http.get(url, headers=headers, timeout=WITHIN) as answer:
                     if answer.status == 200:
-                        return await answer.json()
-                    pause = await self._pause(answer.status, answer.headers.get("Retry-After"), tries, path)
+                        return await read(answer)
+                    pause = self._pause(answer.status, answer.headers.get("Retry-After"), tries)
                     tries += answer.status == 429
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 pause = _after(error, tries)
             await asyncio.sleep(pause)
 
-    async def _pause(self, status: int, retry_after: str | None, left: int, what: str) -> float:
-        """How long to wait before the next try. Raises HostedApiRefuses when another one makes no sense."""
-        if status in (401, 403):
-            raise HostedApiRefuses(f"The API key is refused (HTTP {status}).")
-        if status != 429 and (status < 500 or left == 0):
-            raise HostedApiRefuses(f"{what.partition('?')[0]} is answered with HTTP {status}.")
+    def _pause(self, status: int, retry_after: str | None, left: int) -> float:
+        """How long to wait before the next try. Raises _Refused when another one makes no sense."""
+        if status != 429 and (status < 500 or left <= 0):
+            raise _Refused(status)
         secs = float(retry_after) if retry_after and retry_after.isdigit() else 2.0 ** (TRIES - left)
         if status == 429:
             self._show(f"the API asks to wait for {secs:g} s")

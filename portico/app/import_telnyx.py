@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from portico.app.hosted_api import HostedApi
+from portico.app.hosted_api import FileRefused, HostedApi
 from portico.app.migrate_store import Show
 from portico.core import object_keys
 from portico.db.engine import Database
@@ -64,7 +64,11 @@ class Import:
             if members.get("status") != "completed" or not members.get("download_url"):
                 self.left_out.append(f"{path} {listed['id']} has no file yet")
                 continue
-            file = await self._fetch(members["download_url"], key_of(members))
+            try:
+                file = await self._fetch(members["download_url"], key_of(members))
+            except FileRefused as error:
+                self.left_out.append(f"{path} {listed['id']}: {error}")
+                continue
             added = await self._db.write(partial(insert, account_id=self._account_id, members=members, file=file))
             new += added
             if added:
