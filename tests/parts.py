@@ -13,12 +13,23 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.loopback import media_interface
+from tests.edge.turn_client import free_turn_port
 from tests.servers import PorticoServer
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
-__all__ = ["browser", "chromium_program", "janus_binary", "loopback", "marks_of", "portico", "shared_browser"]
+__all__ = [
+    "browser",
+    "chromium_program",
+    "janus_binary",
+    "loopback",
+    "marks_of",
+    "own_server",
+    "portico",
+    "relay_server",
+    "shared_browser",
+]
 
 _MARKS = {
     "chromium_program": ("e2e",),
@@ -58,6 +69,25 @@ def loopback() -> Iterator[str | None]:
     """An interface for media that stays on this machine; None, for the default one, where it cannot be made."""
     with media_interface() as interface:
         yield interface
+
+
+@pytest.fixture
+def own_server(tmp_path: Path, loopback: str | None, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
+    """A server that a test may kill."""
+    with portico(tmp_path / "data", media_interface=loopback) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def relay_server(
+    tmp_path_factory: pytest.TempPathFactory, loopback: str | None, portico: type[PorticoServer]
+) -> Iterator[PorticoServer]:
+    """A server with a relay on ports of its own."""
+    if loopback is None:
+        pytest.skip("no interface for media on loopback here")
+    settings = {"turn": "on", "turn_port": str(free_turn_port()), "turn_tls_port": str(free_turn_port())}
+    with portico(tmp_path_factory.mktemp("relay") / "data", media_interface=loopback, **settings) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,10 @@
 """The client over the server's own relay, with the credentials of the first answer; and which address it chooses."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from portico.client import Tone
 from portico.client.relays import Relays, way_of
 from tests.client.parts import client, until_sound
-from tests.edge.turn_client import free_turn_port
 from tests.gateway.conftest import Rooms
 from tests.servers import PorticoServer
 
@@ -17,14 +14,8 @@ URLS = ["turn:r:3478?transport=udp", "turn:r:3478?transport=tcp", "turns:r:5349?
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, loopback: str | None, portico: type[PorticoServer]
-) -> Iterator[PorticoServer]:
-    if loopback is None:
-        pytest.skip("no interface for media on loopback here")
-    settings = {"turn": "on", "turn_port": str(free_turn_port()), "turn_tls_port": str(free_turn_port())}
-    with portico(tmp_path_factory.mktemp("relay") / "data", media_interface=loopback, **settings) as server:
-        yield server
+def server(relay_server: PorticoServer) -> PorticoServer:
+    return relay_server
 
 
 async def test_sound_takes_the_way_to_the_relay_that_is_asked_for(rooms: Rooms) -> None:

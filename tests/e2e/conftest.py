@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,13 +72,6 @@ def server(
 ) -> Iterator[PorticoServer]:
     """The server that tests share; what they do in their own rooms does not concern the others."""
     with portico(tmp_path_factory.mktemp("shared") / "data", media_interface=loopback) as server:
-        yield server
-
-
-@pytest.fixture
-def own_server(tmp_path: Path, loopback: str | None, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
-    """A server that a test may kill."""
-    with portico(tmp_path / "data", media_interface=loopback) as server:
         yield server
 
 

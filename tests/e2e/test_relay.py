@@ -1,7 +1,7 @@
 """The unmodified SDK in Chromium, by a relay of ours alone: media flow over each path to it."""
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from playwright.async_api import Browser
 
 from tests.e2e.conftest import Call, calls
 from tests.e2e.person import GREEN, RED, Person
-from tests.edge.turn_client import allocate, error_of, free_turn_port, login
+from tests.edge.turn_client import allocate, error_of, login
 from tests.servers import PorticoServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -41,14 +41,8 @@ PATHS = """async () => Promise.all(made.map(async (connection) => {
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, loopback: str | None, portico: type[PorticoServer]
-) -> Iterator[PorticoServer]:
-    if loopback is None:
-        pytest.skip("no interface for media on loopback here")
-    settings = {"turn": "on", "turn_port": str(free_turn_port()), "turn_tls_port": str(free_turn_port())}
-    with portico(tmp_path_factory.mktemp("relay") / "data", media_interface=loopback, **settings) as server:
-        yield server
+def server(relay_server: PorticoServer) -> PorticoServer:
+    return relay_server
 
 
 @pytest_asyncio.fixture(loop_scope="session")
