@@ -1,9 +1,11 @@
 """The connections of each room, and the rooms inside Janus, which exist while a room has connections."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -109,6 +111,8 @@ class Registry:
         self._participants: dict[str, RoomConnection] = {}
         self._owners: dict[str, RoomConnection] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._entries: Counter[int] = Counter()  # by number in Janus: entries that are written and not taken back
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by room: one write at a time
 
     @property
     def connection_count(self) -> int:
@@ -266,6 +270,8 @@ class Registry:
 
     def _forget(self, room_id: str, occupied: _OccupiedRoom, reason: str) -> None:
         del self._rooms[room_id]
+        if occupied.occupation is not None:
+            del self._entries[occupied.occupation.media.video]
         occupied.opening.cancel()
         for connection in occupied.connections:
             self._owners.pop(connection.owner, None)
@@ -277,7 +283,9 @@ class Registry:
             await asyncio.wait(self._background, timeout=3)
 
     async def _open(self, room_id: str) -> Occupation:
-        occupation = await self._placement.enter(room_id)
+        async with self._turn(room_id):
+            occupation = await self._placement.enter(room_id)
+            self._entries[occupation.media.video] += 1
         try:
             await create(occupation.node, occupation.media)
         except BaseException:
@@ -294,12 +302,23 @@ class Registry:
 
     async def _leave(self, occupation: Occupation) -> None:
         """Note that no connection is in the room; destroy it in Janus unless another gateway is in it."""
+        room_id, number = occupation.media.room_id, occupation.media.video
         while True:
-            with faults_logged("leaving a room failed", room_id=occupation.media.room_id, secs=FORGET_SECS):
-                if await self._placement.leave(occupation) and await destroy(occupation.node, occupation.media):
+            with faults_logged("leaving a room failed", room_id=room_id, secs=FORGET_SECS):
+                async with self._turn(room_id):
+                    if self._entries[number] > 1:  # entered again before the leave was written: it is one row for both
+                        self._entries[number] -= 1
+                        return
+                    is_last = await self._placement.leave(occupation)
+                    del self._entries[number]
+                if is_last and await destroy(occupation.node, occupation.media):
                     await self._placement.forget(occupation)
                 return
             await asyncio.sleep(FORGET_SECS)
+
+    def _turn(self, room_id: str) -> asyncio.Lock:
+        """Held while an entry or a leave of this room is written: in another order a leave would undo a later entry."""
+        return self._turns.setdefault(room_id, asyncio.Lock())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
