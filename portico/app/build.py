@@ -63,6 +63,8 @@ class Running:
     app: Starlette
     gateway: Gateway | None
     janus: JanusNode | None
+    agent: NodeAgent | None
+    """None also where the process is alone."""
     checks: Checks | None
     connections: ClientConnections
     startup: StartupInfo
@@ -115,7 +117,7 @@ async def running(settings: Settings, roles: Roles = ALL_ROLES) -> AsyncIterator
                 children=(*(front.programs if front else ()), *((relay.program,) if relay else ())),
                 relay=relay,
             )
-            yield Running(application(settings, parts), gateway, calls.janus, checks, connections, startup)
+            yield Running(application(settings, parts), gateway, calls.janus, agent, checks, connections, startup)
     finally:
         await db.close()
 

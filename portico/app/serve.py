@@ -15,6 +15,7 @@ from portico.gateway.server import Gateway
 from portico.listener.server import make_server
 from portico.signaling.effects import CloseCode
 from portico.web.path_prefix import PathPrefix
+from portico.worker.node_agent import NodeAgent
 
 
 def leave_out_of_collections() -> None:
@@ -85,10 +86,7 @@ async def serve(
         serving = asyncio.create_task(server.main_loop())
         leave_out_of_collections()
         on_ready(program.startup)
-        if gateway is not None:
-            await _end_calls(gateway, settings, stop)
-        else:
-            await stop.wait()
+        await _end_calls(gateway, program.agent, settings, stop)
         if program.checks is not None:
             await program.checks.stop()
         server.should_exit = True
@@ -97,10 +95,16 @@ async def serve(
         program.connections.stop()
 
 
-async def _end_calls(gateway: Gateway, settings: Settings, stop: _Stop) -> None:
+async def _end_calls(gateway: Gateway | None, agent: NodeAgent | None, settings: Settings, stop: _Stop) -> None:
     """Wait until the server has to stop, and end its calls as the signal says."""
     if await stop.wait():
-        if settings.drain_secs:
-            await gateway.drain(settings.drain_secs, stop.at_once)
-        await gateway.hand_over(settings.hand_over_after_secs, stop.at_once)
-    await gateway.close_all(CloseCode.RESTART, "The server stops.")
+        if agent is not None:
+            await agent.take_no_more()
+        if gateway is not None:
+            if settings.drain_secs:
+                await gateway.drain(settings.drain_secs, stop.at_once)
+            await gateway.hand_over(settings.hand_over_after_secs, stop.at_once)
+        if agent is not None:
+            await agent.hand_over()
+    if gateway is not None:
+        await gateway.close_all(CloseCode.RESTART, "The server stops.")

@@ -14,7 +14,7 @@ from portico.gateway.nodes import Janus, MediaNode, Occupation, RoomPlacement
 from portico.gateway.seats import SeatedConnection
 from portico.janus.errors import JanusError, JanusUnavailable
 from portico.services.rows import ParticipantChange
-from portico.services.sessions import MEDIA_LOST
+from portico.services.sessions import MEDIA_LOST, SERVER_STOPPED
 from portico.signaling import control
 from portico.signaling.control import TEXTROOM, MediaRoom
 from portico.signaling.dialect import Dialect
@@ -23,10 +23,15 @@ from portico.signaling.janus_events import BridgeLeft, JanusEvent, TextJoined
 from portico.signaling.stream_ids import StreamIds
 
 log = structlog.get_logger()
+_OF_NODES = {
+    MEDIA_LOST: (CloseCode.MEDIA_LOST, "The media server was lost."),
+    SERVER_STOPPED: (CloseCode.RESTART, "The media server stops; another one goes on."),
+}
+"""Endings after which the next join gets another node."""
 _ENDINGS = {
     "session_ended": (CloseCode.SESSION_ENDED, "The session was ended."),
     "room_deleted": (CloseCode.SESSION_ENDED, "The room was deleted."),
-    MEDIA_LOST: (CloseCode.MEDIA_LOST, "The media server was lost."),
+    **_OF_NODES,
 }
 _GONE = (CloseCode.TIMED_OUT, "The participant is not in the room any more.")
 FORGET_SECS = 2.0
@@ -172,8 +177,9 @@ class Registry:
                 connection.set_muted(change.audio_muted)
                 continue
             del self._participants[change.id]
-            if change.left_reason == MEDIA_LOST and (lost := self._rooms.get(connection.room_id)) is not None:
-                self._forget(connection.room_id, lost, "The media server was lost.")  # a join now gets another node
+            ending = _OF_NODES.get(str(change.left_reason))
+            if ending is not None and (left := self._rooms.get(connection.room_id)) is not None:
+                self._forget(connection.room_id, left, *ending)
             if change.left_reason == "kicked":
                 connection.kick()
             else:
@@ -260,22 +266,22 @@ class Registry:
         for room_id, occupied in list(self._rooms.items()):
             occupation = occupied.occupation
             if occupation is None or occupation.node.id == node_id:
-                self._forget(room_id, occupied, reason)
+                self._forget(room_id, occupied, CloseCode.MEDIA_LOST, reason)
 
     def forget_lost(self, occupation_ids: Collection[str]) -> None:
         """The same for rooms whose occupations have been ended, by their ids: their node is lost."""
         for room_id, occupied in list(self._rooms.items()):
             if (occupation := occupied.occupation) is not None and occupation.id in occupation_ids:
-                self._forget(room_id, occupied, "The media server was lost.")
+                self._forget(room_id, occupied, *_OF_NODES[MEDIA_LOST])
 
-    def _forget(self, room_id: str, occupied: _OccupiedRoom, reason: str) -> None:
+    def _forget(self, room_id: str, occupied: _OccupiedRoom, code: CloseCode, reason: str) -> None:
         del self._rooms[room_id]
         if occupied.occupation is not None:
             del self._entries[occupied.occupation.media.video]
         occupied.opening.cancel()
         for connection in occupied.connections:
             self._owners.pop(connection.owner, None)
-            connection.close(CloseCode.MEDIA_LOST, reason)
+            connection.close(code, reason)
 
     async def close(self) -> None:
         """Wait up to 3 s for rooms that are being destroyed."""

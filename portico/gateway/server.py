@@ -98,6 +98,7 @@ class Gateway:
         self._renew_at_once = asyncio.Event()
         self.is_draining = False
         """Whether new sockets are refused because the server stops."""
+        self._hands_over = False
         self._loop = asyncio.get_running_loop()
         self._followed_at = clock()
         self._clock = clock
@@ -220,10 +221,15 @@ class Gateway:
         log.info("handing over", sockets=len(self._open))
         if not was_draining:
             await _pause(after_secs, at_once)
+        self._hands_over = True
         groups = hand_over.groups(Counter(connection.room_id for connection in self._open))
         for group in groups:
             if at_once.is_set():
                 return
+            if self._node is not None:
+                with faults_logged("rooms of a node that stops not closed"):
+                    over = partial(participants.hand_over, room_ids=group, node_id=self._node.id, but_of=self._id())
+                    await self._db.write(partial(over, now=self._clock()))
             for connection in [one for one in self._open if one.room_id in group]:
                 connection.close(CloseCode.RESTART, "The server stops; another one goes on.")
             await _pause(hand_over.pause(len(groups)), at_once)
@@ -354,7 +360,8 @@ class Gateway:
         for row in seen.ours:
             shared.update(row)
             self.registry.set_room_on_disk(row.id, not row.recording_paused)
-        self.registry.forget_lost(seen.closing)
+        if not self._hands_over:  # it closes the rooms of its own node itself, with another code
+            self.registry.forget_lost(seen.closing)
 
     async def _end_lost_rooms(self) -> None:
         """End the sessions of rooms on lost nodes, one transaction for each."""

@@ -16,6 +16,7 @@ from portico.db.outage import kept_apart
 from portico.runtime.ids import new_id
 from portico.services import media_rooms, participants, sessions
 from portico.services.rows import CHANGE_ROWS, PARTICIPANT_ROWS, ParticipantChange, ParticipantRow
+from portico.services.sessions import SERVER_STOPPED
 
 GATEWAYS = schema.gateways
 PARTICIPANTS = schema.room_participants
@@ -49,7 +50,7 @@ def retire(tx: Transaction, gateway_id: str, now: datetime) -> None:
     # Its row first: a join that comes through it at this moment waits for the row, and then finds it gone.
     tx.execute(GATEWAYS.delete().where(GATEWAYS.c.id == gateway_id))
     for participant in _present_on(tx, gateway_id):
-        participants.leave(tx, participant.id, "server_stopped", now=now)
+        participants.leave(tx, participant.id, SERVER_STOPPED, now=now)
     media_rooms.leave_all(tx, gateway_id)
 
 

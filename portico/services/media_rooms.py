@@ -118,6 +118,18 @@ def is_open(tx: Transaction, occupation_id: str) -> bool:
     return tx.execute(select(ROOMS.c.id).where(ROOMS.c.id == occupation_id, ~ROOMS.c.closing)).first() is not None
 
 
+def open_on(tx: Transaction, node_id: str) -> list[str]:
+    """Ids of the rooms on a node whose occupations go on."""
+    on_node = (ROOMS.c.node_id == node_id) & ~ROOMS.c.closing
+    return [row.room_id for row in tx.execute(select(ROOMS.c.room_id).where(on_node).order_by(ROOMS.c.room_id))]
+
+
+def close_on(tx: Transaction, node_id: str, room_id: str) -> bool:
+    """End the occupation of a room on a node that stops; False when the room is not on it. The room is locked."""
+    on_node = (ROOMS.c.room_id == room_id) & (ROOMS.c.node_id == node_id) & ~ROOMS.c.closing
+    return tx.execute(ROOMS.update().where(on_node).values(closing=True)).rowcount > 0
+
+
 def forget(tx: Transaction, occupation_id: str) -> None:
     """Delete the row: its rooms in Janus are destroyed."""
     tx.execute(delete(ROOMS).where(ROOMS.c.id == occupation_id, ROOMS.c.closing))

@@ -1,5 +1,6 @@
 """Participants: one row for each admitted join, whose id is the one that the browser announced."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from portico.db.engine import Transaction
 from portico.services import events, media_rooms, sessions, tokens
 from portico.services.locks import hold_gateway, lock_room
 from portico.services.rows import PARTICIPANT_ROWS, RoomRow
+from portico.services.sessions import SERVER_STOPPED
 
 PARTICIPANTS = schema.room_participants
 
@@ -143,6 +145,24 @@ def leave(tx: Transaction, participant_id: str, reason: str, *, now: datetime, l
     sessions.record_left(tx, participant, reason, now, left_at)
     sessions.note_if_empty(tx, participant.session_id, now)
     return True
+
+
+def hand_over(
+    tx: Transaction, room_ids: Iterable[str], node_id: str, but_of: str | None = None, *, now: datetime
+) -> None:
+    """End the occupations of rooms on a node that stops: a join from now on begins one on another node.
+
+    Their participants leave with `server_stopped`, upon which their gateways close their connections; but not those of
+    the gateway `but_of`, which closes them itself.
+    """
+    for room_id in sorted(room_ids):
+        lock_room(tx, room_id)
+        if not media_rooms.close_on(tx, node_id, room_id):
+            continue
+        present = PARTICIPANT_ROWS.select(PARTICIPANTS.c.room_id == room_id, PARTICIPANTS.c.left_at.is_(None))
+        for participant in PARTICIPANT_ROWS.all(tx, present):
+            if participant.gateway_id != but_of:
+                leave(tx, participant.id, SERVER_STOPPED, now=now)
 
 
 def show_token(tx: Transaction, participant_id: str, token: Claims, *, now: datetime) -> None:

@@ -19,6 +19,8 @@ SESSIONS = schema.room_sessions
 PARTICIPANTS = schema.room_participants
 MEDIA_LOST = "media_lost"
 """left_reason of participants whose media server was lost: their clients join again."""
+SERVER_STOPPED = "server_stopped"
+"""left_reason of participants whose server, or media server, was stopped: their clients join again."""
 GRACE = timedelta(seconds=5)
 """How long an empty session waits for a participant, unless a setting says otherwise."""
 

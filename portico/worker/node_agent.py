@@ -16,7 +16,7 @@ from portico.db.outage import faults_logged
 from portico.janus.node import JanusNode
 from portico.runtime.periodic import Periodic
 from portico.runtime.side_loop import SideLoop
-from portico.services import media_rooms, nodes
+from portico.services import media_rooms, nodes, participants
 from portico.services.media_rooms import Numbers
 from portico.services.nodes import NodeAddress, NodeLoad
 
@@ -27,6 +27,9 @@ BEAT_SECS = 2.0
 SWEEP_SECS = 5.0
 UNHELD_SECS = 30.0
 """How long rooms stay in Janus after the last gateway was lost: one that was only taken for dead comes back sooner."""
+
+HAND_OVER_SECS, HAND_OVER_PAUSE_SECS = 20.0, 0.05
+"""The longest that handing over rooms takes, and the pause after each."""
 
 Destroy = Callable[[str, Numbers], Awaitable[bool]]
 """Destroys the rooms with these numbers in Janus; False when it does not answer."""
@@ -61,6 +64,7 @@ class NodeAgent:
         self._is_lost = asyncio.Event()  # gateways took the node for dead
         self._loops: list[Periodic] = []
         self._beating: Future[None] | None = None
+        self._stops = False
         self.recording_paused = False
         """Whether the disk has no room for recordings."""
 
@@ -85,6 +89,21 @@ class NodeAgent:
         await asyncio.gather(*(loop.stop() for loop in self._loops))
         await self.janus_lost()
 
+    async def take_no_more(self) -> None:
+        """Let no further room begin on this node, which stops. Those that are on it go on."""
+        self._stops = True
+        with faults_logged("stop of the node not written"):
+            await self._write_beat(self._db)
+
+    async def hand_over(self) -> None:
+        """Let the participants of other gateways join again on another node, a room at a time."""
+        with faults_logged("rooms of a node that stops not handed over"):
+            async with asyncio.timeout(HAND_OVER_SECS):
+                for room_id in await self._db.read(partial(media_rooms.open_on, node_id=self.node_id)):
+                    over = partial(participants.hand_over, room_ids=[room_id], node_id=self.node_id)
+                    await self._db.write(partial(over, now=self._clock()))
+                    await asyncio.sleep(HAND_OVER_PAUSE_SECS)
+
     async def register(self) -> None:
         """Write that Janus has started, without rooms."""
         register = partial(nodes.register, node_id=self.node_id, address=self._address(), now=self._clock())
@@ -100,15 +119,18 @@ class NodeAgent:
     async def _beat(self) -> None:
         if not self._janus.is_up:
             return  # `register` follows when it is up
+        if not await self._write_beat(self._beside):
+            self._loop.call_soon_threadsafe(self._is_lost.set)
+
+    async def _write_beat(self, db: Database) -> bool:
         load = NodeLoad(
             cpu=round(os.getloadavg()[0] / (os.cpu_count() or 1), 2),
             packets=self._packets.per_sec(),
-            shortage=self._janus.shortage(),
+            shortage="The media server stops." if self._stops else self._janus.shortage(),
             recording_paused=self.recording_paused,
         )
         beat = partial(nodes.beat, node_id=self.node_id, epoch=self._epoch, load=load, now=self._clock())
-        if not await self._beside.write(beat):
-            self._loop.call_soon_threadsafe(self._is_lost.set)
+        return await db.write(beat)
 
     async def _register_if_lost(self) -> None:
         row = await self._db.read(partial(nodes.find, node_id=self.node_id))
