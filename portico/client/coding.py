@@ -1,4 +1,4 @@
-"""Opus and VP8 by PyAV, frame by frame. Nothing here waits; pictures take milliseconds of CPU time."""
+"""Encodes and decodes Opus and VP8 with PyAV, one frame per call. A call blocks; a picture takes milliseconds."""
 
 from fractions import Fraction
 from typing import Any
@@ -18,7 +18,7 @@ _DECODERS = {"vp8": "libvpx", "h264": "h264"}
 
 
 class OpusEncoder:
-    """From 20 ms of sound to one packet of Opus."""
+    """Encodes audio frames of 20 ms, each into one Opus packet."""
 
     def __init__(self, bitrate: int = AUDIO_BITRATE) -> None:
         codec: Any = av.CodecContext.create("libopus", "w")
@@ -30,7 +30,7 @@ class OpusEncoder:
         self._count = 0
 
     def encode(self, frame: AudioFrame) -> EncodedFrame | None:
-        """The packet of a frame; None for a frame that is not 20 ms long, or that the encoder keeps."""
+        """The Opus packet of a frame; None if the frame is not 20 ms long, or if the encoder holds it back."""
         if len(frame.pcm) != FRAME_BYTES:
             raise SourceFailed(f"a frame of audio has {FRAME_BYTES} bytes, not {len(frame.pcm)}")
         sound = av.AudioFrame(format="s16", layout="mono", samples=FRAME_SAMPLES)
@@ -42,7 +42,7 @@ class OpusEncoder:
 
 
 class OpusDecoder:
-    """From packets of Opus to 20 ms of sound each."""
+    """Decodes Opus packets into audio frames of 20 ms."""
 
     def __init__(self) -> None:
         codec: Any = av.CodecContext.create("libopus", "r")
@@ -51,7 +51,7 @@ class OpusDecoder:
         self._rest = b""
 
     def decode(self, frame: EncodedFrame) -> list[AudioFrame]:
-        """The sound of a packet; [] for one that is damaged."""
+        """The audio frames of a packet; [] for a damaged packet."""
         try:
             sounds = self._codec.decode(av.Packet(frame.data))
         except av.FFmpegError:
@@ -72,7 +72,7 @@ def _mono(sound: Any) -> bytes:
 
 
 class Vp8Encoder:
-    """From pictures to VP8. A change of the size or of the bit rate begins with a whole picture."""
+    """Encodes pictures as VP8. After a change of the size or the bit rate, the next one is a key frame."""
 
     def __init__(self, bitrate: int = VIDEO_BITRATE, rate: float = 15.0) -> None:
         self.bitrate = bitrate
@@ -82,7 +82,7 @@ class Vp8Encoder:
         self._wants_keyframe = False
 
     def request_keyframe(self) -> None:
-        """Encode the next picture as a whole one."""
+        """Encode the next picture as a key frame."""
         self._wants_keyframe = True
 
     def encode(self, frame: VideoFrame) -> EncodedFrame | None:
@@ -113,16 +113,16 @@ class Vp8Encoder:
 
 
 class VideoDecoder:
-    """From encoded pictures to pictures. It needs a whole picture first."""
+    """Decodes VP8 or H.264. It returns no picture before the first key frame."""
 
     def __init__(self) -> None:
         self._codec: Any = None
         self._name = ""
         self.is_broken = True
-        """Whether it needs a whole picture."""
+        """Whether the decoder waits for a key frame: at the start, and after an error."""
 
     def decode(self, frame: EncodedFrame) -> list[VideoFrame]:
-        """The pictures that are complete with this frame; [] while it waits for a whole picture."""
+        """The pictures that are complete with this frame; [] while the decoder waits for a key frame."""
         if frame.keyframe:
             self.is_broken = False
         if self.is_broken:

@@ -1,6 +1,7 @@
 """One connection to a room, from its join to its end: the socket, the rosters, and the media connections.
 
-It does what the browser SDK does (docs/signaling.md). A Room has one at a time, and another one after it was lost.
+It sends what the browser SDK sends (docs/signaling.md). A Room has one connection at a time; it makes another after a
+loss.
 """
 
 import asyncio
@@ -72,7 +73,7 @@ class Connection:
         self._tasks = {asyncio.create_task(fill(self._tracks))}
 
     async def join(self, *, messages: bool, on_text: Callable[[str], None]) -> None:
-        """Enter the room. What was there before is emitted as events."""
+        """Enter the room; emit Joined and Published for the participants and streams that are in it."""
         me, ask = self.me, self.signaling.ask
         await self.signaling.open(self._url)
         if messages:
@@ -94,7 +95,7 @@ class Connection:
         await ask(self._mixer_handle, {"request": "join", "muted": False, "display": display})
 
     async def open_mix(self, *, receives: bool) -> OutgoingTrack:
-        """The track into the mix. With `receives`, `mix` is what comes out of it: 50 packets a second."""
+        """Connect to the mix; returns the track sent into it. With `receives`, `mix` gets its 50 packets a second."""
         async with self._mixer_lock:
             if self._mixer is None:
                 peer, track = self._peer(self._mixer_handle), self._track("audio")
@@ -108,7 +109,7 @@ class Connection:
             return self._mixer[1]
 
     async def publish(self, publication: Publication) -> None:
-        """Publish a stream, and send its sound into the mix."""
+        """Publish a stream, and send its audio into the mix."""
         handle = await self.signaling.attach(VIDEOROOM)
         display = self._display(publication)
         body: dict[str, Any] = {"request": "join", "room": self._room_id, "ptype": "publisher", "display": display}
@@ -131,7 +132,7 @@ class Connection:
             publication.attach("audio", track, None)
 
     async def update(self, publication: Publication) -> None:
-        """Announce which tracks of a stream are on."""
+        """Announce which tracks of a published stream are switched on."""
         published = self._published.get(publication.key)
         if published is not None:
             body = {"request": "configure", "display": self._display(publication)}
@@ -147,7 +148,7 @@ class Connection:
         await self._end(published.peer)
 
     async def subscribe(self, stream: Stream, *, audio: bool, video: bool) -> Subscription:
-        """Receive a stream."""
+        """Subscribe to these tracks of a stream; returns when media arrive. Raises RequestRefused and MediaFailed."""
         handle = await self.signaling.attach(VIDEOROOM)
         body = {"request": "join", "room": self._room_id, "ptype": "subscriber", "feed": stream.feed}
         _, offer = await self.signaling.ask(handle, {**body, "audio": audio, "video": video})
@@ -162,7 +163,7 @@ class Connection:
         return Subscription(handle, peer, received)
 
     async def configure(self, subscription: Subscription, **members: Any) -> None:
-        """Change what a subscription receives."""
+        """Change a subscription: `audio` and `video` switch its tracks, `substream` chooses the simulcast layer."""
         await self.signaling.ask(subscription.handle, {"request": "configure", **members})
 
     async def unsubscribe(self, subscription: Subscription) -> None:
@@ -204,7 +205,7 @@ class Connection:
         return track
 
     def _report_lost(self, peer: Peer) -> None:
-        """Report a lost media connection: the server ends this one with a close code at which the client rejoins."""
+        """Report a lost media connection; the server then closes the socket with a code at which the client rejoins."""
         task = asyncio.get_running_loop().create_task(self._send_lost(self._peers.get(peer, 0)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

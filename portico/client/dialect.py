@@ -17,7 +17,7 @@ from portico.client.participant import Participant, Stream
 TEXTROOM, AUDIOBRIDGE, VIDEOROOM = (f"janus.plugin.{name}" for name in ("textroom", "audiobridge", "videoroom"))
 MIXER_KEY = "audiobridge"
 _MIX = 0
-"""Stands for the mix among the sources by which a participant speaks; the others are feeds, which are positive."""
+"""The number of the mix among the sources of a participant's speech; the others are feeds, which are positive."""
 
 
 def participant_display(participant_id: str, context: str | None, *, receives_messages: bool) -> str:
@@ -54,7 +54,7 @@ def decode(display: object) -> dict[str, Any]:
 
 
 class Dialect:
-    """What one connection knows of its room. Answers and events go in, in the order of their arrival."""
+    """The state of the room on one connection. It takes answers and events in the order of their arrival."""
 
     def __init__(
         self,
@@ -62,13 +62,13 @@ class Dialect:
         make: Callable[[str], Participant] = Participant,
         known: Mapping[str, Participant] | None = None,
     ) -> None:
-        """`make` makes the participant with an id. `known` are those of the connection that this one replaces.
+        """`make` makes a Participant for an id. `known` are the participants of the connection that this one replaces.
 
-        The participants and streams of `known` that are still there are the same objects, and no event is about them.
+        Participants and streams of `known` that are still in the room keep their objects and cause no events.
         """
         self.me = me
         self.participants: dict[str, Participant] = {}
-        """All participants but the own one, by id."""
+        """The other participants in the room, by id."""
         self.register = 0
         self.listener = 0
         self._make = make
@@ -82,11 +82,11 @@ class Dialect:
         self.was_kicked = False
 
     def expect_roster(self, handle: int) -> None:
-        """Keep what the handle reports until its roster is taken: it may arrive in the same instant as the roster."""
+        """Hold messages of this handle until `roster` is called: they may arrive in the same instant as the roster."""
         self._early[handle] = []
 
     def roster(self, handle: int, content: dict[str, Any]) -> list[Event]:
-        """Take the answer to the join of the register or the listener."""
+        """Take the answer to the join of the register or the listener; returns the events that it means."""
         if "publishers" in content or content.get("videoroom") == "joined":
             self.listener = handle
             events = [*self._published(content.get("publishers", ())), *self._gone_meanwhile()]
@@ -98,7 +98,7 @@ class Dialect:
         return events
 
     def receive(self, message: dict[str, Any]) -> list[Event]:
-        """Take a message that answers no request."""
+        """Take a message that answers no request; returns the events that it means."""
         if (early := self._early.get(message.get("sender", 0))) is not None:
             early.append(message)
             return []
@@ -153,7 +153,7 @@ class Dialect:
         return events
 
     def _gone_meanwhile(self) -> list[Event]:
-        """The ends of the known participants and streams that are not there any more."""
+        """The Left and Unpublished events of known participants and streams that are no longer in the room."""
         events: list[Event] = []
         for participant_id, streams in self._known_streams.items():
             participant = self.participants.get(participant_id) or self._known.get(participant_id)
@@ -241,7 +241,7 @@ class Dialect:
         return [Updated(participant, stream)] if before != (stream.audio_enabled, stream.video_enabled) else []
 
     def _spoke(self, participant: Participant | None, source: int, speaking: bool) -> list[Event]:
-        """Note that a source of a participant's sound begins or stops: each voice is in a stream and in the mix."""
+        """Note that Janus reports a voice in one source, or its end. The same voice is in a stream and in the mix."""
         if participant is None:
             return []
         sources = self._sources.setdefault(participant.id, set())
@@ -272,7 +272,7 @@ def _stream(feed: int, shown: dict[str, Any], publisher: dict[str, Any]) -> Stre
 
 
 def _renewed(stream: Stream, now: Stream) -> Stream:
-    """The stream of an earlier connection, with what is true of it now."""
+    """Give the stream object of an earlier connection the state that it has now; returns it."""
     for member in fields(Stream):
         setattr(stream, member.name, getattr(now, member.name))
     return stream

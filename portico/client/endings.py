@@ -24,7 +24,7 @@ class CloseCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a connection ended."""
+    """How a connection ended: the close code, and what it means for the client."""
 
     reason: str
     """"left", "kicked", "ended", "full", "refused", "token", "unavailable", "lost" or "unreachable"."""
@@ -49,7 +49,7 @@ _REASONS = {
 
 
 def ending_of(code: int, *, detail: str = "", left: bool = False, kicked: bool = False) -> Ending:
-    """The ending for a close code. What the client did itself, and a kick that was announced, count first."""
+    """The ending for a close code. A leave of this client and an announced kick take precedence over the code."""
     if left:
         return Ending("left", code, detail)
     if kicked:
@@ -65,20 +65,20 @@ def join_error(ending: Ending) -> JoinError:
 
 
 GIVE_UP_SECS = 660.0
-"""Longer than ten minutes of downtime, with the longest pause and a try."""
+"""No try begins later than this after the loss: ten minutes of downtime, the longest pause, and one try."""
 _PAUSES = (1.0, 2.0, 4.0, 8.0)
 _LONGEST_PAUSE_SECS = 15.0
 _SEAT_PAUSE_SECS = 5.0
 _AT_ONCE_SECS = 0.3
-"""The longest pause before the first try when another server goes on at once; the server spreads them, too."""
+"""The longest pause before the first try if another server takes the call; servers close in groups as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class RejoinPlan:
-    """The tries to rejoin after a call was lost."""
+    """Schedules the tries to rejoin after a call was lost."""
 
     ending: Ending
-    """Of the call, or of the last try."""
+    """How the call ended, or the last try to rejoin."""
     began: float
     """When the call was lost; all times are of one monotonic clock, in seconds."""
     tries: int = 0

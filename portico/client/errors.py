@@ -21,7 +21,7 @@ class JoinError(ClientError):
     """The join did not succeed. `code` is the server's close code (docs/signaling.md), 0 without one."""
 
     kind = "refused"
-    """The `reason` that the event `ended` has in this case."""
+    """The `reason` of the event `Ended` for this error."""
 
     def __init__(self, reason: str, code: int = 0) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""The events of a room for those who read them: each reader has a bounded queue."""
+"""Passes the events of a room to its readers, each over a bounded queue."""
 
 from collections.abc import AsyncIterator
 
@@ -7,11 +7,11 @@ from portico.client.events import Event, Joined, Published
 from portico.client.queues import DroppingQueue
 
 WAITING_MAX = 1000
-"""Events that wait for one reader; more drop the oldest."""
+"""The length of a reader's queue; a further event drops the oldest."""
 
 
 class EventFeed:
-    """Passes events on. The first reader receives all from the join on."""
+    """The readers of one room's events. The first reader receives all events since the join."""
 
     def __init__(self) -> None:
         self._first: DroppingQueue[Event] | None = DroppingQueue(WAITING_MAX)
@@ -24,13 +24,13 @@ class EventFeed:
             reader.put(event)
 
     def close(self) -> None:
-        """End all iterations after the events that wait."""
+        """End all iterations once the waiting events are read."""
         self._is_closed = True
         for reader in self._readers:
             reader.close()
 
     def events(self, present: Dialect | None) -> AsyncIterator[Event]:
-        """A new reader, which begins with who and what is `present` unless it is the first."""
+        """The events for a new reader. All but the first begin with the participants and streams in `present`."""
         if (queue := self._first) is None:
             queue = DroppingQueue(WAITING_MAX)
             for participant in present.participants.values() if present else ():

@@ -8,7 +8,7 @@ from portico.client.participant import Participant, Stream
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A participant is in the room. Those who were there before the join come first."""
+    """A participant is in the room. The first events are about participants who joined earlier."""
 
     kind: ClassVar[str] = "joined"
     participant: Participant
@@ -16,7 +16,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A participant is gone. `reason` is "left" or "kicked"."""
+    """A participant has left. `reason` is "left" or "kicked"."""
 
     kind: ClassVar[str] = "left"
     participant: Participant
@@ -57,7 +57,7 @@ class Message:
     kind: ClassVar[str] = "message"
     participant: Participant
     text: str
-    """The payload, when it is a text; else its JSON."""
+    """The payload if it is a text, else the payload as JSON."""
     content: dict[str, Any]
     """The whole message: `type`, `payload`, and what the sender's application added."""
     to: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Muted:
-    """The server mutes the audio of a participant, or no longer does: by the API or the token."""
+    """The server has muted a participant's audio, or unmuted it, as the API or the token says."""
 
     kind: ClassVar[str] = "muted"
     participant: Participant

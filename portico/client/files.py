@@ -14,17 +14,17 @@ from portico.client.frames import FRAME_BYTES, FRAME_SAMPLES, FRAME_SECS, RATE, 
 
 T = TypeVar("T")
 AHEAD = 10
-"""Frames that are read at once."""
+"""Frames that the thread reads before the first of them is sent."""
 
 
 class FilePlayer:
     """Plays a file of any format that FFmpeg reads: `publish(audio=player, video=player)`.
 
-    Each of the two begins when it is published; published together they are in step.
+    Audio and video each begin when they are published; published together they are synchronous.
     """
 
     def __init__(self, path: str | Path, *, loop: bool = False) -> None:
-        """`loop` plays it again and again."""
+        """With `loop` the file begins again after its end."""
         self.path = Path(path)
         self._loop = loop
 
@@ -83,7 +83,7 @@ def _with_end(frames: Iterator[T]) -> Iterator[T | None]:
 
 
 async def _in_thread(frames: Iterator[T]) -> AsyncIterator[T]:
-    """The items of an iterator that blocks."""
+    """Iterate over a blocking iterator in a thread of its own, at most AHEAD items ahead."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, thread_name_prefix="portico-file") as executor:
         while piece := await loop.run_in_executor(executor, lambda: list(islice(frames, AHEAD))):

@@ -1,4 +1,4 @@
-"""What a call carries: pieces of sound and pictures, decoded or encoded, each with its time on the sender's clock."""
+"""Frames of audio and video, decoded or encoded, each with its time on the sender's clock."""
 
 from dataclasses import dataclass
 
@@ -40,12 +40,12 @@ class VideoFrame:
 
     @property
     def width(self) -> int:
-        """Pixels."""
+        """The width of the picture in pixels."""
         return self.image.width
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """The height of the picture in pixels."""
         return self.image.height
 
 

@@ -1,6 +1,6 @@
-"""What a client receives: subscriptions, which exist while their frames are read, and the mix.
+"""Delivers received media to readers: streams, to which the client is subscribed while they are read, and the mix.
 
-One subscription serves all readers of a stream. It is made for the first reader, and ended after the last.
+All readers of a stream share one subscription. The first reader starts it, and it ends with the last.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from portico.client.participant import Participant, Stream
 from portico.client.receiving import Continued
 
 RETRY_SECS = 1.0
-"""Between tries to subscribe to a stream that goes on."""
+"""The pause between tries to subscribe to a stream that goes on."""
 
 
 class _Shared:
-    """The subscription to one stream of one connection."""
+    """The subscription to one stream on one connection, shared by its readers."""
 
     def __init__(self, connection: Connection, stream: Stream) -> None:
         self.connection = connection
@@ -32,7 +32,7 @@ class _Shared:
         self._lock = asyncio.Lock()
 
     async def sync(self) -> None:
-        """Make, change or end the subscription, as the present readers need it."""
+        """Start, change or end the subscription, as its present readers need it. Raises ClientError."""
         async with self._lock:
             wanted = {kind for kind, count in self.readers.items() if count > 0}
             if not wanted:
@@ -50,7 +50,7 @@ class _Shared:
                 self._state = wanted, self.layer
 
     def end(self) -> None:
-        """End what the readers read: the stream is gone."""
+        """End the iterations of all readers: the stream has ended."""
         if self.subscription is not None:
             for received in self.subscription.received.values():
                 received.close()
@@ -68,12 +68,12 @@ class Listening:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def attach(self, connection: Connection) -> None:
-        """Use this connection from now on."""
+        """Deliver the media of this connection from now on."""
         self._connection = connection
         self.changed()
 
     def detach(self) -> None:
-        """The connection is lost: readers wait for the next one."""
+        """Note that the connection is lost: readers wait for the next one."""
         connection, self._connection = self._connection, None
         for shared in self._shared.values():
             shared.end()
@@ -93,13 +93,13 @@ class Listening:
         self._changed = asyncio.Event()
 
     def close(self) -> None:
-        """The call is over: all iterations end."""
+        """End all iterations: the call is over."""
         self._is_over = True
         self.detach()
         self.changed()
 
     async def stop(self) -> None:
-        """End all iterations, and wait for what they have begun."""
+        """End all iterations and the tasks that end their subscriptions."""
         self.close()
         for task in self._tasks:
             task.cancel()
@@ -176,7 +176,7 @@ class Listening:
                 self._release(shared, kind)
 
     async def _stream(self, participant: Participant, key: str, kind: str) -> Stream | None:
-        """The stream with a track of this kind, as soon as there is one; None when there will be none."""
+        """Wait for the participant's stream with a track of this kind; None when the participant or the call ends."""
         while not self._is_over and not participant.has_left:
             stream = participant.streams.get(key)
             if self._connection is not None and stream is not None and stream.has(kind):
@@ -189,7 +189,7 @@ class Listening:
         return found is not None and found[1] is shared.stream
 
     def _release(self, shared: _Shared, kind: str) -> None:
-        """Note that a reader has ended; its subscription ends with the last."""
+        """Note that a reader has ended. The subscription ends with the last reader."""
         shared.readers[kind] -= 1
         if not shared.readers.total() and self._shared.get(shared.stream.feed) is shared:
             del self._shared[shared.stream.feed]

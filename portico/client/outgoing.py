@@ -1,4 +1,4 @@
-"""The tracks that a client sends: encoded frames, with the times at which they are due."""
+"""The tracks that a client sends: queues of encoded frames, each with the time at which it is due."""
 
 import asyncio
 from fractions import Fraction
@@ -12,21 +12,21 @@ from portico.client.frames import FRAME_SECS, EncodedFrame
 from portico.client.queues import DroppingQueue
 
 WAITING_MAX = {"audio": 50, "video": 60}
-"""Encoded frames that wait for the network: 1 s and 2 s."""
+"""The lengths of the queues in encoded frames: 1 s of audio and 2 s of video."""
 FILL_SECS = 0.4
-"""A track of audio without frames sends silence this often: the server ends a stream that never sends, and a connection
-of which it sees nothing. Opus itself sends as seldom in pauses (DTX)."""
+"""An audio track without frames sends silence this often: the server ends a stream that sends nothing, and a connection
+from which no packet arrives. Opus itself sends as rarely in pauses (DTX)."""
 _RATES = {"audio": 48_000, "video": 90_000}
 _TIME_BASES = {kind: Fraction(1, rate) for kind, rate in _RATES.items()}
 _SILENCE = b"\xf8\xff\xfe"
-"""20 ms of silence in Opus, for any decoder."""
+"""An Opus packet with 20 ms of silence, which any decoder accepts."""
 
 
 class OutgoingTrack(MediaStreamTrack):
     """A track of encoded frames, which aiortc sends as they are."""
 
     def __init__(self, kind: str, epoch: float) -> None:
-        """`epoch` is the event loop's time at which the track's clock begins: tracks with one epoch are in step."""
+        """`epoch` is the event loop's time at which the track's clock is 0. Tracks with one epoch are synchronous."""
         super().__init__()
         self.kind = kind
         self._epoch = epoch
@@ -35,17 +35,17 @@ class OutgoingTrack(MediaStreamTrack):
         self._step = FRAME_SECS if kind == "audio" else 0.001
 
     def send(self, frame: EncodedFrame, due: float) -> None:
-        """Queue a frame that is due at this time of the loop; the oldest is dropped when the network takes none."""
+        """Queue a frame that is due at this time of the event loop; a full queue drops its oldest frame."""
         self._last = max(due - self._epoch, self._last + self._step)
         self._packets.put((frame.data, self._last))
 
     def fill(self, now: float) -> None:
-        """Send silence, if the track is one of audio that was not used for FILL_SECS."""
+        """Queue one frame of silence if this is an audio track that got no frame for FILL_SECS."""
         if self.kind == "audio" and now - self._epoch - self._last >= FILL_SECS:
             self.send(EncodedFrame(_SILENCE, 0.0, "opus"), now)
 
     async def recv(self) -> Any:
-        """The next frame, for aiortc's sender."""
+        """Wait for the next frame; aiortc's sender calls this. Raises MediaStreamError once the track is stopped."""
         queued = await self._packets.get()
         if queued is None:
             raise MediaStreamError
@@ -60,7 +60,7 @@ class OutgoingTrack(MediaStreamTrack):
 
 
 async def fill(tracks: "set[OutgoingTrack]") -> None:
-    """Keep the tracks in this set alive, for ever."""
+    """Fill all tracks of this set with silence where needed, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         for track in tracks:

@@ -16,7 +16,7 @@ _NAME_MEMBERS = ("username", "name", "displayName", "display_name")
 
 
 class Media(Protocol):
-    """What delivers the media of participants: the room."""
+    """Delivers the media of participants; `listening.Listening` does."""
 
     def audio_of(self, participant: "Participant", key: str) -> AsyncIterator[AudioFrame]: ...
     def video_of(self, participant: "Participant", key: str, layer: int | None) -> AsyncIterator[VideoFrame]: ...
@@ -30,7 +30,7 @@ class Stream:
     id: str
     key: str
     feed: int
-    """The server's number of it, which changes when it is published again."""
+    """The server's number of the stream; another one when it is published again."""
     has_audio: bool = False
     has_video: bool = False
     audio_enabled: bool = True
@@ -43,7 +43,7 @@ class Stream:
     """Simulcast layers of the video."""
 
     def has(self, kind: str) -> bool:
-        """Whether it has a track of this kind, "audio" or "video"."""
+        """Whether the stream has a track of this kind, "audio" or "video"."""
         return self.has_audio if kind == "audio" else self.has_video
 
 
@@ -90,7 +90,7 @@ class Participant:
         return self._media.video_of(self, stream, layer)
 
     def encoded(self, kind: str, stream: str = SELF) -> AsyncIterator[EncodedFrame]:
-        """The frames as they arrive, not decoded: of `kind` "audio" or "video". They cost little."""
+        """The participant's encoded frames of this `kind`, "audio" or "video", as they arrive. Nothing is decoded."""
         assert self._media is not None
         return self._media.encoded_of(self, stream, kind)
 

@@ -1,7 +1,7 @@
-"""One WebRTC connection by aiortc, with its private parts that are replaced, and why.
+"""One WebRTC connection by aiortc. It replaces private parts of aiortc; a reason stands at each.
 
-aiortc decodes each track in a thread of its own, and keeps what is not read in queues without a bound. Here received
-frames leave it encoded: they are decoded when they are read, and what is not read costs nothing.
+aiortc decodes each track in a thread of its own, and its queues have no bound. Here received frames are taken from it
+encoded, are decoded when they are read, and are dropped when they are not read.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ Jsep = dict[str, Any]
 
 
 class Peer:
-    """A PeerConnection. It is closed in every case by `close`, which is idempotent and bounded in time."""
+    """A PeerConnection. Its owner has to call `close`, which may be repeated and takes CLOSE_SECS at most."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class Peer:
         self._was_connected = False
 
     def add(self, track: OutgoingTrack, *, codec: str = "", receives: bool = False) -> Any:
-        """Send a track by the RTCRtpSender that is returned, with this codec alone if one is named.
+        """Add a track to send; returns its RTCRtpSender. `codec` is the only one that is offered, if named.
 
-        `receives`: the other side may send a track back.
+        With `receives` the other side may send a track back.
         """
         transceiver = self._connection.addTransceiver(track, direction="sendrecv" if receives else "sendonly")
         if codec:
@@ -83,14 +83,14 @@ class Peer:
         return self._connection.createDataChannel(label)
 
     async def offer(self) -> Jsep:
-        """The offer, with all ICE candidates."""
+        """Make an offer that contains all ICE candidates."""
         offer = await self._connection.createOffer()
         self._be_patient()
         await self._connection.setLocalDescription(offer)
         return {"type": "offer", "sdp": self._connection.localDescription.sdp}
 
     async def make_answer(self) -> Jsep:
-        """The answer to the offer that was taken, with all ICE candidates."""
+        """Make the answer, with all ICE candidates, to the offer that `take` was given."""
         self._be_patient()
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return {"type": "answer", "sdp": self._connection.localDescription.sdp}
@@ -128,7 +128,7 @@ class Peer:
             self._on_broken(self)
 
     async def take(self, jsep: Jsep) -> dict[str, Received]:
-        """Take the server's offer or answer; what is received from now on, by kind. Raises RequestRefused."""
+        """Apply the server's offer or answer; returns the tracks that it sends, by kind. Raises RequestRefused."""
         received: dict[str, Received] = {}
 
         def take(track: MediaStreamTrack) -> None:

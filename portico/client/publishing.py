@@ -1,4 +1,4 @@
-"""One published stream: what reads its sources, encodes them once, and sends them to the room and into the mix."""
+"""One published stream: reads its sources, encodes each frame once, and sends it to the room and into the mix."""
 
 import asyncio
 import contextlib
@@ -12,19 +12,19 @@ from portico.client.frames import AudioFrame, EncodedFrame, VideoFrame
 from portico.client.outgoing import OutgoingTrack
 
 BEHIND_MAX_SECS = 0.5
-"""A source that is later than this is not made up for: its clock is moved."""
+"""When a source is later than this, its clock is moved; otherwise its frames are sent faster to catch up."""
 
 
 class Pump:
     """Reads one source at its own pace and sends each encoded frame to all present outputs."""
 
     def __init__(self, frames: AsyncIterator[Any], encode: Callable[[Any], Any]) -> None:
-        """`encode` returns the EncodedFrame of a frame, or None, or an awaitable of one."""
+        """`encode` returns the EncodedFrame of a frame, or None for none, or a coroutine that returns one of these."""
         self._frames = frames
         self._encode = encode
         self.outputs: set[OutgoingTrack] = set()
         self.is_on = True
-        """Whether frames are sent; they are read and dropped otherwise."""
+        """Whether frames are sent. If not, they are read and dropped."""
 
     async def run(self) -> None:
         """Send until the source ends."""
@@ -54,7 +54,7 @@ class Pump:
 
 
 class Publication:
-    """A stream of this client. It lasts until `stop`, over lost connections."""
+    """A stream of this client. It lasts until `end`, also when connections are lost."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Publication:
         bitrate: int,
         codec: str = "",
     ) -> None:
-        """`codec` is that of a video which is encoded already; without one, video is sent as VP8."""
+        """`codec` names the codec of video that is encoded already; other video is encoded as VP8."""
         if audio is None and video is None:
             raise SourceFailed("a stream needs audio or video")
         self.key = key
@@ -80,7 +80,7 @@ class Publication:
         self.video = Pump(video, self._encode_video) if video is not None else None
         self._tasks: list[asyncio.Task[None]] = []
         self.failure: BaseException | None = None
-        """What ended a source before its end."""
+        """The exception that ended a source; None while there is none."""
 
     @property
     def kinds(self) -> list[str]:
@@ -108,7 +108,7 @@ class Publication:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def attach(self, kind: str, track: OutgoingTrack, sender: Any) -> None:
-        """Send to this track, too, by this RTCRtpSender, which asks for whole pictures."""
+        """Send to this track as well. `sender` is its RTCRtpSender, whose requests for key frames reach the encoder."""
         pump = self.audio if kind == "audio" else self.video
         assert pump is not None
         pump.outputs.add(track)

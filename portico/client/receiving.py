@@ -1,4 +1,4 @@
-"""Encoded frames out of aiortc's receiver, in place of its decoding threads."""
+"""Takes encoded frames from aiortc's receivers, in place of aiortc's decoding threads."""
 
 import asyncio
 from dataclasses import replace
@@ -8,13 +8,13 @@ from portico.client.frames import EncodedFrame
 from portico.client.queues import DroppingQueue
 
 WAITING_MAX = {"audio": 50, "video": 60}
-"""Encoded frames that wait for a consumer: 1 s and 2 s."""
+"""The lengths of a reader's queue in encoded frames: 1 s of audio and 2 s of video."""
 REORDER_MAX = 3
-"""Packets of audio that are waited for when one is missing: 60 ms."""
+"""Later packets of audio that are held while one is missing: 60 ms."""
 
 
 class Received:
-    """The encoded frames of one received track. What is not read is dropped as it arrives."""
+    """Passes the encoded frames of one received track to its readers. Without a reader they are dropped."""
 
     def __init__(self, kind: str, receiver: Any) -> None:
         self.kind = kind
@@ -38,7 +38,7 @@ class Received:
         self._readers.discard(queue)
 
     def close(self) -> None:
-        """End the track: readers take what waits, and then end."""
+        """End the track. Readers take the frames in their queues, and then end."""
         self._is_closed = True
         for queue in self._readers:
             queue.close()
@@ -57,7 +57,7 @@ class Received:
                 self.request_keyframe()
 
     def request_keyframe(self) -> None:
-        """Have the sender of the video begin again with a whole picture."""
+        """Ask the sender of the video for a key frame."""
         self._receiver._RTCRtpReceiver__decoder_error.set()
 
 
@@ -79,7 +79,7 @@ class MediaClock:
 
 
 class Continued:
-    """Continues the clock of a reader over successive tracks, such as those after a lost connection. Pure."""
+    """Gives a reader one continuous clock over successive tracks, for example before and after a rejoin. Pure."""
 
     def __init__(self) -> None:
         self._offset: float | None = 0.0
@@ -87,7 +87,7 @@ class Continued:
         self._last = 0.0
 
     def begin(self) -> None:
-        """The next frame is the first of another track."""
+        """Note that the next frame is the first of another track."""
         self._offset = None if self._first is not None else 0.0
 
     def moved(self, frame: EncodedFrame) -> EncodedFrame:
@@ -103,7 +103,7 @@ class Continued:
 
 
 class Reorder:
-    """Puts packets into their order: waits for a missing one while at most REORDER_MAX later ones arrive. Pure.
+    """Sorts packets: holds up to REORDER_MAX later packets while one is missing. Pure.
 
     aiortc's own buffer waits for 16 packets, which is 320 ms without sound for each lost one.
     """

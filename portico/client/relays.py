@@ -1,4 +1,4 @@
-"""Which STUN and TURN addresses a media connection uses: aiortc takes one of each. Pure."""
+"""Chooses the STUN and TURN addresses of a media connection: aiortc takes one of each. Pure."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ IceServers = list[dict[str, Any]]
 
 
 class Relays:
-    """The present way to the relay: that of the application, or the first that works."""
+    """The present way to the relay: the application's choice, or the first that works."""
 
     def __init__(self, only: str | None = None) -> None:
         """`only` is one of WAYS: media take this way to the relay and no other."""

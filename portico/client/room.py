@@ -1,4 +1,4 @@
-"""A participant of a room: joining, publishing, what happens, and the media of the others."""
+"""A participant of a room: joins, publishes, and receives events and media of the others."""
 
 import asyncio
 import contextlib
@@ -76,7 +76,7 @@ class Room:
         rejoin: bool = True,
         relay: str | None = None,
     ) -> Self:
-        """The room, which `async with` enters and leaves. Entering raises JoinError.
+        """Make the Room that `async with` enters and leaves. Entering raises JoinError.
 
         `base_url` is the server's, such as http://HOST:PORT, with a path if it has one. `context` is what the others
         see about this participant: an object (with `name` or `username`), or a text. Without `messages` there is no
@@ -104,7 +104,7 @@ class Room:
 
     @property
     def me(self) -> Participant:
-        """The own participant. Another one after a rejoin."""
+        """This client's own participant; after a rejoin another one."""
         return self._dialect.me
 
     @property
@@ -118,7 +118,7 @@ class Room:
         return self._ended
 
     def events(self) -> AsyncIterator[Event]:
-        """What happens, from the join on; a later call begins with those who are there. It ends after `Ended`."""
+        """The events until `Ended`. The first call gives all since the join; later ones begin with who is present."""
         return self._feed.events(self._dialect)
 
     async def publish(
@@ -173,7 +173,7 @@ class Room:
         await publication.end()
 
     async def switch(self, publication: Publication, *, audio: bool | None = None, video: bool | None = None) -> None:
-        """Switch the microphone or the camera of a stream on or off; the others see it."""
+        """Switch the audio or the video of a stream on or off; the other participants receive Updated."""
         for pump, is_on in ((publication.audio, audio), (publication.video, video)):
             if pump is not None and is_on is not None:
                 pump.is_on = is_on
@@ -188,7 +188,7 @@ class Room:
         await self.send_content({"type": "text", "payload": text}, to)
 
     async def send_content(self, content: dict[str, Any], to: list[Participant] | None = None) -> None:
-        """Send a message of an application's own: an object with `type` and `payload`."""
+        """Send a chat message as an object with `type` and `payload`, to all participants or to some."""
         if (channel := (await self._present()).text) is None:
             raise RequestRefused("this client joined without messages")
         await channel.send(content, [one.id for one in to or ()])
@@ -204,7 +204,7 @@ class Room:
         await _to_the_end(self._close())
 
     async def _present(self) -> Connection:
-        """The connection; while it is lost, the next one. Raises RoomEnded."""
+        """The present connection; wait for the next one while it is lost. Raises RoomEnded."""
         while self._connection is None and self._ended is None:
             await self._listening.next_change()
         if self._connection is None or self._ended is not None:
@@ -323,7 +323,7 @@ def _join_error(error: BaseException, ending: Ending | None) -> BaseException:
 
 
 async def _to_the_end(work: Any) -> None:
-    """Finish some work although the caller is cancelled meanwhile; the cancellation goes on afterwards."""
+    """Await some work to its end even if the caller is cancelled; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -1,4 +1,4 @@
-"""The signaling socket: requests with their answers, and a keepalive that notices a server which does not answer."""
+"""The signaling socket: sends requests, returns their answers, and ends when the server answers no keepalive."""
 
 import asyncio
 import json
@@ -23,13 +23,13 @@ _FINAL = {
     "detach": "success",
     "destroy": "success",
 }
-"""What ends the wait for an answer, by kind of request; "event" for the others."""
+"""The kind of the final answer, by the kind of the request; "event" for all others."""
 
 Message = dict[str, Any]
 
 
 class Signaling:
-    """One socket. `ended` resolves, with the reason, when it is closed from either side."""
+    """One signaling socket. The future `ended` gets the Ending when either side has closed the socket."""
 
     def __init__(self, token: str, on_message: Callable[[Message], None]) -> None:
         """`on_message` receives each message that answers no request."""
@@ -37,7 +37,7 @@ class Signaling:
         self.ice_servers: list[dict[str, Any]] = []
         self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self.was_kicked = False
-        """Set by the owner when the server has announced the kick of this client."""
+        """Whether the server has announced the kick of this client; the owner of the socket sets it."""
         self._on_message = on_message
         self._waiting: dict[str, tuple[str, asyncio.Future[Message]]] = {}
         self._session_id: int | None = None
@@ -47,7 +47,7 @@ class Signaling:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, url: str) -> None:
-        """Connect, and create the session. Raises Unreachable, or RoomEnded when the server refuses."""
+        """Connect, and create the session. Raises Unreachable, or RoomEnded if the server refuses."""
         self._http = aiohttp.ClientSession()
         timeout = aiohttp.ClientWSTimeout(ws_close=2.0)
         try:
@@ -62,12 +62,12 @@ class Signaling:
         self._tasks.append(asyncio.create_task(self._keep_alive()))
 
     async def attach(self, plugin: str) -> int:
-        """A new handle of a plugin."""
+        """Attach to a plugin of Janus; returns the handle's id."""
         handle: int = (await self.request("attach", plugin=plugin))["data"]["id"]
         return handle
 
     async def ask(self, handle: int, body: Message, jsep: Message | None = None) -> tuple[Message, Message]:
-        """A plugin's answer to a request, and the offer or answer in it ({} without one). Raises RequestRefused."""
+        """Send a request to a plugin; returns its answer and the SDP in it ({} without one). Raises RequestRefused."""
         members = {"handle_id": handle, "body": body} | ({"jsep": jsep} if jsep else {})
         answer = await self.request("message", **members)
         content: Message = answer.get("plugindata", {}).get("data", {})
@@ -80,12 +80,12 @@ class Signaling:
         await self.request("detach", handle_id=handle)
 
     async def use_token(self, token: str) -> None:
-        """Send another token, which counts from now on. Raises RoomEnded when the server refuses it."""
+        """Replace the token of the connection. Raises RoomEnded when the server refuses the new one."""
         await self.request("keepalive", client_token=token)
         self.token = token
 
     async def request(self, kind: str, **members: Any) -> Message:
-        """The final answer to a request. Raises RequestRefused, and RoomEnded when the socket is closed."""
+        """Send a request; returns its final answer. Raises RequestRefused, and RoomEnded when the socket is closed."""
         transaction = uuid4().hex
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[transaction] = _FINAL.get(kind, "event"), answer
@@ -108,7 +108,7 @@ class Signaling:
         return received
 
     async def close(self) -> None:
-        """Leave: the server's side ends at once. Does nothing when the socket is closed."""
+        """End the session, so that the participant leaves at once, and close. Does nothing on a closed socket."""
         self._leaves = True
         if self._http is None:
             return

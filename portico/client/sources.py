@@ -1,6 +1,6 @@
 """Sources of audio and video to publish: tones, pictures, files, live sound, and frames that are encoded already.
 
-A source gives frames with times that begin anywhere and go on; the publication sends each when its time has come.
+The times of a source's frames begin at any value and increase; the publication sends each frame when its time comes.
 Whatever has `audio_frames()` or `video_frames()` is a source, and so is an asynchronous iterable of frames.
 """
 
@@ -22,7 +22,7 @@ class AudioSource(Protocol):
     """A source of sound."""
 
     def audio_frames(self) -> AsyncIterator[AudioFrame | EncodedFrame]:
-        """The frames, each 20 ms long, from now on."""
+        """The frames from now on, each 20 ms long."""
         ...
 
 
@@ -95,10 +95,10 @@ class Picture:
 
 
 class LiveAudio:
-    """Sound that the program writes while the call goes on, such as the voice of a bot."""
+    """Audio that the program writes during the call, such as the voice of a bot."""
 
     def __init__(self, secs: float = 10.0) -> None:
-        """`secs` is how much sound may wait; more drops the oldest."""
+        """`secs` is the length of the queue; audio beyond it drops the oldest."""
         self._frames: DroppingQueue[bytes] = DroppingQueue(max(1, round(secs / FRAME_SECS)))
         self._rest = b""
 
@@ -116,16 +116,16 @@ class LiveAudio:
         return len(self._frames) * FRAME_SECS
 
     def clear(self) -> None:
-        """Drop what is not sent yet: an interruption."""
+        """Drop the audio that is not sent yet, as an interruption does."""
         self._rest = b""
         self._frames.clear()
 
     def close(self) -> None:
-        """End the source when what waits is sent."""
+        """End the source once the queued audio is sent."""
         self._frames.close()
 
     async def audio_frames(self) -> AsyncIterator[AudioFrame]:
-        """What was written, as it comes; pauses between writes are steps of the time."""
+        """The written audio in frames; a pause between two writes is a step in the frames' times."""
         loop = asyncio.get_running_loop()
         began, time = loop.time(), 0.0
         while (pcm := await self._frames.get()) is not None:
@@ -135,7 +135,7 @@ class LiveAudio:
 
 
 class Packets:
-    """Frames that are encoded already, again and again: they cost no encoding. The first must be a key frame."""
+    """Repeats encoded frames without end, so that the client encodes nothing. The first must be a key frame."""
 
     def __init__(self, frames: list[EncodedFrame], *, loop: bool = True) -> None:
         if not frames:

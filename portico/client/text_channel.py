@@ -45,7 +45,7 @@ class TextChannel:
         self._channel.send(self._dialect.join(uuid4().hex))
 
     async def send(self, content: dict[str, Any], to: list[str]) -> None:
-        """Send a message, and wait until the server has it. Raises RequestRefused."""
+        """Send a message, and wait until the server confirms it. Raises RequestRefused."""
         transaction = uuid4().hex
         confirmed = self._confirmed[transaction] = asyncio.get_running_loop().create_future()
         try:

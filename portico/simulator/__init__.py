@@ -1,1 +1,1 @@
-"""Simulated participants, for `portico simulate`: their plan, what they send and receive, and whether it was good."""
+"""Simulated participants, for `portico simulate`: plans, test media, and the measured quality of what they receive."""

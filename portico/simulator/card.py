@@ -1,7 +1,7 @@
-"""The test picture of a participant, which shows name, clock and frame number; and the frames that carry the number.
+"""The test picture of a participant: it shows name, clock and frame number, and the encoded frame carries the number.
 
-A program finds number and clock behind the encoded picture, where decoders ignore them: it need not decode to know what
-it received, and when that was sent.
+Number and clock are appended to the encoded picture, where decoders ignore them. So a receiver knows which picture
+arrived, and when it was sent, without decoding it.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from portico.client.coding import Vp8Encoder
 
 WIDTH, HEIGHT, RATE = 320, 180, 10
 WHOLE_EVERY = 10
-"""Of the pictures, so often one is whole: who begins to watch, or lost a picture, waits for it for up to a second."""
+"""Every 10th picture is a key frame: a new receiver, or one that lost a picture, waits for up to a second."""
 BITRATE = 150_000
 _TRAILER = Struct("!4s8sIId")
 _MARK = b"PSIM"
@@ -34,19 +34,19 @@ _LETTERS = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ:.- ", _ROWS.split(), s
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a frame says about itself."""
+    """What is appended to an encoded frame: its stream, its number, and when it was sent."""
 
     sender: int
     number: int
     sent: float
-    """By the clock of the simulator, time.monotonic()."""
+    """The time.monotonic() of the simulator."""
 
 
 class Card:
-    """The pictures of one stream."""
+    """A video source: the test pictures of one stream."""
 
     def __init__(self, name: str, run: bytes, sender: int) -> None:
-        """`run` are 8 bytes that name this run of the simulator, `sender` the number of this stream in it."""
+        """`run` is 8 bytes that name this run of the simulator, `sender` the number of this stream in the run."""
         self._name = name
         self._run = run
         self._sender = sender
@@ -54,7 +54,7 @@ class Card:
         _write(self._blank, name[:19], 10, 12, 4)
 
     async def video_frames(self) -> AsyncIterator[EncodedFrame]:
-        """The pictures, each at its time, encoded."""
+        """Encoded pictures, RATE a second, each drawn when it is due."""
         encoder, loop = Vp8Encoder(BITRATE, RATE), asyncio.get_running_loop()
         began, number, step = loop.time(), 0, 0
         while True:
@@ -88,7 +88,7 @@ class Card:
 
 
 def read_note(frame: EncodedFrame, run: bytes) -> Note | None:
-    """What a frame of this run says about itself; None for a frame of another origin."""
+    """The note in a frame; None for a frame that this run of the simulator did not send."""
     if len(frame.data) < _TRAILER.size:
         return None
     mark, theirs, sender, number, sent = _TRAILER.unpack(frame.data[-_TRAILER.size :])
@@ -96,7 +96,7 @@ def read_note(frame: EncodedFrame, run: bytes) -> Note | None:
 
 
 def _background(sender: int) -> bytearray:
-    """A dark field with a row of bars at its lower end that differs from sender to sender."""
+    """A dark picture (luma plane) with bars at its lower edge, whose shades differ from sender to sender."""
     luma = bytearray(bytes([48]) * (WIDTH * HEIGHT))
     for bar in range(16):
         shade = 60 + (bar * 11 + sender * 37) % 120

@@ -1,4 +1,4 @@
-"""The simulated participants of one room: their tokens, and what each of them must receive of the others."""
+"""The simulated participants of one room: their tokens, and what each of them has to receive from the others."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from portico.simulator.member import Member
 
 MESSAGE_SECS = 5.0
-"""A message that arrives later is missing."""
+"""A message that arrives later than this counts as missing."""
 
 
 class Group:
-    """What the participants of one room know of each other."""
+    """The state that the simulated participants of one room share."""
 
     def __init__(self, base_url: str, room_id: str, run: bytes, token: Callable[[], Awaitable[str]]) -> None:
-        """`run` are 8 bytes that name this run, `token` makes a client token of the room."""
+        """`run` is 8 bytes that name this run; `token` returns a new client token of the room."""
         self.base_url = base_url
         self.room_id = room_id
         self.run = run
@@ -28,16 +28,16 @@ class Group:
         self._messages: dict[str, tuple[float, set[Member]]] = {}  # those who have to receive it yet
 
     def card(self, text: str, of: "Member | None" = None) -> Card:
-        """The pictures of a new stream."""
+        """Make the test pictures of a new stream."""
         self._cards.append(of)
         return Card(text, self.run, len(self._cards) - 1)
 
     def changed(self, member: "Member") -> None:
-        """Note that this one joined, left, or switched the microphone."""
+        """Note that a member joined, left, or switched the microphone on or off."""
         self._changed_at[member] = time.monotonic()
 
     def speakers(self, listener: "Member", since: float) -> "list[Member]":
-        """Those whose tones the listener has to receive, because they have spoken since then, on a good network."""
+        """The members whose tones the listener has to receive: they have sent them since `since`, on a good network."""
         return [
             one
             for one in self.members
@@ -45,7 +45,7 @@ class Group:
         ]
 
     def has_bad_network(self, sender: int) -> bool:
-        """Whether the one who sends these pictures has a bad network."""
+        """Whether the member that sends the stream with this number has a bad network."""
         member = self._cards[sender] if sender < len(self._cards) else None
         return member is not None and member.has_bad_network
 
@@ -54,7 +54,7 @@ class Group:
         return any(one.record.name == name for one in self.members)
 
     def new_message(self, sender: "Member") -> str:
-        """A message that all who are settled in the room have to receive; its text."""
+        """The text of a new message. All members that have been in the room for a second have to receive it."""
         now = time.monotonic()
         text = f"message {len(self._messages) + 1} of {sender.record.name}"
         receivers = {
@@ -66,14 +66,14 @@ class Group:
         return text
 
     def received(self, member: "Member", text: str) -> bool:
-        """Note that this one received a message; whether it is one of ours from another one."""
+        """Note that a member received a message; whether another member of the group has sent it."""
         if text not in self._messages:
             return False
         self._messages[text][1].discard(member)
         return f" of {member.record.name}" not in text
 
     def count_missing(self) -> None:
-        """Note the messages that did not arrive, at the end. One who has left meanwhile need not have received it."""
+        """Count in each record the messages that did not arrive. A member that left meanwhile misses none."""
         now = time.monotonic()
         for sent, receivers in self._messages.values():
             if now - sent > MESSAGE_SECS:

@@ -32,20 +32,20 @@ from portico.simulator.quality import Record, Seen
 from portico.simulator.server import CannotSimulate
 
 LOOK_SECS = 0.5
-"""Between two looks for the tones of the others."""
+"""The time between two checks of which tones are in the mix."""
 SETTLED_SECS = 2.0
-"""A change is not a fault until it is so old: a look for a tone, for example, waits after an unmute."""
+"""Nothing is checked for this long after a change: a tone, for example, is expected 2 s after an unmute."""
 
 
 class Member:
-    """One participant. `do` performs the steps of its plan, one after another."""
+    """One simulated participant. `do` performs a step of its plan."""
 
     def __init__(self, group: Group, number: int, record: Record) -> None:
-        """`number` is that in the plan, in its room."""
+        """`number` is the participant's number in the plan of its room."""
         self.number = number
         self.record = record
         self.changed_at = 0.0
-        """When what this one receives changed last, by time.monotonic(): its join, or the end of a bad network."""
+        """The time.monotonic() of the last change of what it receives: its join, or the end of a bad network."""
         self._group = group
         self._room: Room | None = None
         self._network: Network | None = None
@@ -57,21 +57,21 @@ class Member:
 
     @property
     def is_present(self) -> bool:
-        """Whether it is in the room, and was not put out."""
+        """Whether it is in the room."""
         return self._room is not None and self._room.ended is None
 
     @property
     def speaks(self) -> bool:
-        """Whether its tone is sent."""
+        """Whether it sends its tone."""
         return self.is_present and SELF in self._own and self._mic_on
 
     @property
     def has_bad_network(self) -> bool:
-        """Whether what it receives and sends now says nothing about the server."""
+        """Whether its network is bad on purpose, so that its media say nothing about the server."""
         return self._network is not None and self._network.is_bad
 
     async def do(self, step: Step) -> None:
-        """Perform a step. What does not work is in the record."""
+        """Perform a step. A failure is added to the record."""
         actions: dict[Action, Callable[[], Awaitable[None]]] = {
             Action.JOIN: self._join,
             Action.LEAVE: self.leave,
@@ -93,7 +93,7 @@ class Member:
             self.record.failures.append(f"cannot {step.action}: {error}")
 
     async def stop_receiving(self) -> None:
-        """End what is received, so that the leaves of others are no freezes."""
+        """Stop receiving, so that the leaves of other participants do not count as freezes."""
         tasks, self._follower = [*self._follower, *self._watches.values()], []
         self._watches.clear()
         for task in tasks:
@@ -102,7 +102,7 @@ class Member:
         self.record.failures += [f"has a fault: {one!r}" for one in results if isinstance(one, Exception)]
 
     async def leave(self) -> None:
-        """Leave the room, if it is there."""
+        """Leave the room. Does nothing if it is not in the room."""
         room, self._room = self._room, None
         if room is None:
             return
@@ -177,7 +177,7 @@ class Member:
         self._group.changed(self)
 
     async def _follow(self, room: Room) -> None:
-        """React to what happens in the room."""
+        """Act on the room's events until the call ends."""
         async for event in room.events():
             self._take(room, event)
 
@@ -212,7 +212,7 @@ class Member:
             task.cancel()
 
     async def _see(self, participant: Participant, key: str) -> None:
-        """Receive the pictures of one stream until it ends, and decode the first."""
+        """Receive and record the pictures of one stream until it ends. Only the first key frame is decoded."""
         seen = Seen(participant.name if key == SELF else f"{participant.name} (screen)", time.monotonic())
         decoder: VideoDecoder | None = VideoDecoder()
         try:
@@ -234,7 +234,7 @@ class Member:
                 self.record.seen.append(seen)
 
     async def _listen(self, room: Room) -> None:
-        """Receive the mix, and look for the tones of those who speak."""
+        """Receive and record the mix, and check it for the tones of the members that speak."""
         next_look = 0.0
         async for frame in room.audio():
             now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Bad networks for a client: packets of media that are lost, and a signaling connection that breaks."""
+"""Makes the network of a client bad: loses packets of media, and breaks the signaling connection."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -10,7 +10,7 @@ _PARTS = ("_send", "_recv")
 
 
 class Network:
-    """The network of one client. It loses packets between `lose` and `recover`, in both directions."""
+    """The network of one client. Between `lose` and `recover` it loses packets in both directions."""
 
     def __init__(self, room: Room, seed: int) -> None:
         self._room = room
@@ -23,16 +23,16 @@ class Network:
         return self._share > 0
 
     def lose(self, share: float) -> None:
-        """Lose this share of all packets of media from now on. ICE's checks pass, so that the path stays."""
+        """Lose this part (0 to 1) of the packets of media from now on. ICE checks pass, so that the path is kept."""
         self._share = share
         self.reach()
 
     def recover(self) -> None:
-        """Lose none any more."""
+        """Lose no more packets."""
         self._share = 0.0
 
     def reach(self) -> None:
-        """Concern the media connections that the client has opened meanwhile, too."""
+        """Apply the loss to the media connections that the client has opened since."""
         if self._share:
             for transport in _transports(self._room):
                 self._wrap(transport)

@@ -1,6 +1,6 @@
-"""What simulated participants do, and when: schedules that are the same for the same seed. Pure.
+"""Plans of what simulated participants do, and when. The same seed gives the same plan. Pure.
 
-A plan is a list of steps in the order of time. Participants are numbers from 0; the first `publish` of them publish.
+A plan is a list of steps in the order of time. Participants are numbered from 0; the first `publish` of them publish.
 """
 
 import random
@@ -21,7 +21,7 @@ class Action(StrEnum):
     UNSHARE = "unshare"
     CHAT = "chat"
     LOSE = "lose"
-    """Begin to lose packets: so large a share of them as `value` says."""
+    """Begin to lose packets; `value` is the lost part, 0 to 1."""
     RECOVER = "recover"
     DISCONNECT = "disconnect"
     """Lose the signaling connection, which the client makes again."""
@@ -29,7 +29,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Step:
-    """One action of one participant, `at` seconds from the begin."""
+    """One action of one participant, `at` seconds after the begin."""
 
     at: float
     who: int
@@ -38,14 +38,14 @@ class Step:
 
 
 SHORTEST_SECS = 2.0
-"""A stay, a share or a loss that would be shorter does not take place."""
+"""A stay, a shared screen or a loss of packets that would be shorter is left out of the plan."""
 LATEST_JOIN, LATEST_JOIN_SECS = 0.1, 5.0
-"""All who are there from the begin on have joined in this part of the time, and in so many seconds."""
+"""Participants who are present from the begin on join within this part of the run, and within so many seconds."""
 
 
 @dataclass
 class _Writer:
-    """The steps of a plan as they are made."""
+    """Collects the steps of a plan."""
 
     participants: int
     publish: int
@@ -67,29 +67,29 @@ class _Writer:
 
     @property
     def settled(self) -> float:
-        """When all who are there from the begin on have joined."""
+        """The seconds after which all participants who are present from the begin on have joined."""
         return min(LATEST_JOIN * self.secs, LATEST_JOIN_SECS)
 
     def add(self, at: float, who: int, action: Action, value: float = 0.0) -> None:
         self.steps.append(Step(round(at, 3), who, action, round(value, 3)))
 
     def enter(self, at: float, who: int) -> None:
-        """Join, and publish if this one does."""
+        """Add the join of a participant, and its publication if it publishes."""
         self.add(at, who, Action.JOIN)
         if who < self.publish:
             self.add(at, who, Action.PUBLISH)
 
     def enter_all(self) -> None:
-        """All join one after another."""
+        """Add the joins of all participants, one after another."""
         for who in self.everyone:
             self.enter(self.settled * who / self.participants, who)
 
     def between(self, first: float, last: float) -> float:
-        """An instant between two parts of the time that is left after the begin."""
+        """A random instant between two parts (0 to 1) of the time after `settled`."""
         return self.settled + self.random.uniform(first, last) * (self.secs - self.settled)
 
     def during(self, who: int, first: float, last: float, actions: tuple[Action, Action], value: float = 0.0) -> None:
-        """An action and the one that ends it, at these parts of the time; neither if that is too short."""
+        """Add an action and its end, at these parts of the time after `settled`; neither if that is too short."""
         begin, end = (self.settled + part * (self.secs - self.settled) for part in (first, last))
         if end - begin >= SHORTEST_SECS:
             self.add(begin, who, actions[0], value)
@@ -102,12 +102,12 @@ _LOSS = (Action.LOSE, Action.RECOVER)
 
 
 def _steady(plan: _Writer) -> None:
-    """All join at the begin and stay; those who publish speak all the time."""
+    """All join at the begin and stay; the publishers speak all the time."""
     plan.enter_all()
 
 
 def _stand_up(plan: _Writer) -> None:
-    """Those who publish speak in turn, the others of them are muted; one shares a screen; a few write."""
+    """The publishers speak in turn and are muted otherwise; one shares a screen; a few participants write messages."""
     plan.enter_all()
     for who in plan.publishers:
         plan.add(plan.settled, who, Action.MUTE)
@@ -123,7 +123,7 @@ def _stand_up(plan: _Writer) -> None:
 
 
 def _webinar(plan: _Writer) -> None:
-    """The audience comes one by one, writes, and partly leaves before the end; the first presenter shares a screen."""
+    """The audience joins one by one, writes messages, and partly leaves early; one presenter shares a screen."""
     for who in plan.publishers:
         plan.enter(plan.settled * who / max(1, plan.publish), who)
     for who in plan.audience:
@@ -138,7 +138,7 @@ def _webinar(plan: _Writer) -> None:
 
 
 def _classroom(plan: _Writer) -> None:
-    """The first one teaches and shares a screen; the others who publish speak shortly; all answer in the chat."""
+    """The first participant shares a screen; the other publishers speak briefly, in turn; all answer in the chat."""
     plan.enter_all()
     pupils = plan.publishers[1:]
     for who in pupils:
@@ -155,7 +155,7 @@ def _classroom(plan: _Writer) -> None:
 
 
 def _churn(plan: _Writer) -> None:
-    """Participants come and go all the time; the first one stays."""
+    """All participants but the first join and leave all the time."""
     plan.enter(0.0, 0)
     stay = max(SHORTEST_SECS, plan.secs / 8)
     for who in plan.everyone[1:]:
@@ -170,7 +170,7 @@ def _churn(plan: _Writer) -> None:
 
 
 def _storm(plan: _Writer) -> None:
-    """All join in the same instant, leave together and come back; then some lose packets, and some their connection."""
+    """All join in one instant, leave together and join again; then some lose packets, and some their connection."""
     waves = 2 if plan.secs >= 8 * SHORTEST_SECS else 1
     wave = plan.secs / (2 * waves)
     for number in range(waves):
@@ -199,11 +199,11 @@ _PATTERNS: dict[str, Callable[[_Writer], None]] = {
     "storm": _storm,
 }
 PATTERNS: dict[str, str] = {name: (write.__doc__ or "").strip() for name, write in _PATTERNS.items()}
-"""What happens in each pattern."""
+"""A sentence about each pattern, for the help of the command."""
 
 
 def make_plan(pattern: str, *, participants: int, publish: int, secs: float, seed: int) -> list[Step]:
-    """The steps of a pattern of PATTERNS. Those who have not left by the end leave then, which is no step."""
+    """The steps of a pattern of PATTERNS. The leaves at the end of the run are no steps."""
     writer = _Writer(participants, publish, secs, random.Random(f"{pattern} {seed}"))
     _PATTERNS[pattern](writer)
     return sorted(writer.steps, key=lambda step: step.at)  # steps of one instant stay in the order of their making

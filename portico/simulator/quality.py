@@ -1,39 +1,39 @@
-"""What a simulated participant received, and whether it was good. Pure: times are arguments, in seconds."""
+"""Records what a simulated participant receives, and judges it. Pure: times are arguments, in seconds."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 FRAME_SECS = 0.02
-"""Of one frame of sound."""
+"""The length of an audio frame."""
 LATE_SECS = 0.1
-"""A frame of sound that is later than the earliest one by more than this is a gap for a player with a short buffer."""
+"""An audio frame that is this much later than the earliest one counts as missing: a short buffer has run empty."""
 FREEZE_SECS = 0.7
-"""A picture that stays for longer is a freeze."""
+"""A picture that is shown for longer than this is a freeze."""
 DELAY_STEP_SECS, DELAY_STEPS = 0.005, 1000
 LOST_MAX, GAPS_MAX, FROZEN_MAX = 0.05, 0.03, 0.05
-"""The parts of the pictures that may be lost, of the sound that may be missing, and of the time that may be frozen."""
+"""The largest good parts (0 to 1) of lost pictures, of missing audio frames, and of the time in freezes."""
 DELAY_MAX_SECS = 1.0
 CHECKS_MIN = 3
-"""So many looks for a tone say something about it."""
+"""A speaker whose tone was checked fewer times than this is not judged."""
 MISSED_MAX = 0.34
-"""The part of the looks that may not find a tone."""
+"""The largest good part (0 to 1) of the checks that do not find the tone."""
 
 
 class Delays:
-    """A distribution in steps of 5 ms up to 5 s: bounded, whatever the number of values."""
+    """The distribution of any number of delays, in steps of 5 ms up to 5 s, in bounded memory."""
 
     def __init__(self) -> None:
         self._counts = [0] * (DELAY_STEPS + 1)
         self.count = 0
 
     def add(self, secs: float) -> None:
-        """Count a value."""
+        """Count one delay."""
         self._counts[min(DELAY_STEPS, max(0, int(secs / DELAY_STEP_SECS)))] += 1
         self.count += 1
 
     def quantile(self, part: float) -> float | None:
-        """The value below which this part of all is; None without values."""
+        """The delay in seconds below which this part (0 to 1) of all delays is; None without delays."""
         if not self.count:
             return None
         left = part * self.count
@@ -46,16 +46,16 @@ class Delays:
         return reached * DELAY_STEP_SECS
 
     def join(self, other: "Delays") -> None:
-        """Add all values of another distribution."""
+        """Add all delays of another distribution."""
         self._counts = [ours + theirs for ours, theirs in zip(self._counts, other._counts, strict=True)]
         self.count += other.count
 
 
 class Seen:
-    """The pictures of one stream, as one participant receives them."""
+    """Counts the pictures of one stream that one participant receives, and their faults."""
 
     def __init__(self, name: str, now: float) -> None:
-        """`name` says whose pictures they are; the subscription begins now."""
+        """`name` names the sender; `now` is the begin of the subscription."""
         self.name = name
         self.frames = 0
         self.lost = 0
@@ -64,7 +64,7 @@ class Seen:
         self.delays = Delays()
         self.watched_secs = 0.0
         self.first_frame_secs: float | None = None
-        """From the subscription to the first picture that can be shown."""
+        """Seconds from the subscription to the first picture that can be shown; None before it."""
         self._began = now
         self._next: int | None = None
         self._is_broken = True  # until the first whole picture
@@ -72,7 +72,7 @@ class Seen:
         self._is_closed = False
 
     def take(self, number: int, sent: float, now: float, *, whole: bool) -> None:
-        """A picture arrived. `whole` pictures need no earlier ones."""
+        """Count a picture that arrived. `whole`: it is a key frame."""
         if self._next is not None and number < self._next:
             return  # repeated
         missing = 0 if self._next is None else number - self._next
@@ -89,14 +89,14 @@ class Seen:
         self._shown = now
 
     def skip(self, number: int) -> None:
-        """A picture arrived over a network that is bad on purpose: what is missing does not count."""
+        """Count a picture that arrived over a network that is bad on purpose; missing ones are not counted."""
         self.frames += 1
         self._next = number + 1
         self._is_broken = True
         self._shown = None
 
     def close(self, now: float) -> None:
-        """The stream or the watching ends now."""
+        """Note that the stream or the subscription ends now."""
         if not self._is_closed:
             self._is_closed = True
             self.watched_secs = now - self._began
@@ -109,25 +109,25 @@ class Seen:
 
 
 class Sound:
-    """The mix, as one participant receives it."""
+    """Counts the audio frames of the mix that one participant receives, and their faults."""
 
     def __init__(self) -> None:
         self.frames = 0
         self.missing = 0
-        """Frames that did not arrive, or too late."""
+        """Frames that did not arrive, or arrived LATE_SECS too late."""
         self.looks: Counter[str] = Counter()
-        """How often the tone of each speaker was looked for, by name."""
+        """The number of checks for the tone of each speaker, by name."""
         self.misses: Counter[str] = Counter()
-        """How often it was not there."""
+        """The number of these checks that did not find the tone."""
         self._last: float | None = None
         self._earliest = 0.0
 
     def begin(self) -> None:
-        """The clock of the frames begins anew: after a connection was lost."""
+        """Note that the clock of the frames begins anew, as after a lost connection."""
         self._last = None
 
     def take(self, time: float, now: float) -> None:
-        """A frame arrived, `time` by its own clock."""
+        """Count a frame that arrived; `time` is the frame's own."""
         self.frames += 1
         transit = now - time
         if self._last is None or time < self._last:
@@ -139,32 +139,32 @@ class Sound:
         self._last = time
 
     def look(self, name: str, *, is_there: bool) -> None:
-        """The tone of a speaker was looked for."""
+        """Count a check for the tone of a speaker."""
         self.looks[name] += 1
         self.misses[name] += not is_there
 
     @property
     def missed(self) -> list[str]:
-        """The speakers who were not there when they should have been."""
+        """The names of the speakers whose tones were missing in more than MISSED_MAX of the checks."""
         return [
             name for name, looks in self.looks.items() if looks >= CHECKS_MIN and self.misses[name] > MISSED_MAX * looks
         ]
 
     @property
     def gaps(self) -> float:
-        """The part of the sound that is missing."""
+        """The part (0 to 1) of the audio frames that is missing."""
         return self.missing / (self.frames + self.missing) if self.frames else 0.0
 
 
 @dataclass
 class Record:
-    """Everything about one simulated participant."""
+    """Everything that one simulated participant did and received."""
 
     name: str
     publishes: bool
     joins: int = 0
     join_secs: float | None = None
-    """The longest of its joins."""
+    """The duration of the longest of its joins."""
     present_secs: float = 0.0
     rejoins: int = 0
     messages_sent: int = 0
@@ -173,16 +173,16 @@ class Record:
     seen: list[Seen] = field(default_factory=list)
     sound: Sound = field(default_factory=Sound)
     failures: list[str] = field(default_factory=list)
-    """What did not work: a join, a publication, an end that was not planned."""
+    """Sentences without a subject about what failed: a join, a publication, an end that was not planned."""
 
     @property
     def frames(self) -> int:
-        """Pictures that it received."""
+        """The number of pictures that it received."""
         return sum(one.frames for one in self.seen)
 
     @property
     def lost(self) -> int:
-        """Pictures that did not arrive."""
+        """The number of pictures that did not arrive."""
         return sum(one.lost for one in self.seen)
 
     @property
@@ -195,14 +195,14 @@ class Record:
 
     @property
     def delays(self) -> Delays:
-        """Of all its pictures."""
+        """The delays of all pictures that it received."""
         joined = Delays()
         for one in self.seen:
             joined.join(one.delays)
         return joined
 
     def problems(self) -> list[str]:
-        """What was bad, each as a sentence without a subject; [] when everything was good."""
+        """Sentences without a subject about what was bad; [] when everything was good."""
         found = list(self.failures)
         if not self.joins and not self.failures:
             found.append("did not join")
@@ -217,7 +217,7 @@ class Record:
 
 
 FIRST_PICTURE_SECS = 5.0
-"""A stream that is watched for so long has to have shown a picture."""
+"""A stream that is received for this long has to have shown a picture. Shorter ones are not judged."""
 
 
 def _problems_of(seen: Seen) -> Sequence[str]:
@@ -237,29 +237,29 @@ def _problems_of(seen: Seen) -> Sequence[str]:
 
 
 LAG_MAX_SECS = 0.1
-"""If the simulator's own event loop is later than this in one of a hundred looks, delays and gaps may be its fault."""
+"""If the 99th percentile of the simulator's own delays is above this, it may itself cause delays and gaps."""
 BUSY_MAX = 0.9
-"""Of one core: the simulator is one process."""
+"""The part of one core above which the simulator, one process, may itself be the limit."""
 BUSY_WANTED = 0.7
 
 
 @dataclass(frozen=True)
 class Own:
-    """What the simulator itself used of the machine."""
+    """What the simulator used of the machine: CPU cores, and how late its event loop was."""
 
     cores: float
     lag_p99: float
-    """How late its event loop was, in seconds."""
+    """The 99th percentile of how late its event loop was, in seconds."""
     participants: int
 
     @property
     def capacity(self) -> int | None:
-        """About how many such participants it can carry on this machine; None when it did too little to say."""
+        """About how many such participants this machine can simulate; None if it did too little to know."""
         return int(self.participants * BUSY_WANTED / self.cores) if self.cores > 0.02 else None
 
     @property
     def limit(self) -> str | None:
-        """The sentence about its own limit; None if it was far from it."""
+        """A sentence that says that the simulator was at its limit; None if it was not."""
         if self.cores > BUSY_MAX:
             return (
                 f"The simulator used {self.cores:.2f} cores, of one that it can use: what is bad may be its own limit. "

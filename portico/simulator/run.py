@@ -1,4 +1,4 @@
-"""One run of the simulator: its rooms, its participants, and what became of them."""
+"""Performs one run of the simulator: makes rooms, lets participants follow their plans, returns the result."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from portico.simulator.server import CannotSimulate, Server
 PROGRESS_SECS = 1.0
 LAG_STEP_SECS = 0.05
 OVERTIME_SECS = 20.0
-"""A step that is not done so long after the end has failed."""
+"""A plan that is not finished this long after the end of the run has failed."""
 _NAMES = (
     "Ada Ben Cleo Dan Eve Finn Gia Hugo Ida Jan Kim Leo Mia Noa Oto Pia Quin Ria Sam Tea Udo Vera Wim Xena Yara Zoe "
     "Alma Bo Carl Dora Emil Fay Gus Hana Ivo Jule Kai Lia Max Nell Olaf Pam Rolf Sue Tim Uma Vito Wanda Yul Zora"
@@ -28,14 +28,14 @@ NAMES = _NAMES.split()
 
 @dataclass(frozen=True)
 class Options:
-    """What to simulate."""
+    """What `simulate` is to do."""
 
     base_url: str
     api_key: str
     room_id: str | None
-    """None: rooms are made, and deleted at the end."""
+    """The room to use. None: rooms are made, and deleted at the end."""
     participants: int
-    """In each room."""
+    """The number of participants in each room."""
     publish: int
     secs: float
     pattern: str
@@ -45,7 +45,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is."""
+    """The state of a run that goes on."""
 
     secs: float
     of_secs: float
@@ -57,7 +57,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run showed."""
+    """The result of a run."""
 
     options: Options
     room_ids: list[str]
@@ -70,7 +70,7 @@ class Result:
         return not any(record.problems() for record in self.records)
 
     def as_object(self) -> dict[str, Any]:
-        """For `--json`. Times are in seconds."""
+        """The JSON object of `portico simulate --json`. Times are in seconds."""
         return {
             "ok": self.is_ok,
             "pattern": self.options.pattern,
@@ -115,7 +115,7 @@ def _record(record: Record) -> dict[str, Any]:
 
 
 async def simulate(options: Options, on_progress: Callable[[Progress], None]) -> Result:
-    """Run it. Raises CannotSimulate when nothing can be simulated."""
+    """Run a simulation to its end. Raises CannotSimulate when no room or token can be had."""
     run = secrets.token_bytes(8)
     async with Server(options.base_url, options.api_key) as server, _rooms(server, options) as room_ids:
         groups = [
@@ -141,7 +141,7 @@ async def simulate(options: Options, on_progress: Callable[[Progress], None]) ->
 
 @contextlib.asynccontextmanager
 async def _rooms(server: Server, options: Options) -> AsyncIterator[list[str]]:
-    """The ids of the rooms, made and deleted unless one is named."""
+    """Yield the ids of the rooms: the named one, or new ones that are deleted at the end."""
     if options.room_id is not None:
         await server.check_room(options.room_id)
         yield [options.room_id]
@@ -159,7 +159,7 @@ async def _rooms(server: Server, options: Options) -> AsyncIterator[list[str]]:
 
 
 class _Run:
-    """The plans of all participants, side by side, and the simulator's measure of itself."""
+    """Runs the plans of all participants at the same time, and measures the simulator's own load."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class _Run:
         self._members = [member for member, _ in plans]
 
     async def perform(self) -> Result:
-        """All plans to their end; every participant has left afterwards."""
+        """Run all plans to their end; all participants have left when it returns."""
         self._began, self._cpu = time.monotonic(), time.process_time()
         meters = [asyncio.create_task(self._measure_lag()), asyncio.create_task(self._report())]
         acting = [asyncio.create_task(self._act(member, steps)) for member, steps in self._plans]

@@ -7,16 +7,16 @@ import aiohttp
 
 ANSWER_SECS = 30.0
 TOKEN_SPARE_SECS = 900
-"""A token is good for so much longer than the run."""
+"""A token is valid for this much longer than the run."""
 TOKEN_SECS_MAX = 3600
 
 
 class CannotSimulate(Exception):
-    """The simulation cannot take place; str() is the sentence."""
+    """The simulation cannot take place; str() is a sentence that says why."""
 
 
 class Server:
-    """A server, and the API key that is used there."""
+    """The REST API of a server, used with one API key."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
         """`base_url` has no `/v2`."""
@@ -33,7 +33,7 @@ class Server:
         await self._http.close()
 
     async def create_room(self, name: str, seats: int) -> str:
-        """A new room; its id."""
+        """Make a room; returns its id."""
         room_id: str = (await self._ask("POST", "rooms", {"unique_name": name, "max_participants": seats}))["id"]
         return room_id
 
@@ -46,7 +46,7 @@ class Server:
         await self._ask("DELETE", f"rooms/{room_id}")
 
     async def token(self, room_id: str, secs: float) -> str:
-        """A client token of a room, for a run of so many seconds."""
+        """Make a client token of a room that is valid during a run of so many seconds."""
         lasts = min(TOKEN_SECS_MAX, int(secs) + TOKEN_SPARE_SECS)
         path = f"rooms/{room_id}/actions/generate_join_client_token"
         token: str = (await self._ask("POST", path, {"token_ttl_secs": lasts}))["token"]

@@ -1,4 +1,4 @@
-"""The tones of simulated participants: made once, and looked for in what others receive."""
+"""The tones of simulated participants: encodes them once, and finds them in received audio."""
 
 import math
 from array import array
@@ -8,20 +8,20 @@ from portico.client.coding import OpusEncoder
 
 SAMPLES, RATE = 960, 48_000
 FIRST_HERTZ, STEP_HERTZ, COUNT = 300, 100, 50
-"""Whole numbers of waves in 20 ms: each is silent in the look for another one."""
+"""Frequencies with a whole number of waves in 20 ms, so that the check for one does not find another."""
 AMPLITUDE = 0.25
 THERE = 0.002
-"""The least amplitude of a tone that is there; the mix makes each of many speakers softer."""
+"""The least amplitude (of 1) of a tone that counts as present; the mix lowers each of many speakers."""
 _LOOP_FRAMES = 50
 
 
 def hertz_of(number: int) -> int:
-    """The tone of the participant with this number."""
+    """The frequency of the participant with this number."""
     return FIRST_HERTZ + STEP_HERTZ * (number % COUNT)
 
 
 def tone(number: int) -> Packets:
-    """The tone of a participant, encoded ahead."""
+    """The audio source of a participant: its tone, encoded in advance."""
     turn = 2 * math.pi * hertz_of(number) / RATE
     pcm = array("h", (round(AMPLITUDE * 32767 * math.sin(turn * at)) for at in range(SAMPLES))).tobytes()
     encoder = OpusEncoder()
@@ -32,7 +32,7 @@ def tone(number: int) -> Packets:
 
 
 def is_there(frame: AudioFrame, number: int) -> bool:
-    """Whether 20 ms of sound have the tone of a participant."""
+    """Whether an audio frame contains the tone of the participant with this number."""
     turn = 2 * math.pi * hertz_of(number) / RATE
     factor, one, two = 2 * math.cos(turn), 0.0, 0.0
     for sample in frame.samples:  # Goertzel's algorithm

@@ -1,4 +1,4 @@
-"""The stay in the room, which the input and the output of one transport share."""
+"""The bot's stay in the room, which the input and the output of one transport share."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ class Call:
         self._stack = contextlib.AsyncExitStack()
 
     async def enter(self, user: Any, tasks: BaseTaskManager, connected: Callable[[], Awaitable[None]]) -> None:
-        """Take part; the first user joins the room, and `connected` is awaited before the first event."""
+        """Add a user. The first one joins the room; `connected` is awaited before any event. Raises ClientError."""
         async with self._lock:
             if self._failure is not None:
                 raise self._failure
@@ -43,7 +43,7 @@ class Call:
             self._users.add(user)
 
     async def exit(self, user: Any) -> None:
-        """Take part no more; a user who did not enter changes nothing."""
+        """Remove a user. The last one leaves the room; one that did not enter changes nothing."""
         async with self._lock:
             if user not in self._users:
                 return

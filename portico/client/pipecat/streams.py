@@ -1,4 +1,4 @@
-"""The input and the output of the transport: Pipecat's base classes, with the room on their other side."""
+"""The input and the output of the transport: Pipecat processors that receive from the room and send to it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ RTVI_LABEL = "rtvi-ai"
 
 
 class Owner(Protocol):
-    """The transport, as its two halves use it."""
+    """The transport, as its input and its output use it."""
 
     async def enter(self, user: Any, setup: FrameProcessorSetup) -> None: ...
     async def exit(self, user: Any) -> None: ...
@@ -41,7 +41,7 @@ class Owner(Protocol):
 
 
 class PorticoInputTransport(BaseInputTransport):
-    """Brings the sound of the room into the pipeline: the mix, or each participant by itself."""
+    """Brings the audio of the room into the pipeline: the mix, or each participant's own."""
 
     def __init__(self, owner: Owner, call: Call, params: PorticoParams, **options: Any) -> None:
         super().__init__(params, **options)
@@ -67,7 +67,7 @@ class PorticoInputTransport(BaseInputTransport):
             await self._start_audio_in_streaming()
 
     async def stop(self, frame: EndFrame) -> None:
-        """Stop reading; the room is left when the output has ended, too."""
+        """Stop reading. The client leaves the room once the output has ended as well."""
         await super().stop(frame)
         await self._end()
 
@@ -77,7 +77,7 @@ class PorticoInputTransport(BaseInputTransport):
         await self._end()
 
     async def cleanup(self) -> None:
-        """End what a stop has not ended."""
+        """End as `stop` does, if neither `stop` nor `cancel` was called."""
         await super().cleanup()  # type: ignore[no-untyped-call]
         await self._end()
         await self._owner.cleanup()
@@ -155,13 +155,13 @@ class PorticoOutputTransport(BaseOutputTransport):
         await self._owner.exit(self)
 
     async def cleanup(self) -> None:
-        """End what a stop has not ended."""
+        """End as `stop` does, if neither `stop` nor `cancel` was called."""
         await super().cleanup()  # type: ignore[no-untyped-call]
         await self._owner.exit(self)
         await self._owner.cleanup()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """As in Pipecat; an interruption also drops the sound that waits to be sent."""
+        """Do what Pipecat's base class does; an interruption also drops the audio that waits to be sent."""
         await super().process_frame(frame, direction)
         if isinstance(frame, InterruptionFrame) and self._voice is not None:
             self._voice.clear()

@@ -73,13 +73,13 @@ class PorticoTransport(BaseTransport):
             self._register_event_handler(name)
 
     def input(self) -> PorticoInputTransport:
-        """The begin of the pipeline: the room's sound, and its messages."""
+        """The first processor of a pipeline: it emits the audio and the chat messages of the room."""
         if self._input is None:
             self._input = PorticoInputTransport(self, self._call, self._params, name=self._input_name)
         return self._input
 
     def output(self) -> PorticoOutputTransport:
-        """The end of the pipeline: what it says to the room."""
+        """The last processor of a pipeline: it sends audio and chat messages to the room."""
         if self._output is None:
             self._output = PorticoOutputTransport(self, self._call, self._voice, self._params, name=self._output_name)
         return self._output
@@ -133,6 +133,6 @@ class PorticoTransport(BaseTransport):
         await self._push(ClientConnectedFrame())
 
     async def _push(self, frame: Frame) -> None:
-        """Add a frame to the pipeline, at its begin or at the only end that is in it."""
+        """Push a frame into the pipeline, from the input or, in a pipeline without one, from the output."""
         if (half := self._input or self._output) is not None:
             await half.push_frame(frame)

@@ -1,4 +1,4 @@
-"""The sound of a bot: what the pipeline writes, at the pace of time, and silence meanwhile."""
+"""The audio of a bot in real time: what the pipeline writes, and silence while it writes nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from portico.client.frames import FRAME_BYTES, FRAME_SECS, AudioFrame
 
 LEAD_BYTES = 3 * FRAME_BYTES
-"""Sound that may wait while the pipeline writes more: 60 ms, so that it may be late by that much without a gap."""
+"""Audio that waits to be sent while the pipeline writes more: 60 ms. It may be late by that much without a gap."""
 LATE_MAX_SECS = 0.5
-"""A delay of the program that is longer than this is not made up for."""
+"""When the program is later than this, the clock of the frames is moved; otherwise it sends faster to catch up."""
 
 
 class Voice:
-    """A source for `Room.publish`: frames of 20 ms without end, so that a silent bot is still a publishing one."""
+    """A source for `Room.publish`: frames of 20 ms without end, so that a silent bot goes on publishing."""
 
     def __init__(self) -> None:
         self._pcm = bytearray()
@@ -20,7 +20,7 @@ class Voice:
         self._is_closed = False
 
     async def play(self, pcm: bytes) -> bool:
-        """Add samples of 16 bits, 48 kHz, mono; return when more may come, or False when the source is closed."""
+        """Add samples of 16 bits, 48 kHz, mono; return True when more may be added, False when the source is closed."""
         self._pcm += pcm
         while len(self._pcm) > LEAD_BYTES and not self._is_closed:
             self._taken.clear()
@@ -28,7 +28,7 @@ class Voice:
         return not self._is_closed
 
     def clear(self) -> None:
-        """Drop what is not sent yet: an interruption."""
+        """Drop the audio that is not sent yet, because the bot was interrupted."""
         self._pcm.clear()
         self._taken.set()
 
@@ -38,7 +38,7 @@ class Voice:
         self.clear()
 
     async def audio_frames(self) -> AsyncIterator[AudioFrame]:
-        """The frames, each taken when its time has come: a sound that is added now is in the next one."""
+        """The frames, one every 20 ms; each is filled when it is due, so audio that is added now is in the next one."""
         loop = asyncio.get_running_loop()
         began, count = loop.time(), 0
         while not self._is_closed:
