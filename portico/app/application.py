@@ -18,12 +18,12 @@ from portico.web import files, invitations, pages
 
 
 async def _no_key(header: str | None, address: str) -> object | None:
-    """A process without the API knows no keys: its metrics are for this machine, or for all."""
+    """Find no key: a process without the API serves its metrics to this machine, or to all."""
     return None
 
 
 def application(settings: Settings, parts: Parts) -> Starlette:
-    """The routes of everything that this process has, over these parts."""
+    """Make the ASGI application: the routes of all parts that this process has."""
     app = Starlette()
     find_key: health.FindKey = _no_key
     if parts.gateway is not None:
@@ -64,7 +64,7 @@ def application(settings: Settings, parts: Parts) -> Starlette:
 
 
 def _checks(parts: Parts) -> dict[str, health.ReadinessCheck]:
-    """What has to be well for this process to be ready."""
+    """The checks of /readyz, by name. Each returns None, or why the process is not ready."""
 
     async def database_answers() -> str | None:
         await parts.db.read(ping)
@@ -100,7 +100,7 @@ def _is_not_stopping(parts: Parts) -> health.ReadinessCheck | None:
 
 
 def _janus_answers(parts: Parts) -> health.ReadinessCheck | None:
-    """Whether the Janus of this process answers or, of a gateway without one, whether a media node is there."""
+    """Check that the Janus of this process answers or, in a gateway without one, that a media node is available."""
     if (janus := parts.node) is not None:
 
         async def is_up() -> str | None:

@@ -58,13 +58,13 @@ class StartupInfo:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A program that is ready to be served. Of a role that it does not have, it has no parts."""
+    """A program that is ready to be served. Parts of roles that the process does not have are None."""
 
     app: Starlette
     gateway: Gateway | None
     janus: JanusNode | None
     agent: NodeAgent | None
-    """None also where the process is alone."""
+    """The agent of this process's media node; None without a node, or where the process is alone."""
     checks: Checks | None
     connections: ClientConnections
     startup: StartupInfo
@@ -124,7 +124,7 @@ async def running(settings: Settings, roles: Roles = ALL_ROLES) -> AsyncIterator
 
 @asynccontextmanager
 async def _clock(db: Database) -> AsyncIterator[Clock]:
-    """The one clock of the program."""
+    """Make the one clock of the program; keep it set while the block runs."""
     clock = Clock()
     keeper = ClockKeeper(db, clock)
     await keeper.start()
@@ -135,7 +135,7 @@ async def _clock(db: Database) -> AsyncIterator[Clock]:
 
 
 class Calls:
-    """What serves calls in this process: the gateway, its Janus with its agent, or one of them."""
+    """The parts of this process that serve calls: the gateway, its Janus with its agent, or one of them."""
 
     def __init__(
         self,

@@ -13,11 +13,11 @@ from portico.services import clock as clock_rows
 
 log = structlog.get_logger()
 LOOK_SECS = 1.0
-"""How often the clock is compared with the wall clock, on SQLite the machine's, on PostgreSQL the database's."""
+"""The pause between two comparisons with the wall clock: on SQLite the machine's, on PostgreSQL the database's."""
 SLOW_SECS = 1.0
-"""An answer of the database that takes longer is not exact about its clock."""
+"""The time of the database is ignored if its answer takes longer than this."""
 DRIFT = timedelta(seconds=0.05)
-"""A smaller difference is left alone, so that facts that follow each other keep their order."""
+"""A smaller difference is not corrected, so that facts that follow each other keep their order."""
 
 
 class Clock:
@@ -65,7 +65,7 @@ class ClockKeeper:
             self._clock.set(behind)
 
     async def _step(self, by: timedelta) -> None:
-        """Move what is due and set the clock; in between, what is due may look late and never early."""
+        """Move due times and set the clock. In between, a due time may look too late, and never too early."""
         log.warning("clock was set", by_secs=round(by.total_seconds(), 1))
         step = partial(clock_rows.step, by=by, known=self._known)
         if by > timedelta(0):
@@ -86,7 +86,7 @@ def _look(tx: Transaction, clock: Clock) -> tuple[timedelta | None, timedelta]:
 
 
 def _behind(tx: Transaction, clock: Clock) -> timedelta | None:
-    """How far the clock is behind the wall clock; None when that is not known exactly."""
+    """How far the clock is behind the wall clock; None if the database's answer was slow."""
     if tx.dialect.name == "sqlite":
         return datetime.fromtimestamp(time.time(), UTC) - clock()
     asked = time.monotonic()

@@ -16,11 +16,11 @@ from portico.services.webhook_keys import WebhookKeys
 log = structlog.get_logger()
 
 EVERY_SECS = 0.5
-"""A replaced key is in use, or void, within a second in every process."""
+"""The pause between two looks: within a second every process uses a new key and refuses a void one."""
 
 
 class FollowKeys:
-    """One per process: keeps three objects with keys, which all parts share, as the rows are."""
+    """Updates the three objects with keys, which the parts of this process share, when the rows change."""
 
     def __init__(
         self,

@@ -11,18 +11,18 @@ import aiohttp
 T = TypeVar("T")
 PAGE = 250
 TRIES = 6
-"""Of one request that is not answered, or answered with 5xx. A 429 is waited for however often it comes."""
+"""The most tries of a request that gets no answer or a 5xx. After a 429 it is tried again without a limit."""
 LONGEST_PAUSE_SECS = 300.0
 WITHIN = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 PART_BYTES = 1 << 20
 
 
 class HostedApiRefuses(Exception):
-    """The API refuses, or does not answer; str() is a sentence."""
+    """The API refuses a request, or does not answer; str() is a sentence that says why."""
 
 
 class FileRefused(Exception):
-    """There is no file, or it cannot be had any more; str() is a clause."""
+    """The API has no file, or refuses it; str() is a clause that says why."""
 
 
 class _Refused(Exception):
@@ -41,7 +41,7 @@ class HostedApi:
         self._show = show
 
     async def each(self, path: str) -> AsyncIterator[dict[str, Any]]:
-        """Every item of a list, page by page."""
+        """Iterate over all items of a list, page by page."""
         number = 1
         while True:
             answer = await self._get(f"{path}?page[size]={PAGE}&page[number]={number}")
@@ -52,12 +52,12 @@ class HostedApi:
             number += 1
 
     async def one(self, path: str) -> dict[str, Any]:
-        """One resource."""
+        """Read one resource."""
         found: dict[str, Any] = (await self._get(path))["data"]
         return found
 
     async def download(self, url: str, path: Path) -> tuple[int, str]:
-        """Write a file to `path`; its size in bytes and its SHA-256. Raises FileRefused when there is none."""
+        """Download a file to `path`; returns its size in bytes and its SHA-256. Raises FileRefused."""
 
         async def save(answer: aiohttp.ClientResponse) -> tuple[int, str]:
             return await _save(answer, path)
@@ -78,7 +78,7 @@ class HostedApi:
     async def _try(
         self, url: str, headers: dict[str, str], read: Callable[[aiohttp.ClientResponse], Awaitable[T]]
     ) -> T:
-        """What `read` makes of the answer. Raises _Refused, and HostedApiRefuses when nothing answers."""
+        """Try a request until it is answered; returns `read(answer)`. Raises _Refused and HostedApiRefuses."""
         tries = TRIES
         while True:
             tries -= 1
@@ -93,7 +93,7 @@ class HostedApi:
             await asyncio.sleep(pause)
 
     def _pause(self, status: int, retry_after: str | None, left: int) -> float:
-        """How long to wait before the next try. Raises _Refused when another one makes no sense."""
+        """Seconds to wait before the next try. Raises _Refused when no other try is to be made."""
         if status != 429 and (status < 500 or left <= 0):
             raise _Refused(status)
         secs = float(retry_after) if retry_after and retry_after.isdigit() else 2.0 ** (TRIES - left)

@@ -15,11 +15,11 @@ from portico.services.importing import FetchedFile
 from portico.storage.store import Store
 
 SHOW_EACH = 250
-"""Rows between two lines."""
+"""Progress is shown after this many rows."""
 
 
 class Import:
-    """One run. What is there already is left out, so that another run goes on where this one was ended."""
+    """One run of the import. It skips what an earlier run has copied."""
 
     def __init__(self, api: HostedApi, db: Database, store: Store, account_id: str, folder: Path, show: Show) -> None:
         self._api = api
@@ -29,7 +29,7 @@ class Import:
         self._folder = folder
         self._show = show
         self.left_out: list[str] = []
-        """Sentences about what has no file, or whose session goes on."""
+        """Sentences about what was not copied, because it has no file or its session goes on."""
 
     async def run(self) -> None:
         """Copy everything, in the order in which rows refer to each other."""

@@ -20,7 +20,7 @@ from portico.worker.node_agent import NodeAgent
 def node_agent(
     db: Database, own: MediaNode, janus: JanusNode, clock: Callable[[], datetime], side: SideLoop
 ) -> NodeAgent:
-    """The agent of this Janus, which answers."""
+    """Make the agent of this Janus, which has to be up."""
 
     def address() -> NodeAddress:
         host = host_id() if _is_loopback(janus.url) else None

@@ -13,11 +13,11 @@ from portico.runtime.supervised import Supervised
 
 
 def registry_of(parts: Parts) -> CollectorRegistry:
-    """All metrics of the program. Counts of this process begin at 0 with it."""
+    """Make the registry of all metrics. Counters of this process begin at 0 when it starts."""
     registry = CollectorRegistry()
 
     def capacity(name: str) -> float:
-        """A member of Janus' capacity; NaN without a Janus, for a remote one and during a restart."""
+        """Read a member of Janus' capacity; NaN without a Janus, for a remote one and during a restart."""
         return math.nan if parts.node is None else float(getattr(parts.node.capacity(), name, math.nan))
 
     figures: list[tuple[str, str, Callable[[], float]]] = [
@@ -66,7 +66,7 @@ def registry_of(parts: Parts) -> CollectorRegistry:
 
 
 def _children(registry: CollectorRegistry, parts: Parts) -> None:
-    """Figures of the supervised programs beside Janus."""
+    """Add the metrics of the supervised programs beside Janus."""
     is_up = Gauge("portico_child_up", "1 while a supervised program answers", ["child"], registry=registry)
     restarts = Gauge("portico_child_restarts", "Times that it was started again", ["child"], registry=registry)
     for program in parts.children:
@@ -83,7 +83,7 @@ def _restarts(program: Supervised) -> float:
 
 
 def _counts(registry: CollectorRegistry, name: str, text: str, causes: Iterable[str], counts: Counter[str]) -> None:
-    """Figures of a counter that others keep, one for each cause, from the start on."""
+    """Make a collector of counts that another part keeps, one count for each cause since the start."""
     gauge = Gauge(name, text, ["cause"], registry=registry)
     for cause in causes:
         gauge.labels(cause).set_function(partial(counts.__getitem__, cause))

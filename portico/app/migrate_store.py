@@ -16,16 +16,16 @@ from portico.services.copying import CopiedTable, Digest, StoredFile
 from portico.storage.store import Store
 
 SHOW_SECS = 2.0
-"""Between two lines about a table that takes long."""
+"""The pause between two lines of progress about one table."""
 Show = Callable[[str], None]
 
 
 class NotCopied(Exception):
-    """The copy is refused, or is not what the source is; str() is a sentence."""
+    """The copy is refused, or differs from the source; str() is a sentence that says why."""
 
 
 async def copy_rows(source: Database, target: Database, show: Show) -> None:
-    """Copy all rows, and compare counts and checksums. Raises NotCopied; what was copied stays for the next run."""
+    """Copy all rows, and compare counts and checksums. Raises NotCopied; the copied rows stay for the next run."""
     if await source.read(copying.is_served):
         raise NotCopied("A server uses the database that is to be copied: stop it first.")
     if await target.read(copying.is_served):
@@ -46,7 +46,7 @@ async def copy_rows(source: Database, target: Database, show: Show) -> None:
 async def copy_files(db: Database, source: Store, target: Store, folder: Path, show: Show) -> None:
     """Copy the files of all rows that are not in the target yet, each checked by its row's size and SHA-256.
 
-    Copies of remote files are in `folder` meanwhile. Raises NotCopied when files are missing or damaged; the others
+    `folder` holds temporary copies. Raises NotCopied when files are missing or damaged; the others
     are copied.
     """
     files = await db.read(copying.stored_files)
@@ -65,7 +65,7 @@ async def copy_files(db: Database, source: Store, target: Store, folder: Path, s
 
 
 async def _unknown_rows(source: Database, target: Database, table: CopiedTable) -> int:
-    """How many rows of the target are not in the source; stops at the first batch that has some."""
+    """Count rows of the target that are not in the source, up to the first batch that has some."""
     after = None
     while rows := await target.read(partial(copying.read, table=table, after=after)):
         if number := await source.read(partial(copying.unknown_rows, table=table, rows=rows)):
@@ -93,7 +93,7 @@ async def _digest(db: Database, table: CopiedTable) -> Digest:
 
 
 async def _copy_file(source: Store, target: Store, file: StoredFile, folder: Path) -> str | None:
-    """Copy one file; the reason in words when it is missing or is not what its row says."""
+    """Copy one file; None, or a clause that says that it is missing or differs from its row's SHA-256."""
     with tempfile.TemporaryDirectory(prefix="migrate-", dir=folder) as temporary:
         path = Path(temporary) / "file"
         try:

@@ -1,4 +1,4 @@
-"""A public server: what stands in front of it, and checks of its settings against this machine."""
+"""The programs in front of a public server, and checks of its settings against this machine."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ _NEVER_PUBLIC = ("test", "example", "invalid", "localhost", "local", "internal",
 
 
 def edge_settings(settings: Settings) -> EdgeSettings | None:
-    """What is in front of the server; None where nothing of ours is."""
+    """The settings of our programs in front of the server; None where there is none."""
     if settings.tls_mode == "off":
         return None
     assert settings.domain is not None
@@ -43,9 +43,9 @@ def edge_settings(settings: Settings) -> EdgeSettings | None:
 
 
 def check_public_server(settings: Settings, *, are_ports_ours: bool = False) -> None:
-    """Refuse what contradicts itself or cannot work here. Raises SettingsError and ChildUnavailable.
+    """Refuse settings that contradict each other or cannot work here. Raises SettingsError and ChildUnavailable.
 
-    Whether the ports are free is not tried where a server of ours has them.
+    With `are_ports_ours` a server of ours has the ports, and they are not tried.
     """
     _check_names(settings)
     edge = edge_settings(settings)
@@ -79,7 +79,7 @@ def nat_address(settings: Settings) -> str | None:
 
 
 def behind_nat(named: Sequence[Address], *, is_own: Callable[[str], bool], outgoing: IPv4Address | None) -> str | None:
-    """The IPv4 address of the domain that a NAT in front of this machine has; None where there is no such NAT.
+    """The IPv4 address of the domain, if a NAT in front of this machine has it; None without such a NAT.
 
     `named` are the domain's addresses, `outgoing` is the one with which this machine reaches others. A machine with a
     public address of its own needs no other: its domain leads to a proxy.
@@ -91,7 +91,7 @@ def behind_nat(named: Sequence[Address], *, is_own: Callable[[str], bool], outgo
 
 
 def is_private(address: Address) -> bool:
-    """Whether other networks do not reach the address."""
+    """Whether the address cannot be reached from other networks."""
     inside = isinstance(address, IPv4Address) and any(address in network for network in _PRIVATE)
     return inside or address.is_loopback or address.is_link_local or address.is_unspecified
 
@@ -104,7 +104,7 @@ def resolve(name: str) -> list[Address]:
 
 
 def is_own_address(text: str) -> bool:
-    """Whether a socket can have this address, which is so for addresses of this machine's interfaces only."""
+    """Whether this machine has the address: a socket can be bound to it."""
     try:
         address = ip_address(text)
         with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:

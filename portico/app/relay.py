@@ -1,4 +1,4 @@
-"""Our own TURN server: its settings, what browsers receive of it, and checks against this machine."""
+"""Our own TURN server: its settings, the URLs that browsers receive, and checks against this machine."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ _OF_RELAY = ("turn_port", "turn_tls_port", "relay_ports", "relay_peer_ports")
 
 
 def relay_settings(settings: Settings) -> RelaySettings | None:
-    """The TURN server that runs beside the server; None where it is off. Makes its secret. Raises ChildUnavailable."""
+    """The settings of our TURN server; None where it is off. Makes its secret file. Raises ChildUnavailable."""
     if not settings.turn_is_on:
         return None
     local = media_addresses(settings)
@@ -92,7 +92,7 @@ def listen_addresses(settings: Settings) -> tuple[str, ...]:
 
 
 def check_relay(settings: Settings, *, are_ports_ours: bool = False) -> None:
-    """Refuse what contradicts itself or cannot work here. Raises SettingsError and ChildUnavailable.
+    """Refuse settings that contradict each other or cannot work here. Raises SettingsError and ChildUnavailable.
 
     `are_ports_ours` says that a server with these settings runs and uses the ports.
     """
@@ -141,7 +141,7 @@ def _check_ports(settings: Settings) -> None:
 
 
 def _listeners(settings: Settings) -> Iterator[tuple[str, int, Sequence[socket.SocketKind]]]:
-    """(setting, port, kinds of its sockets) of the TURN server."""
+    """(Name of the setting, port, kinds of its sockets) for each port on which the TURN server listens."""
     yield "TURN_PORT", settings.turn_port, (socket.SOCK_DGRAM, socket.SOCK_STREAM)
     if settings.tls_mode != "off":
         yield "TURN_TLS_PORT", settings.turn_tls_port, (socket.SOCK_STREAM,)

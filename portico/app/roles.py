@@ -11,7 +11,7 @@ ALL_ROLES: Roles = frozenset({"api", "worker", "media"})
 
 
 def check_roles(settings: Settings, roles: Roles) -> None:
-    """Processes of single roles meet in PostgreSQL and in a store only. Raises SettingsError."""
+    """Refuse single roles without PostgreSQL and a store that their processes share. Raises SettingsError."""
     if roles == ALL_ROLES:
         return
     (role,) = roles

@@ -27,7 +27,7 @@ _OF_BUCKETS = (
 
 
 def checked(settings: Settings, *, is_running: bool = False, has_media: bool = True) -> Settings:
-    """The settings with host names of media addresses resolved. Raises SettingsError and JanusUnavailable.
+    """Check the settings; returns them with media addresses resolved. Raises SettingsError and JanusUnavailable.
 
     Resolving a name takes as long as the resolver of this machine tries. `is_running`: a server with these settings
     has the ports already. `has_media`: whether a Janus is to be started.
@@ -61,7 +61,7 @@ def checked(settings: Settings, *, is_running: bool = False, has_media: bool = T
 
 
 def _check_data_dir(data_dir: Path) -> None:
-    """Refuse a DATA_DIR that children cannot enter, where root may not mount: they have no capabilities then."""
+    """Refuse a DATA_DIR that children cannot enter: where root may not mount, they have no capabilities."""
     protection = child.protect()
     if os.geteuid() != 0 or protection.own_view or not protection.drop_capabilities:
         return
@@ -102,7 +102,7 @@ def warnings(settings: Settings) -> list[str]:
 
 
 def _check_bucket_access(settings: Settings) -> None:
-    """Refuse one half of a pair of keys, which a store would refuse at the first recording."""
+    """Refuse one half of a pair of S3 keys, which the store would refuse at the first recording."""
     key = settings.s3_access_key_id or os.environ.get("AWS_ACCESS_KEY_ID")
     secret = settings.s3_secret_access_key or os.environ.get("AWS_SECRET_ACCESS_KEY")
     if settings.storage_url is not None and (not key) != (not secret):

@@ -32,14 +32,14 @@ CORES = os.cpu_count() or 1
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The store, and the keys that sign links to what it keeps on this machine."""
+    """The store of finished files, and the keys that sign links to files on this machine."""
 
     store: Store
     link_keys: LinkKeys
     clock: Callable[[], datetime]
 
     def link(self, key: str, filename: str) -> str:
-        """A URL that admits to a download of the object for an hour. Busy when the store does not sign it in time.
+        """Make a URL that admits to the object for an hour. Raises Busy if the store does not sign it in time.
 
         It may take as long as the store needs for credentials: 2 s at most.
         """

@@ -67,7 +67,7 @@ def _set(node_id: str, state: str, as_json: bool) -> None:
 
 
 def _show(rows: "list[NodeRow]", as_json: bool) -> None:
-    """Without the secrets of the nodes."""
+    """Print nodes, without their secrets."""
     if as_json:
         print(json.dumps([_members(row) for row in rows], indent=2))
         return

@@ -1,4 +1,4 @@
-"""`portico simulate`: participants without browsers in a room, what each of them receives, and whether it was good."""
+"""`portico simulate`: joins rooms with participants without browsers, and reports the media that each receives."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ _PATTERN_HELP = " ".join(f"{name}: {text[0].lower()}{text[1:]}" for name, text i
 
 
 def add_to(app: typer.Typer) -> None:
-    """Make this command of the application."""
+    """Add the command to the application."""
     app.command()(simulate)
 
 
@@ -101,7 +101,7 @@ def _run(options: "Options", *, as_json: bool) -> "Result":
 
 @contextlib.contextmanager
 def _live(*, is_shown: bool) -> "Iterator[Callable[[Progress], None]]":
-    """A function that shows how far a run is, and the figures of all participants."""
+    """Yield a function that shows the progress of a run and the figures of all participants."""
     if not is_shown:
         yield lambda _: None
         return
@@ -161,7 +161,7 @@ def _table(records: list[Record]) -> Any:
 
 
 def _print(result: "Result") -> None:
-    """The table of all participants, and what the simulator itself can carry."""
+    """Print the table of all participants, and how many the simulator can run."""
     table(_HEADINGS, [_row(record) for record in result.records])
     bad = sum(1 for record in result.records if record.problems())
     print(f"{len(result.records) - bad} of {len(result.records)} participants had good media.")

@@ -1,7 +1,7 @@
 """Carries hints of commits (wakeup.py) between the processes of one PostgreSQL, with LISTEN and NOTIFY.
 
 A hint is sent after its commit, over a connection of its own: NOTIFY within a transaction makes all commits of the
-database wait for each other. What a process that is killed does not send, polling finds.
+database wait for each other. A process that is killed may not send a hint; readers find the rows by polling.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ log = structlog.get_logger()
 CHANNEL = "portico"
 CONNECT_AGAIN_SECS = 1.0
 CHECK_SECS = 10.0
-"""How often a connection without traffic is used, so that a lost one is noticed."""
+"""The longest time without traffic on a connection: a query then shows whether it is lost."""
 CLOSE_SECS = 3.0
-"""How long `close` waits for hints that are not sent yet."""
+"""The longest time for which `close` sends hints that still wait."""
 
 Connect = Callable[[], tuple["psycopg.Connection[Any]", bool]]
 """Opens a connection; returns it, and whether it is one of PgBouncer, where LISTEN may have no effect."""
 
 
 class Notifier:
-    """Sends and receives hints in a thread of its own. `receive` is called there with the topics of other processes."""
+    """Sends and receives hints in a thread of its own, which calls `receive` with the topics of other processes."""
 
     def __init__(self, connect: Connect, receive: Callable[[Iterable[Topic]], None]) -> None:
         self._connect = connect
@@ -44,23 +44,23 @@ class Notifier:
         self._woken, self._wake = -1, -1  # ends of a pipe, once there is a thread
         self._was_listening = False
         self.is_listening = False
-        """Whether hints of other processes arrive at this moment."""
+        """Whether hints of other processes arrive now."""
 
     def listen(self) -> None:
-        """Receive hints from now on."""
+        """Begin to receive hints of other processes."""
         with self._lock:
             begun, self._listens = self._listens, True
         if not begun:
             self._wake_up()
 
     def send(self, topics: Iterable[Topic]) -> None:
-        """Send hints to all other processes, soon; topics that wait at the same time are sent together."""
+        """Queue hints for all other processes. Topics that wait at the same time are sent together."""
         with self._lock:
             self._unsent.update(topics)
         self._wake_up()
 
     def close(self) -> None:
-        """Send what is left, for CLOSE_SECS at most."""
+        """Send the hints that wait, and stop; blocks for CLOSE_SECS at most."""
         with self._lock:
             self._closing, thread = True, self._thread
         if thread is None:
@@ -143,7 +143,7 @@ class Notifier:
 
 
 class SharedCommits(Commits):
-    """The hints of commits of all processes."""
+    """Wakes waiting code after commits of this and of all other processes."""
 
     def __init__(self, connect: Connect) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""`portico doctor`: examines the machine and the parts around the server for what hinders calls."""
+"""`portico doctor`: examines the machine, and the programs and servers that calls need, for what hinders calls."""

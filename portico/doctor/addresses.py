@@ -22,7 +22,7 @@ class AddressFacts:
     own: Sequence[InterfaceAddress]
     """The addresses of this machine's interfaces that Janus may offer, without loopback."""
     media: Sequence[Address] = ()
-    """Those of PORTICO_MEDIA_ADDRESS, which Janus then offers instead of its own."""
+    """The addresses of PORTICO_MEDIA_ADDRESS, which Janus offers instead of its own if there are any."""
     name: str | None = None
     """The host of the public URL; None where browsers on this machine alone are served."""
     resolved: Sequence[Address] = ()

@@ -1,4 +1,4 @@
-"""The certificate that browsers are shown: its days, its names, and whether they trust it."""
+"""The certificate that browsers receive: its validity, its names, and whether browsers trust it."""
 
 import contextlib
 import socket
@@ -36,7 +36,7 @@ class CertificateFacts:
 
 
 async def check(subject: Subject) -> list[Finding]:
-    """Look at the certificate of the public URL; at its source where a program of ours shows it, else by its name."""
+    """Examine the certificate of the public URL: on our program in front if there is one, else at the URL's host."""
     settings = subject.settings
     parts = urlsplit(settings.base_url)
     if parts.scheme != "https":
@@ -53,9 +53,9 @@ async def check(subject: Subject) -> list[Finding]:
 async def examine(
     host: str, port: int, name: str, *, trust: ssl.SSLContext | None = None, is_internal: bool = False
 ) -> list[Finding]:
-    """The findings about what `host` shows on `port` for `name`; `trust` replaces the certificates of this machine.
+    """The findings about the certificate of `host` on `port` for `name`. `trust` replaces this machine's authorities.
 
-    `is_internal`: it is issued by an authority of our own, which this machine need not trust.
+    `is_internal`: the certificate is issued by an authority of our own, which this machine need not trust.
     """
     try:
         facts = await in_thread(lambda: facts_of(host, port, name, trust=trust))
@@ -97,7 +97,7 @@ def judge(facts: CertificateFacts, name: str, now: datetime) -> list[Finding]:
 
 
 def facts_of(host: str, port: int, name: str, *, trust: ssl.SSLContext | None = None) -> CertificateFacts:
-    """Connect twice: for the certificate, whatever it is, and to see whether it is trusted. Raises OSError."""
+    """Connect twice: to receive the certificate, and to learn whether it is trusted. Raises OSError."""
     any_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     any_context.check_hostname, any_context.verify_mode = False, ssl.CERT_NONE
     shown = _shown(any_context, host, port, name)

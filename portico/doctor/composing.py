@@ -24,11 +24,11 @@ SCRIPTS = {
 """A few letters of each script in which names may be written."""
 _VERSION = re.compile(r"^ffmpeg version (\S+)", re.MULTILINE)
 _NO_GLYPH = re.compile(r"failed to find any fallback with glyph 0x([0-9A-Fa-f]+)")
-"""What libass warns of; glyph 0 where there is no font at all."""
+"""The warning of libass about a letter without a font; it names glyph 0 where there is no font at all."""
 
 
 async def check_ffmpeg(subject: Subject) -> list[Finding]:
-    """Ask ffmpeg for its version and for what it was built with."""
+    """Examine the version of ffmpeg and the parts that it was built with."""
     if shutil.which("ffmpeg") is None or shutil.which("ffprobe") is None:
         return [
             problem(
@@ -46,7 +46,7 @@ async def check_ffmpeg(subject: Subject) -> list[Finding]:
 
 
 def judge_ffmpeg(version: str | None, missing: list[str]) -> list[Finding]:
-    """`version` as ffmpeg prints it, such as 5.1.9-0+deb12u1; `missing` is what it was built without."""
+    """Findings about ffmpeg. `version` is as it prints it, such as 5.1.9-0+deb12u1; `missing` are parts it lacks."""
     remedy = "Install Debian's package ffmpeg, or one that was built with libx264 and libass."
     if version is None:
         return [problem(FFMPEG, "The program ffmpeg on PATH does not state its version.", remedy)]
@@ -67,7 +67,7 @@ def judge_ffmpeg(version: str | None, missing: list[str]) -> list[Finding]:
 
 
 async def check_fonts(subject: Subject) -> list[Finding]:
-    """Draw letters of each script as the composer draws names, and see what libass finds no font for."""
+    """Draw letters of each script as the composer draws names, to find scripts without a font."""
     if shutil.which("ffmpeg") is None:
         return []
     with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +79,7 @@ async def check_fonts(subject: Subject) -> list[Finding]:
 
 
 def judge_fonts(printed: str) -> list[Finding]:
-    """`printed` is what ffmpeg writes on standard error while it draws letters of all SCRIPTS."""
+    """Findings about fonts. `printed` is what ffmpeg writes on standard error while it draws letters of all SCRIPTS."""
     if "No such filter: 'ass'" in printed:
         return []  # a finding of ffmpeg's
     glyphs = {int(found, 16) for found in _NO_GLYPH.findall(printed)}

@@ -9,14 +9,14 @@ AREA = "settings"
 
 
 async def check(subject: Subject) -> list[Finding]:
-    """What a start would refuse or warn of."""
+    """Examine the settings for what a start would refuse or warn of."""
     unknown = unknown_variables()
     others = warnings(subject.settings)[len(unknown) :] if subject.refusal is None else []
     return judge(subject.refusal, unknown, others)
 
 
 def judge(refusal: str | None, unknown: list[str], others: list[str]) -> list[Finding]:
-    """`unknown` and `others` are the sentences of unknown_variables() and of the other warnings at a start."""
+    """Findings about the settings. `unknown` are the warnings of unknown_variables(), `others` the other ones."""
     findings = []
     if refusal is not None:
         text = f"portico serve does not start: {refusal.rstrip('.')}."

@@ -19,7 +19,7 @@ CLOCKS_APART = timedelta(seconds=2)
 
 
 async def check(subject: Subject, *, within_secs: float = ANSWER_SECS) -> list[Finding]:
-    """Ask the database, beside a running server too."""
+    """Examine the database. A server may run meanwhile."""
     file = subject.settings.sqlite_file
     if file is not None and not file.exists():
         return [note(AREA, f"There is no {file} yet: the first start makes it.")]

@@ -27,12 +27,12 @@ _OF_A_NETWORK = re.compile(r"nfs\d?|cifs|smb3?|9p|fuse\.(sshfs|s3fs|glusterfs|rc
 
 
 async def check_clock(subject: Subject) -> list[Finding]:
-    """Whether a program keeps the clock right. The database's clock is compared by database.py."""
+    """Examine whether a program keeps the clock right. database.py compares it with the database's clock."""
     return [judge_clock(_clock_state())]
 
 
 def judge_clock(state: int | None) -> Finding:
-    """`state` is what adjtimex(2) returns; None where it may not be asked."""
+    """The finding about the clock. `state` is what adjtimex(2) returns; None where the call is not allowed."""
     if state is None:
         return note(CLOCK, "Whether the clock is kept right cannot be read here.")
     if state == _UNSYNCHRONISED:
@@ -54,14 +54,14 @@ def _clock_state() -> int | None:
 
 
 async def check_files(subject: Subject) -> list[Finding]:
-    """The limit of open files of the running server, or the one that a server started from here would have."""
+    """Examine the limit of open files of the running server, or that of a server started from here."""
     pid = running_pid(subject.settings)
     limit = await in_thread(lambda: _limit_of(pid))
     return [judge_files(limit, subject.settings.sockets_max, is_running=pid is not None)]
 
 
 def judge_files(limit: int, sockets_max: int, *, is_running: bool) -> Finding:
-    """A participant takes two sockets: one of the browser, one to Janus."""
+    """The finding about the limit. A participant takes two sockets: one of the browser, one to Janus."""
     subject = "The running server" if is_running else "A server started from here"
     reserve = min(256, limit // 4)  # of listener/descriptors.py
     participants = (limit - reserve) // 2
@@ -97,9 +97,9 @@ class DiskFacts:
     free: int
     total: int
     free_inodes: int | None
-    """None where the file system has no fixed number of them."""
+    """The number of free inodes; None where the file system has no fixed number."""
     file_system: str
-    """Its type, such as ext4; empty where it is not known."""
+    """The type of the file system, such as ext4; empty where it is not known."""
     sync: float | None
     """Median time of a write of 4 kB with fsync; None when it failed."""
     error: str = ""
@@ -107,7 +107,7 @@ class DiskFacts:
 
 
 async def check_disk(subject: Subject) -> list[Finding]:
-    """Space and speed of the disk of DATA_DIR; a nameless file is written, which leaves nothing behind."""
+    """Examine space and speed of the disk of DATA_DIR. A file without a name is written, of which nothing is left."""
     owner = subject.data_dir_owner
     facts = await in_thread(lambda: disk_facts(subject.existing_folder))
     findings = judge_disk(facts, subject.settings.recording_min_free_mb)

@@ -19,11 +19,11 @@ _FAULTS = {
     "unstable": (warning, "may crash or stand still in rare cases"),
     "slow": (note, "itself needs up to 65 s to notice a silent participant's loss (connect.js reports it sooner)"),
 }
-"""By the kind of a fault (janus/releases.py): how bad it is, and a clause about the release."""
+"""By the kind of a fault (janus/releases.py): the level of its finding, and a clause about the release."""
 
 
 async def check_janus(subject: Subject) -> list[Finding]:
-    """Ask the program for its version, or the remote Janus."""
+    """Examine the version of our Janus program, or of the remote Janus."""
     settings = subject.settings
     try:
         if settings.janus_url is not None:
@@ -70,7 +70,7 @@ def judge_libraries(missing: list[str]) -> list[Finding]:
 
 
 async def check_ports(subject: Subject) -> list[Finding]:
-    """How many people the range carries, and how many of its ports are taken now."""
+    """Examine how many participants the ports of media carry, and how many of them are in use now."""
     settings = subject.settings
     if settings.janus_url is not None:
         return [note(PORTS, "The Janus of PORTICO_JANUS_URL has a range of ports of its own.")]
@@ -82,7 +82,7 @@ async def check_ports(subject: Subject) -> list[Finding]:
 
 
 def judge_ports(ports: tuple[int, int], now: Capacity | None) -> list[Finding]:
-    """`now` has the ports that are bound on this machine; None where that cannot be read."""
+    """Findings about the ports of media. `now` has the ports that are bound on this machine; None if unknown."""
     people = cameras_in_one_room(ports)
     text = f"UDP {ports[0]}-{ports[1]} carries {people} people with cameras in one room."
     remedy = "Widen PORTICO_RTP_PORTS: N people need N(N + 2) ports."

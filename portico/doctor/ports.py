@@ -1,4 +1,4 @@
-"""The ports that browsers need: tried from another address of this machine, and through the public address.
+"""Tries the ports that browsers need, from another address of this machine, and through the public address.
 
 Neither proves what a firewall in front of the machine does, unless the public address leads out and back in again.
 """
@@ -109,7 +109,7 @@ def _and(ports: Sequence[int]) -> str:
 
 
 def judge_tcp(port: int, reasons: dict[Address, str | None]) -> list[Finding]:
-    """`reasons` has for each address of this machine why the port does not answer there, None where it does."""
+    """Findings about a TCP port. `reasons`: by address, why the port does not answer there, None where it does."""
     remedy = f"Open TCP {port} in the packet filter of this machine (nft, ufw, firewalld), or set PORTICO_HOST=::."
     findings = [
         problem(AREA, f"TCP {port} does not answer on {address}: {reason}.", remedy)
@@ -144,7 +144,7 @@ async def _udp(ports: tuple[int, int], facts: AddressFacts) -> list[Finding]:
 
 
 def judge_udp(ports: tuple[int, int], arrived: dict[Address, bool | None], own: Sequence[Address]) -> list[Finding]:
-    """`arrived`: whether a packet to a port of the range at this address arrived; None where it could not be tried."""
+    """Findings about UDP ports. `arrived`: by address, whether a packet arrived there; None where it was not tried."""
     which = f"UDP {ports[0]}-{ports[1]}"
     findings, good = [], []
     for address, arrives in arrived.items():

@@ -16,7 +16,7 @@ PROGRAM_SECS = 5.0
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What `work` returns or raises. A call that hangs keeps neither the other checks nor the exit of the process."""
+    """Run `work` in a thread; returns its result. If it hangs, the other checks and the exit do not wait for it."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
 
@@ -43,7 +43,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 async def output_of(command: Sequence[str], *, cwd: str | None = None, within_secs: float = PROGRAM_SECS) -> str:
-    """Standard output and error of a program, whatever its exit status; it gets none of our secrets.
+    """Run a program without our secrets; returns its standard output and error, whatever its exit status.
 
     Raises OSError when it cannot be started, TimeoutError after `within_secs`.
     """

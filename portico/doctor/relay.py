@@ -1,4 +1,4 @@
-"""The STUN and TURN servers that browsers receive: whether each answers, and as which address it sees this machine."""
+"""Tries the STUN and TURN servers that browsers receive: whether each answers, and which address of ours it sees."""
 
 import asyncio
 import re
@@ -37,13 +37,13 @@ class Answer:
     """The outcome of a request to one STUN or TURN server."""
 
     reason: str | None = None
-    """Why it did not answer; None where it did."""
+    """Why the server did not answer; None where it did."""
     seen: Address | None = None
-    """The address under which it sees this machine, where it was asked by UDP."""
+    """The address under which the server sees this machine; None unless it was asked by UDP."""
 
 
 async def check(subject: Subject) -> list[Finding]:
-    """Ask our own server where it runs, else each that the settings name, all at the same time."""
+    """Try our own server where it runs, else each server of the settings, all at the same time."""
     settings = subject.settings
     if settings.turn_is_on and running_pid(settings) is None:
         return [note(AREA, "The relay runs with the server, which does not run.", "Examine it while the server runs.")]
@@ -60,7 +60,7 @@ async def check(subject: Subject) -> list[Finding]:
 
 
 def judge(server: Server, answer: Answer, given: list[Address]) -> list[Finding]:
-    """`given` are the addresses that Janus offers."""
+    """Findings about the servers' answers. `given` are the addresses that Janus offers."""
     if answer.reason is not None:
         remedy = (
             "Check its name (PORTICO_ICE_SERVERS or PORTICO_DOMAIN), that it runs and that a firewall passes its port."
@@ -87,7 +87,7 @@ def server_of(url: str) -> Server:
 
 
 async def ask(server: Server) -> Answer:
-    """A binding request by UDP, a connection by TCP or TLS. Whether a certificate is trusted is not looked at."""
+    """Send a binding request by UDP, or connect by TCP or TLS, whatever the certificate."""
     try:
         if server.transport == "udp":
             seen = await stun.ask(server.host, server.port, within_secs=_WITHIN_SECS)

@@ -25,13 +25,13 @@ class ReadyzAnswer:
 
 
 async def check(subject: Subject) -> list[Finding]:
-    """Ask /readyz of the server itself, not through a proxy."""
+    """Request /readyz from the server itself, not through a proxy."""
     address = local_url(subject.settings)
     return judge(await _readiness(f"{address}/readyz"), address, running_pid(subject.settings))
 
 
 def judge(answer: ReadyzAnswer, address: str, pid: int | None) -> list[Finding]:
-    """`pid` is the process that holds DATA_DIR, if one does."""
+    """Findings about the answer. `pid` is the process that holds DATA_DIR; None if none does."""
     process = f" (process {pid})" if pid is not None else ""
     if answer.status is None:
         if pid is not None:
@@ -60,7 +60,7 @@ def judge(answer: ReadyzAnswer, address: str, pid: int | None) -> list[Finding]:
 
 
 def local_url(settings: Settings) -> str:
-    """http://HOST:PORT, of this machine itself where the server listens on all addresses."""
+    """http://HOST:PORT of the server, with 127.0.0.1 where it listens on all addresses."""
     host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(settings.listen_host, settings.listen_host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 

@@ -1,4 +1,4 @@
-"""The store of finished files: an object of our own is written, read and deleted."""
+"""Examines the store of finished files: writes, reads and deletes an object of its own."""
 
 import asyncio
 import hashlib
@@ -18,7 +18,7 @@ SLOW_SECS, ROUND_SECS = 1.0, 4.0
 
 
 async def check(subject: Subject) -> list[Finding]:
-    """Try the store; of a local folder only where files that are left would belong to the server's user."""
+    """Try the store. A local folder is tried only by the server's user, so that no file of another user is left."""
     settings = subject.settings
     where = settings.storage_url or str(settings.data_dir.absolute() / "files")
     if settings.storage_url is None and not settings.data_dir.exists():

@@ -10,17 +10,17 @@ from portico.core.addresses import Address
 _REQUEST, _ANSWER, _COOKIE = 0x0001, 0x0101, 0x2112A442
 _XOR_MAPPED_ADDRESS = 0x0020
 _FORMS = ((1, 8), (2, 20))
-"""Family and length of an attribute with an IPv4 and with an IPv6 address."""
+"""(Family, bytes of the value) of an attribute with an IPv4 address, and of one with an IPv6 address."""
 _SENT_AFTER_SECS = (0.0, 0.4, 1.0)
 
 
 def request(transaction: bytes) -> bytes:
-    """A binding request with these 12 bytes as its transaction id."""
+    """Make a binding request; `transaction` is its id of 12 bytes."""
     return struct.pack("!HHI", _REQUEST, 0, _COOKIE) + transaction
 
 
 def mapped_address(packet: bytes, transaction: bytes) -> Address | None:
-    """The address in an answer to the request with this transaction id; None for any other packet."""
+    """The address in the answer to the request with this id; None for any other packet."""
     if len(packet) < 20 or packet[8:20] != transaction:
         return None
     kind, length, cookie = struct.unpack("!HHI", packet[:8])
@@ -38,7 +38,7 @@ def mapped_address(packet: bytes, transaction: bytes) -> Address | None:
 
 
 async def ask(host: str, port: int, *, within_secs: float) -> Address | None:
-    """The address under which the server sees us; None without an answer in time. Raises OSError."""
+    """Ask a STUN server; returns the address under which it sees us, None without an answer in time. Raises OSError."""
     transaction = secrets.token_bytes(12)
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Address] = loop.create_future()

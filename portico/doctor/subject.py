@@ -20,7 +20,7 @@ class Subject:
 
     @property
     def data_dir_owner(self) -> int | None:
-        """The user whose folder DATA_DIR is, if that is not the user of this process; files made here would be ours."""
+        """The id of the user who owns DATA_DIR; None if that is this process's user, or if there is no DATA_DIR."""
         try:
             owner = self.settings.data_dir.stat().st_uid
         except OSError:
@@ -37,7 +37,7 @@ class Subject:
 
 
 def subject_of(settings: Settings) -> Subject:
-    """Check the settings against the machine. It takes as long as the resolver tries where they have a host name."""
+    """Check the settings against the machine. Takes as long as the resolver, if they contain host names."""
     try:
         return Subject(checked(settings, is_running=running_pid(settings) is not None))
     except (SettingsError, JanusUnavailable, ChildUnavailable) as error:

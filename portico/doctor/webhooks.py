@@ -1,4 +1,4 @@
-"""The receivers of webhooks: name, connection and TLS of each, without sending an event."""
+"""Tries the receivers of webhooks: name, connection and TLS of each. No event is sent."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ _WITHIN_SECS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What is read of the database: the webhook URLs of rooms, and whether there are several accounts."""
+    """Facts in the database: the webhook URLs of rooms, and whether there are several accounts."""
 
     urls: list[str]
     several_accounts: bool
@@ -56,7 +56,7 @@ async def check(subject: Subject) -> list[Finding]:
 
 
 def judge(reasons: dict[str, str | None], untried: int) -> list[Finding]:
-    """`reasons` has for each receiver why it is not reached, None where it is; `untried` others were left out."""
+    """Findings about receivers. `reasons`: why each is not reached, None where it is; `untried` counts the others."""
     if not reasons:
         return [note(AREA, "No room has a webhook URL.")]
     findings = [
@@ -80,14 +80,14 @@ def judge(reasons: dict[str, str | None], untried: int) -> list[Finding]:
 
 
 def judge_proxy(proxy: str, reason: str | None, receivers: int) -> Finding:
-    """All webhooks go through the proxy, which alone may be reached from here."""
+    """The finding about a proxy that all webhooks pass. `reason`: why the proxy is not reached, None if it is."""
     if reason is not None:
         return warning(AREA, f"The proxy {proxy} is not reached: {reason}.", "Check PORTICO_WEBHOOK_PROXY.")
     return ok(AREA, f"The proxy {proxy} accepts connections; the {receivers} receivers behind it were not tried.")
 
 
 def origins(urls: list[str]) -> list[str]:
-    """SCHEME://HOST[:PORT] of each URL once: paths and users in URLs are secrets of the receivers."""
+    """SCHEME://HOST[:PORT] of the URLs, each once, without paths and users, which are secrets of the receivers."""
     found: dict[str, None] = {}
     for url in urls:
         scheme, _, rest = url.partition("://")

@@ -9,9 +9,9 @@ _LINE_BYTES_MAX = 1024
 
 
 async def answers(settings: EdgeSettings, *, http: bool, https: bool) -> str | None:
-    """None when the program redirects HTTP and completes TLS handshakes, as far as `http` and `https` require it.
+    """Why a program does not redirect HTTP (with `http`) or complete a TLS handshake (with `https`), as a clause.
 
-    Otherwise a clause that follows the program's name.
+    The clause follows the program's name. None when the program does all of that.
     """
     try:
         if http and not await _redirects(*dial(settings.host, settings.http_port)):

@@ -1,4 +1,4 @@
-"""Caddy as a supervised child."""
+"""Runs Caddy as a supervised child process."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from portico.runtime.supervised import Program, Supervised
 
 
 def make_caddy(settings: EdgeSettings) -> Supervised:
-    """Caddy, not started. Raises ChildUnavailable where it is not installed."""
+    """Make the child process of Caddy, not started. Raises ChildUnavailable where Caddy is not installed."""
     folder = settings.folder / "caddy"
     binary = find("caddy")
 

@@ -8,9 +8,9 @@ _HEAD_BYTES_MAX = 65_536
 
 
 def caddy_config(settings: EdgeSettings) -> dict[str, Any]:
-    """HTTPS with WebSockets in front of our server, redirects of HTTP, and certificates.
+    """Caddy serves HTTPS and WebSockets in front of our server, redirects HTTP and obtains certificates.
 
-    Where HAProxy ends the TLS of HTTPS, certificates and redirects only. The admin API is off.
+    Where HAProxy ends the TLS of HTTPS, Caddy only redirects and obtains certificates. Its admin API is off.
     """
     servers = {"http": _redirects(settings)}
     if not settings.uses_haproxy:

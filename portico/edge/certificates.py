@@ -1,4 +1,4 @@
-"""Certificates: read and checked, put where the programs find them, and watched for renewal."""
+"""Reads and checks certificates, writes them where the programs in front find them, and watches for renewals."""
 
 import asyncio
 import os
@@ -26,12 +26,12 @@ LOOK_SECS = 2.0
 LAST_PART = 6
 """A pair in use is logged as expiring in the last 6th of its time. Caddy renews in the last third."""
 LAST_DAYS = timedelta(days=15)
-"""And not before these days."""
+"""A pair is not logged as expiring earlier than this before its end."""
 _AGAIN_SECS = 86_400
 _BYTES_MAX = 262_144
 
 OnChange = Callable[[str, Path], Awaitable[None]]
-"""Awaited with a host name and the file of its new certificate."""
+"""A callback that is awaited with a host name and the file of its new certificate."""
 
 
 class CertificateError(Exception):
@@ -65,7 +65,7 @@ class Pair:
 
 
 def parse(certificate: bytes, key: bytes) -> Pair:
-    """The pair of two PEM files. Raises CertificateError."""
+    """Make a pair of the contents of two PEM files. Raises CertificateError."""
     try:
         chain = x509.load_pem_x509_certificates(certificate)
     except ValueError:
@@ -93,12 +93,12 @@ def parse(certificate: bytes, key: bytes) -> Pair:
 
 
 def read(certificate: Path, key: Path) -> Pair:
-    """The pair of two files. Raises CertificateError."""
+    """Read a pair from two files. Raises CertificateError."""
     return parse(_content(certificate, "certificate"), _content(key, "key"))
 
 
 def read_for(names: Sequence[str], certificate: Path, key: Path) -> Pair:
-    """The pair of two files, if browsers accept it for all these host names. Raises CertificateError."""
+    """Read a pair from two files. Raises CertificateError, also if browsers refuse it for one of these host names."""
     pair = read(certificate, key)
     if missing := [name for name in names if not pair.covers(name)]:
         raise CertificateError("certificate", f"is for {', '.join(pair.names) or 'no name'}, not for {missing[0]}")
@@ -106,7 +106,7 @@ def read_for(names: Sequence[str], certificate: Path, key: Path) -> Pair:
 
 
 def read_bundle(path: Path) -> Pair | None:
-    """The pair in one PEM file; None if the file is missing or cannot be used."""
+    """Read a pair from one PEM file; None if the file is missing or cannot be used."""
     try:
         return read(path, path)
     except CertificateError:
@@ -114,7 +114,7 @@ def read_bundle(path: Path) -> Pair | None:
 
 
 def self_signed(name: str, now: datetime) -> bytes:
-    """A self-signed bundle, so that programs can start before there is a certificate. Browsers refuse it."""
+    """Make a self-signed bundle, with which programs start before there is a certificate. Browsers refuse it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Portico has no certificate yet")])
     certificate = (
@@ -184,7 +184,7 @@ class Certificates:
                 self._put(path, self_signed(name, datetime.now(UTC)))
 
     def _warn(self, name: str) -> None:
-        """Log once a day that the pair in use expires: it was not renewed, and no other file was put."""
+        """Log once a day that the pair in use expires soon: it was neither renewed nor replaced."""
         pair, now, last = self._used.get(name), time.monotonic(), self._warned.get(name)
         if pair is None or not pair.expires_soon(datetime.now(UTC)) or (last is not None and now < last + _AGAIN_SECS):
             return
@@ -217,7 +217,7 @@ class Certificates:
 
 
 def _newest(settings: EdgeSettings, name: str) -> tuple[Path, Path]:
-    """The files (certificate, key) of a name; if several issuers have one, the latest."""
+    """The files (certificate, key) of a name; the latest if several issuers have made some."""
     folder, certificate, key = sources(settings, name)
     if not folder:
         return Path(certificate), Path(key)

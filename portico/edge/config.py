@@ -8,14 +8,14 @@ from typing import Literal
 Tls = Literal["acme", "internal", "files"]
 
 HEAD_SECS, IDLE_SECS = 10, 75
-"""Seconds for the head of a request, and for the next request on a connection."""
+"""Seconds until the head of a request is complete, and until the next request of a connection begins."""
 UPSTREAM = "127.0.0.1"
 """Where our own server listens while a program is in front of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """A public name, and how browsers reach it."""
+    """The public name of the server, and how browsers reach it."""
 
     data_dir: Path
     domain: str
@@ -110,7 +110,7 @@ def sources(settings: EdgeSettings, name: str) -> tuple[str, Path, Path] | tuple
 
 
 def dial(host: str | None, port: int) -> tuple[str, int]:
-    """Host and port by which this machine reaches what listens on `host`; loopback where that is all addresses."""
+    """Host and port by which this machine reaches a program that listens on `host`; loopback for all addresses."""
     return ("127.0.0.1" if host in (None, "", "0.0.0.0", "::") else str(host)), port  # noqa: S104
 
 

@@ -1,4 +1,4 @@
-"""coturn as a supervised child: a TURN server whose relay reaches our Janus only."""
+"""Runs coturn as a supervised child process: a TURN server whose relay reaches our Janus only."""
 
 import asyncio
 import secrets
@@ -20,7 +20,7 @@ _STUN_COOKIE = bytes.fromhex("2112a442")
 
 
 class Relay:
-    """coturn, and what limits its relay to ports of media."""
+    """The coturn process, and the limit that keeps its relay to ports of media."""
 
     def __init__(self, settings: RelaySettings) -> None:
         """Raises ChildUnavailable where coturn is not installed."""
@@ -46,12 +46,12 @@ class Relay:
         return self._settings.total_quota
 
     async def use_certificate(self, name: str, path: Path) -> None:
-        """Let coturn read its certificate again at its next health check, if this file is it."""
+        """Have coturn read its certificate again after the next health check, if `path` is that certificate."""
         if path == self._settings.certificate:
             self._certificate_is_new = True
 
     async def _answered(self) -> str | None:
-        """Act on an answer to a health check; a clause where coturn has to start anew all the same."""
+        """Renew limit and certificate after a good health check. A clause says why coturn has to start anew."""
         why_not = await self._limit.keep()
         # The signal would end a coturn that does not handle it yet.
         if self._certificate_is_new and self.program.state.is_up:
@@ -79,7 +79,7 @@ class Relay:
 async def running_relay(
     settings: RelaySettings | None, certificates: Certificates | None
 ) -> AsyncIterator[Relay | None]:
-    """The relay while the block runs; None without settings. It uses each new one of the certificates."""
+    """Run the relay while the block runs; None without settings. It uses each new certificate."""
     if settings is None:
         yield None
         return
@@ -132,7 +132,7 @@ def _supervised(
 
 
 async def _answers(host: str, port: int) -> str | None:
-    """None when a STUN server answers on this address by UDP within a second, else a clause that says so."""
+    """Why no STUN server answers on this address by UDP within a second, as a clause; None if one does."""
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[bool] = loop.create_future()
     transaction = secrets.token_bytes(12)

@@ -11,7 +11,7 @@ Measured in Chromium: one to three (UDP, TCP, TLS) for each PeerConnection, for 
 each browser has twelve PeerConnections.
 """
 USER_SHARE = 16
-"""Browsers with one token may hold the 16th part of all relay addresses, if that is more."""
+"""Browsers with one token may hold the 16th part of all relay addresses, if that is more than USER_QUOTA_LEAST."""
 BYTES_PER_SEC = 1_500_000
 """In each direction of one relay address: 12 Mbit/s, more than the most that one stream may send (10 Mbit/s)."""
 NONCE_SECS = 600
@@ -24,15 +24,15 @@ class RelaySettings:
     data_dir: Path
     secret: str = field(repr=False)
     listen: tuple[str, ...]
-    """Addresses of this machine on which browsers reach it."""
+    """Addresses of this machine on which browsers reach the TURN server."""
     relay: tuple[str, ...]
-    """Addresses of this machine from which it sends to Janus."""
+    """Addresses of this machine from which the relay sends to Janus."""
     peers: tuple[str, ...]
     """Addresses that Janus offers to browsers: the only ones that the relay sends to."""
     media_ports: tuple[int, int]
     """UDP ports of Janus: the only ones that the relay sends to."""
     may_reach_all_ports: bool = False
-    """Whether the relay runs also where nothing keeps it to `media_ports`."""
+    """Whether the relay may run where neither packet filter nor library keeps it to `media_ports`."""
     port: int = 3478
     tls_port: int = 5349
     ports: tuple[int, int] = (61000, 65535)
@@ -112,7 +112,7 @@ def coturn_config(settings: RelaySettings, run: Path) -> str:
 
 
 def filter_commands(settings: RelaySettings, table: str, user: int) -> list[str]:
-    """What nft is to execute, so that the relay sends to ports of media only.
+    """The commands for nft that make a table by which the relay sends to ports of media only.
 
     coturn knows no ports of peers. Its packets are those of the children's user from the relay's ports to Janus'
     addresses. The table belongs to the nft process that makes it: the kernel removes it when that process ends.

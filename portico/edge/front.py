@@ -26,7 +26,7 @@ class Front:
             self.certificates.on_change(partial(use_certificate, settings))
 
     async def start(self) -> None:
-        """Return when all answer. Raises ChildUnavailable, and then none is left."""
+        """Start all programs; return when all answer. Raises ChildUnavailable, after which none runs."""
         try:
             # First, because HAProxy and coturn do not start without a certificate.
             await self.certificates.start()

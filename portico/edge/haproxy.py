@@ -1,4 +1,4 @@
-"""HAProxy as a supervised child, and the replacement of its certificate while connections stay open."""
+"""Runs HAProxy as a supervised child process, and replaces its certificate while connections stay open."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ _ANSWER_BYTES_MAX = 65_536
 
 
 def make_haproxy(settings: EdgeSettings) -> Supervised:
-    """HAProxy, not started. Raises ChildUnavailable where it is not installed."""
+    """Make the child process of HAProxy, not started. Raises ChildUnavailable where HAProxy is not installed."""
     folder = settings.folder / "haproxy"
     binary = find("haproxy")
 

@@ -3,7 +3,7 @@
 from portico.edge.config import HEAD_SECS, IDLE_SECS, UPSTREAM, EdgeSettings, bracketed, bundle
 
 SOCKET = "admin.sock"
-"""The unix socket over which it is given another certificate."""
+"""The unix socket over which HAProxy receives another certificate."""
 _HTTPS_SOCKET = "https.sock"
 ADDRESS_CONNECTIONS_MAX = 2_000
 """Connections of one address (a /64 of IPv6) at the same time. HAProxy takes about 32,000 of all.
@@ -14,7 +14,7 @@ over TLS takes one for each PeerConnection.
 
 
 def haproxy_config(settings: EdgeSettings, *, dual_stack: bool = True) -> str:
-    """HTTPS with WebSockets in front of our server; by SNI, TLS connections to TURN_DOMAIN go on to coturn.
+    """HAProxy serves HTTPS and WebSockets in front of our server, and passes TLS connections to TURN_DOMAIN to coturn.
 
     `dual_stack` says whether the machine has IPv6. HAProxy makes its unix sockets in the folder that it starts in: the
     path of a socket has at most 107 bytes, that of DATA_DIR may have more.

@@ -14,7 +14,7 @@ _OUTPUT_BYTES_MAX = 65_536
 
 
 class RelayFilter:
-    """The table, while its nft runs. It needs root, a user of the children's own, and nft."""
+    """The table of nftables, which exists while its nft runs. Needs root, a user for children, and nft."""
 
     def __init__(self, settings: RelaySettings) -> None:
         self._settings = settings
@@ -23,7 +23,7 @@ class RelayFilter:
         """Why the relay is not limited to ports, as a clause; None while it is."""
 
     async def start(self) -> None:
-        """Make the table, or note why there is none."""
+        """Make the table; `why_not` says afterwards why there is none."""
         self.why_not = "nft does not answer"
         try:
             self.why_not = await self._make()
@@ -35,11 +35,11 @@ class RelayFilter:
 
     @property
     def is_there(self) -> bool:
-        """Whether nft runs, with whose end the kernel removes the table."""
+        """Whether nft runs. The kernel removes the table when nft ends."""
         return self._process is not None and self._process.returncode is None
 
     async def stop(self) -> None:
-        """End nft, with which the kernel removes the table."""
+        """End nft, so that the kernel removes the table."""
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             process.kill()
@@ -74,7 +74,7 @@ class RelayFilter:
 
 
 async def _rules_of(nft: str, table: str) -> int:
-    """Rules of the table that drop packets."""
+    """The number of rules of the table that drop packets; 0 without the table."""
     process = await asyncio.create_subprocess_exec(
         *(nft, "list", "table", "inet", table),
         stdin=asyncio.subprocess.DEVNULL,

@@ -8,13 +8,13 @@ from portico.edge.coturn_config import RelaySettings
 from portico.runtime import child
 
 INSTALLED = Path("/usr/local/lib/portico/relay-ports.so")
-"""Where an image or an operator has put the built library, for machines without a compiler."""
+"""The path at which an image or an operator installs the built library, for machines without a compiler."""
 SOURCE = Path(__file__).with_name("relay_ports.c")
 _BUILD_SECS = 30.0
 
 
 async def library(settings: RelaySettings) -> Path | str:
-    """The library: that of INSTALLED, or one that the compiler of this machine makes now; else why not, as a clause."""
+    """The path of the library, INSTALLED or compiled now on this machine; a clause that says why there is none."""
     if await asyncio.to_thread(INSTALLED.exists):
         return INSTALLED
     compiler = shutil.which("cc")

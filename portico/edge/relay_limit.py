@@ -1,4 +1,4 @@
-"""What keeps the relay to ports of media: a packet filter where we are root, else a library that coturn loads."""
+"""Keeps the relay to ports of media: by a packet filter if we are root, else by a library that coturn loads."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 class RelayLimit:
-    """The packet filter or the library, and whether it works."""
+    """The limit of the relay: the packet filter or the library, and whether it works."""
 
     def __init__(self, settings: RelaySettings) -> None:
         self._settings = settings
@@ -26,7 +26,7 @@ class RelayLimit:
         """Why the relay reaches all UDP ports of Janus' addresses, as a clause; None where it reaches media only."""
 
     async def start(self) -> None:
-        """Make the packet filter, or else find or build the library. Whether it works, `examine` finds out."""
+        """Make the packet filter, or else find or build the library. `examine` finds out whether it works."""
         await self._filter.start()
         self._environment, self.why_all_ports = {}, self._filter.why_not
         if self.why_all_ports is None:
@@ -43,7 +43,7 @@ class RelayLimit:
         return self._loaded
 
     async def keep(self) -> str | None:
-        """Make a packet filter that is lost again, or take the library; a clause where coturn has to start anew."""
+        """Replace a packet filter that is lost; a clause says why coturn has to start anew, None that it need not."""
         if not self._is_ours:
             return None  # a rule of the operator's, or no limit, which the settings accept
         if not self._environment and not self._filter.is_there:
@@ -53,7 +53,7 @@ class RelayLimit:
         return None if self._loaded == self._environment else "has not loaded what limits it to ports of media"
 
     async def examine(self) -> None:
-        """Try what the relay reaches; log it, or raise ChildUnavailable, where that is more than the settings say."""
+        """Try what the relay reaches. Where it reaches all ports, log a warning, or raise ChildUnavailable."""
         why = self.why_all_ports
         self._is_ours = why is None
         try:

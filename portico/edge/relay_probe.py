@@ -1,4 +1,4 @@
-"""Tries what our own relay sends: whether packets for a port that is none of media arrive.
+"""Tries whether our own relay sends packets to a port that is none of media.
 
 A TURN client (RFC 8656) with the few requests that this needs.
 """
@@ -27,7 +27,7 @@ _WITHIN_SECS = 5.0
 _TRIES = 100
 
 AttributeValue = bytes | tuple[str, int]
-"""Of an attribute; the address and port of XOR-PEER-ADDRESS, which its message encodes."""
+"""The value of an attribute: its bytes, or the address and port of an XOR-PEER-ADDRESS."""
 
 
 class RelayProbeError(Exception):
@@ -73,7 +73,7 @@ async def _reaches(settings: RelaySettings, address: str) -> bool:
 
 
 def _services(settings: RelaySettings, address: str) -> tuple[socket.socket, socket.socket]:
-    """Sockets of the address: one with a port that is none of media or of the relay, one with a port of media."""
+    """Open two sockets on the address: one on a port of neither media nor the relay, one on a port of media."""
     ranges = settings.ports, settings.media_ports
     for _ in range(_TRIES):
         port = random.randint(1024, 65535)
@@ -103,7 +103,7 @@ def _socket(address: str, port: int = 0) -> socket.socket:
 
 
 class _Client:
-    """Requests of one client, by UDP on this machine."""
+    """A TURN client on this machine, by UDP."""
 
     def __init__(self, connected: socket.socket, username: str, password: str) -> None:
         self._socket, self._username, self._password = connected, username, password
@@ -111,7 +111,7 @@ class _Client:
         self._key = b""
 
     async def request(self, method: int, attributes: Mapping[int, AttributeValue]) -> None:
-        """Return when it succeeds. Raises RelayProbeError. The first one brings the realm and the nonce."""
+        """Send a request; return when it succeeds. The first answer brings realm and nonce. Raises RelayProbeError."""
         for _ in range(2):
             answer_to, answer = await self.answer(method, attributes)
             if answer_to == method | 0x0100:
@@ -127,7 +127,7 @@ class _Client:
             self._socket.send(_message(_REFRESH, secrets.token_bytes(12), ended, self._key))
 
     async def send(self, data: bytes, address: str, port: int) -> None:
-        """Send data to a peer, without an answer."""
+        """Send data to a peer. No answer follows."""
         indication = _message(_SEND, secrets.token_bytes(12), {_PEER: (address, port), _DATA: data})
         await asyncio.get_running_loop().sock_sendall(self._socket, indication)
 
@@ -138,7 +138,7 @@ class _Client:
         self._key = hashlib.md5(key, usedforsecurity=False).digest()
 
     async def answer(self, method: int, attributes: Mapping[int, AttributeValue]) -> tuple[int, dict[int, bytes]]:
-        """Type and attributes of the answer."""
+        """Receive an answer; returns its type and attributes."""
         loop, transaction = asyncio.get_running_loop(), secrets.token_bytes(12)
         await loop.sock_sendall(
             self._socket, _message(method, transaction, {**attributes, **self._signature}, self._key)

@@ -1,4 +1,4 @@
-"""In which groups a server that stops closes the connections of its participants, who join another one. Pure."""
+"""Groups participants whose connections a stopping server closes, so that they join another one in turn. Pure."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -8,7 +8,7 @@ T = TypeVar("T")
 GROUP = 20
 """Participants who join another server at the same time, if no room has more."""
 PAUSE_SECS = 0.25
-"""Between two groups, unless there are too many for LONGEST_SECS."""
+"""The pause between two groups. It is shorter if all groups would take more than LONGEST_SECS."""
 LONGEST_SECS = 20.0
 
 
@@ -29,5 +29,5 @@ def groups(rooms: Mapping[T, int]) -> list[list[T]]:
 
 
 def pause(number: int) -> float:
-    """Seconds between two of so many groups."""
+    """The seconds between two groups, if there are `number` groups."""
     return min(PAUSE_SECS, LONGEST_SECS / max(number, 1))

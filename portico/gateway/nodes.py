@@ -1,4 +1,4 @@
-"""The media nodes that a gateway uses: on which one a room is, and how its Janus is reached.
+"""The media nodes that a gateway uses: which one a room is on, and the connection to its Janus.
 
 A process that is alone, on SQLite, has one node and keeps in memory what several processes share as rows.
 """
@@ -31,7 +31,7 @@ class Janus(Protocol):
 
     @property
     def reports_events(self) -> bool:
-        """Whether its event handler is connected to this process now."""
+        """Whether the event handler of this Janus is connected to this process now."""
         ...
 
     @property
@@ -41,11 +41,11 @@ class Janus(Protocol):
 
     @property
     def checks_consent(self) -> bool:
-        """Whether it ends a PeerConnection without ICE consent itself."""
+        """Whether this Janus itself ends a PeerConnection that has lost ICE consent."""
         ...
 
     def shortage(self, present: int | None = None) -> str | None:
-        """What a join lacks of it if `present` participants are in the room, as a sentence; None: nothing."""
+        """What this Janus lacks for a join of a room with `present` participants, as a sentence; None: nothing."""
         ...
 
     async def request(
@@ -59,13 +59,13 @@ class Janus(Protocol):
         ...
 
     async def handle_info(self, session_id: int, handle_id: int, *, deadline: float) -> dict[str, Any]:
-        """What the Admin API says of a handle. Raises JanusError and JanusUnavailable."""
+        """Read the facts about a handle from the Admin API. Raises JanusError and JanusUnavailable."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MediaNode:
-    """A node and its Janus. `mjr_folder` is where that Janus writes recordings."""
+    """A node and its Janus. `mjr_folder` is the path at which that Janus writes mjr files."""
 
     id: str
     janus: Janus
@@ -82,17 +82,17 @@ class Occupation:
 
 
 class RoomPlacement(Protocol):
-    """Chooses the node of a room, once for each occupation."""
+    """Chooses the node of a room when an occupation begins, and ends the occupation."""
 
     async def enter(self, room_id: str) -> Occupation:
-        """Enter a room, whose occupation begins unless another gateway is in it.
+        """Note that this gateway enters a room. It begins an occupation unless another gateway is in the room.
 
         Raises a JoinRefused when no node can take it, and the errors of the database.
         """
         ...
 
     async def leave(self, occupation: Occupation) -> bool:
-        """Leave the room; True when no gateway is in it any more: the rooms in Janus have to be destroyed."""
+        """Note that this gateway leaves the room; True for the last one, which has to destroy the rooms in Janus."""
         ...
 
     async def forget(self, occupation: Occupation) -> None:
@@ -101,22 +101,22 @@ class RoomPlacement(Protocol):
 
 
 class OnlyNode:
-    """The placement of a process that is alone: everything is on its own node."""
+    """The placement of a process that is alone: all rooms are on its own node, and nothing is written."""
 
     def __init__(self, node: MediaNode) -> None:
         self._node = node
 
     async def enter(self, room_id: str) -> Occupation:
-        """A new occupation: no other gateway can be in the room."""
+        """Begin an occupation on the own node: no other gateway can be in the room."""
         numbers = _numbers()
         return Occupation(None, self._node, MediaRoom(room_id, numbers.video, numbers.text, numbers.secret))
 
     async def leave(self, occupation: Occupation) -> bool:
-        """Always the last one."""
+        """Return True: this gateway is the only one, and so the last."""
         return True
 
     async def forget(self, occupation: Occupation) -> None:
-        """Nothing was written."""
+        """Do nothing, because `enter` has written nothing."""
 
 
 class SharedNodes:
@@ -133,7 +133,7 @@ class SharedNodes:
         self._remote: dict[str, tuple[int, MediaNode, RemoteJanus]] = {}  # by node id, with the epoch
 
     async def enter(self, room_id: str) -> Occupation:
-        """As rows say, which it writes: see media_rooms.enter."""
+        """Enter by media_rooms.enter, whose rows all processes share. Raises as RoomPlacement.enter."""
         prefer = self._own.id if self._own is not None else None
         enter = partial(media_rooms.enter, room_id=room_id, gateway_id=self._gateway_id(), fresh=_numbers())
         placed = await self._db.write(partial(enter, host=self._host, prefer=prefer, now=self._clock()))
@@ -142,18 +142,18 @@ class SharedNodes:
         return Occupation(placed.id, await self._node(placed.node), media)
 
     async def leave(self, occupation: Occupation) -> bool:
-        """As rows say."""
+        """Leave by media_rooms.leave."""
         assert occupation.id is not None
         leave = partial(media_rooms.leave, occupation_id=occupation.id, gateway_id=self._gateway_id())
         return await self._db.write(leave)
 
     async def forget(self, occupation: Occupation) -> None:
-        """Delete the row."""
+        """Delete the row by media_rooms.forget."""
         assert occupation.id is not None
         await self._db.write(partial(media_rooms.forget, occupation_id=occupation.id))
 
     def update(self, row: NodeRow) -> None:
-        """Take in what the row of a node says now."""
+        """Use the shortage that the row of a node reports now."""
         known = self._remote.get(row.id)
         if known is not None and known[0] == row.epoch:
             known[2].lacks = row.shortage

@@ -27,7 +27,7 @@ _OF_NODES = {
     MEDIA_LOST: (CloseCode.MEDIA_LOST, "The media server was lost."),
     SERVER_STOPPED: (CloseCode.RESTART, "The media server stops; another one goes on."),
 }
-"""Endings after which the next join gets another node."""
+"""By the reason of an ended participant: close code and sentence of endings after which a join gets another node."""
 _ENDINGS = {
     "session_ended": (CloseCode.SESSION_ENDED, "The session was ended."),
     "room_deleted": (CloseCode.SESSION_ENDED, "The room was deleted."),
@@ -35,11 +35,11 @@ _ENDINGS = {
 }
 _GONE = (CloseCode.TIMED_OUT, "The participant is not in the room any more.")
 FORGET_SECS = 2.0
-"""Pause before a row is tried again that the database did not take: of a room that the last connection has left."""
+"""The pause before the leave of a room's last connection is written again, after the database did not take it."""
 
 
 class RoomConnection(SeatedConnection, Protocol):
-    """A connection, as the registry uses it."""
+    """A browser's connection, as the registry uses it."""
 
     owner: str
     """The opaque_id of this connection's handles, which marks Janus' reports about them."""
@@ -52,7 +52,7 @@ class RoomConnection(SeatedConnection, Protocol):
 
     @property
     def is_ending(self) -> bool:
-        """Whether the connection is ending. The leave of its participant is written, or about to be."""
+        """Whether the connection is ending: the leave of its participant is written, or is about to be."""
         ...
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -262,14 +262,14 @@ class Registry:
             self._spawn(self._destroy(occupied))
 
     def forget_node(self, node_id: str, reason: str) -> None:
-        """Close all connections of rooms on a node, after its Janus is lost with all its rooms."""
+        """Close all connections of rooms on a node whose Janus is lost."""
         for room_id, occupied in list(self._rooms.items()):
             occupation = occupied.occupation
             if occupation is None or occupation.node.id == node_id:
                 self._forget(room_id, occupied, CloseCode.MEDIA_LOST, reason)
 
     def forget_lost(self, occupation_ids: Collection[str]) -> None:
-        """The same for rooms whose occupations have been ended, by their ids: their node is lost."""
+        """Close all connections of the occupations with these ids, which were ended because their node is lost."""
         for room_id, occupied in list(self._rooms.items()):
             if (occupation := occupied.occupation) is not None and occupation.id in occupation_ids:
                 self._forget(room_id, occupied, *_OF_NODES[MEDIA_LOST])
@@ -307,7 +307,7 @@ class Registry:
         await self._leave(occupation)
 
     async def _leave(self, occupation: Occupation) -> None:
-        """Note that no connection is in the room; destroy it in Janus unless another gateway is in it."""
+        """Write that this gateway has left the room; destroy it in Janus unless another gateway is in it."""
         room_id, number = occupation.media.room_id, occupation.media.video
         while True:
             with faults_logged("leaving a room failed", room_id=room_id, secs=FORGET_SECS):
@@ -323,7 +323,7 @@ class Registry:
             await asyncio.sleep(FORGET_SECS)
 
     def _turn(self, room_id: str) -> asyncio.Lock:
-        """Held while an entry or a leave of this room is written: in another order a leave would undo a later entry."""
+        """Hold the room's lock while an entry or leave of it is written: out of order, a leave would undo an entry."""
         return self._turns.setdefault(room_id, asyncio.Lock())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -333,7 +333,7 @@ class Registry:
 
 
 async def create(node: MediaNode, room: MediaRoom) -> None:
-    """Make the three rooms inside Janus, those that are missing. Raises JanusUnavailable."""
+    """Make those of the three rooms inside Janus that are missing. Raises JanusUnavailable."""
     for plugin, body in control.creations(room, node.janus.admin_key, node.mjr_folder):
         try:
             await node.janus.request(plugin, body)
@@ -343,7 +343,7 @@ async def create(node: MediaNode, room: MediaRoom) -> None:
 
 
 async def destroy(node: MediaNode, room: MediaRoom) -> bool:
-    """Destroy the three rooms inside Janus; False when it does not answer: it is lost, or the node's agent does it."""
+    """Destroy the three rooms inside Janus. False when Janus does not answer: the node's agent destroys them later."""
     for plugin, body in control.destructions(room, node.janus.admin_key):
         try:
             await node.janus.request(plugin, body)

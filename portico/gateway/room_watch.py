@@ -1,4 +1,4 @@
-"""Compares the members of Janus' rooms with the connected participants, in case an event of Janus is missed.
+"""Compares the members of Janus' rooms with the connected participants, because events of Janus may be missed.
 
 It is the only check where Janus has no event handler, as with PORTICO_JANUS_URL.
 """
@@ -15,11 +15,11 @@ from portico.signaling.control import AUDIOBRIDGE, TEXTROOM, MediaRoom
 from portico.signaling.dialect import UNSEEN_SECS
 
 ROUND_SECS = 0.8
-"""Pause between two rounds without events: a member who must not be in a room is out of it within a second."""
+"""Pause between two rounds without events: a member who must not be in a room is expelled within a second."""
 ROUND_WITH_EVENTS_SECS = 5.0
 """The same with events. TextRoom lists its members without the lock under which they join, so it is asked rarely."""
 AT_ONCE = 8
-"""Rooms that are compared at the same time. The connection to Janus that all share has other requests, too."""
+"""Rooms that are compared at the same time, so that other requests pass on the connection to Janus that all share."""
 ANSWER_SECS = 2.0
 
 
@@ -27,7 +27,7 @@ class RoomWatch:
     """Compares all rooms of one gateway, each time that `look` is due."""
 
     def __init__(self, registry: Registry, elsewhere: Callable[[str], Awaitable[set[str]]] | None = None) -> None:
-        """`elsewhere` returns the ids of all participants of a room, where other gateways may be in it, too."""
+        """`elsewhere` returns the ids of a room's participants on all gateways; None where there is only this one."""
         self._registry = registry
         self._elsewhere = elsewhere
         self._looked_at = asyncio.get_running_loop().time()
@@ -68,7 +68,7 @@ class RoomWatch:
                 connection.bridge_left(number)
 
     async def _compare_texts(self, janus: Janus, room: MediaRoom) -> set[tuple[int, str]]:
-        """Expel the members of the TextRoom that no connection accounts for; returns (number, name) of each."""
+        """Expel the members of the TextRoom that are no participants; returns (number, name) of each."""
         names = {str(one.get("username")) for one in await _list(janus, TEXTROOM, control.list_text_members(room))}
         connections = self._connections(room)
         unknown = names - {connection.dialect.text_name for connection in connections}

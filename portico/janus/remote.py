@@ -1,6 +1,6 @@
-"""The Janus of another node, over a control connection that is opened when it is needed, and again after a loss.
+"""The Janus of another node, over a control connection that the next request opens, also after a loss.
 
-Whether the node lives is decided by its agent's row; nothing here restarts it. No events arrive from it.
+The row of the node says whether it lives. This module restarts nothing, and no events of that Janus arrive here.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ CONNECT_SECS = 4.0
 
 
 class RemoteJanus:
-    """One per node and start of its Janus. A request opens the connection; `close` ends it."""
+    """The Janus of another node, from its start to its end. A request opens the connection; `close` closes it."""
 
     reports_events = False
     shows_handles = False
@@ -26,10 +26,10 @@ class RemoteJanus:
         self._link: JanusLink | None = None
         self._opening = asyncio.Lock()
         self.lacks: str | None = None
-        """What the node's row says that another participant would lack; None: nothing."""
+        """The shortage in the node's row: what another participant would lack; None: nothing."""
 
     def shortage(self, present: int | None = None) -> str | None:
-        """What a join lacks, as a sentence; None: nothing."""
+        """What this Janus lacks for a join, as a sentence; None: nothing."""
         return self.lacks
 
     async def request(
@@ -39,11 +39,11 @@ class RemoteJanus:
         *,
         timeout: float = 5.0,  # noqa: ASYNC109 - as JanusNode.request
     ) -> dict[str, Any]:
-        """As JanusNode.request. Raises JanusError, and JanusUnavailable if there is no answer within `timeout`."""
+        """See gateway.nodes.Janus.request. Raises JanusUnavailable also without an answer within `timeout`."""
         return await (await self._live_link()).request(plugin, body, deadline=timeout)
 
     async def handle_info(self, session_id: int, handle_id: int, *, deadline: float) -> dict[str, Any]:
-        """The Admin API of another node is not reachable: always JanusUnavailable."""
+        """Raise JanusUnavailable: the Admin API of another node is not reachable."""
         raise JanusUnavailable("The Admin API of Janus is not reachable.")
 
     async def close(self) -> None:

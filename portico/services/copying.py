@@ -17,9 +17,9 @@ from portico.services.clock import database_now
 BATCH = 1000
 """Rows that are read, and written in one transaction."""
 LEFT_OUT = {"rate_buckets", "media_nodes", "media_rooms", "media_room_holders", "room_streams"}
-"""What is of no use in another database: processes that serve it write these rows anew."""
+"""Tables that are not copied: the processes that serve the other database write their rows anew."""
 SERVED_WITHIN = timedelta(seconds=15)
-"""A gateway whose row has changed within this time serves. Those of processes that were killed do not change."""
+"""A gateway whose row has changed within this time serves: those of killed processes no longer change."""
 CopiedTable = Table
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -27,14 +27,14 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Of all rows of a table, in whatever order they are read."""
+    """A checksum of all rows of a table. The order in which rows are added does not change it."""
 
     rows: int = 0
     sum: int = 0
-    """The sum of the SHA-256 digests of the rows."""
+    """The sum of the SHA-256 digests of the rows, as integers."""
 
     def plus(self, rows: Sequence[Row]) -> "Digest":
-        """With these rows, too."""
+        """The digest with these rows added."""
         return Digest(self.rows + len(rows), (self.sum + sum(map(_digest, rows))) % 2**256)
 
 
@@ -61,12 +61,12 @@ def is_served(tx: Transaction) -> bool:
 
 
 def count(tx: Transaction, table: Table) -> int:
-    """How many rows a table has."""
+    """The number of rows of a table."""
     return int(tx.execute(select(func.count()).select_from(table)).scalar_one())
 
 
 def read(tx: Transaction, table: Table, after: Key | None) -> list[Row]:
-    """The next batch in the order of the primary key; empty after the last one."""
+    """Read the BATCH rows after the primary key `after`, in its order; empty after the last row."""
     ordered = select(table).order_by(*_key(table)).limit(BATCH)
     if after is not None:
         beyond = tuple_(*(literal(value, column.type) for value, column in zip(after, _key(table), strict=True)))
@@ -80,14 +80,14 @@ def key_of(table: Table, row: Row) -> Key:
 
 
 def unknown_rows(tx: Transaction, table: Table, rows: Sequence[Row]) -> int:
-    """How many of these rows of another database have no row with their key in this one."""
+    """The number of these rows of another database whose primary keys this one does not have."""
     keys = [key_of(table, row) for row in rows]
     known = tx.execute(select(*_key(table)).where(tuple_(*_key(table)).in_(keys))).all()
     return len(set(keys) - {tuple(row) for row in known})
 
 
 def write(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
-    """Write rows to PostgreSQL, in place of those that were written before."""
+    """Write rows to PostgreSQL. They replace rows with the same primary keys."""
     insert = postgresql.insert(table)
     others = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
     keys = [column.name for column in _key(table)]
@@ -110,7 +110,7 @@ def numbering(tx: Transaction) -> dict[str, int]:
 
 
 def go_on_numbering(tx: Transaction, highest: dict[str, int]) -> None:
-    """Have PostgreSQL give higher numbers than these."""
+    """Have PostgreSQL number further rows above these numbers."""
     for name, number in highest.items():
         (column,) = _key(schema.metadata.tables[name])
         sequence = func.pg_get_serial_sequence(name, column.name)
@@ -128,7 +128,7 @@ def stored_files(tx: Transaction) -> list[StoredFile]:
 
 
 def unconverted(tx: Transaction) -> int:
-    """How many recordings wait for their conversion, from files that only their server has."""
+    """The number of recordings that are not converted yet. Their mjr files are on their server only."""
     waits = schema.room_recordings.c.status == "processing"
     return int(tx.execute(select(func.count()).select_from(schema.room_recordings).where(waits)).scalar_one())
 

@@ -1,4 +1,4 @@
-"""Rows of an account of the hosted service, from what its API answers, with their ids. What is there stays as it is."""
+"""Inserts rows of an account of the hosted service, as its API returns them, with their ids. Existing rows stay."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from portico.db.statements import insert_if_absent
 from portico.services import room_counts
 
 ELSEWHERE = "00000000-0000-0000-0000-000000000000"
-"""The gateway of participants who were in a call of the hosted service."""
+"""The gateway id of participants who were in a call of the hosted service."""
 _EXTENSIONS = {"h264": "mp4", "vp8": "webm", "vp9": "webm", "av1": "webm", "opus": "ogg"}
 Members = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ class FetchedFile:
 
 
 def room(tx: Transaction, account_id: str, members: Members) -> bool:
-    """Insert a room; whether it was not there. A name that another room has is left out."""
+    """Insert a room; False when it exists. Its name is left out if another room has it."""
     name = members.get("unique_name") or None
     named = (schema.rooms.c.account_id == account_id) & (schema.rooms.c.unique_name == name)
     if name is not None and tx.execute(select(schema.rooms.c.id).where(named)).first() is not None:
@@ -48,7 +48,7 @@ def room(tx: Transaction, account_id: str, members: Members) -> bool:
 
 
 def session(tx: Transaction, account_id: str, members: Members) -> bool:
-    """Insert a session that is over; whether it was not there. One that goes on comes with a later import."""
+    """Insert a session that is over; False when it exists or goes on. A later import brings one that goes on."""
     if members.get("active") or not members.get("ended_at"):
         return False
     _former_room(tx, account_id, members)
@@ -57,7 +57,7 @@ def session(tx: Transaction, account_id: str, members: Members) -> bool:
 
 
 def participant(tx: Transaction, account_id: str, members: Members) -> bool:
-    """Insert a participant of a session that was imported; whether it was not there."""
+    """Insert a participant; False when it exists, or when its session was not imported."""
     found = tx.execute(select(schema.room_sessions).where(schema.room_sessions.c.id == members["session_id"])).first()
     if found is None or found.account_id != account_id or found.active:
         return False
@@ -74,23 +74,23 @@ def participant(tx: Transaction, account_id: str, members: Members) -> bool:
 
 
 def has_recording(tx: Transaction, recording_id: str) -> bool:
-    """Whether the recording is there, with its file."""
+    """Whether the recording was imported, with its file."""
     return _exists(tx, schema.room_recordings, recording_id)
 
 
 def has_composition(tx: Transaction, composition_id: str) -> bool:
-    """Whether the composition is there, with its file."""
+    """Whether the composition was imported, with its file."""
     return _exists(tx, schema.room_compositions, composition_id)
 
 
 def recording_key(members: Members) -> str:
-    """Where the file of a recording is kept."""
+    """The key of a recording's file in the store."""
     extension = _EXTENSIONS.get(str(members.get("codec")).lower(), "ogg" if members["type"] == "audio" else "webm")
     return object_keys.recording_key(members["session_id"], members["id"], extension)
 
 
 def recording(tx: Transaction, account_id: str, members: Members, file: FetchedFile) -> bool:
-    """Insert a recording whose file is in the store; False without its session, or when it was there."""
+    """Insert a recording whose file is in the store; False when it exists, or when its session was not imported."""
     if not _exists(tx, schema.room_sessions, members["session_id"]):
         return False
     started_at, ended_at = _instant(members["started_at"]), _instant(members["ended_at"])
@@ -114,7 +114,7 @@ def recording(tx: Transaction, account_id: str, members: Members, file: FetchedF
 
 
 def composition(tx: Transaction, account_id: str, members: Members, file: FetchedFile) -> bool:
-    """Insert a composition whose file is in the store; False without its session, or when it was there."""
+    """Insert a composition whose file is in the store; False when it exists, or when its session was not imported."""
     if not _exists(tx, schema.room_sessions, members["session_id"]):
         return False
     row = {
@@ -133,7 +133,7 @@ def composition(tx: Transaction, account_id: str, members: Members, file: Fetche
 
 
 def _former_room(tx: Transaction, account_id: str, members: Members) -> None:
-    """A row for a room that the hosted service has deleted: it lists the sessions, and not the room."""
+    """Insert the deleted room of a session: the hosted service lists sessions of rooms that it has deleted."""
     deleted_at = _instant(members["ended_at"])
     limits = {"max_participants": 10, "enable_recording": False, "webhook_event_failover_url": ""}
     former = {"account_id": account_id, "created_at": _instant(members["created_at"]), "deleted_at": deleted_at}

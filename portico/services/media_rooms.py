@@ -1,4 +1,4 @@
-"""Which node a room is on while it is occupied, and which gateways are in it: one row for each occupation of a room.
+"""The node of each occupied room, and the gateways that are in it: one row for each occupation of a room.
 
 A row outlives the rooms in Janus: it is written before they are made, and deleted after they are destroyed.
 """
@@ -52,7 +52,7 @@ def enter(
     prefer: str | None = None,
     now: datetime,
 ) -> Placed:
-    """Note that a gateway is in the room. For the first one, choose the node; `fresh` are then the room's numbers.
+    """Write that a gateway is in the room. The first one begins an occupation: on a chosen node, with numbers `fresh`.
 
     Raises GatewayLost, MediaBusy when no node can take the room, and RoomElsewhere when it is on a node that cannot be
     reached from this host.
@@ -90,7 +90,7 @@ def enter(
 
 
 def leave(tx: Transaction, occupation_id: str, gateway_id: str) -> bool:
-    """Note that a gateway has left; True for the last one, which has to destroy the rooms in Janus, then `forget`."""
+    """Write that a gateway has left. True for the last one, which destroys the rooms in Janus and calls `forget`."""
     row = tx.execute(select(ROOMS.c.room_id).where(ROOMS.c.id == occupation_id)).first()
     if row is None:
         return False
@@ -100,12 +100,12 @@ def leave(tx: Transaction, occupation_id: str, gateway_id: str) -> bool:
 
 
 def leave_all(tx: Transaction, gateway_id: str) -> None:
-    """Note that a gateway is gone. Later the agents of the nodes destroy the rooms that no gateway is in then."""
+    """Write that a dead gateway is in no room. The nodes' agents later destroy rooms that no gateway is in."""
     tx.execute(delete(HOLDERS).where(HOLDERS.c.gateway_id == gateway_id))
 
 
 def hold_again(tx: Transaction, gateway_id: str, occupation_ids: Sequence[str]) -> None:
-    """Note that a gateway, registered anew, is still in these rooms, where they are not closed meanwhile."""
+    """Write that a gateway, registered anew, is still in these occupations, unless they were closed meanwhile."""
     held = select(ROOMS.c.id, ROOMS.c.room_id).where(ROOMS.c.id.in_(occupation_ids), ~ROOMS.c.closing)
     for row in tx.execute(held.order_by(ROOMS.c.room_id)).all():
         lock_room(tx, row.room_id)
@@ -114,7 +114,7 @@ def hold_again(tx: Transaction, gateway_id: str, occupation_ids: Sequence[str]) 
 
 
 def is_open(tx: Transaction, occupation_id: str) -> bool:
-    """Whether the occupation goes on. The room is locked by the caller."""
+    """Whether the occupation goes on. The caller has locked the room."""
     return tx.execute(select(ROOMS.c.id).where(ROOMS.c.id == occupation_id, ~ROOMS.c.closing)).first() is not None
 
 
@@ -125,13 +125,13 @@ def open_on(tx: Transaction, node_id: str) -> list[str]:
 
 
 def close_on(tx: Transaction, node_id: str, room_id: str) -> bool:
-    """End the occupation of a room on a node that stops; False when the room is not on it. The room is locked."""
+    """End the occupation of a room on this node; False when the room is not on it. The caller has locked the room."""
     on_node = (ROOMS.c.room_id == room_id) & (ROOMS.c.node_id == node_id) & ~ROOMS.c.closing
     return tx.execute(ROOMS.update().where(on_node).values(closing=True)).rowcount > 0
 
 
 def forget(tx: Transaction, occupation_id: str) -> None:
-    """Delete the row: its rooms in Janus are destroyed."""
+    """Delete the row of an occupation whose rooms in Janus are destroyed."""
     tx.execute(delete(ROOMS).where(ROOMS.c.id == occupation_id, ROOMS.c.closing))
 
 

@@ -1,6 +1,6 @@
 """Media nodes: each is one Janus with its agent, which changes the node's row every few seconds while it lives.
 
-Which nodes are dead is observed by gateways (gateway/lease.py); here is what is done about it.
+Gateways observe which nodes are dead (gateway/lease.py); the functions of this module end what was on them.
 """
 
 from collections.abc import Mapping
@@ -37,14 +37,14 @@ class NodeAddress:
     api_secret: str | None
     admin_key: str
     host: str | None
-    """Set where the url is a loopback address: the only host on which it is reached (runtime/host.py)."""
+    """The id (runtime/host.py) of the only host that reaches `url`, if that is a loopback address; else None."""
     mjr_folder: str
     version: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class NodeLoad:
-    """What a node's agent measures at each beat. `shortage` is what another participant would lack."""
+    """What a node's agent measures at each beat. `shortage` says what another participant would lack, None: nothing."""
 
     cpu: float = 0.0
     packets: int = 0
@@ -54,12 +54,12 @@ class NodeLoad:
 
 @dataclass(frozen=True, slots=True)
 class NodesLook:
-    """What a sweep of one gateway may have to act on."""
+    """The facts on which a gateway acts: nodes, lost rooms, and occupations that were ended."""
 
     up: list[tuple[str, datetime]]
     """Id and seen_at of all nodes that are up."""
     rooms_are_lost: bool
-    """Whether a room is on a lost node."""
+    """Whether any room of the database is on a lost node."""
     ours: list[NodeRow]
     """The nodes of the rooms that the gateway is in."""
     closing: set[str]
@@ -67,9 +67,9 @@ class NodesLook:
 
 
 def register(tx: Transaction, node_id: str, address: NodeAddress, *, now: datetime) -> int:
-    """Note that the Janus of a node has started, without rooms; returns its new epoch. A drained node stays drained.
+    """Write that the Janus of a node has started, without rooms; returns its new epoch. A drained node stays drained.
 
-    What was in rooms of an earlier epoch ends.
+    Sessions in rooms of an earlier epoch are ended later, by `end_lost`.
     """
     values = {**asdict(address), "is_up": True, "seen_at": now, "lost_at": None}
     found = tx.execute(select(NODES).where(NODES.c.id == node_id).with_for_update()).first()
@@ -84,7 +84,7 @@ def register(tx: Transaction, node_id: str, address: NodeAddress, *, now: dateti
 
 
 def beat(tx: Transaction, node_id: str, epoch: int, load: NodeLoad, *, now: datetime) -> bool:
-    """Change the node's row; False when the node was taken for lost: it has to register anew."""
+    """Write the node's load and the time into its row; False when it was marked as lost and has to register anew."""
     alive = and_(NODES.c.id == node_id, NODES.c.epoch == epoch, NODES.c.is_up)
     values = {**asdict(load), "participants": _present_on(tx, node_id), "seen_at": now}
     return tx.execute(NODES.update().where(alive).values(values)).rowcount == 1
@@ -101,7 +101,7 @@ def all_nodes(tx: Transaction) -> list[NodeRow]:
 
 
 def set_state(tx: Transaction, node_id: str, state: str, *, now: datetime) -> bool:
-    """Drain a node, let it take new sessions again, or remove it, which is to lose it; False when there is none."""
+    """Make a node ACTIVE, DRAINING or REMOVED, which marks it as lost; False when there is no such node."""
     if tx.execute(NODES.update().where(NODES.c.id == node_id).values(state=state)).rowcount == 0:
         return False
     if state == REMOVED:
@@ -113,7 +113,8 @@ def set_state(tx: Transaction, node_id: str, state: str, *, now: datetime) -> bo
 def pick(tx: Transaction, host: str, *, prefer: str | None, now: datetime) -> NodeRow | None:
     """The least loaded active node that a gateway on this host reaches; None when there is none.
 
-    Load is the number of participants at the last beat and of rooms put there since. Of equal nodes `prefer` wins.
+    Load is the number of participants at the last beat plus that of rooms that began there since. Of equal nodes,
+    `prefer` is chosen.
     """
     since = and_(ROOMS.c.node_id == NODES.c.id, ROOMS.c.created_at > NODES.c.seen_at)
     load = NODES.c.participants + select(func.count()).select_from(ROOMS).where(since).scalar_subquery()
@@ -126,9 +127,9 @@ def pick(tx: Transaction, host: str, *, prefer: str | None, now: datetime) -> No
 
 
 def mark_lost(tx: Transaction, node_id: str, *, epoch: int, now: datetime, seen_at: datetime | None = None) -> bool:
-    """Note that all rooms of this epoch of the node are lost. False when that is known, or the node lives.
+    """Mark this epoch of a node, and so all its rooms, as lost. False when it was marked, or a newer epoch runs.
 
-    With `seen_at` it is lost only if its row is still as it was seen then. `end_lost` does the rest.
+    With `seen_at`, the node is marked only if its row has not changed since. `end_lost` then ends its sessions.
     """
     this = and_(NODES.c.id == node_id, NODES.c.epoch == epoch, NODES.c.is_up)
     if seen_at is not None:
@@ -137,7 +138,7 @@ def mark_lost(tx: Transaction, node_id: str, *, epoch: int, now: datetime, seen_
 
 
 def mark_dead(tx: Transaction, dead: Mapping[str, datetime], *, now: datetime) -> list[str]:
-    """`mark_lost` for nodes by id, each with the seen_at that it died with; the ids of those that were marked."""
+    """Mark nodes as lost whose rows still have the given seen_at, by id; returns the ids of those that were marked."""
     rows = tx.execute(select(NODES.c.id, NODES.c.epoch).where(NODES.c.id.in_(list(dead)))).all()
     return [row.id for row in rows if mark_lost(tx, row.id, epoch=row.epoch, now=now, seen_at=dead[row.id])]
 
@@ -149,9 +150,9 @@ def lost_rooms(tx: Transaction, limit: int = 100) -> list[str]:
 
 
 def end_lost(tx: Transaction, room_id: str, *, now: datetime) -> bool:
-    """End the session of a room on a lost node, with its participants and recordings; False when that has happened.
+    """End the session of a room on a lost node, with participants and recordings; False when that was done already.
 
-    The next join gets another node.
+    The next join of the room gets another node.
     """
     lock_room(tx, room_id)
     lost = select(ROOMS.c.id).select_from(_WITH_NODE).where(_IS_LOST, ROOMS.c.room_id == room_id)
@@ -167,7 +168,7 @@ def end_lost(tx: Transaction, room_id: str, *, now: datetime) -> bool:
 
 
 def look(tx: Transaction, gateway_id: str) -> NodesLook:
-    """Read what a sweep of this gateway needs. A read, so cheap."""
+    """Read the facts on which this gateway acts. It writes nothing, so that it is cheap to repeat."""
     up = tx.execute(select(NODES.c.id, NODES.c.seen_at).where(NODES.c.is_up)).all()
     held = select(ROOMS.c.node_id, ROOMS.c.id, ROOMS.c.closing).join(HOLDERS, HOLDERS.c.media_room_id == ROOMS.c.id)
     ours = tx.execute(held.where(HOLDERS.c.gateway_id == gateway_id)).all()

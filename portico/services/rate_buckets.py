@@ -1,4 +1,4 @@
-"""Limits that the processes of a PostgreSQL database share: rows that are full again at an instant, as in core/rate."""
+"""Rate limits that the processes of a PostgreSQL database share: each row has the instant when its bucket is full."""
 
 from dataclasses import dataclass
 from typing import Any

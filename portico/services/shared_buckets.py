@@ -18,13 +18,13 @@ from portico.services.rate_buckets import Lease
 log = structlog.get_logger()
 
 WITHIN_SECS = 1.0
-"""How long a request waits for the database to grant a lease. After that it is counted by this process alone."""
+"""How long a request waits for a lease of the database. After that, this process counts it alone."""
 ALONE_NS = 5 * SECOND_NS
-"""How long this process counts alone after such a wait, so that a slow database delays few requests."""
+"""How long this process counts alone after a wait of WITHIN_SECS, so that a slow database delays few requests."""
 LEASES_AT_ONCE = 32
-"""More callers at once than this are counted by this process alone, so that they do not occupy the database."""
+"""The most callers that wait for leases at once. This process counts further ones alone, to spare the database."""
 SHARE = 50
-"""A lease beyond what waits for it is at most this part of the limit: N become N + N / SHARE per further process."""
+"""A lease that is larger than the waiting requests is at most 1/SHARE of the limit N: each process adds N/SHARE."""
 FAST_NS = SECOND_NS
 """A caller who uses up a lease within this time gets one of twice the size; other callers lease a single request."""
 FORGET_NS = 600 * SECOND_NS
@@ -35,12 +35,12 @@ class _Caller:
     alone_full_at: int = 0
     """When the bucket is full again by the count of this process alone, in nanoseconds of the monotonic clock."""
     full_at: int = 0
-    """The same of the shared bucket, at the last answer of the database."""
+    """When the shared bucket is full again, as of the last answer of the database, on the same clock."""
     left: int = 0
     """Requests that are leased and not used."""
     chunk: int = 1
     waiting: int = 0
-    """Requests that wait for the answer of the database: they are leased together."""
+    """Requests that wait for the next lease, which is asked for all of them together."""
     leased_at: int = 0
     refused_until: int = 0
     asking: "asyncio.Task[None] | None" = None
@@ -101,7 +101,7 @@ class SharedBuckets:
         return caller
 
     async def _take_shared(self, db: Database, name: str, caller: _Caller) -> Allowance | None:
-        """Count it by the shared bucket; None when this process has to count alone."""
+        """Count a request in the shared bucket; None when this process has to count it alone."""
         deadline = self._clock() + int(WITHIN_SECS * SECOND_NS)
         while (now := self._clock()) < deadline:
             if caller.left > 0:

@@ -23,20 +23,20 @@ from portico.services.nodes import NodeAddress, NodeLoad
 log = structlog.get_logger()
 
 BEAT_SECS = 2.0
-"""How often the node's row is changed. After nodes.LEASE without a change it is taken for dead."""
+"""The pause between two changes of the node's row. After nodes.LEASE without a change the node counts as dead."""
 SWEEP_SECS = 5.0
 UNHELD_SECS = 30.0
-"""How long rooms stay in Janus after the last gateway was lost: one that was only taken for dead comes back sooner."""
+"""How long rooms without a gateway stay in Janus. A gateway that lives, and was marked as dead, returns sooner."""
 
 HAND_OVER_SECS, HAND_OVER_PAUSE_SECS = 20.0, 0.05
 """The longest that handing over rooms takes, and the pause after each."""
 
 Destroy = Callable[[str, Numbers], Awaitable[bool]]
-"""Destroys the rooms with these numbers in Janus; False when it does not answer."""
+"""Destroys the rooms with these numbers in Janus; False when Janus does not answer."""
 
 
 class NodeAgent:
-    """The agent of the Janus of this process. `address` says how gateways reach it, after each start of Janus."""
+    """The agent of this process's Janus. `address` returns how gateways reach that Janus since its last start."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class NodeAgent:
         self._beating: Future[None] | None = None
         self._stops = False
         self.recording_paused = False
-        """Whether the disk has no room for recordings."""
+        """Whether recording is paused because the disk is nearly full."""
 
     async def start(self) -> None:
-        """Register the node, whose Janus answers, and keep its row from now on."""
+        """Register the node, whose Janus has to be up, and update its row from now on."""
         await self.register()
         renewing, sweeping = partial(faults_logged, "node not registered"), partial(faults_logged, "rooms not swept")
         self._loops = [
@@ -83,7 +83,7 @@ class NodeAgent:
         self._beating = self._side.submit(beat.run())
 
     async def stop(self) -> None:
-        """Say that the node is gone: its sessions end."""
+        """Write that the node is lost, so that its sessions are ended."""
         if self._beating is not None:
             self._beating.cancel()
         await asyncio.gather(*(loop.stop() for loop in self._loops))
@@ -111,7 +111,7 @@ class NodeAgent:
         log.info("media node registered", node_id=self.node_id, epoch=self._epoch)
 
     async def janus_lost(self) -> None:
-        """Write that the rooms of Janus are lost. Gateways end their sessions."""
+        """Write that the rooms of Janus are lost, so that gateways end their sessions."""
         lost = partial(nodes.mark_lost, node_id=self.node_id, epoch=self._epoch, now=self._clock())
         with faults_logged("loss of the media server not written"):
             await self._db.write(lost)
@@ -161,7 +161,7 @@ class PacketRate:
         self._counted: tuple[float, int] | None = None
 
     def per_sec(self) -> int:
-        """0 at the first call."""
+        """Packets per second since the last call; 0 at the first call."""
         now, before, count = time.monotonic(), self._counted, _udp_packets()
         self._counted = (now, count)
         return 0 if before is None else max(0, round((count - before[1]) / max(now - before[0], 0.001)))
