@@ -1,4 +1,4 @@
-"""API keys of requests: looked up, remembered for a second, their last use noted, wrong ones limited."""
+"""Finds the API keys of requests: remembers them for a second, notes their last use, and limits wrong ones."""
 
 import asyncio
 import re

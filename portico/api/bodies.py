@@ -1,4 +1,4 @@
-"""Request bodies: read with a limit and a deadline, parsed as JSON; and the members of each body."""
+"""Reads request bodies with a limit and a deadline, parses them as JSON, and lists the members of each body."""
 
 import asyncio
 import json

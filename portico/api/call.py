@@ -85,7 +85,7 @@ class Call:
 
 
 async def authenticate(request: Request, context: Context, sufficient: tuple[str, ...]) -> Caller:
-    """The caller, whose key has any of the `sufficient` scopes, or any scopes if there are none.
+    """The caller of a request, whose key must have one of the `sufficient` scopes, if there are any.
 
     Raises Unauthenticated, Forbidden, and TooManyRequests for an address that tries many wrong keys.
     """

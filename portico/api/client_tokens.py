@@ -53,7 +53,7 @@ async def generate(call: Call) -> Response:
     ),
 )
 async def refresh(call: Call) -> Response:
-    """Needs no API key, so a browser may call it. The refresh token is not used up."""
+    """This operation needs no API key, so a browser may call it. The refresh token can be used again."""
     members: dict[str, Any] = casting.with_defaults(bodies.REFRESH, call.body)
     token = await call.read(
         partial(tokens.refresh, keys=call.context.keys, room_id=call.object_id, now=call.now(), **members)

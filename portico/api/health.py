@@ -121,7 +121,7 @@ async def _ask(check: ReadinessCheck) -> str | None:
 
 
 def _is_local(request: Request) -> bool:
-    """Whether a program of this machine asks: not through a proxy, and not a web page by a name of its choice."""
+    """Whether the caller is a program of this machine: not a proxy, and not a web page by a name of its choice."""
     if request.client is None or not is_loopback(request.client.host):
         return False
     if request.scope.get("http_version") == "1.0":

@@ -110,7 +110,7 @@ class ListQuery:
 
 
 def read_list(request: Request, attributes: Sequence[Attribute], flags: Sequence[str] = ()) -> ListQuery:
-    """Raises Invalid with every wrong parameter."""
+    """Read page and filters of a request for a list. Raises Invalid with every wrong parameter."""
     parameters = request.query_params.multi_items()
     page, wrong_page = paging.parse(parameters)
     conditions, wrong_filters = filters.parse(parameters, attributes)

@@ -77,7 +77,7 @@ def participant(row: Participant) -> dict[str, Any]:
 
 
 Link = Callable[[str, str], str]
-"""Object key and file name into a URL that is good for an hour."""
+"""Makes of an object key and a file name a URL that is good for an hour."""
 
 
 async def with_links(show: Callable[[T, Link], dict[str, Any]], rows: Sequence[T], link: Link) -> list[dict[str, Any]]:
@@ -152,7 +152,7 @@ def client_token(token: ClientToken) -> dict[str, Any]:
 
 
 def webhook_delivery(logged: Logged) -> dict[str, Any]:
-    """As the hosted service's resource of that name; room_id, attempt_count and the members after it are ours.
+    """The hosted service's resource of that name; room_id, attempt_count and the members after it are ours.
 
     `status` is null until the delivery ends: in strict mode the official SDK refuses a word that it does not know.
     """

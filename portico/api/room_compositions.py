@@ -27,7 +27,7 @@ router = Router("Room Compositions")
     ),
 )
 async def create(call: Call) -> Response:
-    """It is made once the session is over and its recordings are completed; it can be requested at any time.
+    """The composition is made once the session is over and its recordings are completed; request it at any time.
     `progress` and `status` show how far it is; a webhook is sent when it is completed or has failed."""
     composition = await call.change(
         partial(

@@ -90,7 +90,7 @@ _DONE = {"data": {"result": "ok"}}
     operation("EndSession", "End a session", 200, "ActionResult", body=(), scopes=[MODERATE]),
 )
 async def end(call: Call) -> Response:
-    """All its participants are disconnected. The next join of the room begins its next session."""
+    """All participants of the session are disconnected. The next join of the room begins its next session."""
     casting.cast((), call.body)
     act = partial(moderation.end, account_id=call.account_id, session_id=call.object_id, now=call.now())
     await call.change(act)
@@ -122,7 +122,7 @@ async def kick(call: Call) -> Response:
     operation("MuteParticipantInSession", "Mute participants", 200, "ActionResult", targets=(), scopes=[MODERATE]),
 )
 async def mute(call: Call) -> Response:
-    """Their audio is not played to others, whatever they publish, until they are unmuted or leave."""
+    """The participants' audio is not played to others, whatever they publish, until they are unmuted or leave."""
     return await _set_muted(call, muted=True)
 
 
@@ -131,7 +131,7 @@ async def mute(call: Call) -> Response:
     operation("UnmuteParticipantInSession", "Unmute participants", 200, "ActionResult", targets=(), scopes=[MODERATE]),
 )
 async def unmute(call: Call) -> Response:
-    """Their audio is played to others again."""
+    """The participants' audio is played to others again."""
     return await _set_muted(call, muted=False)
 
 
@@ -143,7 +143,7 @@ async def _set_muted(call: Call, *, muted: bool) -> Response:
 
 
 def _named(chosen: Targets, revoke: bool = False) -> Callable[[object], str]:
-    """Makes the text for the audit log: the participants of the action, and whether their tokens were revoked."""
+    """Make the text for the audit log: the participants of the action, and whether their tokens were revoked."""
     named = "all" if chosen.listed is None else ", ".join(sorted(chosen.listed))
     but = f" but {', '.join(sorted(chosen.excluded))}" if chosen.excluded else ""
     return lambda _: f"participants: {named}{but}{'; tokens revoked' if revoke else ''}"

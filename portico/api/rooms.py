@@ -73,7 +73,7 @@ async def update(call: Call) -> Response:
 
 @router.delete("/rooms/{room_id}", operation("DeleteRoom", "Delete a room", 204, scopes=[ROOMS]))
 async def delete(call: Call) -> Response:
-    """Its session ends with all its participants, its tokens become void, and its name may be used again.
+    """The room's session ends with all participants, its tokens become void, and its name may be used again.
     Sessions and participants stay readable by their own operations."""
     delete_it = partial(rooms.delete, account_id=call.account_id, room_id=call.object_id, now=call.now())
     await call.change(delete_it)

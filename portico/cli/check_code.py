@@ -1,4 +1,4 @@
-"""`portico check-code`: what a code of the page /check says."""
+"""`portico check-code`: decodes a code of the page /check."""
 
 from typing import Annotated
 

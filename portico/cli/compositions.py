@@ -80,7 +80,7 @@ def watch_composition(
 
 
 def _watch(composition_id: str) -> None:
-    """Raises typer.Exit(1) when the composition has failed, CommandRefused when there is none with this id."""
+    """Show progress to the end. Raises typer.Exit(1) when the composition fails, CommandRefused without one."""
 
     async def follow(db: "Database") -> "tuple[Composition, Storage]":
         with _Progress() as progress:

@@ -108,7 +108,7 @@ _ROTATED_SENTENCES = {
 
 
 def _rotate_signing(kinds: tuple[str, ...], void: bool) -> None:
-    """All in one transaction; a sentence about each is printed."""
+    """Replace the named signing keys in one transaction; print a sentence about each."""
     from portico.services import audit, clock, signing_keys
 
     purposes = {"tokens": signing_keys.TOKENS, "links": signing_keys.LINKS, "files": signing_keys.FILES}

@@ -153,7 +153,7 @@ async def _show(event: "RecordedEvent", send: Forward | None) -> None:
 
 @asynccontextmanager
 async def _sender(db: "Database", url: str | None) -> AsyncIterator[Forward | None]:
-    """How to send to this URL, with the key that signs at that moment."""
+    """Make a function that sends to this URL, signed with the key that signs at that moment."""
     if url is None:
         yield None
         return

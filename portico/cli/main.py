@@ -1,4 +1,4 @@
-"""The command line: `portico serve` runs everything, `portico keys` opens accounts."""
+"""The command line: `portico serve`, its roles, and the commands of the other modules."""
 
 import errno
 import gc

@@ -1,4 +1,4 @@
-"""Secret settings: given by variable, or by a file that PORTICO_..._FILE names; never as an option of a command."""
+"""Reads secret settings from a variable, or from the file that PORTICO_..._FILE names, and never from an option."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Settings: PORTICO_* in the environment or in .env, or the same names as options of `portico serve`."""
+"""The settings: PORTICO_* in the environment or in .env, or the same names as options of `portico serve`."""
 
 import difflib
 import os
@@ -311,7 +311,7 @@ class Settings(BaseSettings):
 
     @property
     def sqlite_file(self) -> Path | None:
-        """The file of the SQLite database, if that is what is in use."""
+        """The file of the SQLite database; None where PostgreSQL is used."""
         _, sqlite, path = self.database.partition("sqlite:///")
         return Path(unquote(path)) if sqlite else None
 

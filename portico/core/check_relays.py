@@ -1,4 +1,4 @@
-"""Which of the installation's TURN servers a connection check tries by UDP, by TCP and by TLS."""
+"""Chooses which of the installation's TURN servers a connection check tries by UDP, by TCP and by TLS."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

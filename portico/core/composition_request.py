@@ -9,7 +9,7 @@ from portico.core.casting import BodyMember, Value, cast, is_storable, parse_uui
 from portico.core.errors import Fault, Invalid
 
 SIDE_MIN, SIDE_MAX, AREA_MAX = 16, 1280, 1280 * 720
-"""Pixels of a picture's sides and of the whole; a region's sides are no shorter either."""
+"""The least and the greatest side of a picture in pixels, and its greatest area; SIDE_MIN holds for regions too."""
 REGIONS_MAX = 16
 """The default of the setting; the hosted service accepts two regions."""
 REGION_NAME_MAX = 64

@@ -62,7 +62,7 @@ class Condition:
 
 
 class _Wrong(Exception):
-    """str() is the sentence for the caller."""
+    """A filter is wrong; str() is the sentence for the caller."""
 
     def __init__(self, detail: str, code: str = "10031", title: str = "Invalid request filter") -> None:
         super().__init__(detail)
@@ -139,7 +139,7 @@ def _of_member(name: str, operator: str | None, value: object, known: Mapping[st
 
 
 def _conditions(label: str, attribute: Attribute, operator: str, text: str) -> list[Condition]:
-    """`label` names the attribute in messages, as the caller wrote it."""
+    """Read the conditions of one filter. `label` names the attribute in messages, as the caller wrote it."""
     if operator not in attribute.operators:
         raise _Wrong(f"{label} knows only the operators {', '.join(attribute.operators)}.")
     match attribute.kind:
@@ -189,7 +189,7 @@ def _storable(label: str, text: str) -> str:
 
 
 def _instants(label: str, attribute: Attribute, comparison: Comparison, text: str) -> list[Condition]:
-    """A calendar day is the interval from its first to its last microsecond in UTC; a date-time is itself."""
+    """The conditions of a filter by date. A day lasts from its first to its last microsecond in UTC."""
     column = attribute.column
     try:
         if _DATE.fullmatch(text):

@@ -62,5 +62,5 @@ def _signature(secret: bytes, key: str, expires: str, filename: str) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """As bytes, because constant-time comparison takes other text only in ASCII."""
+    """The text as bytes, because constant-time comparison takes only ASCII as text."""
     return text.encode(errors="surrogatepass")

@@ -8,7 +8,7 @@ import json
 NAME_MEMBERS = ("username", "name", "displayName", "display_name")
 """Members of a context that is a JSON object; the first that holds a name counts."""
 NAME_LENGTH_MAX = 60
-"""In code points."""
+"""The longest name, in code points."""
 NAMELESS = "Guest"
 _SPACE = " \t\n\r\v\f\u00a0\u2028\u2029\ufeff"
 

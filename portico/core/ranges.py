@@ -1,4 +1,4 @@
-"""Which bytes of a file the Range header of a request names (RFC 9110 section 14)."""
+"""Reads which bytes of a file the Range header of a request names (RFC 9110 section 14)."""
 
 import re
 

@@ -52,7 +52,7 @@ def parse(text: str) -> Limit:
 
 
 def take(limit: Limit, full_at: int, now: int, requests: int = 1) -> tuple[int, Allowance]:
-    """When the bucket is full again after this, and what is left in it.
+    """Take requests from a bucket; returns the instant when it is full again, and what is left in it.
 
     Instants are nanoseconds of a clock that never goes back. A bucket that is full at an instant in the past is full.
     A refused request takes nothing from the bucket.

@@ -62,7 +62,7 @@ def public_key(key: Ed25519PrivateKey) -> str:
 
 
 def verify(public: str, headers: Mapping[str, str], body: bytes, *, now: datetime) -> None:
-    """Raises SignatureRefused unless `public` signed these bytes at most TOLERANCE from `now`."""
+    """Verify a received webhook. Raises SignatureRefused unless `public` signed it at most TOLERANCE from `now`."""
     named = {name.lower(): value for name, value in headers.items()}
     if TIMESTAMP not in named or SIGNATURE not in named:
         raise SignatureRefused(f"The headers {TIMESTAMP} and {SIGNATURE} must both be there.")

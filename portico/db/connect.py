@@ -11,7 +11,7 @@ from portico.db.sqlite import SqliteDatabase
 
 
 def open_database(url: str, *, list_secs: float = DEFAULT_SECS) -> Database:
-    """`sqlite:///PATH` or `postgresql://...`; raises ValueError with a sentence for anything else.
+    """Open `sqlite:///PATH` or `postgresql://...`. Raises ValueError with a sentence for anything else.
 
     `list_secs` is how long a list may take.
     """

@@ -1,4 +1,4 @@
-"""What the rest of the program sees of a database: functions of one connection, each in a transaction of its own."""
+"""The interface of a database: it runs functions, each with a connection in a transaction of its own."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar

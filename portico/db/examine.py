@@ -1,4 +1,4 @@
-"""How a database answers: its kind, its schema, and how long a round trip and a commit take; for `portico doctor`."""
+"""Examines a database for `portico doctor`: its kind, its schema, and how long a round trip and a commit take."""
 
 import sqlite3
 import statistics
@@ -35,7 +35,7 @@ class DatabaseFacts:
 
 
 def examine(engine: Engine) -> DatabaseFacts:
-    """Ask the database; nothing in it is different afterwards. Raises the errors of its driver."""
+    """Measure the database without changing anything in it. Raises the errors of its driver."""
     with engine.connect() as connection:
         revision = migrate.revision(connection)
         ahead = _clock_ahead(connection)

@@ -84,7 +84,7 @@ class Lists:
         self._closed = False
 
     async def run(self, account_id: str, work: Callable[[ReadLimit], T]) -> T:
-        """What `work` returns or raises. Busy when too many wait, or when it takes too long; cancel it to stop it."""
+        """Run `work`; returns its result. Raises Busy when too many wait or it takes too long. Cancelling stops it."""
         if self._closed:
             raise Busy("The server stops.")
         queue = self._waiting.setdefault(account_id, deque())

@@ -73,7 +73,7 @@ class SqliteDatabase:
         return await self._lists.run(account_id, lambda limits: then(self._read_within(fn, limits)))
 
     def beside(self) -> "SqliteDatabase":
-        """This database itself: there is one writer, and no other process whose lease on this one could expire."""
+        """Return this database itself: it has one writer, and no other process whose lease on it could expire."""
         return self
 
     async def close(self) -> None:

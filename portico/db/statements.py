@@ -67,7 +67,7 @@ def ping(tx: Transaction) -> None:
 def insert_if_absent(tx: Transaction, table: Table, **values: Any) -> bool:
     """Insert a row unless a unique index has one like it, also one that another transaction is just committing.
 
-    Whether it was inserted.
+    Returns whether the row was inserted.
     """
     return tx.execute(_insert(table, tx.dialect.name), values).rowcount == 1
 

@@ -21,7 +21,7 @@ class Threads:
         self._closed = False
 
     async def run(self, fn: Callable[[], T]) -> T:
-        """What `fn` returns or raises."""
+        """Run `fn` in a thread; returns its result, or raises its exception."""
         return await self.submit(fn)
 
     def submit(self, fn: Callable[[], T]) -> "asyncio.Future[T]":

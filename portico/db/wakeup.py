@@ -19,7 +19,7 @@ def announce(tx: Connection, topic: Topic) -> None:
 
 
 def left_by(tx: Connection) -> set[Topic]:
-    """The topics that the transaction has announced; once."""
+    """Remove and return the topics that the transaction has announced."""
     topics: set[Topic] = tx.info.pop(_WORK, set())
     return topics
 
@@ -46,7 +46,7 @@ class Commits:
         self._listeners[topic].append(notify)
 
     def happened(self, tx: Connection) -> None:
-        """For the engines: this connection has just committed."""
+        """Wake listeners after a commit; the engines call this with the connection that has committed."""
         self.wake(left_by(tx))
 
     def wake(self, topics: Iterable[Topic]) -> None:

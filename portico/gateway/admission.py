@@ -28,7 +28,7 @@ _REFUSALS: dict[type[JoinRefused], CloseCode] = {
     RoomFull: CloseCode.ROOM_FULL,
     TokenRevoked: CloseCode.TOKEN_REFUSED,
 }
-"""Close codes of refused joins; REFUSED for the others."""
+"""The close codes of refused joins by their errors; REFUSED for the others."""
 
 
 class NotAdmitted(Exception):
@@ -53,7 +53,7 @@ class Admission:
         self._joining_grant: str | None = None  # the grant id that this socket is counted for until it joins
         self._join: asyncio.Future[Joined] | None = None  # from the moment at which the row may be written
         self.claims: Claims | None = None
-        """Of the newest token that was accepted."""
+        """The claims of the newest token that was accepted; None before the first."""
         self.entered: Entered | None = None
         """The room inside Janus, once this connection has entered it and has a socket to Janus."""
         self.left = asyncio.Event()
@@ -160,7 +160,7 @@ class Admission:
         return True
 
     async def _read_about(self, claims: Claims) -> tuple[str | None, int]:
-        """(why the database forbids the token, None if it does not; max_participants of the room).
+        """Read from the database (why the token is forbidden, None if it is not; max_participants of the room).
 
         The claims of a token that it allows are kept. Raises Busy when the database does not answer: in a running call
         after TOKEN_CHECK_SECS, and at once otherwise.
@@ -214,5 +214,5 @@ class Admission:
 
 
 def _read_about(tx: Transaction, claims: Claims) -> tuple[str | None, int]:
-    """(what is wrong with a token whose signature is valid, None if nothing; max_participants of its room)."""
+    """Read (why a token with a valid signature is refused, None if it is not; max_participants of its room)."""
     return client_tokens.complaint_about(tx, claims), rooms.max_participants(tx, claims.room_id)

@@ -1,4 +1,4 @@
-"""How many connection checks run at once and how many an address may begin: each uses Janus and the network."""
+"""Limits the connection checks that run at once, and those that an address begins: each uses Janus and the network."""
 
 import contextlib
 import time

@@ -58,8 +58,8 @@ of Janus is lost."""
 LEAVE_SECS = 5
 """How long the freeing of a seat waits for the leave of its participant to be written."""
 JOIN_SECS = 30
-"""From the setup of the data channel to the join: until then the browser may receive messages while no list of
-participants shows it. The SDK gives up after 30 s, too."""
+"""The longest time from the setup of the data channel to the join: until then the browser may receive messages while no
+list of participants shows it. The SDK gives up after 30 s, too."""
 CLAIM_AGAIN_SECS = 1.0
 """Pause before a stream id is claimed again that the database did not take. The call goes on, without the stream."""
 KICK_SECS = 0.6

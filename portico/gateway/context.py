@@ -1,4 +1,4 @@
-"""What all connections of a gateway share."""
+"""The services, settings and limits that all connections of a gateway share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class GatewayContext:
     db: Database
     keys: TokenKeys
     own_node: MediaNode | None
-    """The only node of a process that is alone; None where rooms are put on any node, which rows choose."""
+    """The only node of a process that is alone; None where rows assign each room to one of several nodes."""
     registry: Registry
     janus: aiohttp.ClientSession
     """Opens a socket to Janus for each connection."""

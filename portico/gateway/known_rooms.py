@@ -1,4 +1,4 @@
-"""Whether a room exists, asked before a socket is accepted. One read at a time answers all sockets that wait."""
+"""Finds out whether a room exists before a socket is accepted. One read at a time serves all waiting sockets."""
 
 import asyncio
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""Which other gateways are dead, as observed by this process."""
+"""Observes which other gateways, or media nodes, are dead."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -25,7 +25,7 @@ class ObservedLeases:
         self._since: dict[str, tuple[datetime, float]] = {}
 
     def dead(self, rows: Iterable[tuple[str, datetime]], now: float) -> dict[str, datetime]:
-        """The gateways that are dead, by id, with the seen_at that they died with.
+        """The dead gateways by id, each with the last seen_at of its row.
 
         `rows` are the id and seen_at of all gateways but ours as the database has them at `now`.
         """

@@ -17,7 +17,7 @@ from portico.signaling.dialect import UNSEEN_SECS
 ROUND_SECS = 0.8
 """Pause between two rounds without events: a member who must not be in a room is expelled within a second."""
 ROUND_WITH_EVENTS_SECS = 5.0
-"""The same with events. TextRoom lists its members without the lock under which they join, so it is asked rarely."""
+"""Pause between two rounds with events: Janus lists TextRoom members without their lock, so it is asked rarely."""
 AT_ONCE = 8
 """Rooms that are compared at the same time, so that other requests pass on the connection to Janus that all share."""
 ANSWER_SECS = 2.0

@@ -50,8 +50,8 @@ ROOM_SECS = 5.0
 FOLLOW_SECS = 2.0
 """Seconds between two reads of the changed rows of connected participants; a hint of a commit starts one at once."""
 FOLLOW_WITHOUT_HINTS_SECS = 0.3
-"""The same where hints of other processes do not arrive: on SQLite (the command line), behind PgBouncer. With KICK_SECS
-this is less than 1 s, the time within which a participant kicked through another process is out."""
+"""FOLLOW_SECS where hints of other processes do not arrive: on SQLite (of the command line), and behind PgBouncer. With
+KICK_SECS it is below 1 s, within which a participant kicked through another process is out."""
 FOLLOW_GAP_SECS = 0.05
 """The least time between two reads, however many hints arrive."""
 FOLLOW_BACK = timedelta(seconds=60)

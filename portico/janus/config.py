@@ -59,9 +59,9 @@ class JanusSettings:
     event_loops: int | None = None
     """Threads of Janus for media; None takes one per core."""
     api_secret: str | None = field(default=None, repr=False)
-    """Only with `url`: the api_secret of that Janus."""
+    """The api_secret of the remote Janus; only with `url`."""
     admin_key: str | None = field(default=None, repr=False)
-    """Only with `url`: the admin_key of that Janus' plugins."""
+    """The admin_key of the remote Janus' plugins; only with `url`."""
 
     @property
     def folder(self) -> Path:

@@ -1,4 +1,4 @@
-"""Acquire something that has to be released, also when the acquiring task is cancelled meanwhile."""
+"""Acquires resources so that they are released also when the acquiring task is cancelled."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def take(taking: Coroutine[Any, Any, T], give_back: Callable[[T], Awaitable[None]]) -> T:
-    """The result of `taking`. If this task is cancelled meanwhile, wait for the result and pass it to `give_back`."""
+    """Await `taking`. If this task is cancelled meanwhile, wait for its result and pass that to `give_back`."""
     task = asyncio.create_task(taking)
     try:
         return await asyncio.shield(task)

@@ -1,10 +1,10 @@
-"""Which host this process is on, as far as loopback addresses are concerned."""
+"""Identifies the host of this process, as far as loopback addresses are concerned."""
 
 from pathlib import Path
 
 
 def host_id() -> str:
-    """The same for two processes exactly where one reaches what the other listens on at 127.0.0.1.
+    """An id that two processes share exactly if one reaches what the other listens on at 127.0.0.1.
 
     Made of the id of the kernel's boot and of the network namespace.
     """

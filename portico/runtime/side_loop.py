@@ -31,7 +31,7 @@ class SideLoop:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the coroutine returns or raises; awaited on the caller's own loop."""
+        """Run a coroutine on the side loop; await its result, or its exception, on the caller's loop."""
         return await asyncio.wrap_future(self.submit(work))
 
 

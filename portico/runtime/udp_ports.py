@@ -1,4 +1,4 @@
-"""Which UDP ports are bound, as the kernel lists them."""
+"""Reads which UDP ports are bound from the kernel's tables."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Gateways: the processes that hold browsers' sockets. Each changes its row every few seconds for as long as it lives.
 
-Who is dead is observed by other gateways (gateway/lease.py); here is what is done about it.
+Gateways observe which others are dead (gateway/lease.py); the functions of this module end what those held.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ class Look:
 
 
 def register(tx: Transaction, now: datetime, node_id: str | None = None) -> str:
-    """The id of a gateway that starts now. `node_id` names the DATA_DIR that its process has locked."""
+    """Insert a gateway that starts now; returns its id. `node_id` names the DATA_DIR that its process has locked."""
     gateway_id = new_id()
     tx.execute(GATEWAYS.insert().values(id=gateway_id, node_id=node_id, started_at=now, seen_at=now, dead=False))
     return gateway_id
@@ -55,13 +55,13 @@ def retire(tx: Transaction, gateway_id: str, now: datetime) -> None:
 
 
 def changes(tx: Transaction, gateway_id: str, since: datetime) -> list[ParticipantChange]:
-    """This gateway's participants whose rows have changed since: who left, why, and who is muted."""
+    """The changed rows of this gateway's participants: which have left, why, and which are muted."""
     changed = (PARTICIPANTS.c.gateway_id == gateway_id) & (PARTICIPANTS.c.updated_at >= since)
     return CHANGE_ROWS.all(tx, CHANGE_ROWS.select(changed))
 
 
 def look(tx: Transaction, gateway_id: str, *, now: datetime, grace: timedelta) -> Look:
-    """Read what a sweep of this gateway needs. A read, so cheap."""
+    """Read the facts on which a gateway acts: other gateways, and stale sessions. It writes nothing."""
     rows = tx.execute(select(GATEWAYS.c.id, GATEWAYS.c.seen_at).where(GATEWAYS.c.id != gateway_id)).all()
     return Look([(row.id, row.seen_at) for row in rows], sessions.stale_exist(tx, now=now, grace=grace))
 
@@ -78,7 +78,7 @@ def of_node(tx: Transaction, node_id: str) -> dict[str, datetime]:
 
 
 def reap(tx: Transaction, dead: Mapping[str, datetime], *, now: datetime, limit: int = 500) -> int:
-    """Close what dead gateways left behind: their participants left when they were last seen. How many did.
+    """Write that the participants of dead gateways left when those were last seen; returns their number.
 
     `dead` has the seen_at that each died with: one that has changed its row since is left alone. Call again until it
     returns 0: one step stays short however many participants were lost. A participant whose leave fails stays, with

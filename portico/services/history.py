@@ -14,7 +14,7 @@ TOKENS = schema.participant_tokens
 AUDIT = schema.audit_events
 SESSIONS_AT_ONCE = 100
 ROWS_AT_ONCE = 500
-"""In one transaction: on SQLite all other writes wait for it."""
+"""The most rows of one transaction, for which all other writes wait on SQLite."""
 
 
 def old_sessions(tx: Transaction, *, before: datetime, limit: int = SESSIONS_AT_ONCE) -> list[str]:
@@ -24,7 +24,7 @@ def old_sessions(tx: Transaction, *, before: datetime, limit: int = SESSIONS_AT_
 
 
 def forget_sessions(tx: Transaction, session_ids: Sequence[str], *, before: datetime, limit: int = ROWS_AT_ONCE) -> int:
-    """Delete up to `limit` participants of these sessions, and the sessions once they have none; how many rows went.
+    """Delete up to `limit` participants of these sessions, and sessions without any; returns the number of rows.
 
     Call again until it returns 0. A session of which a composition was requested meanwhile stays.
     """
@@ -39,7 +39,7 @@ def forget_sessions(tx: Transaction, session_ids: Sequence[str], *, before: date
 
 
 def forget_audit_events(tx: Transaction, *, before: datetime, limit: int = ROWS_AT_ONCE) -> int:
-    """Delete up to `limit` entries of the audit log that are older than that; how many. Call again until it is 0."""
+    """Delete up to `limit` entries of the audit log older than `before`; returns their number. Call again until 0."""
     old = select(AUDIT.c.id).where(AUDIT.c.created_at < before).order_by(AUDIT.c.created_at).limit(limit)
     return tx.execute(AUDIT.delete().where(AUDIT.c.id.in_([row.id for row in tx.execute(old)]))).rowcount
 

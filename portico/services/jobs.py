@@ -53,7 +53,7 @@ def enqueue(
 
 
 def enqueue_all(tx: Transaction, kind: str, subjects: Iterable[str], *, now: datetime) -> None:
-    """`enqueue` for each of many subjects."""
+    """Queue a job for each of the subjects, as `enqueue` does."""
     queued = {"kind": kind, "due_at": now, "attempts": 0, "woken": False, "created_at": now}
     insert_those_absent(tx, JOBS, [{"id": new_id(), "subject": subject, **queued} for subject in subjects])
     announce(tx, "jobs")
@@ -99,7 +99,7 @@ def claim_in_turn(tx: Transaction, kind: str, *, now: datetime, lease: timedelta
 
 
 def _end_turn(tx: Transaction, lane: str) -> None:
-    """Put the lane behind all others."""
+    """Move the lane behind all others."""
     turn = tx.execute(select(func.coalesce(func.max(LANES.c.turn), 0))).scalar_one() + 1
     insert_if_absent(tx, LANES, lane=lane, turn=turn)
     tx.execute(LANES.update().where(LANES.c.lane == lane).values(turn=turn))
@@ -158,7 +158,7 @@ def wake(tx: Transaction, waits_for: str) -> None:
 
 
 def of_lost_nodes(tx: Transaction, before: datetime, limit: int) -> list[tuple[str, str]]:
-    """(kind, recording id) of the conversions of nodes that have been lost since before that."""
+    """(Kind, recording id) of the conversions of nodes that have been lost since `before`, or for longer."""
     kind = literal(f"{CONVERT_RECORDING}@") + NODES.c.id
     lost = and_(~NODES.c.is_up, NODES.c.lost_at <= before)
     wanted = select(JOBS.c.kind, JOBS.c.subject).join(NODES, JOBS.c.kind == kind).where(lost)

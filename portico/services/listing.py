@@ -1,4 +1,4 @@
-"""Reads of sessions and participants, and what all lists have in common: conditions, pages, embedded rows."""
+"""Reads sessions and participants; and the common parts of all lists: conditions, pages, embedded rows."""
 
 import operator
 from collections import defaultdict
@@ -20,7 +20,7 @@ EMBEDDED_PER_PARENT = 250
 EMBEDDED_PER_ANSWER = 10_000
 """Sessions, and likewise participants, that one answer embeds in all; the newest."""
 EMBEDDED_CONTEXT_CHARS = 2_000_000
-"""Of the contexts of all participants that one answer embeds: participants beyond it, the oldest ones, are left out."""
+"""The most characters in contexts of embedded participants in one answer; the oldest participants are left out."""
 
 SESSIONS = schema.room_sessions
 PARTICIPANTS = schema.room_participants

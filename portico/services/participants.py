@@ -28,9 +28,9 @@ class Joined:
     session_id: str
     room_id: str
     recorded: bool
-    """Whether the session is."""
+    """Whether the session is recorded."""
     max_participants: int
-    """Of the room, when the participant joined."""
+    """max_participants of the room when the participant joined."""
 
 
 def join(

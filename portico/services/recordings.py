@@ -24,7 +24,7 @@ PARTICIPANTS = schema.room_participants
 AUDIO, VIDEO = "audio", "video"
 PROCESSING, COMPLETED = "processing", "completed"
 DELETED_AT_ONCE = 200
-"""In one transaction: on SQLite all other writes wait for it."""
+"""The most recordings deleted in one transaction, for which all other writes wait on SQLite."""
 _MEMBERS = [RECORDINGS.c[name] for name in Recording.__dataclass_fields__]
 
 
@@ -47,7 +47,7 @@ def find(tx: Transaction, recording_id: str) -> RecordingRow | None:
 
 
 def begin(tx: Transaction, participant_id: str, stream_key: str, mjr_name: str, *, now: datetime) -> bool:
-    """Expect both tracks of a stream in these mjr files. False: the participant has left.
+    """Insert the recordings of both tracks of a stream, with their mjr files. False if the participant has left.
 
     REST shows a recording from its first packet on. A second call changes nothing.
     """

@@ -34,7 +34,7 @@ _ACTIVE_SESSION = (SESSIONS.c.room_id == ROOMS.c.id) & literal_column("room_sess
 
 
 def create(tx: Transaction, account_id: str, settings: RoomSettings, *, now: datetime) -> Room:
-    """A new room. Raises Invalid when another room of the account has its name."""
+    """Insert a room; returns it. Raises Invalid when another room of the account has its name."""
     room = {
         "id": new_id(),
         "created_at": now,
@@ -86,7 +86,7 @@ def list_rooms(
 
 
 def update(tx: Transaction, account_id: str, room_id: str, changes: Mapping[str, Value], *, now: datetime) -> Room:
-    """The room with these settings changed; updated_at moves only when one of them really differs.
+    """Change settings of a room; returns it. updated_at changes only when a setting really differs.
 
     Raises NotFound, and Invalid when another room of the account has the new name.
     """
@@ -125,7 +125,7 @@ def existing(tx: Transaction, room_ids: Sequence[str]) -> set[str]:
 
 
 def max_participants(tx: Transaction, room_id: str) -> int:
-    """How many the room admits; 0 when there is no such room."""
+    """The number of participants that the room admits; 0 when there is no such room."""
     return tx.execute(select(ROOMS.c.max_participants).where(ROOMS.c.id == room_id)).scalar() or 0
 
 

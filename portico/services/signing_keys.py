@@ -59,7 +59,7 @@ def rotate(tx: Transaction, purpose: str, *, now: datetime, void: bool, after: t
 
 
 def _insert(tx: Transaction, purpose: str, now: datetime, active_from: datetime) -> None:
-    """Unless there is one that is not retired, also one that another transaction is just committing."""
+    """Insert a key unless there is one that is not retired, also one that another transaction is just committing."""
     secret = base64.b64encode(secrets.token_bytes(32)).decode()
     new = {"id": new_id(), "purpose": purpose, "secret": secret, "created_at": now, "active_from": active_from}
     insert_if_absent(tx, KEYS, **new)

@@ -26,7 +26,7 @@ REFRESH_TOKEN_TTL_SECS = 3600
 TOKEN_TTL_MAX_SECS = 3600
 REFRESH_TOKEN_TTL_MAX_SECS = 86400
 LONGEST_LIFE = timedelta(seconds=REFRESH_TOKEN_TTL_MAX_SECS + TOKEN_TTL_MAX_SECS)
-"""Of a token and of what is refreshed from it at the last moment."""
+"""The longest life of a token together with what is refreshed from it at the last moment."""
 HELD = schema.participant_tokens
 REVOKED = schema.revoked_tokens
 TOKEN_KEY_OVERLAP = LONGEST_LIFE + timedelta(minutes=1)
@@ -233,7 +233,7 @@ def _digest(keys: TokenKeys, text: str) -> str:
 
 
 def check_access(tx: Transaction, keys: TokenKeys, room_id: str, token: str, *, now: datetime) -> None:
-    """Return if this access token admits to the room; else Forbidden."""
+    """Check that this access token admits to the room. Raises Forbidden otherwise."""
     try:
         claims = tokens.verify(token, "access", keys.accepted, room_id=room_id, now=now)
     except tokens.TokenRefused as refused:

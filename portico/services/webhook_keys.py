@@ -90,7 +90,7 @@ def _exist(tx: Transaction) -> bool:
 
 
 def _insert(tx: Transaction, keys: Sequence[SigningKey]) -> None:
-    """Keys of a file as rows, unless another process has just made a key."""
+    """Insert the keys of a file, unless another process has just made a key."""
     rows = [
         {
             "id": new_id(),

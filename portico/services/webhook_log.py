@@ -25,7 +25,7 @@ SHOWN_ATTEMPTS = 250
 SEARCHED = 10_000
 """Deliveries, the newest that match all else, in whose texts `contains` looks."""
 REPLAYED_AT_ONCE = 50
-"""In one transaction: on SQLite all other writes wait for it, some 50 ms."""
+"""The most replays of one transaction, for which all other writes wait on SQLite, about 50 ms."""
 ATTEMPT_TEXT = "attempts"
 """The name in a condition on the texts of all attempts of a delivery; it is not a column."""
 

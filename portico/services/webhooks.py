@@ -162,7 +162,7 @@ def record_attempt(
 
 
 def first_at(tx: Transaction, delivery_id: str) -> datetime:
-    """When the retries of a delivery began, as the row says now: the clock may have been set since the claim."""
+    """The begin of a delivery's retries, read from the row again: the clock may have been set since the claim."""
     first: datetime = tx.execute(select(DELIVERIES.c.first_at).where(DELIVERIES.c.id == delivery_id)).scalar_one()
     return first
 

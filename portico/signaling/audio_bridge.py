@@ -14,7 +14,7 @@ from portico.signaling.display import StreamDisplay
 from portico.signaling.policy import Role
 
 VOLUME_MAX = 50
-"""Per cent, in a call of two. It is 2.6 dB above one talker among many, so the change is small when others join."""
+"""Per cent in a call of two: 2.6 dB above that of one talker among many, so that joins of others change it little."""
 VOLUME_MIN = 5
 """Per cent, however many talk at the same time."""
 _HEADROOM = 75
@@ -61,7 +61,7 @@ class AudioBridge:
         self.muted = False
         """Whether the API has muted the participant."""
         self.mic_off = False
-        """Whether the browser asks for its sound to be left out of the mix, independent of what its token allows."""
+        """Whether the browser wants its sound left out of the mix, whatever its token allows."""
         self._members: dict[Role, tuple[int, int]] = {}  # (handle, member id) by role, once Janus answered the join
         self._mix = MixVolume()
         self._was_muted = False  # whether the API has ever muted or unmuted the participant

@@ -62,8 +62,8 @@ from portico.signaling.stream_ids import StreamIds
 __all__ = ["NO_TEXT_ROOM", "PENDING_MAX", "UNSEEN_SECS", "Dialect"]
 
 UNSEEN_SECS = 10.0
-"""From the TextRoom's join to the participant's join. The SDK does one just before the other; in between the browser
-receives messages while no list of participants shows it."""
+"""The longest time from the TextRoom's join to the participant's join, which the SDK makes one after the other: in
+between the browser receives messages while no list of participants shows it."""
 
 
 class Dialect:

@@ -10,7 +10,7 @@ PENDING_MAX = 256
 
 
 class Handshake:
-    """Of one conversation."""
+    """Checks the messages of one browser, and creates its Janus session."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -41,7 +41,7 @@ class Handshake:
         return message
 
     def token_accepted(self, token: str) -> Message | None:
-        """The message whose token was checked."""
+        """Go on with the message whose token was checked; returns it."""
         self._token = token
         message, self._held = self._held, None
         return message

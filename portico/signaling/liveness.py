@@ -1,4 +1,4 @@
-"""Whether the path of a PeerConnection is alive, by ICE, DTLS and RTCP. Silence and muted tracks are no loss.
+"""Judges by ICE, DTLS and RTCP whether the path of a PeerConnection is alive. Silence and muted tracks are no loss.
 
 Janus 1.2 and later check consent (RFC 7675), and report a lost path by `hangup`. Earlier releases report it after 65 s.
 There Janus' counters of browsers from which no media arrives are compared every COMPARE_SECS: a path is lost when they
@@ -20,7 +20,7 @@ UP_SECS = 25.0
 PUBLISH_SECS = 15.0
 """How long a publisher may take from its offer to its first packet. Then its ports are freed."""
 AGAIN_SECS = 1.0
-"""Until a publisher without media is judged again, when a plugin works on one of its requests."""
+"""The pause before a publisher without media is judged again, while a plugin works on one of its requests."""
 _LOST_REASONS = frozenset({"ICE failed", "DTLS-SRTP stack error"})
 """Reasons of Janus' `hangup` for a lost path. The others follow a request, or the browser's own close."""
 NO_PORT_REASONS = frozenset({"Gathering error", "ICE gathering error"})

@@ -1,4 +1,4 @@
-"""When a browser may receive a change: not before it has processed the answer that the change is about.
+"""Holds each change back until the browser has processed the answer that the change is about.
 
 The SDK processes an event when it arrives, but an answer only at its next timer. So of two messages in one burst it may
 process the later one first. Then a participant who left while the roster (the answer to a join) was on its way stays in
@@ -44,7 +44,7 @@ class _Subscription:
 
 
 class Pacing:
-    """Holds back events of Janus. Its methods are called for each answer too, and when a ScheduleDue is due."""
+    """Holds back events of Janus. The dialect also calls it for each answer, and when a ScheduleDue is due."""
 
     def __init__(self) -> None:
         self._subscriptions: dict[int, _Subscription] = {}  # by handle, until the browser has processed the answers
@@ -58,7 +58,7 @@ class Pacing:
         return ScheduleDue(handle, GOES_ON_SECS)
 
     def next_step(self) -> list[Effect]:
-        """The messages that no longer wait: the browser attaches a handle, so it has processed all rosters."""
+        """Release messages: the browser attaches a handle, so it has processed all rosters."""
         self._rosters.clear()
         return self._retry()
 
@@ -91,13 +91,13 @@ class Pacing:
         return [ToClient(message)]
 
     def settled(self, handle: int) -> list[Effect]:
-        """The messages that no longer wait: the browser has processed this handle's answers, or the handle is gone."""
+        """Release messages: the browser has processed this handle's answers, or the handle is gone."""
         self._subscriptions.pop(handle, None)
         self._rosters.discard(handle)
         return self._retry()
 
     def due(self, handle: int) -> list[Effect]:
-        """The messages that no longer wait: the time of the newest ScheduleDue of this handle is over."""
+        """Release messages: the time of the newest ScheduleDue of this handle is over."""
         subscription = self._subscriptions.get(handle)
         if subscription is None or subscription.stage is _Stage.STARTED:
             return self.settled(handle)
@@ -107,7 +107,7 @@ class Pacing:
         return self._retry()
 
     def stop(self) -> list[Effect]:
-        """All messages that wait. From now on none waits: the participant is kicked."""
+        """Release all messages, and hold none from now on: the participant is kicked."""
         self._is_stopped = True
         return self._release_all()
 

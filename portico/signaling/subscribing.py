@@ -1,4 +1,4 @@
-"""A browser's subscriptions to streams of other participants, any of which may end at any moment."""
+"""The subscriptions of one browser to streams of other participants, which may end at any moment."""
 
 from typing import Any
 

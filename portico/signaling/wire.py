@@ -25,7 +25,7 @@ class Pending:
     feed: int | None = None
     """The feed that a subscriber asks for."""
     paused: dict[str, bool] | None = None
-    """See policy.Allowed."""
+    """The `paused` of policy.Allowed."""
     negotiates: bool = False
     """Whether the request contains an offer or answer."""
 

@@ -1,4 +1,4 @@
-"""The one seam to storage: finished files under keys, in a local folder (local.py) or in a bucket (s3.py)."""
+"""The interface of the store: finished files under keys, in a local folder (local.py) or in a bucket (s3.py)."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -108,7 +108,7 @@ def routes(
 
 @contextlib.asynccontextmanager
 async def _counting(buckets: SharedBuckets, caller: str) -> AsyncIterator[None]:
-    """Count the request before it is tried, for many may be tried at the same time. One that fails does not count."""
+    """Count a request before the block tries it, for many may be tried at once. One that fails does not count."""
     if wait := (await buckets.take(caller)).wait_secs:
         raise TooManyRequests(wait, _TOO_OFTEN)
     try:
@@ -120,7 +120,7 @@ async def _counting(buckets: SharedBuckets, caller: str) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _counting_wrong(buckets: Buckets, caller: str, now: Callable[[], int]) -> AsyncIterator[None]:
-    """The same for requests that may be wrong: only those that are Forbidden or NotFound count."""
+    """Count a request that the block tries: only one that is refused as Forbidden or NotFound counts."""
     if wait := buckets.take(caller, now()).wait_secs:
         raise TooManyRequests(wait, _TOO_OFTEN)
     is_wrong = False

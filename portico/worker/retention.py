@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 EVERY_SECS = 3600.0
 AT_ONCE = 100
-"""In one transaction: on SQLite all other writes wait for it."""
+"""The most rows of one transaction, for which all other writes wait on SQLite."""
 
 
 class Retention:
@@ -60,7 +60,7 @@ class Retention:
 
 
 async def forget(db: Database, *, before: datetime, now: datetime) -> int:
-    """Delete what was completed before that; how many. Their files go with the jobs that this leaves."""
+    """Delete recordings and compositions completed before `before`; returns their number. Jobs delete their files."""
     forgotten = 0
     old = Condition("completed_at", "le", before)
     for account_id in await db.read(api_keys.account_ids):
@@ -75,7 +75,7 @@ async def forget(db: Database, *, before: datetime, now: datetime) -> int:
 
 
 async def forget_history(db: Database, *, before: datetime) -> int:
-    """Delete sessions that ended before that, with their participants, and older entries of the audit log; rows."""
+    """Delete sessions that ended before `before`, with participants, and older audit entries; how many rows."""
     forgotten = 0
     while ids := await db.read(partial(history.old_sessions, before=before)):
         gone_before = forgotten

@@ -25,10 +25,10 @@ POLL_SECS = 1.0
 LEASE = timedelta(seconds=15)
 """A job of a process that was killed is run again after this."""
 RENEW_SECS = 1.0
-"""How soon a worker notices that its job was cancelled."""
+"""The pause between renewals of a lease; by one of them a worker learns that its job was cancelled."""
 TRIES = 3
 PAUSES = (timedelta(seconds=2), timedelta(seconds=10))
-"""After the first and after the second failure."""
+"""The pauses after the first and after the second failure of a job."""
 DEATHS_MAX = 10
 """A job that was claimed more often is given up: it has not failed, its process has died each time."""
 OUTAGE_MAX = timedelta(hours=24)

@@ -1,4 +1,4 @@
-"""The clock for deleting old rows and files, which distrusts the wall clock after a jump."""
+"""The clock for deleting old rows and files. After a jump of the wall clock it gives no time for a day."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A room on a server, with the official Python SDK: what calls in browsers and calls of portico.client share."""
+"""A room on a server, used by the official Python SDK: the base of calls in browsers and of portico.client."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ NAMES = ("Anna", "Ben", "Cleo", "Dora", "Emil")
 
 @asynccontextmanager
 async def official_sdk(server: PorticoServer) -> "AsyncIterator[AsyncTelnyx]":
-    """The SDK for this server. It tries nothing twice, so that every answer counts."""
+    """Make the SDK's client for this server. It repeats no request, so that every answer counts."""
     from telnyx import AsyncTelnyx, DefaultAsyncHttpxClient  # takes more than a second, which other tests do without
 
     # A connection must not be used again that the server closes at this very moment, as idle.
@@ -41,7 +41,7 @@ class RestCall:
     room_id = ""  # no field here, so that derived classes may have fields without a default
 
     async def create_room(self, **settings: Any) -> str:
-        """Makes this the call's room from now on."""
+        """Make a room, which is the call's room from now on."""
         answer = await self.rest.rooms.create(**settings)
         assert answer.data is not None and answer.data.id is not None
         self.room_id = answer.data.id
@@ -62,5 +62,5 @@ class RestCall:
         return {one.id: one for page in pages async for one in page}
 
     async def eventually(self, what: str, true: Callable[[], Awaitable[bool]], within: float = 10.0) -> None:
-        """Asks again and again until it is so, with a deadline."""
+        """Repeat a request until its answer satisfies the condition, with a deadline."""
         await until(true, within, what)

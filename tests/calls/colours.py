@@ -4,7 +4,7 @@ Colour = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 RED, GREEN, BLUE, YELLOW, BLACK = (220, 0, 0), (0, 180, 0), (0, 0, 220), (220, 220, 0), (0, 0, 0)
 NEAR = 80
-"""By how much each part may differ after encoding."""
+"""The most by which each component may differ after encoding."""
 
 
 def near(seen: Colour, colour: Colour) -> bool:

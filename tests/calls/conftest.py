@@ -24,7 +24,7 @@ class Call(RestCall):
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     async def join(self, token: str | None = None) -> Person:
-        """A new participant in the call's room; the room is made first if there is none."""
+        """Join a new participant to the call's room, which is made first if there is none."""
         if not self.room_id:
             await self.create_room()
         token = token or await self.token()
@@ -35,7 +35,7 @@ class Call(RestCall):
         return await self.stack.enter_async_context(person)
 
     async def gather(self, count: int) -> list[Person]:
-        """So many participants, who join at the same time and all know each other."""
+        """Have so many participants join at the same time; return when each has received Joined about all others."""
         if not self.room_id:
             await self.create_room()
         people = await asyncio.gather(*(self.join() for _ in range(count)))
@@ -56,7 +56,7 @@ class Call(RestCall):
 
 @contextlib.asynccontextmanager
 async def calls(server: PorticoServer) -> AsyncIterator[Call]:
-    """One call on this server, and its end."""
+    """Yield a call on this server; end it after the test."""
     async with official_sdk(server) as rest:
         call = Call(server, rest)
         async with call.stack:
@@ -67,7 +67,7 @@ async def calls(server: PorticoServer) -> AsyncIterator[Call]:
 def server(
     tmp_path_factory: pytest.TempPathFactory, loopback: str | None, portico: type[PorticoServer]
 ) -> Iterator[PorticoServer]:
-    """The server that tests share; what they do in their own rooms does not concern the others."""
+    """The server that tests share: each has a room of its own."""
     with portico(tmp_path_factory.mktemp("calls") / "data", media_interface=loopback) as server:
         yield server
 

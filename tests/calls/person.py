@@ -1,4 +1,4 @@
-"""A participant of portico.client with tones and colours: the words of tests.e2e.person, without a browser."""
+"""A participant of portico.client that sends and expects tones and colours: as tests.e2e.person, without a browser."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,14 +17,14 @@ from tests.waiting import until
 TONES = (440, 700, 1000)
 """All tones of these tests, in hertz."""
 WINDOW = 10
-"""Frames of 20 ms in which exactly the expected tones have to be."""
+"""The number of frames of 20 ms that have to contain exactly the expected tones."""
 PERCEIVES_WITHIN_SECS = 30.0
 WIDTH, HEIGHT = 320, 180
 PICTURES_PER_SEC = 10
 
 
 class Sound:
-    """A tone that may change at any time; None is silence."""
+    """An audio source: a tone that may change at any time; None is silence."""
 
     def __init__(self, hertz: int | None, gain: float = 0.5) -> None:
         self.hertz = hertz
@@ -40,7 +40,7 @@ class Sound:
 
 
 class Camera:
-    """Pictures of one colour, which may change at any time."""
+    """A video source: pictures of one colour, which may change at any time."""
 
     def __init__(self, colour: Colour) -> None:
         self.colour = colour
@@ -120,14 +120,14 @@ class Person:
     # Publishing.
 
     async def publish(self, key: str = SELF, *, tone: int | None = None, colour: Colour | None = None) -> None:
-        """Start a stream with a tone in hertz and pictures of one colour, or less."""
+        """Publish a stream with a tone in hertz, pictures of one colour, or both."""
         sound = None if tone is None else Sound(tone)
         camera = None if colour is None else Camera(colour)
         publication = await self.room.publish(sound, camera, stream=key)
         self._published[key] = publication, sound, camera
 
     async def update(self, key: str = SELF, *, tone: int | None = None, colour: Colour | None = None) -> None:
-        """Change the tracks of a stream; what is not named is switched off."""
+        """Change the tracks of a stream; a track that is not named is switched off."""
         publication, sound, camera = self._published[key]
         if sound is not None:
             sound.hertz = tone if tone is not None else sound.hertz
@@ -142,7 +142,7 @@ class Person:
         await self.room.leave()
 
     async def sent(self) -> int:
-        """Packets of audio that were sent, into the mix and in streams."""
+        """The number of audio packets sent so far, into the mix and in streams."""
         assert self.room._connection is not None
         peers = self.room._connection._peers
         reports = [report for peer in peers for report in (await peer._connection.getStats()).values()]
@@ -176,14 +176,14 @@ class Person:
     async def perceive(
         self, of: "Person", *, colour: Colour | None = None, tone: int | None = None, key: str = SELF
     ) -> None:
-        """Return when that colour and that tone are received, which were published before."""
+        """Wait until the colour and the tone of a stream, published before, are received."""
         if colour is not None:
             await self.expect_sight(of, colour, key)
         if tone is not None:
             await self.expect_tones(of, tone, key=key)
 
     async def other(self, person: "Person") -> Participant:
-        """The participant as this one sees it, as soon as it is here."""
+        """Wait for the participant, and return it as this one's client shows it."""
 
         def found() -> Participant | None:
             own = self.room.me
@@ -192,12 +192,12 @@ class Person:
         return await until(found, what=f"{person.name} is here")
 
     async def stream(self, of: "Person", key: str = SELF) -> Stream:
-        """The stream as this one sees it, as soon as it is published."""
+        """Wait for the stream, and return it as this one's client shows it."""
         other = await self.other(of)
         return await until(lambda: other.streams.get(key), what=f"{of.name} publishes {key}")
 
     async def expect_muted(self, of: "Person", muted: bool, key: str = SELF) -> None:
-        """Wait until the server's mute of a stream is this."""
+        """Wait until the server has muted a stream, or unmuted it."""
         stream = await self.stream(of, key)
         await until(lambda: stream.muted is muted, what=f"muted is {muted} for {of.name}'s {key} at {self.name}")
 

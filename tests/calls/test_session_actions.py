@@ -11,7 +11,7 @@ from tests.calls.person import Person
 
 
 async def republish(publisher: Person, viewer: Person, tone: int) -> None:
-    """The stream goes and comes again, with another tone, and the viewer receives it anew."""
+    """Unpublish the stream and publish it again with another tone; wait until the viewer receives that."""
     before = await viewer.stream(publisher)
     await publisher.remove_stream()
     await viewer.expect_unpublished(publisher, before)

@@ -1,4 +1,4 @@
-"""A real server with each Janus, and rooms on it."""
+"""Fixtures of the client's tests: a real server with each Janus, and rooms on it."""
 
 from collections.abc import Iterator
 from pathlib import Path

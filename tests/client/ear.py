@@ -1,4 +1,4 @@
-"""What a participant receives, as tones over time."""
+"""Finds tones in the audio that a participant receives."""
 
 import asyncio
 from collections import deque
@@ -16,7 +16,7 @@ from tests.waiting import until
 AUDIBLE = -35.0
 """Decibels from which a tone counts as present; the tests' tones have at least -20."""
 GONE_SECS = 0.3
-"""Without a frame for so long, there is silence: the server passes nothing on."""
+"""After this long without a frame a tone counts as ended: the server then passes nothing on."""
 WITHIN_SECS = 30.0
 
 
@@ -44,13 +44,13 @@ class Ear:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def expect(self, *tones: int) -> float:
-        """Wait until exactly these tones are received; when that is, by the event loop's clock."""
+        """Wait until exactly these tones are received; returns when that is, by the event loop's clock."""
         began = asyncio.get_running_loop().time()
         await until(lambda: self._has(set(tones), began), WITHIN_SECS, f"exactly {tones} Hz are received")
         return asyncio.get_running_loop().time()
 
     async def expect_end(self, tone: int) -> float:
-        """Wait until a tone has not been received for a second; when it was received last."""
+        """Wait until a tone has not been received for a second; returns when it was received last."""
         loop = asyncio.get_running_loop()
         await until(lambda: loop.time() - self.last[tone] > 1.0, WITHIN_SECS, f"the tone of {tone} Hz ends")
         return self.last[tone]

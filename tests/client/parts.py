@@ -1,4 +1,4 @@
-"""What the tests of the client share: rooms joined, events waited for, sound and pictures looked at."""
+"""Common parts of the client's tests: they join rooms, wait for events, and examine audio and pictures."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 def client(rooms: Rooms, room_id: str, name: str, **options: Any) -> Room:
-    """A client that `async with` joins."""
+    """Make a client, which `async with` joins to the room."""
     return Room.join(rooms.server.base_url, room_id, rooms.token(room_id), context={"name": name}, **options)
 
 
 def cut(room: Room) -> None:
-    """End the signaling socket of a client as a broken network does."""
+    """Break the signaling socket of a client, as a lost network does."""
     assert room._connection is not None
     transport = room._connection.signaling._socket._response.connection.transport  # type: ignore[union-attr]
     assert transport is not None
@@ -28,7 +28,7 @@ def cut(room: Room) -> None:
 
 
 async def next_of(events: AsyncIterator[Event], kind: type[T], **members: Any) -> T:
-    """The next event of this kind with these members; earlier ones are skipped."""
+    """Wait for the next event of this kind with these members; skip others."""
     seen: list[Event] = []
     try:
         async with asyncio.timeout(WITHIN_SECS):
@@ -42,7 +42,7 @@ async def next_of(events: AsyncIterator[Event], kind: type[T], **members: Any) -
 
 
 async def listen(frames: AsyncIterator[AudioFrame], secs: float) -> NDArray[np.float64]:
-    """The next seconds of sound, as samples of which 1 is full scale."""
+    """Receive so many seconds of audio, as samples of which 1 is full scale."""
     pieces: list[bytes] = []
     async with asyncio.timeout(secs + WITHIN_SECS):
         while len(pieces) * 0.02 < secs:
@@ -51,7 +51,7 @@ async def listen(frames: AsyncIterator[AudioFrame], secs: float) -> NDArray[np.f
 
 
 async def until_sound(frames: AsyncIterator[AudioFrame], hertz: int, *, there: bool = True) -> None:
-    """Wait until a tone is in the sound, or no longer is."""
+    """Wait until a tone is in the audio, or no longer is."""
     from tests.gateway.media_peer import level
 
     async with asyncio.timeout(WITHIN_SECS):

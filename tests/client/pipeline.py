@@ -30,16 +30,16 @@ from portico.client.pipecat import PorticoTransport
 from tests.waiting import until
 
 RATE = 24_000
-"""Of the bot's voice, as of most synthesisers: the transport resamples it."""
+"""Samples per second of the bot's voice, as of most synthesisers: the transport resamples it."""
 ANSWER_HERTZ = 1000
 ANSWER_SECS = 30.0
-"""Longer than any test lets the bot speak."""
+"""The length of the bot's answer: longer than any test lets it speak."""
 STOP_SECS = 0.2
 """Silence that ends a turn: the detector's default."""
 
 
 class EnergyDetector(VADAnalyzer):
-    """Takes any sound for speech."""
+    """A voice detector that takes any sound for speech."""
 
     def num_frames_required(self) -> int:
         return self.sample_rate // 50
@@ -80,7 +80,7 @@ _ANSWER = (np.sin(2 * np.pi * ANSWER_HERTZ * _TIMES) * 0.3 * 32767).astype("<i2"
 
 @contextlib.asynccontextmanager
 async def running(transport: PorticoTransport, answer: Answer) -> AsyncIterator[PipelineWorker]:
-    """The pipeline runs in the block; it is cancelled at the end, if it has not ended before."""
+    """Run the pipeline while the block runs; cancel it at the end, if it has not ended before."""
     detector = VADProcessor(vad_analyzer=EnergyDetector(params=VADParams(stop_secs=STOP_SECS, min_volume=0.0)))
     stop = SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.0, wait_for_transcript=False)
     turns = UserTurnProcessor(user_turn_strategies=UserTurnStrategies(start=[VADUserTurnStartStrategy()], stop=[stop]))

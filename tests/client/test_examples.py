@@ -24,7 +24,7 @@ ENDS_WITHIN_SECS = 20.0
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
-    """A bot sees nothing of Janus: one version proves it."""
+    """A server with one version of Janus: bots do not depend on it."""
     with portico(tmp_path_factory.mktemp("examples") / "data") as server:
         yield server
 
@@ -35,7 +35,7 @@ def person(rooms: Rooms, room_id: str, name: str) -> Room:
 
 @contextlib.asynccontextmanager
 async def example(name: str, rooms: Rooms, room_id: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The program runs in the block; Ctrl-C ends it, if it has not ended before. It must end without an error."""
+    """Run the program while the block runs; Ctrl-C ends it, if it runs still. It must end without an error."""
     command = (str(EXAMPLES / name), rooms.server.base_url, room_id, rooms.token(room_id), *arguments)
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=pipe, stderr=pipe)

@@ -21,7 +21,7 @@ class Traces:
         self._before = self._now()
 
     async def are_gone(self) -> None:
-        """Wait until nothing more is there than before."""
+        """Wait until there are no more tasks, threads and descriptors than before."""
         await until(lambda: all(now <= before for now, before in zip(self._now(), self._before, strict=True)), 15)
 
     @staticmethod

@@ -25,7 +25,7 @@ STOPS_WITHIN_SECS = 0.2
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]) -> Iterator[PorticoServer]:
-    """A pipeline sees nothing of Janus: one version proves it."""
+    """A server with one version of Janus: pipelines do not depend on it."""
     with portico(tmp_path_factory.mktemp("pipecat") / "data") as server:
         yield server
 
@@ -114,7 +114,7 @@ async def test_what_happens_in_the_room_reaches_the_program_and_the_pipeline(roo
 
 
 async def message(events: AsyncIterator[Event]) -> dict[str, Any]:
-    """The next message that another participant sends."""
+    """Wait for the next message of another participant."""
     async with asyncio.timeout(20):
         async for event in events:
             if isinstance(event, Message) and event.participant.name == "Bot":

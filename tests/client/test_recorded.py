@@ -24,7 +24,7 @@ def download(url: str) -> bytes:
 
 
 def sound_of(content: bytes) -> Any:
-    """The samples of a file's sound, as mono at 48 kHz of which 1 is full scale."""
+    """Decode the audio of a file to mono samples at 48 kHz, of which 1 is full scale."""
     resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
     with av.open(io.BytesIO(content), "r") as container:
         pieces = [

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = Path("/var/tmp/portico-images")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 SECCOMP = Path("/usr/share/containers/seccomp.json")
-"""What Docker and Podman let a container ask of the kernel, from a package that buildah needs."""
+"""The system calls that Docker and Podman allow a container, from a package that buildah needs."""
 MIRROR = "http://deb.debian.org/debian"
 SUITE = "bookworm"
 BASE, SYSTEM, RELAY, PARTS, IMAGE = (
@@ -38,7 +38,7 @@ NEEDS = ("buildah", "debootstrap", "runc")
 
 
 BUILDS_WITHIN_SECS = 900
-"""From nothing. Alone on two cores it takes three minutes, most of which apt and dpkg need."""
+"""The deadline of a first build. On two idle cores it takes three minutes, most of them for apt and dpkg."""
 
 
 def is_possible() -> bool:
@@ -52,10 +52,10 @@ class Image:
 
     files: Path
     settings: Mapping[str, Any]
-    """What Docker calls Config: User, Env, Entrypoint, Cmd, Healthcheck."""
+    """The image's Config, as Docker names it: User, Env, Entrypoint, Cmd, Healthcheck."""
 
     def run(self, *command: str) -> str:
-        """What a program of the image prints; it runs in the image's folder, without a container."""
+        """Run a program of the image in its folder, without a container; returns its output."""
         ended = subprocess.run(["chroot", self.files, *command], check=True, capture_output=True, text=True, timeout=60)
         return ended.stdout
 
@@ -144,7 +144,7 @@ def service(compose: str = "compose.yaml", name: str = "portico") -> dict[str, A
 
 
 def filled(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a service, with these variables. KeyError names one that is needed and not there."""
+    """The environment of a service, with these variables. KeyError names a required one that is missing."""
 
     def value(found: re.Match[str]) -> str:
         name, kind, default = found.groups()
@@ -210,7 +210,7 @@ def _seccomp(capabilities: set[str]) -> dict[str, Any]:
 
 
 def _make_base() -> None:
-    """A Debian as debian:12-slim is one, unless it was made before."""
+    """Make a Debian like debian:12-slim, unless it was made before."""
     if _buildah("images", "--quiet", BASE, check=False):
         return
     folder = CACHE / "base"
@@ -225,7 +225,7 @@ def _make_base() -> None:
 
 
 def _mirror() -> str:
-    """Where this machine has its Debian packages from."""
+    """The URL of the mirror from which this machine installs Debian packages."""
     what = ["--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian", "Component: main"]
     found = subprocess.run(["apt-get", "indextargets", *what], check=False, capture_output=True, text=True, timeout=60)
     return (found.stdout.split() or [MIRROR])[0]

@@ -25,7 +25,7 @@ _DAY = timedelta(days=1)
 
 @contextmanager
 def package_server(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Runs until the block ends; yields its URL, and the file of the authority that signed its certificate.
+    """Run the server until the block ends; yield its URL and the file of the authority that signed its certificate.
 
     /simple has the Python packages probe-pip and probe-uv, /npm the package probe, /debian an empty repository.
     """

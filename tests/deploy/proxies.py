@@ -28,7 +28,7 @@ STOPS_WITHIN_SECS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Of the proxy's HTTPS and HTTP, and of Portico."""
+    """The ports of the proxy's HTTPS and HTTP, and of Portico."""
 
     https: int
     http: int
@@ -54,7 +54,7 @@ def example(name: str, *replaced: tuple[str, str]) -> str:
 
 @contextlib.contextmanager
 def nginx(name: str, folder: Path, ports: Ports, strips: bool) -> Iterator[ssl.SSLContext]:
-    """Run nginx with an example; yields what clients need to trust it."""
+    """Run nginx with an example; yields the TLS context with which clients trust it."""
     certificate, key, trust = _certificate(folder)
     live, ipv6 = f"/etc/letsencrypt/live/{HOST}", "[::1]" if has_ipv6() else "127.0.0.9"
     replaced = [

@@ -30,7 +30,7 @@ pytestmark = [
 
 USER = 64163
 SIZE_MAX_MB = 850
-"""Of the files, as Debian's ffmpeg, its fonts and Caddy make most of it."""
+"""The most megabytes of the image's files; Debian's ffmpeg, its fonts and Caddy make most of it."""
 UNWANTED = ("gcc", "cc", "g++", "make", "node", "npm", "pip", "pip3", "uv", "curl", "wget", "git", "sudo")
 WANTED = ("caddy", "ffmpeg", "ffprobe", "haproxy", "turnserver", "tini", "portico", "/opt/janus/bin/janus")
 AUDIBLE_DB = -40.0
@@ -191,7 +191,7 @@ def _download(recording: dict[str, Any]) -> bytes:
 
 
 def _completed(container: Container, count: int) -> list[dict[str, Any]]:
-    """The recordings, when so many are completed."""
+    """Wait until so many recordings are completed; returns them."""
     found = [one for one in container.get("/v2/room_recordings")["data"] if one["status"] == "completed"]
     return found if len(found) == count else []
 
@@ -204,7 +204,7 @@ async def _receives(listener: Mixer, hertz: int) -> bool:
 
 
 def _processes(container: Container) -> dict[str, dict[str, str]]:
-    """What /proc/PID/status says of each program in the container, by its name."""
+    """The contents of /proc/PID/status of each program in the container, by its name."""
     ended = container.run("sh", "-c", "for p in /proc/[0-9]*; do cat $p/status; echo; done")
     blocks = [
         dict(line.split(":\t", 1) for line in block.splitlines()) for block in ended.stdout.split("\n\n") if block

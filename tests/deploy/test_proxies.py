@@ -28,7 +28,7 @@ from tests.servers import PorticoServer, free_port
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FILE_BYTES = 64 * 1024 * 1024
-"""More than the buffers of two sockets and of a proxy hold."""
+"""The size of a file that the buffers of two sockets and of a proxy cannot hold."""
 HTTPS, HTTP = free_port(), free_port()
 PATH = "/video"
 VARIANTS = {
@@ -185,7 +185,7 @@ async def _a_recording(front: Front) -> tuple[str, Path]:
 
 
 def _open_files(processes: str) -> list[Path]:
-    """What the processes with ids of this pattern have open."""
+    """The files that processes with ids of this pattern have open."""
     found = []
     for descriptor in Path("/proc").glob(f"{processes}/fd/*"):
         with suppress(OSError):  # closed meanwhile, or of another user

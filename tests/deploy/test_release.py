@@ -1,4 +1,4 @@
-"""What script/release makes: the same bytes from the same commit, and a wheel that serves calls without Node."""
+"""script/release makes the same bytes from the same commit, and a wheel that serves calls without Node."""
 
 import asyncio
 import json

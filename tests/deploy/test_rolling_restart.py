@@ -28,7 +28,7 @@ ROOMS, PEOPLE = 3, 2
 GONE_SECS = 3.0
 """The longest that a participant may be without a call."""
 EVERY_SECS = 0.05
-"""Between two requests, whether the ones before are answered or not."""
+"""The time between two requests, whether the ones before are answered or not."""
 
 
 class Proxy:
@@ -95,7 +95,7 @@ class Load:
         self.answers: list[str] = []
 
     async def run(self) -> None:
-        """Until it is cancelled; those that are under way are waited for."""
+        """Send requests until cancelled; then wait for those under way."""
         tasks: list[asyncio.Task[None]] = []
         async with aiohttp.ClientSession(headers=self._headers) as http:
             try:

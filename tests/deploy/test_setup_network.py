@@ -33,7 +33,7 @@ COMMANDS = {
     '--registry "$SERVER/npm/" --fetch-retries 0 --prefer-online install probe && rm -rf npm-cache',
     "apt": APT,
 }
-"""What the scripts run, by the functions that they use."""
+"""The commands that the scripts run, with the functions of the scripts."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Company:
     folder: Path
     server: str
     authorities: Path
-    """The machine's, with the company's own."""
+    """The file of the machine's authorities, with the company's own."""
 
     async def run(self, script: str, *, trusting: bool = True, **environment: str) -> tuple[int, str]:
         """The status and the output of a script, in an environment with nothing but what is named."""

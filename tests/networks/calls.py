@@ -1,4 +1,4 @@
-"""A call of two participants in one browser, and what it took: time to the first frame, and the paths of its media."""
+"""Performs a call of two participants in one browser, and measures the time to the first frame and its paths."""
 
 import asyncio
 import contextlib
@@ -45,7 +45,7 @@ class Reach:
 
     @property
     def meeting_link(self) -> str:
-        """The printed link, at the address of this reach."""
+        """The meeting link, with the address by which clients reach the server."""
         found = re.search(r"/meet/\S+#\S+", self.server.log)
         assert found, self.server.log
         return self.base_url + found.group()
@@ -84,7 +84,7 @@ class Outcome:
     first_frame_ms: int
     """Until the first frame of the other participant was decoded."""
     routes: frozenset[Route]
-    """Of all peer connections of both participants."""
+    """The routes of all peer connections of both participants."""
 
 
 async def marks_of(page: Page, *, within: float = WITHIN_SECS) -> tuple[int, int]:
@@ -164,13 +164,13 @@ async def measure_sdk(client: Client, reach: Reach, routes: Collection[str]) -> 
 
 
 async def measure_meeting(client: Client, reach: Reach, routes: Collection[str]) -> Outcome:
-    """One call on the meeting page, likewise."""
+    """One call on the meeting page. Waits as measure_sdk does."""
     async with meeting(client, reach) as (anna, ben):
         return Outcome(*await marks_of(anna), await _settled(routes, anna, ben))
 
 
 async def _settled(expected: Collection[str], *pages: Page) -> frozenset[Route]:
-    """The paths, once they are the expected ones: a browser begins with one that works, and goes on to a better one."""
+    """Wait until the paths are the expected ones: a browser begins with one that works, and changes to a better one."""
     deadline = time.monotonic() + SETTLES_SECS
     while True:
         found = await routes_of(*pages)

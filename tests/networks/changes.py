@@ -1,4 +1,4 @@
-"""A path that changes in the middle of a call, and how long media are away."""
+"""Changes the path in the middle of a call, and measures how long media are away."""
 
 import time
 from collections.abc import Callable
@@ -16,12 +16,12 @@ _NEW_FRAMES = 5
 
 
 def move(world: World) -> None:
-    """The client gets another address."""
+    """Give the client another address."""
     world.lab.move(OPEN.client, CLIENT_MOVED)
 
 
 def block_udp(world: World) -> None:
-    """The network drops UDP from now on."""
+    """Drop UDP from now on."""
     world.lab.set_filter(NO_UDP)
 
 

@@ -50,7 +50,7 @@ class Firefox:
         return self
 
     async def visit(self, address: str) -> None:
-        """Return when the page is loaded."""
+        """Open a page; return when it is loaded."""
         await self._command("browsingContext.navigate", context=self._tab, url=address, wait="complete")
 
     async def evaluate(self, expression: str) -> Any:
@@ -65,7 +65,7 @@ class Firefox:
         return json.loads(answer["result"]["value"])
 
     async def until(self, expression: str) -> Any:
-        """The value of the expression as soon as it is true."""
+        """Wait until the expression is true; returns its value."""
         return await until(lambda: self.evaluate(expression), WITHIN_SECS, expression)
 
     async def _command(self, method: str, **parameters: Any) -> Any:

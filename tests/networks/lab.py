@@ -29,7 +29,7 @@ _ADDRESSES: dict[str, tuple[tuple[str, str, int], ...]] = {
     "both": (("10.2.0.1", "10.2.0.2", 24), ("2001:db8:12::1", "2001:db8:12::2", 64)),
     "six": (("2001:db8:13::1", "2001:db8:13::2", 64),),
 }
-"""By machine: the router's address on its link, its own, and the bits of the network."""
+"""By machine: (the router's address on its link, its own address, the bits of the network) for each address."""
 
 _CLIENTS = 'iifname { "four", "both", "six" }'
 _SERVERS = 'oifname { "four", "both", "six" }'
@@ -88,7 +88,7 @@ class Lab:
 
 @contextlib.contextmanager
 def lab() -> Iterator[Lab | None]:
-    """Make it, and remove it again; None where the kernel refuses."""
+    """Make the lab, and remove it after the block; None where the kernel refuses."""
     with namespaces(NAMES, _steps) as machines:
         yield Lab(machines) if machines else None
 

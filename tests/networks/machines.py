@@ -1,4 +1,4 @@
-"""What runs on the machines of the lab: servers, a customer's site, and browsers with names of their own."""
+"""Runs programs on the machines of the lab: servers, a customer's site, and browsers with names of their own."""
 
 import asyncio
 import contextlib

@@ -20,7 +20,7 @@ class Scenario:
     server: str = "server"
 
     async def enter(self, world: World) -> tuple[Client, Reach]:
-        """Start what it needs, then set the filters."""
+        """Start the programs that the scenario needs, then set the router's filters."""
         world.lab.set_filter()
         reach, client = world.server(self.server), await world.client(self.client, self.server)
         world.lab.set_filter(*self.filters)

@@ -11,7 +11,7 @@ from tests.networks.scenarios import OPEN
 from tests.networks.world import World
 
 REPORTED_WITHIN_SECS = 25.0
-"""Up to 5 s until the next keepalive, which begins the 10 s of silence, and a busy machine."""
+"""5 s at most until the next keepalive, 10 s without an answer, and the rest for a busy machine."""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -14,7 +14,7 @@ FIRST_FRAME_MS = 30_000
 
 
 def expect(outcome: Outcome, scenario: Scenario) -> None:
-    """The call used routes of the scenario and no others, and was fast enough."""
+    """Assert that the call used routes of the scenario and no others, and was fast enough."""
     print(outcome)
     assert {str(route) for route in outcome.routes} <= set(scenario.routes)
     assert outcome.first_frame_ms < FIRST_FRAME_MS

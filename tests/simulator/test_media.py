@@ -38,7 +38,7 @@ def _luma(picture: Any) -> list[bytes]:
 
 
 def _white(luma: list[bytes], *, top: int) -> set[tuple[int, int]]:
-    """The bright pixels of the line of text that begins at this row."""
+    """The number of bright pixels in the line of text that begins at this row."""
     return {(row, column) for row in range(top, top + 20) for column, value in enumerate(luma[row]) if value > 140}
 
 

@@ -1,4 +1,4 @@
-"""Every pattern, over all small sizes and some large ones: what is planned can be done, and a seed repeats it."""
+"""Plans of every pattern, in all small sizes and some large ones, can be performed, and a seed repeats them."""
 
 import itertools
 from collections.abc import Iterator

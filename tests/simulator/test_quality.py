@@ -1,4 +1,4 @@
-"""What is counted of pictures and sound, and from when on it is bad."""
+"""Counts of pictures and audio frames, and the limits from which on they are bad."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from portico.simulator.quality import Delays, Own, Record, Seen, Sound
 
 
 def watched(numbers: dict[int, float], *, whole_every: int = 10, until: float, secs: float = 0.1) -> Seen:
-    """Pictures with these numbers, each so much delayed, of 10 a second from 0 s on."""
+    """Receive pictures with these numbers, 10 a second from 0 s on, each delayed by so much."""
     seen = Seen("Ada", 0.0)
     for number, delay in numbers.items():
         sent = number * secs

@@ -30,9 +30,9 @@ log = structlog.get_logger()
 LOOK_AGAIN = timedelta(seconds=30)
 """The end of a session or a recording wakes the job at once; this is the fallback."""
 SHARE_AGAIN = timedelta(seconds=1)
-"""The pause until a composition is made itself, if the identical one that it was to share was deleted."""
+"""The pause before a composition is made after all: the identical one, whose file it was to share, was deleted."""
 PROGRESS_SECS = 1.0
-"""Between writes of the progress to the database."""
+"""The pause between writes of the progress to the database."""
 
 
 class _Deleted(Exception):

@@ -18,7 +18,7 @@ from portico.worker.recordings.converter_process import lower_session_priority, 
 STALLED_SECS = 900.0
 """The composer is killed after so long without a message."""
 NICENESS = 10
-"""Of the composer's session, where Linux schedules sessions as groups; elsewhere compose.py's own niceness counts."""
+"""The niceness of the composer's session, where Linux schedules sessions as groups; else compose.py sets its own."""
 ENDS_WITHIN_SECS = 0.5
 """Seconds from SIGTERM to SIGKILL, which its children get too.
 

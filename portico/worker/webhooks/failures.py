@@ -1,4 +1,4 @@
-"""Why an attempt failed, as a sentence for the operator of the receiver."""
+"""Explains why an attempt failed, for the operator of the receiver."""
 
 import os
 import ssl

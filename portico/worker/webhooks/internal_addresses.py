@@ -1,4 +1,4 @@
-"""Whether webhooks may go to internal addresses where no setting says so: while there is one account only."""
+"""Decides, without a setting, whether webhooks may go to internal addresses: only while there is one account."""
 
 import time
 

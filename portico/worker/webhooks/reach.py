@@ -1,4 +1,4 @@
-"""Whether the receiver of a webhook can be reached: name, address, connection and TLS, without sending an event."""
+"""Tries whether the receiver of a webhook can be reached: name, address, connection and TLS. No event is sent."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ async def why_unreachable(
     resolver: AbstractResolver | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> str | None:
-    """None when a connection could be opened, else why not, in lower case and without a full stop.
+    """Why no connection to the receiver can be opened, in lower case, without a full stop; None if one can.
 
     The same addresses are refused as for deliveries (sender.py). Connections go straight there, through no proxy.
     """

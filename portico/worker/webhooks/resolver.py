@@ -1,4 +1,4 @@
-"""Names to addresses without queueing behind one another: a name server that hangs holds a thread of its own.
+"""Resolves each name in a thread of its own, so that a name server that hangs delays no other lookup.
 
 The event loop's own lookups share a handful of threads (six on two cores, four under uvloop) with all else that
 blocks, so that a few receivers whose names do not resolve would stop every other webhook.

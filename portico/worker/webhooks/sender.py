@@ -139,7 +139,7 @@ class Sender:
     async def send(
         self, url: str, data: str, *, attempt: int, key: Ed25519PrivateKey, timeout_secs: float | None
     ) -> Outcome:
-        """POSTs the event once, signed now, and returns within the time limit; raises nothing but CancelledError."""
+        """POST the event once, signed now; returns within the time limit, and raises nothing but CancelledError."""
         started, began = self._clock(), self._monotonic()
         content = webhook.body(data, attempt=attempt, delivered_to=url)
         headers = webhook.headers(key, content, now=started)

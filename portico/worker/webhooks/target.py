@@ -1,4 +1,4 @@
-"""The URL of a webhook as the HTTP client takes it: the request line holds what was given, byte for byte."""
+"""Makes the HTTP client send the URL of a webhook unchanged: the request line holds it byte for byte."""
 
 import base64
 import re
@@ -13,15 +13,15 @@ _NOT_ON_THE_WIRE = re.compile(r"[^\x21-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request goes. `url` has no user; path and query are in its path, as they were given."""
+    """The destination of a request. `url` has no user; its path contains path and query as they were given."""
 
     url: URL
     headers: dict[str, str]
-    """The credentials of a URL that has some."""
+    """The header with the credentials of the URL; empty without any."""
 
 
 def parse(url: str) -> Target:
-    """Raises ValueError with a sentence. Only blanks and what is not ASCII get percent-encoded: HTTP has no other way.
+    """Parse a webhook's URL. Only blanks and non-ASCII characters are encoded. Raises ValueError with a sentence.
 
     The client's own parsing would decode %28 to a bracket and %40 to an @, and receivers that sign their URLs refuse.
     """
