@@ -193,7 +193,7 @@ class Listening:
         shared.readers[kind] -= 1
         if not shared.readers.total() and self._shared.get(shared.stream.feed) is shared:
             del self._shared[shared.stream.feed]
-        task = asyncio.get_running_loop().create_task(_quietly(shared))
+        task = asyncio.get_running_loop().create_task(_sync_unless_lost(shared))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -204,7 +204,7 @@ class Listening:
             return
 
 
-async def _quietly(shared: _Shared) -> None:
+async def _sync_unless_lost(shared: _Shared) -> None:
     try:
         await shared.sync()
     except ClientError:

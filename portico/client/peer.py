@@ -85,13 +85,13 @@ class Peer:
     async def offer(self) -> Jsep:
         """Make an offer that contains all ICE candidates."""
         offer = await self._connection.createOffer()
-        self._be_patient()
+        self._replace_consent_checks()
         await self._connection.setLocalDescription(offer)
         return {"type": "offer", "sdp": self._connection.localDescription.sdp}
 
     async def make_answer(self) -> Jsep:
         """Make the answer, with all ICE candidates, to the offer that `take` was given."""
-        self._be_patient()
+        self._replace_consent_checks()
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return {"type": "answer", "sdp": self._connection.localDescription.sdp}
 
@@ -114,7 +114,7 @@ class Peer:
                 await self._connection.close()
         await asyncio.sleep(0)  # asyncio closes a socket one step later
 
-    def _be_patient(self) -> None:
+    def _replace_consent_checks(self) -> None:
         """Replace aioice's consent checks, which give a path up after six answers that took more than half a second."""
         for transport in self._connection._RTCPeerConnection__iceTransports:
             transport._connection.query_consent = partial(check_consent, transport._connection)

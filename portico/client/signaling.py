@@ -114,7 +114,7 @@ class Signaling:
             return
         try:
             if self._tasks:
-                await self._goodbye()
+                await self._destroy_session()
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -123,7 +123,7 @@ class Signaling:
             await asyncio.sleep(0)  # the transport closes its socket one step later
             self._end(0)
 
-    async def _goodbye(self) -> None:
+    async def _destroy_session(self) -> None:
         try:
             async with asyncio.timeout(3.0):
                 if not self.ended.done() and self._session_id is not None:

@@ -17,7 +17,7 @@ async def answers(settings: EdgeSettings, *, http: bool, https: bool) -> str | N
         if http and not await _redirects(*dial(settings.host, settings.http_port)):
             return f"does not redirect on port {settings.http_port}"
         if https:
-            await _shakes_hands(*dial(settings.host, settings.https_port), settings.domain)
+            await _complete_handshake(*dial(settings.host, settings.https_port), settings.domain)
     except OSError as error:
         return f"does not answer: {error.strerror or error}"
     return None
@@ -35,7 +35,7 @@ async def _redirects(host: str, port: int) -> bool:
         writer.close()
 
 
-async def _shakes_hands(host: str, port: int, name: str) -> None:
+async def _complete_handshake(host: str, port: int, name: str) -> None:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # whether it answers; browsers check the rest
     try:
