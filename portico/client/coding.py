@@ -123,8 +123,8 @@ class VideoDecoder:
 
     def decode(self, frame: EncodedFrame) -> list[VideoFrame]:
         """The pictures that are complete with this frame; [] while the decoder waits for a key frame."""
-        if frame.keyframe:
-            self.is_broken = False
+        if frame.gap or frame.keyframe:
+            self.is_broken = not frame.keyframe
         if self.is_broken:
             return []
         if self._codec is None or self._name != frame.codec:

@@ -60,3 +60,5 @@ class EncodedFrame:
     """"opus", "vp8" or "h264"."""
     keyframe: bool = True
     arrived: float = 0.0
+    gap: bool = False
+    """Of a received picture: whether pictures before it are lost. It can be shown if it is a key frame."""

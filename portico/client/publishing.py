@@ -11,6 +11,8 @@ from portico.client.errors import SourceFailed
 from portico.client.frames import AudioFrame, EncodedFrame, VideoFrame
 from portico.client.outgoing import OutgoingTrack
 
+VIDEO_CODECS = ("vp8", "h264")
+"""What rooms have. Video that is not encoded yet is sent as the first."""
 BEHIND_MAX_SECS = 0.5
 """When a source is later than this, its clock is moved; otherwise its frames are sent faster to catch up."""
 
@@ -18,10 +20,14 @@ BEHIND_MAX_SECS = 0.5
 class Pump:
     """Reads one source at its own pace and sends each encoded frame to all present outputs."""
 
-    def __init__(self, frames: AsyncIterator[Any], encode: Callable[[Any], Any]) -> None:
-        """`encode` returns the EncodedFrame of a frame, or None for none, or a coroutine that returns one of these."""
+    def __init__(self, frames: AsyncIterator[Any], encode: Callable[[Any], Any], codec: str) -> None:
+        """`encode` returns the EncodedFrame of a frame, or None for none, or a coroutine that returns one of these.
+
+        `codec` is that of the track.
+        """
         self._frames = frames
         self._encode = encode
+        self._codec = codec
         self.outputs: set[OutgoingTrack] = set()
         self.is_on = True
         """Whether frames are sent. If not, they are read and dropped."""
@@ -46,6 +52,8 @@ class Pump:
 
     async def _send(self, frame: Any, due: float) -> None:
         encoded = frame if isinstance(frame, EncodedFrame) else self._encode(frame)
+        if encoded is frame and frame.codec != self._codec:
+            raise SourceFailed(f"a frame of {frame.codec} is in a track of {self._codec}: a source's `codec` names it")
         if asyncio.iscoroutine(encoded):
             encoded = await encoded
         if encoded is not None:
@@ -69,6 +77,8 @@ class Publication:
         """`codec` names the codec of video that is encoded already; other video is encoded as VP8."""
         if audio is None and video is None:
             raise SourceFailed("a stream needs audio or video")
+        if codec not in ("", *VIDEO_CODECS):
+            raise SourceFailed(f"video is {' or '.join(VIDEO_CODECS)}, not {codec}")
         self.key = key
         self.id = stream_id
         self.bitrate = bitrate
@@ -76,8 +86,8 @@ class Publication:
         self._executor = executor
         self._opus = OpusEncoder() if audio is not None else None
         self._vp8 = Vp8Encoder(bitrate)
-        self.audio = Pump(audio, self._encode_audio) if audio is not None else None
-        self.video = Pump(video, self._encode_video) if video is not None else None
+        self.audio = Pump(audio, self._encode_audio, "opus") if audio is not None else None
+        self.video = Pump(video, self._encode_video, codec or "vp8") if video is not None else None
         self._tasks: list[asyncio.Task[None]] = []
         self.failure: BaseException | None = None
         """The exception that ended a source; None while there is none."""

@@ -5,12 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from portico.client.frames import EncodedFrame
+from portico.client.packets import PictureBuffer, Reorder, begins_picture, is_keyframe
 from portico.client.queues import DroppingQueue
 
 WAITING_MAX = {"audio": 50, "video": 60}
 """The lengths of a reader's queue in encoded frames: 1 s of audio and 2 s of video."""
-REORDER_MAX = 3
-"""Later packets of audio that are held while one is missing: 60 ms."""
+ASK_AGAIN_SECS = 1.0
+"""From one request for a key frame to the next, until one arrives."""
 
 
 class Received:
@@ -21,6 +22,8 @@ class Received:
         self._receiver = receiver
         self._readers: set[DroppingQueue[EncodedFrame]] = set()
         self._is_closed = False
+        self._behind: set[DroppingQueue[EncodedFrame]] = set()
+        self._asked_at: float | None = None
         self._clock = MediaClock(48_000 if kind == "audio" else 90_000)
 
     def open(self) -> DroppingQueue[EncodedFrame]:
@@ -36,6 +39,7 @@ class Received:
     def end(self, queue: DroppingQueue[EncodedFrame]) -> None:
         """Remove a reader."""
         self._readers.discard(queue)
+        self._behind.discard(queue)
 
     def close(self) -> None:
         """End the track. Readers take the frames in their queues, and then end."""
@@ -43,22 +47,36 @@ class Received:
         for queue in self._readers:
             queue.close()
 
-    def take(self, data: bytes, timestamp: int, codec: str) -> None:
-        """Pass one frame to all readers."""
+    def take(self, data: bytes, timestamp: int, codec: str, *, gap: bool = False) -> None:
+        """Pass one frame to all readers. `gap` says that frames before it are lost."""
         time = self._clock.seconds(timestamp)
         if not self._readers:
             return
         now = asyncio.get_running_loop().time()
-        frame = EncodedFrame(data, time, codec, self.kind == "audio" or is_keyframe(codec, data), now)
+        frame = EncodedFrame(data, time, codec, self.kind == "audio" or is_keyframe(codec, data), now, gap)
+        if self.kind == "video":
+            self._ask_again(frame, now)
         for queue in self._readers:
+            if queue in self._behind and not frame.keyframe:
+                continue
+            self._behind.discard(queue)
             if not queue.put(frame) and self.kind == "video":
-                # Later pictures depend on the dropped one.
+                # Later pictures depend on the dropped one: the reader goes on with the next key frame.
                 queue.clear()
+                self._behind.add(queue)
                 self.request_keyframe()
 
     def request_keyframe(self) -> None:
-        """Ask the sender of the video for a key frame."""
+        """Ask the sender of the video for a key frame, now and until one arrives."""
         self._receiver._RTCRtpReceiver__decoder_error.set()
+        self._asked_at = asyncio.get_running_loop().time()
+
+    def _ask_again(self, frame: EncodedFrame, now: float) -> None:
+        """Repeat the request for a key frame while none arrives, because a request may be lost, too."""
+        if frame.keyframe:
+            self._asked_at = None
+        elif frame.gap or (self._asked_at is not None and now - self._asked_at > ASK_AGAIN_SECS):
+            self.request_keyframe()
 
 
 class MediaClock:
@@ -102,40 +120,6 @@ class Continued:
         return frame
 
 
-class Reorder:
-    """Sorts packets: holds up to REORDER_MAX later packets while one is missing. Pure.
-
-    aiortc's own buffer waits for 16 packets, which is 320 ms without sound for each lost one.
-    """
-
-    def __init__(self) -> None:
-        self._next: int | None = None
-        self._held: dict[int, Any] = {}
-
-    def add(self, number: int, packet: Any) -> list[Any]:
-        """The packets that are next, when the packet with this 16-bit sequence number arrives."""
-        if self._next is None:
-            self._next = number
-        ahead = (number - self._next) & 0xFFFF
-        if ahead >= 0x8000:
-            if 0x10000 - ahead < 1000:
-                return []  # late or repeated
-            self._held.clear()
-            self._next, ahead = number, 0
-        elif ahead > 1000:
-            self._held.clear()
-            self._next = number
-        self._held[number] = packet
-        if len(self._held) > REORDER_MAX:
-            missing = self._next
-            self._next = min(self._held, key=lambda one: (one - missing) & 0xFFFF)
-        ready = []
-        while (packet := self._held.pop(self._next, None)) is not None:
-            ready.append(packet)
-            self._next = (self._next + 1) & 0xFFFF
-        return ready
-
-
 class _AudioBuffer:
     """Stands in for aiortc's jitter buffer of an audio track: hands each packet on as soon as it is next."""
 
@@ -150,16 +134,30 @@ class _AudioBuffer:
         return False, None
 
 
+class _VideoBuffer:
+    """Stands in for aiortc's buffer of a video track, which waits for a lost packet until 512 later ones are there."""
+
+    def __init__(self, received: Received, codecs: dict[int, Any]) -> None:
+        self._received = received
+        self._codecs = codecs
+        self._pictures = PictureBuffer(lambda packet: begins_picture(self._codec(packet), packet.payload))
+
+    def add(self, packet: Any) -> tuple[bool, None]:
+        pictures = self._pictures.add(packet, asyncio.get_running_loop().time())
+        for data, timestamp, gap in pictures:
+            self._received.take(data, timestamp, self._codec(packet), gap=gap)
+        return False, None
+
+    def _codec(self, packet: Any) -> str:
+        name: str = self._codecs[packet.payload_type].name
+        return name.lower()
+
+
 class _DecoderQueue:
     """Stands in for the queue towards aiortc's decoding thread, which ends at once because it gets nothing."""
 
-    def __init__(self, received: Received) -> None:
-        self._received = received
-
     def put(self, item: Any) -> None:
-        if item is not None:
-            codec, frame = item
-            self._received.take(frame.data, frame.timestamp, codec.name.lower())
+        return None
 
     def get(self) -> None:
         return None
@@ -168,24 +166,8 @@ class _DecoderQueue:
 def take_over(receiver: Any) -> Received:
     """Receive the encoded frames of an RTCRtpReceiver, whose first packet has not arrived yet."""
     received = Received(receiver.track.kind, receiver)
-    receiver._RTCRtpReceiver__decoder_queue = _DecoderQueue(received)
-    if received.kind == "audio":
-        receiver._RTCRtpReceiver__jitter_buffer = _AudioBuffer(received)
+    receiver._RTCRtpReceiver__decoder_queue = _DecoderQueue()
+    codecs = receiver._RTCRtpReceiver__codecs
+    buffer: Any = _AudioBuffer(received) if received.kind == "audio" else _VideoBuffer(received, codecs)
+    receiver._RTCRtpReceiver__jitter_buffer = buffer
     return received
-
-
-def is_keyframe(codec: str, data: bytes) -> bool:
-    """Whether a picture can be decoded without earlier ones."""
-    if codec == "vp8":
-        return bool(data) and not data[0] & 1
-    if codec == "h264":
-        return any(data[at + 4] & 31 in (5, 7) for at in _starts(data) if at + 4 < len(data))
-    return True
-
-
-def _starts(data: bytes) -> list[int]:
-    found, at = [], data.find(b"\0\0\0\1")
-    while at >= 0:
-        found.append(at)
-        at = data.find(b"\0\0\0\1", at + 4)
-    return found

@@ -1,18 +1,49 @@
 """Two clients in one room of a real server: what one publishes, the other receives."""
 
 import asyncio
+from fractions import Fraction
+from typing import Any
 
-from portico.client import SCREEN, Joined, Left, Message, Picture, Published, Tone, Unpublished, Updated
+import av
+
+from portico.client import (
+    SCREEN,
+    EncodedFrame,
+    Joined,
+    Left,
+    Message,
+    Packets,
+    Picture,
+    Published,
+    Tone,
+    Unpublished,
+    Updated,
+)
 from tests.client.parts import WITHIN_SECS, client, listen, next_of, until_sound
 from tests.gateway.conftest import Rooms
 from tests.gateway.media_peer import level, noise
+
+
+def h264() -> list[EncodedFrame]:
+    """A second of pictures that are encoded already, as a camera with an encoder of its own has them."""
+    codec: Any = av.CodecContext.create("libx264", "w")
+    codec.width, codec.height, codec.pix_fmt, codec.time_base = 320, 240, "yuv420p", Fraction(1, 10)
+    codec.options = {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline"}
+    frames = []
+    for number in range(10):
+        image = av.VideoFrame(320, 240, "yuv420p")
+        image.pts = number
+        data = b"".join(bytes(packet) for packet in codec.encode(image))
+        frames.append(EncodedFrame(data, number / 10, "h264", number == 0))
+    return frames
 
 
 async def test_two_clients_receive_the_sound_pictures_and_messages_of_each_other(rooms: Rooms) -> None:
     room_id = rooms.create()
     async with client(rooms, room_id, "Anna") as anna, client(rooms, room_id, "Ben") as ben:
         camera = await anna.publish(audio=Tone(440), video=Picture(320, 180, 15))
-        await ben.publish(audio=Tone(1000))  # before he reads the mix, which the server then has to offer
+        # Before he reads the mix, which the server then has to offer.
+        await ben.publish(audio=Tone(1000), video=Packets(h264()))
         events = ben.events()
         joined = await next_of(events, Joined)
         published = await next_of(events, Published)
@@ -28,6 +59,10 @@ async def test_two_clients_receive_the_sound_pictures_and_messages_of_each_other
         async with asyncio.timeout(WITHIN_SECS):
             picture = await anext(person.video())
             assert (picture.width, picture.height) == (320, 180)
+            (other,) = anna.participants
+            encoded = await anext(other.encoded("video"))
+            picture = await anext(other.video())
+            assert (encoded.codec, picture.width, picture.height) == ("h264", 320, 240)
 
         screen = await anna.share_screen(Picture(640, 360, 5))
         shared = await next_of(events, Published)

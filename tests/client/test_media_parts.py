@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -25,10 +28,11 @@ from portico.client.coding import OpusDecoder, OpusEncoder, VideoDecoder, Vp8Enc
 from portico.client.dialect import Dialect
 from portico.client.event_feed import WAITING_MAX, EventFeed
 from portico.client.outgoing import FILL_SECS, OutgoingTrack
+from portico.client.packets import HELD_MAX, PICTURE_WAIT_SECS, PictureBuffer, Reorder, begins_picture, is_keyframe
 from portico.client.participant import Participant, Stream
-from portico.client.publishing import Pump
+from portico.client.publishing import Publication, Pump
 from portico.client.queues import DroppingQueue
-from portico.client.receiving import Continued, MediaClock, Reorder, is_keyframe
+from portico.client.receiving import Continued, MediaClock
 from tests.gateway.media_peer import level
 
 
@@ -64,6 +68,52 @@ def test_packets_are_put_into_order_and_a_lost_one_is_waited_for_briefly() -> No
     ready = [reorder.add(number, number) for number in arrivals]
     assert ready == [[65534], [65535], [], [0, 1], [2], [], [], [], [], [], [4, 5, 6, 7], [8]]
     assert reorder.add(30000, 30000) == [30000]
+
+
+def packet(number: int, picture: int, *, first: bool = False, last: bool = False, data: bytes = b"x") -> Any:
+    return SimpleNamespace(
+        sequence_number=number & 0xFFFF, timestamp=picture, marker=last, first=first, _data=data and b"%d " % number
+    )
+
+
+def pictures_of(packets: list[Any], *, every: float = 0.01) -> list[tuple[bytes, int, bool]]:
+    buffer = PictureBuffer(lambda one: one.first)
+    return [picture for at, one in enumerate(packets) for picture in buffer.add(one, at * every)]
+
+
+def test_packets_of_video_become_pictures_as_soon_as_they_are_complete() -> None:
+    """The rest of a picture that began before, disorder over the wrap of the numbers, padding, one without a marker."""
+    packets = [
+        packet(65533, 0, last=True),
+        packet(65534, 1, first=True),
+        packet(65536, 1, last=True),
+        packet(65535, 1),
+        packet(65537, 1, data=b""),
+        packet(65538, 2, first=True),
+        packet(65539, 3, first=True, last=True),
+        packet(65539, 3, first=True, last=True),
+    ]
+    pictures = pictures_of(packets)
+    assert pictures == [(b"65534 65535 65536 ", 1, False), (b"65538 ", 2, False), (b"65539 ", 3, False)]
+
+
+def test_a_picture_that_lacks_a_packet_is_given_up_after_a_while_and_the_next_says_so() -> None:
+    """Also when the missing packet was waited for in vain, and when the numbers jump."""
+    lossy = [packet(0, 0, first=True), packet(2, 0, last=True), packet(3, 1, first=True, last=True)]
+    late = packet(4, 2, first=True, last=True)
+    assert pictures_of([*lossy, late]) == []
+    patient = pictures_of([*lossy, late], every=PICTURE_WAIT_SECS / 1.9)
+    assert patient == [(b"3 ", 1, True), (b"4 ", 2, False)]
+    many = [packet(number, number, first=True, last=True) for number in range(2, HELD_MAX + 3)]
+    assert len(pictures_of([packet(0, 0, first=True), *many], every=0.0)) == HELD_MAX + 1
+    jump = [packet(0, 0, first=True, last=True), packet(20000, 1, first=True, last=True)]
+    assert [gap for *_, gap in pictures_of(jump)] == [False, True]
+
+
+def test_the_first_packet_of_a_picture_is_recognised() -> None:
+    assert begins_picture("vp8", b"\x90\x80..") and not begins_picture("vp8", b"\x80\x80..")
+    assert begins_picture("h264", b"\x67..") and begins_picture("h264", b"\x7c\x85..")
+    assert not begins_picture("h264", b"\x7c\x05..")
 
 
 def test_the_clock_of_rtp_goes_on_over_its_wrap() -> None:
@@ -105,6 +155,18 @@ async def test_sound_and_pictures_survive_their_codecs() -> None:
     packet = vp8.encode(pictures[0])
     assert packet is not None
     assert packet.keyframe
+
+
+async def test_after_a_gap_pictures_are_decoded_from_the_next_whole_one_on() -> None:
+    encoder, decoder = Vp8Encoder(), VideoDecoder()
+    encoded = []
+    for number, drawn in enumerate(await take(Picture(64, 48, 10).video_frames(), 6)):
+        if number == 4:
+            encoder.request_keyframe()
+        frame = encoder.encode(drawn)
+        assert frame is not None
+        encoded.append(replace(frame, gap=number == 2))
+    assert [len(decoder.decode(frame)) for frame in encoded] == [1, 1, 0, 0, 1, 1]
 
 
 def test_a_whole_picture_of_h264_is_recognised() -> None:
@@ -178,13 +240,30 @@ async def test_a_pump_keeps_the_pace_of_its_source_and_closes_it() -> None:
         def send(self, frame: EncodedFrame, due: float) -> None:
             self.sent.append((due, asyncio.get_running_loop().time()))
 
-    pump, track = Pump(source(), lambda frame: frame), Track()
+    pump, track = Pump(source(), lambda frame: frame, "vp8"), Track()
     pump.outputs.add(track)
     await pump.run()
     dues = [due - track.sent[0][0] for due, _ in track.sent]
     assert dues == pytest.approx([0.0, 0.05, 0.1, 0.15, 0.2], abs=1e-6)
     assert all(at >= due - 0.002 for due, at in track.sent)
     assert closed == [True]
+
+
+async def test_encoded_frames_of_another_codec_than_the_track_are_refused() -> None:
+    async def source(codec: str) -> AsyncIterator[EncodedFrame]:
+        yield EncodedFrame(b"x", 0.0, codec)
+
+    with ThreadPoolExecutor(1) as executor:
+        with pytest.raises(SourceFailed, match="video is vp8 or h264, not av1"):
+            Publication("self", "id", None, source("av1"), executor, 1, "av1")
+        for codec, audio, video in (("h264", None, source("h264")), ("vp8", source("vp8"), None)):
+            publication = Publication("self", "id", audio, video, executor, 1)
+            for pump in (publication.audio, publication.video):
+                if pump is not None:
+                    pump.outputs.add(OutgoingTrack("video", 0.0))
+            publication.start()
+            with pytest.raises(SourceFailed, match=f"a frame of {codec} is in a track of"):
+                await publication.finished()
 
 
 async def test_a_track_of_sound_without_frames_sends_silence_now_and_then() -> None:
