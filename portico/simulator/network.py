@@ -1,12 +1,11 @@
 """Makes the network of a client bad: loses packets of media, and breaks the signaling connection."""
 
 import random
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from portico.client import Room
-
-_PARTS = ("_send", "_recv")
 
 
 class Network:
@@ -16,6 +15,7 @@ class Network:
         self._room = room
         self._random = random.Random(seed)
         self._share = 0.0
+        self._reached: weakref.WeakSet[Any] = weakref.WeakSet()
 
     @property
     def is_bad(self) -> bool:
@@ -44,8 +44,9 @@ class Network:
             connection.signaling._socket._response.connection.transport.abort()
 
     def _wrap(self, transport: Any) -> None:
-        if "_send" in vars(transport):
+        if transport in self._reached:
             return
+        self._reached.add(transport)
         send: Callable[[bytes], Awaitable[None]] = transport._send
         receive: Callable[[], Awaitable[bytes]] = transport._recv
 

@@ -3,11 +3,14 @@
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from portico.client import (
+    AudioFrame,
+    EncodedFrame,
     Ended,
     Left,
     Lost,
@@ -21,7 +24,9 @@ from portico.client import (
     Tone,
     Unreachable,
 )
-from tests.client.parts import client, cut, next_of, until_sound
+from portico.simulator.card import Card, read_note
+from portico.simulator.network import Network
+from tests.client.parts import WITHIN_SECS, client, cut, next_of, until_sound
 from tests.gateway.conftest import Rooms
 from tests.servers import free_port
 from tests.waiting import until
@@ -63,16 +68,54 @@ async def test_a_mute_a_kick_and_the_end_are_events_with_their_reasons(rooms: Ro
             await anext(events)
 
 
-async def test_a_client_whose_connection_is_cut_rejoins_and_its_readers_go_on(rooms: Rooms) -> None:
+RUN = b"one test"
+
+
+async def contiguous(frames: AsyncIterator[EncodedFrame], *, there: bool = True) -> None:
+    """Wait until five pictures have numbers that follow each other, or until one is missing."""
+    numbers: list[int] = []
+    async with asyncio.timeout(WITHIN_SECS):
+        async for frame in frames:
+            note = read_note(frame, RUN)
+            assert note is not None, "a picture of another origin"
+            if numbers and note.number != numbers[-1] + 1:
+                if not there:
+                    return
+                numbers.clear()
+            numbers.append(note.number)
+            if there and len(numbers) == 5:
+                return
+
+
+async def a_gap(frames: AsyncIterator[AudioFrame]) -> None:
+    """Wait for sound whose clock says that some is missing."""
+    async with asyncio.timeout(WITHIN_SECS):
+        last = await anext(frames)
+        async for frame in frames:
+            if frame.time - last.time > 0.03:
+                return
+            last = frame
+
+
+async def test_a_client_whose_network_loses_packets_and_is_cut_rejoins_and_its_readers_go_on(rooms: Rooms) -> None:
+    """Each picture has its number, so that one that is lost is missed; the clock of the sound shows the same."""
     room_id = rooms.create()
     async with client(rooms, room_id, "Anna") as anna, client(rooms, room_id, "Ben") as ben:
-        await anna.publish(audio=Tone(440))
+        await anna.publish(audio=Tone(440), video=Card("Anna", RUN, 0))
         await ben.publish(audio=Tone(1000))
         events, others = ben.events(), anna.events()
         person = (await next_of(events, Published)).participant
         before = (await next_of(others, Published)).participant
         voice, mix = person.audio(), anna.audio()
+        pictures = person.encoded("video")
         await until_sound(voice, 440)
+        await contiguous(pictures)
+        network = Network(ben, seed=1)
+        network.lose(0.3)
+        await a_gap(voice)
+        await contiguous(pictures, there=False)
+        network.recover()
+        await contiguous(pictures)
         cut(ben)
         await next_of(events, Lost, reason="lost")
         rejoined = await next_of(events, Rejoined)
@@ -83,6 +126,7 @@ async def test_a_client_whose_connection_is_cut_rejoins_and_its_readers_go_on(ro
         assert (await next_of(others, Published)).participant.name == "Ben"
         await until_sound(voice, 440)
         await until_sound(mix, 1000)
+        await contiguous(pictures)
 
 
 async def test_clients_rejoin_after_their_media_server_was_killed(rooms: Rooms) -> None:
