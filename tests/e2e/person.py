@@ -190,6 +190,11 @@ class Person:
         assert seen["ok"], f"{self.name} should see {of.name}'s {key} in {colour}, but saw {seen}"
         return seen
 
+    async def numbers(self, of: "Person", key: str = "self") -> list[int]:
+        """The numbers, modulo 256, that several successive pictures of a stream show along their upper edge."""
+        seen: list[int] = await self._do("numbers", of.id, key, PERCEIVES_WITHIN_SECS * 1000)
+        return seen
+
     async def expect_tones(self, of: "Person", *tones: int, key: str = "self") -> None:
         """Waits until a subscribed stream sounds exactly these tones; none means silence."""
         received = await self._do("tones", of.id, key, list(tones), PERCEIVES_WITHIN_SECS * 1000)

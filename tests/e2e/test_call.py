@@ -1,6 +1,7 @@
 """A call of three: each receives the video and audio of the others, in Chromium with real media."""
 
 import asyncio
+import itertools
 import re
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -74,9 +75,15 @@ async def test_without_messages_media_works_all_the_same(call: Call) -> None:
 
 
 def _picture(colour: tuple[int, int, int]) -> Picture:
-    """A camera of one colour."""
-    pixels = np.full((180, 320, 3), colour, dtype=np.uint8)
-    return Picture(320, 180, 10, lambda number, time: av.VideoFrame.from_ndarray(pixels, format="rgb24"))
+    """A camera of one colour, with each picture's number in binary along its upper edge: white squares are ones."""
+
+    def draw(number: int, time: float) -> av.VideoFrame:
+        pixels = np.full((180, 320, 3), colour, dtype=np.uint8)
+        for bit in range(8):
+            pixels[:22, bit * 40 : bit * 40 + 40] = 255 if number & 128 >> bit else 0
+        return av.VideoFrame.from_ndarray(pixels, format="rgb24")
+
+    return Picture(320, 180, 10, draw)
 
 
 async def _sees(frames: AsyncIterator[VideoFrame], colour: tuple[int, int, int]) -> VideoFrame:
@@ -103,6 +110,9 @@ async def test_a_client_from_code_the_sdk_and_the_meeting_page_are_in_one_room(c
             await dora.publish(audio=Tone(1700), video=_picture(RED))
             seen = cast(Person, SimpleNamespace(id=dora.me.id, name="Dora"))
             await cleo.perceive(seen, colour=RED, tone=1700)
+            numbers = await cleo.numbers(seen)
+            steps = [(later - number) & 255 for number, later in itertools.pairwise(numbers)]
+            assert len(steps) >= 5 and all(step < 128 for step in steps), numbers
             await expect_moving(page.locator(f'[data-testid=tile][data-participant-id="{dora.me.id}"]'))
 
             (person,) = [one for one in dora.participants if one.id == cleo.id]

@@ -148,6 +148,7 @@ globalThis.person = {
   /** The mixed audio of the room, as the SDK hands it to applications. */
   mix: (expected, ms) => organ(listeners, Listener, room.getState().mixedAudioTrack).receives(expected, ms),
   tones: (id, key, expected, ms) => organ(listeners, Listener, trackOf(id, key, "audio")).receives(expected, ms),
+  numbers: (id, key, ms) => organ(watchers, Watcher, trackOf(id, key, "video")).numbers(ms),
   sees: (id, key, colour, ms) => organ(watchers, Watcher, trackOf(id, key, "video")).sees(colour, ms),
   /** Who is there and what they publish, as the SDK's state has it. */
   roster: () =>

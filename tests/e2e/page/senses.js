@@ -5,6 +5,7 @@ const SAME_TONE_HZ = 12; // one and a half bins of the spectrum below
 const AUDIBLE_DB = -65;
 const STRONG_WITHIN_DB = 18; // a peak this far under the loudest one is not counted as received
 const STEADY_LOOKS = 5;
+const NUMBERS_TO_SEE = 5;
 const SAME_COLOUR = 70; // per channel: the way through YUV and VP8 shifts plain colours
 const FRAMES_TO_SEE = 3; // a stream without a camera has one black frame a second
 
@@ -96,5 +97,27 @@ export class Watcher {
       return colour.every((value, channel) => Math.abs(value - seen[channel]) <= SAME_COLOUR);
     }, ms);
     return { ok, colour: seen, frames: this.frames - before, width: this.video.videoWidth, height: this.video.videoHeight };
+  }
+
+  /** The number that the picture shows: eight squares along its upper edge, of which white ones are ones. */
+  number() {
+    const { video } = this;
+    const strip = new OffscreenCanvas(8, 1).getContext("2d");
+    for (let bit = 0; bit < 8; bit += 1) {
+      strip.drawImage(video, ((bit + 0.5) * video.videoWidth) / 8, video.videoHeight / 16, 1, 1, bit, 0, 1, 1);
+    }
+    const { data } = strip.getImageData(0, 0, 8, 1);
+    return [...Array(8).keys()].reduce((sum, bit) => sum * 2 + (data[bit * 4 + 1] > 127 ? 1 : 0), 0);
+  }
+
+  /** Waits until the picture has shown several numbers, one after another; answers them. */
+  async numbers(ms) {
+    const seen = [];
+    await until(() => {
+      const number = this.number();
+      if (number !== seen.at(-1)) seen.push(number);
+      return seen.length > NUMBERS_TO_SEE;
+    }, ms);
+    return seen;
   }
 }
