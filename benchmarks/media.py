@@ -109,11 +109,12 @@ async def _mix(options: Options) -> dict[str, Any]:
 async def _rooms(options: Options) -> list[dict[str, Any]]:
     print(f"\n## Rooms, all {len(os.sched_getaffinity(0))} cores\n\n{_HEADINGS}")
     done: list[RoomFigures] = []
+    conclusions: list[str] = []
     for joined, publishing in ((20, 4),) if options.is_quick else ((50, 10), (150, 25)):
         async with contextlib.aclosing(rooms(options, joined, publishing)) as running:  # type: ignore[type-var]
-            async for room in running:
-                print(_row(room.name, room.figures), flush=True)
-                done.append(room)
+            steps = [room async for room in _shown(running)]
+        done += steps
+        conclusions.append(_carried(f"{joined} joined with {publishing} publishing", steps))
     print("\n| | tones recognised | rest against the tones | peak | delay in the mix |\n|---|---|---|---|---|")
     for room in done:
         found = room.recognition
@@ -121,6 +122,7 @@ async def _rooms(options: Options) -> list[dict[str, Any]]:
             f"| {room.name} | {found.tones} of {room.tones} | {found.noise_db:.0f} dB | {found.level_db:.0f} dB "
             f"| {_ms(room.mix_delay)} |"
         )
+    print("\n" + "\n".join(conclusions))
     return [
         {
             "name": room.name,
@@ -133,6 +135,22 @@ async def _rooms(options: Options) -> list[dict[str, Any]]:
         }
         for room in done
     ]
+
+
+async def _shown(steps: AsyncIterator[RoomFigures]) -> AsyncIterator[RoomFigures]:
+    async for room in steps:
+        print(_row(room.name, room.figures), flush=True)
+        yield room
+
+
+def _carried(title: str, steps: list[RoomFigures]) -> str:
+    """In words: what of these steps the machine carries, and what ended them."""
+    good = [room.name for room in steps if room.figures.is_good]
+    last = steps[-1]
+    if last.figures.is_good:
+        return f"{title}: carried, with all cameras watched."
+    carried = f"carried up to: {good[-1]}" if good else "nothing of it was carried"
+    return f"{title}: {carried}. Not carried: {last.name} ({last.figures.verdict})."
 
 
 def _as_object(figures: Figures) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from benchmarks.packets import sound
 from benchmarks.packets.figures import Figures
 from benchmarks.packets.participant import Participant
 from benchmarks.packets.rtp import payload_of
-from benchmarks.packets.senders import SILENT, AudioSender
+from benchmarks.packets.senders import SILENT, AudioSender, VideoSender
 from benchmarks.packets.sound import Recognition
 from benchmarks.packets.stage import Stage, stage
 
@@ -18,6 +18,10 @@ ROOM = 50
 """The most participants that a room may have."""
 CAMERA_RATE = 57.0
 """Packets of a camera in a second: 500 kbit/s, at which the SDK caps it."""
+SETTING_UP_RATE = 1.0
+"""The same while participants subscribe to it."""
+WATCHED = (1, 2, 4)
+"""Cameras that each participant watches, before all."""
 FORWARD_RATES = (20_000, 30_000, 40_000, 46_000, 53_000, 61_000, 70_000, 80_000, 92_000, 106_000, 122_000)
 FORWARD_RATES_QUICK = (20_000, 30_000, 45_000)
 MIX_STEPS = (10, 20, 30, 40, 50, 60, 70, 80)
@@ -107,32 +111,40 @@ class RoomFigures:
     """Seconds from a speaker's packet to that of the listener with its sound; None where it was not found."""
 
 
-async def rooms(options: Options, joined: int, publishing: int) -> AsyncIterator[RoomFigures]:
-    """So many participants in the mix, in rooms of up to 50, on all cores; then with cameras that all others watch.
+@dataclass(frozen=True)
+class _Room:
+    present: list[Participant]
+    publishers: list[Participant]
+    senders: list[AudioSender]
 
-    All who publish speak at the same time, each with a tone of its own.
+
+async def rooms(options: Options, joined: int, publishing: int) -> AsyncIterator[RoomFigures]:
+    """So many participants in the mix, room by room of up to 50, on all cores; then more and more cameras are watched.
+
+    All who publish speak at the same time, each with a tone of its own. Ends after a stretch that was not good, because
+    more cameras would only be worse; all rooms are measured in any case.
     """
-    name = f"{joined} joined, {publishing} publishing"
     async with stage(pinned=False, janus=options.janus) as made:
-        number_of_rooms = math.ceil(joined / ROOM)
-        first: tuple[AudioSender, Participant] | None = None
-        groups: list[tuple[list[Participant], list[Participant]]] = []
-        for index in range(number_of_rooms):
-            people, speaking = _share(joined, number_of_rooms, index), _share(publishing, number_of_rooms, index)
-            present = await made.join(await made.room(), [f"{index}-{number}" for number in range(people)])
-            groups.append((present, present[:speaking]))
-            senders = await _speak(made, present, speaking)
-            if index == 0:
-                first = senders[0], present[-1]
-        assert first is not None
-        speaking = len(groups[0][1])
-        yield await _listen(made, options, f"{name}, mix only", *first, speaking)
-        for present, publishers in groups:
-            silence = sound.silence()
-            await made.all(one.publish(silence, SPEAKING, CAMERA_RATE) for one in publishers)
-            pairs = [(one, publisher) for one in present for publisher in publishers if one is not publisher]
-            await made.all(one.subscribe(publisher.feed, audio=False) for one, publisher in pairs if publisher.feed)
-        yield await _listen(made, options, f"{name}, all watched", *first, speaking)
+        count = math.ceil(joined / ROOM)
+        filled: list[_Room] = []
+        for index in range(count):
+            filled.append(await _fill(made, _share(joined, count, index), _share(publishing, count, index)))
+            people, speakers = sum(len(room.present) for room in filled), sum(len(room.senders) for room in filled)
+            last = await _listen(made, options, f"{people} joined, {speakers} publishing, mix only", filled[0])
+            yield last
+        if not last.figures.is_good:
+            return
+        cameras = await _publish(made, filled)
+        most = max(len(room.publishers) for room in filled)
+        watched = 0
+        for target in [*(number for number in WATCHED if number < most), most]:
+            await _watch(made, cameras, filled, range(watched, target))
+            watched = target
+            what = "all watched" if target == most else f"each watches {target}"
+            last = await _listen(made, options, f"{joined} joined, {publishing} publishing, {what}", filled[0])
+            yield last
+            if not last.figures.is_good:
+                return
 
 
 def _share(total: int, parts: int, index: int) -> int:
@@ -140,19 +152,48 @@ def _share(total: int, parts: int, index: int) -> int:
     return total // parts + (1 if index < total % parts else 0)
 
 
-async def _speak(made: Stage, present: Sequence[Participant], speaking: int) -> list[AudioSender]:
-    """All enter the mix; the first so many speak, each with a tone, the very first with pulses too."""
+async def _fill(made: Stage, people: int, speaking: int) -> _Room:
+    """A room in whose mix all are; the first so many speak, each with a tone, the very first with pulses too."""
+    present = await made.join(await made.room(), [f"participant {number}" for number in range(people)])
     silence = sound.silence()
     tones = [sound.tone(sound.tone_hertz(number), pulse=number == 0) for number in range(speaking)]
-    return await made.all(
+    senders = await made.all(
         one.enter_mix(*((tones[number], SPEAKING) if number < speaking else (silence, SILENT)))
         for number, one in enumerate(present)
     )
+    return _Room(present, present[:speaking], senders[:speaking])
 
 
-async def _listen(
-    made: Stage, options: Options, name: str, speaker: AudioSender, listener: Participant, speaking: int
-) -> RoomFigures:
+async def _publish(made: Stage, filled: Sequence[_Room]) -> list[VideoSender]:
+    silence = sound.silence()
+    return await made.all(one.publish(silence, SPEAKING, SETTING_UP_RATE) for room in filled for one in room.publishers)
+
+
+async def _watch(made: Stage, cameras: Sequence[VideoSender], filled: Sequence[_Room], ranks: range) -> None:
+    """Each participant subscribes to the cameras of these ranks, counted from its own place in the room.
+
+    The cameras send little meanwhile: a machine that is at its limit answers ICE checks too late, and then the set-up
+    fails and not the call.
+    """
+    for camera in cameras:
+        camera.rate = SETTING_UP_RATE
+    pairs = [
+        (one, room.publishers[(place + 1 + rank) % len(room.publishers)])
+        for room in filled
+        for place, one in enumerate(room.present)
+        for rank in ranks
+    ]
+    await made.all(
+        one.subscribe(publisher.feed, audio=False)
+        for one, publisher in pairs
+        if publisher.feed and one is not publisher
+    )
+    for camera in cameras:
+        camera.rate = CAMERA_RATE
+
+
+async def _listen(made: Stage, options: Options, name: str, room: _Room) -> RoomFigures:
+    speaker, listener, speaking = room.senders[0], room.present[-1], len(room.senders)
     assert listener.mix is not None and listener.mix_path is not None
     listener.mix.kept = []
     speaker.begun_at.clear()
