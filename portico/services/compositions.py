@@ -5,79 +5,31 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import or_, select
 
 from portico.core import composition_request, object_keys
-from portico.core.composition_request import EVERY_SOURCE, CompositionRequest
+from portico.core.composition_request import CompositionRequest
 from portico.core.errors import Fault, Invalid, NotFound
 from portico.core.events import CompositionCompleted, CompositionFailed, megabytes, whole_seconds
 from portico.core.filters import Condition
-from portico.core.model import Composition, Region
+from portico.core.model import Composition
 from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.runtime.ids import new_id
-from portico.services import events, jobs, recordings
+from portico.services import events, jobs
+from portico.services.composition_sources import Work, goes_on, participants_of, region_of, sources_of, videos_of
 from portico.services.listing import Listed, matching, page_of
 from portico.services.locks import hold_session, lock_room
 from portico.services.rows import COMPOSITION_ROWS, CompositionRow, SessionRow
 from portico.services.webhooks import Destination
 
 COMPOSITIONS = schema.room_compositions
-RECORDINGS = schema.room_recordings
-PARTICIPANTS = schema.room_participants
-SESSIONS = schema.room_sessions
 ON_ITS_WAY = timedelta(minutes=10)
 """How long a worker may still be storing the file of a composition that was deleted meanwhile."""
 ENQUEUED, PROCESSING, COMPLETED, FAILED = "enqueued", "processing", "completed", "failed"
 _MEMBERS = [COMPOSITIONS.c[name] for name in Composition.__dataclass_fields__]
-_SOURCE_MEMBERS = ("id", "type", "codec", "object_key", "started_at", "ended_at", "stream_key", "participant_id")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRecording:
-    """A completed recording whose picture or sound is in a composition, and what is known of its participant."""
-
-    id: str
-    type: str
-    codec: str
-    object_key: str
-    started_at: datetime
-    ended_at: datetime
-    stream_key: str
-    participant_id: str
-    shown: tuple[tuple[int, int | None], ...]
-    """Intervals in which the track was enabled, in Unix milliseconds."""
-    label: str | None
-    context: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ShownParticipant:
-    """A participant of the session, who gets a tile with a name where placeholders are shown."""
-
-    participant_id: str
-    joined_at: datetime
-    left_at: datetime | None
-    label: str | None
-    context: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The inputs of a composition. `sources` are the videos that some region shows and, with sound, all audio."""
-
-    composition_id: str
-    width: int
-    height: int
-    regions: tuple[Region, ...]
-    sound: bool
-    show_placeholders: bool
-    sources: tuple[SourceRecording, ...]
-    participants: tuple[ShownParticipant, ...] = ()
-    """All participants of the session, where placeholders are shown; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +58,7 @@ def create(
     session = _session(tx, account_id, composition_request.session_id(body))
     requested = composition_request.parse(
         body,
-        videos=None if session is None else _videos(tx, session.id),
+        videos=None if session is None else videos_of(tx, session.id),
         regions_max=regions_max,
         sound_by_default=sound_by_default,
     )
@@ -224,13 +176,13 @@ def begin(tx: Transaction, composition_id: str, *, now: datetime) -> Work | Shar
     composition = _locked(tx, composition_id)
     if composition is None or composition.status not in (ENQUEUED, PROCESSING):
         raise NotFound
-    if _goes_on(tx, composition.session_id):
+    if goes_on(tx, composition.session_id):
         return None
-    regions = tuple(_region(name, members) for name, members in composition.video_layout.items())
+    regions = tuple(region_of(name, members) for name, members in composition.video_layout.items())
     sound = composition.audio_sources is not None
     width, height = composition_request.size(composition.resolution)
-    sources = _sources(tx, composition.session_id, regions, sound=sound)
-    participants = _shown_participants(tx, composition.session_id) if composition.show_placeholders else ()
+    sources = sources_of(tx, composition.session_id, regions, sound=sound)
+    participants = participants_of(tx, composition.session_id) if composition.show_placeholders else ()
     work = Work(composition_id, width, height, regions, sound, composition.show_placeholders, sources, participants)
     digest = _digest(composition, work)
     identical = _identical(tx, composition, digest)
@@ -307,10 +259,10 @@ def _destination(composition: Composition) -> Destination:
 
 def _expect_sources(tx: Transaction, session_id: str, request: CompositionRequest) -> None:
     """Raise Invalid when the session has, and will have, no recording that the composition could contain."""
-    if _goes_on(tx, session_id):
+    if goes_on(tx, session_id):
         return
-    regions = [_region(name, members) for name, members in request.video_layout.items()]
-    if not _sources(tx, session_id, regions, sound=request.audio_sources is not None):
+    regions = [region_of(name, members) for name, members in request.video_layout.items()]
+    if not sources_of(tx, session_id, regions, sound=request.audio_sources is not None):
         detail = "The session is over, and nothing of it was recorded that the composition could contain."
         raise Invalid(Fault("10027", "Unprocessable Entity", detail, pointer="/session_id"))
 
@@ -353,52 +305,3 @@ def _shared(identical: CompositionRow) -> Shared:
 def _session(tx: Transaction, account_id: str, session_id: str | None) -> SessionRow | None:
     session = None if session_id is None else hold_session(tx, session_id)
     return session if session is not None and session.account_id == account_id else None
-
-
-def _videos(tx: Transaction, session_id: str) -> set[str]:
-    videos = (RECORDINGS.c.session_id == session_id) & (RECORDINGS.c.type == recordings.VIDEO)
-    visible = select(RECORDINGS.c.id).where(videos, RECORDINGS.c.started_at.is_not(None))
-    return {row.id for row in tx.execute(visible)}
-
-
-def _goes_on(tx: Transaction, session_id: str) -> bool:
-    """Whether the session is active, or a recording of it, also one that REST does not show yet, is not completed."""
-    active = select(SESSIONS.c.id).where(SESSIONS.c.id == session_id, SESSIONS.c.active)
-    unfinished = (RECORDINGS.c.session_id == session_id) & (RECORDINGS.c.status != recordings.COMPLETED)
-    return any(tx.execute(each).first() for each in (active, select(RECORDINGS.c.id).where(unfinished).limit(1)))
-
-
-def _region(name: str, members: dict[str, Any]) -> Region:
-    return Region(name, **(members | {"video_sources": tuple(members["video_sources"])}))
-
-
-def _sources(
-    tx: Transaction, session_id: str, regions: Sequence[Region], *, sound: bool
-) -> tuple[SourceRecording, ...]:
-    named = {source for region in regions for source in region.video_sources}
-    wanted = [RECORDINGS.c.type == recordings.AUDIO] if sound else []
-    video = RECORDINGS.c.type == recordings.VIDEO
-    wanted.append(video if EVERY_SOURCE in named else video & RECORDINGS.c.id.in_(named))
-    rows = tx.execute(
-        select(
-            *(RECORDINGS.c[name] for name in (*_SOURCE_MEMBERS, "shown")),
-            PARTICIPANTS.c.label,
-            PARTICIPANTS.c.context,
-        )
-        .join(PARTICIPANTS, PARTICIPANTS.c.id == RECORDINGS.c.participant_id)
-        .where(RECORDINGS.c.session_id == session_id, RECORDINGS.c.object_key.is_not(None), or_(*wanted))
-        .order_by(RECORDINGS.c.started_at, RECORDINGS.c.id)
-    )
-    return tuple(_source(dict(row._mapping)) for row in rows)
-
-
-def _shown_participants(tx: Transaction, session_id: str) -> tuple[ShownParticipant, ...]:
-    rows = PARTICIPANTS.c
-    columns = (rows.id, rows.joined_at, rows.left_at, rows.label, rows.context)
-    chosen = select(*columns).where(rows.session_id == session_id).order_by(rows.joined_at, rows.id)
-    return tuple(ShownParticipant(*row) for row in tx.execute(chosen))
-
-
-def _source(row: dict[str, Any]) -> SourceRecording:
-    shown = tuple((begun, ended) for begun, ended in row["shown"])
-    return SourceRecording(**(row | {"shown": shown}))

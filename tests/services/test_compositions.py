@@ -14,7 +14,8 @@ from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import compositions, jobs, recordings, webhooks
-from portico.services.compositions import CompositionFile, Work
+from portico.services.composition_sources import Work
+from portico.services.compositions import CompositionFile
 from portico.services.webhooks import DELIVERIES
 from tests.factories import NOW, a_participant, a_room, an_account, fact_names, facts, row, rows
 from tests.recorded import (

@@ -19,7 +19,8 @@ from portico.core.model import file_name_of
 from portico.db.engine import Database
 from portico.runtime.child_messages import ComposedFile
 from portico.services import compositions
-from portico.services.compositions import CompositionFile, Shared, Work
+from portico.services.composition_sources import Work
+from portico.services.compositions import CompositionFile, Shared
 from portico.services.rows import Job
 from portico.storage.store import StorageUnavailable, Store
 from portico.worker.compositions import composer_process, planning

@@ -9,7 +9,7 @@ from pathlib import Path
 from portico.composer.plan import AudioFile, CompositionPlan, Preset, VideoFile
 from portico.core import layout
 from portico.core.names import display_name
-from portico.services.compositions import ShownParticipant, SourceRecording, Work
+from portico.services.composition_sources import ShownParticipant, SourceRecording, Work
 
 SCREEN = "presentation"
 """The key under which the official SDK's applications publish a shared screen."""

@@ -19,7 +19,8 @@ from portico.core.object_keys import recording_key
 from portico.db import schema
 from portico.db.engine import Database, Transaction
 from portico.services import compositions, jobs, recordings, sessions
-from portico.services.compositions import Shared, Work
+from portico.services.composition_sources import Work
+from portico.services.compositions import Shared
 from portico.storage.local import LocalStore
 from portico.storage.open import open_store
 from portico.storage.store import Store

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from portico.composer.plan import CompositionPlan
 from portico.core.model import Region
-from portico.services.compositions import ShownParticipant, SourceRecording, Work
+from portico.services.composition_sources import ShownParticipant, SourceRecording, Work
 from portico.worker.compositions import planning
 from tests.factories import NOW
 
