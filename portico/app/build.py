@@ -86,21 +86,9 @@ async def running(settings: Settings, roles: Roles = ALL_ROLES) -> AsyncIterator
             ice = ice_servers(settings, own_relay)
             calls = Calls(settings, roles, db, keys, connections, clock, ice)
             await started.enter_async_context(calls.running())
-            gateway, agent, node_id = calls.gateway, calls.agent, calls.node_id
+            gateway = calls.gateway
             worker = await started.enter_async_context(_deliveries(settings, db, of_webhooks, clock, roles))
-
-            async def on_disk_low(is_low: bool) -> None:
-                if agent is not None:  # gateways read it in the node's row
-                    agent.recording_paused = is_low
-                elif gateway is not None:
-                    gateway.registry.set_room_on_disk(node_id, not is_low)
-
-            def recording_paused() -> bool:
-                if agent is not None:
-                    return agent.recording_paused
-                return gateway is not None and not gateway.registry.has_room_on_disk(node_id)
-
-            runner = await started.enter_async_context(run_workers(settings, db, storage, on_disk_low, roles))
+            runner = await started.enter_async_context(run_workers(settings, db, storage, calls.disk_is_low, roles))
             await started.enter_async_context(
                 FollowKeys(db, keys, storage.link_keys, of_webhooks, clock=clock).running()
             )
@@ -113,11 +101,11 @@ async def running(settings: Settings, roles: Roles = ALL_ROLES) -> AsyncIterator
             await asyncio.to_thread(child.report)  # here, so that a refusal to start is the only line
             parts = Parts(
                 *(db, keys, of_webhooks, storage, gateway, checks, connections, calls.janus, worker, runner, clock),
-                recording_paused=recording_paused,
+                recording_paused=calls.recording_is_paused,
                 children=(*(front.programs if front else ()), *((relay.program,) if relay else ())),
                 relay=relay,
             )
-            yield Running(application(settings, parts), gateway, calls.janus, agent, checks, connections, startup)
+            yield Running(application(settings, parts), gateway, calls.janus, calls.agent, checks, connections, startup)
     finally:
         await db.close()
 
@@ -149,7 +137,7 @@ class Calls:
     ) -> None:
         self._side = SideLoop()
         mjr_folder = open_mjr_folder(settings.data_dir)
-        self.node_id = mjr_folder.node_id
+        self._node_id = mjr_folder.node_id
         self.janus: JanusNode | None = None
         self.agent: NodeAgent | None = None
         self.gateway: Gateway | None = None
@@ -160,7 +148,7 @@ class Calls:
             self.janus = JanusNode(
                 _janus_settings(settings), on_lost=self._on_lost, on_up=self._on_up, on_event=on_event, side=self._side
             )
-            own = MediaNode(self.node_id, self.janus, str(mjr_folder.path.absolute()))
+            own = MediaNode(self._node_id, self.janus, str(mjr_folder.path.absolute()))
             if not is_alone:
                 self.agent = node_agent(db, own, self.janus, clock, self._side)
         if "api" in roles:
@@ -168,7 +156,7 @@ class Calls:
                 db,
                 keys,
                 own,
-                node_id=self.node_id,
+                node_id=self._node_id,
                 is_alone=is_alone,
                 clock=clock,
                 grace=timedelta(seconds=settings.empty_session_grace_secs),
@@ -189,6 +177,19 @@ class Calls:
                         await part.start()
                         started.push_async_callback(part.stop)
                 yield
+
+    async def disk_is_low(self, is_low: bool) -> None:
+        """Pause recording on this process's node while its disk is nearly full; resume it after that."""
+        if self.agent is not None:  # gateways read it in the node's row
+            self.agent.recording_paused = is_low
+        elif self.gateway is not None:
+            self.gateway.registry.set_room_on_disk(self._node_id, not is_low)
+
+    def recording_is_paused(self) -> bool:
+        """Whether recording is paused because the disk of this process's node is nearly full."""
+        if self.agent is not None:
+            return self.agent.recording_paused
+        return self.gateway is not None and not self.gateway.registry.has_room_on_disk(self._node_id)
 
     async def _on_lost(self, reason: str) -> None:
         if self.agent is not None:

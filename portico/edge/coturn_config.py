@@ -15,6 +15,18 @@ USER_SHARE = 16
 BYTES_PER_SEC = 1_500_000
 """In each direction of one relay address: 12 Mbit/s, more than the most that one stream may send (10 Mbit/s)."""
 NONCE_SECS = 600
+_NOT_OFFERED = (
+    "no-multicast-peers",
+    "no-tcp-relay",
+    "no-cli",
+    "no-software-attribute",
+    "no-rfc5780",
+    "no-stun-backward-compatibility",
+    "response-origin-only-with-rfc5780",
+    "no-dynamic-ip-list",
+    "no-dynamic-realms",
+)
+"""Features of coturn that calls do not need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +104,8 @@ def coturn_config(settings: RelaySettings, run: Path) -> str:
             *(f"allowed-peer-ip={address}" for address in settings.peers),
             # Loopback is refused apart from that list. Tests on one machine have Janus there.
             *(["allow-loopback-peers"] if loopback else []),
-            "no-multicast-peers",
-            "no-tcp-relay",
-            "no-cli",
-            "no-software-attribute",
-            "no-rfc5780",
-            "no-stun-backward-compatibility",
-            "response-origin-only-with-rfc5780",
-            "no-dynamic-ip-list",
-            "no-dynamic-realms",
-            "log-file=stdout",
-            "simple-log",
-            "new-log-timestamp",
+            *_NOT_OFFERED,
+            *("log-file=stdout", "simple-log", "new-log-timestamp"),
             f"pidfile={run / 'coturn.pid'}",
             f"userdb={run / 'users.db'}",
             "",

@@ -33,8 +33,6 @@ ASKING_MAX = 10_000
 """Pairs of room and address whose requests are counted; the one whose last request is oldest is forgotten."""
 _NOT_VALID = "This meeting link is not valid."
 _TOO_OFTEN = "Meetings were asked for too often from this address"
-
-
 GRANT = "portico_grant"
 GRANT_SECS = 24 * 3600
 """How long a browser keeps its grant: no longer than a revocation is remembered (tokens.LONGEST_LIFE)."""
@@ -53,57 +51,78 @@ def routes(
     `limit` says how many tokens each address gets for each room, and how often each may be wrong. `base_url` is
     where browsers reach this server.
     """
-    reached = urlsplit(base_url)
-    given = SharedBuckets(limit, ASKING_MAX, "link", db, monotonic)
-    wrong = Buckets(limit, ASKING_MAX)
+    invitations = _Invitations(db, keys, clock, limit, base_url, monotonic)
+    return [
+        Route("/meet/{room_id}/room", invitations.look, methods=["POST"]),
+        Route("/meet/{room_id}/token", invitations.redeem, methods=["POST"]),
+    ]
 
-    async def look(request: Request) -> Response:
+
+class _Invitations:
+    """The endpoints for holders of meeting links, with the counts of their requests."""
+
+    def __init__(
+        self,
+        db: Database,
+        keys: TokenKeys,
+        clock: Callable[[], datetime],
+        limit: Limit,
+        base_url: str,
+        monotonic: Callable[[], int],
+    ) -> None:
+        self._db = db
+        self._keys = keys
+        self._clock = clock
+        self._monotonic = monotonic
+        self._reached = urlsplit(base_url)
+        self._given = SharedBuckets(limit, ASKING_MAX, "link", db, monotonic)
+        self._wrong = Buckets(limit, ASKING_MAX)
+
+    async def look(self, request: Request) -> Response:
         """What the lobby shows of the room, for an invitation (404 if it is wrong) or access token (403 if wrong)."""
         room_id = request.path_params["room_id"]
-        async with _counting_wrong(wrong, _source(request), monotonic):
+        async with _counting_wrong(self._wrong, _source(request), self._monotonic):
             proof = await _body(request, BODY_MAX + TOKEN_LENGTH_MAX)
-            view = await db.read(partial(_look, keys=keys, room_id=room_id, proof=proof, now=clock()))
+            look = partial(_look, keys=self._keys, room_id=room_id, proof=proof, now=self._clock())
+            view = await self._db.read(look)
         return JSONResponse({"data": asdict(view)})
 
-    async def redeem(request: Request) -> Response:
+    async def redeem(self, request: Request) -> Response:
         """Tokens, and the members of the room that the lobby shows; 404 for a wrong link and for a deleted room.
 
         The browser gets a cookie that names its grant. While the browser shows it, all its tokens for this room are of
         that grant, so a participant who was kicked with `revoke` gets 403.
         """
         room_id, shown = request.path_params["room_id"], request.cookies.get(GRANT)
-        if tokens.granted(keys, room_id, shown) is None:
-            shown = tokens.grant(keys, room_id)
+        if shown is None or tokens.granted(self._keys, room_id, shown) is None:
+            shown = tokens.grant(self._keys, room_id)
         source = _source(request)
         for_room = f"{room_id[:UUID_LENGTH]} {source}"
-        async with _counting(given, for_room), _counting_wrong(wrong, source, monotonic):
+        async with _counting(self._given, for_room), _counting_wrong(self._wrong, source, self._monotonic):
             invitation = _invitation(await _body(request, BODY_MAX))
-            redeem = partial(_redeem, keys=keys, room_id=room_id, invitation=invitation, shown=shown, now=clock())
-            token, view = await db.read(redeem)
-        assert token.refresh_token_expires_at is not None and shown is not None
-        members = {
-            "token": token.token,
-            "token_expires_at": token.token_expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "refresh_token": token.refresh_token,
-            "refresh_token_expires_at": token.refresh_token_expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "room": asdict(view),
-        }
-        response = JSONResponse({"data": members}, 201)
+            redeem = partial(_redeem, keys=self._keys, room_id=room_id, invitation=invitation, shown=shown)
+            token, view = await self._db.read(partial(redeem, now=self._clock()))
+        response = JSONResponse({"data": _tokens(token) | {"room": asdict(view)}}, 201)
         response.set_cookie(
             GRANT,
             shown,
             max_age=GRANT_SECS,
-            path=f"{reached.path}/meet/{room_id}",
-            secure=reached.scheme == "https",
+            path=f"{self._reached.path}/meet/{room_id}",
+            secure=self._reached.scheme == "https",
             httponly=True,
             samesite="strict",
         )
         return response
 
-    return [
-        Route("/meet/{room_id}/room", look, methods=["POST"]),
-        Route("/meet/{room_id}/token", redeem, methods=["POST"]),
-    ]
+
+def _tokens(token: ClientToken) -> dict[str, object]:
+    assert token.refresh_token_expires_at is not None
+    return {
+        "token": token.token,
+        "token_expires_at": token.token_expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "refresh_token": token.refresh_token,
+        "refresh_token_expires_at": token.refresh_token_expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
 
 
 @contextlib.asynccontextmanager
