@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -35,20 +34,6 @@ from tests.storage.buckets import (
 KEY = "recordings/7b61621f-62e0-4aad-ab11-9fd19e272e73/1ccc7b54-4df3-4bca-a65a-35a1ecc777f0.ogg"
 SECRET = bytes(range(32))
 BASE = "http://127.0.0.1:8080"
-
-
-@pytest.fixture(scope="module")
-def running_bucket() -> Iterator[Bucket]:
-    made = a_bucket()
-    with made.up():
-        yield made
-
-
-@pytest.fixture
-def bucket(running_bucket: Bucket) -> Iterator[Bucket]:
-    """The empty bucket of a server that runs."""
-    yield running_bucket
-    running_bucket.empty()
 
 
 @pytest.fixture

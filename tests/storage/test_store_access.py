@@ -1,6 +1,5 @@
 """Stores behind a proxy, stores that insist on virtual hosts, and endpoints whose URLs reach them byte for byte."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,20 +15,6 @@ from tests.storage.test_storage import KEY, a_file, remote
 from tests.storage.virtual_hosts import Front
 
 HOST = "store.example"
-
-
-@pytest.fixture(scope="module")
-def running_bucket() -> Iterator[Bucket]:
-    made = a_bucket()
-    with made.up():
-        yield made
-
-
-@pytest.fixture
-def bucket(running_bucket: Bucket) -> Iterator[Bucket]:
-    """The empty bucket of a server that runs."""
-    yield running_bucket
-    running_bucket.empty()
 
 
 @pytest.mark.parametrize("user", [None, "me:pass"])
