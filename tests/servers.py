@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -89,6 +90,12 @@ class PorticoServer:
     def log(self) -> str:
         """Everything that the server printed so far, over all its starts."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    @property
+    def meeting_link(self) -> str:
+        """The meeting link that the server has printed at its last start."""
+        link: str = re.findall(r"\S+/meet/\S+#\S+", self.log)[-1]
+        return link
 
     def start(self) -> Self:
         """Returns when /readyz says 200; raises with the server's log when it does not in time."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
@@ -46,9 +45,8 @@ class Reach:
     @property
     def meeting_link(self) -> str:
         """The meeting link, with the address by which clients reach the server."""
-        found = re.search(r"/meet/\S+#\S+", self.server.log)
-        assert found, self.server.log
-        return self.base_url + found.group()
+        link = self.server.meeting_link
+        return self.base_url + link[link.index("/meet/") :]
 
 
 @dataclass(frozen=True)

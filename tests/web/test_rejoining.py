@@ -35,9 +35,7 @@ def server(
 
 @pytest.fixture(scope="module")
 def link(server: PorticoServer) -> str:
-    found = re.search(rf"{server.base_url}/meet/\S+#\S+", server.log)
-    assert found, server.log
-    return found.group()
+    return server.meeting_link
 
 
 def replace_token_key(server: PorticoServer) -> None:
