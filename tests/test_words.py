@@ -16,9 +16,9 @@ RETIRED: dict[str, str] = {
     "obey": "obey obeys obeyed",
     "surroundings": "surroundings",
     "whoever": "whoever",
-    "somebody": "somebody",
+    "somebody": "somebody someone",
     "nobody": "nobody",
-    "everybody": "everybody",
+    "everybody": "everybody everyone",
     "anybody": "anybody",
     "hear": "hear hears heard hearing",
     "tell": "tell tells told telling",
@@ -59,6 +59,7 @@ ALLOWED = [
     (r"known\[\"nobody\"\]", "the user without rights of an operating system"),
     (r"\"dump\" in columns", "a column of the schema before migration 0013"),
     (r"\b[Yy]ou can be heard again|seen or heard", "sound that a person hears"),
+    (r">Everyone<|Message to everyone", "what users call all others in the chat of the meeting page"),
 ]
 """What is no use of a retired word, and why."""
 

@@ -54,7 +54,7 @@ class _Writer:
     steps: list[Step] = field(default_factory=list)
 
     @property
-    def everyone(self) -> range:
+    def numbers(self) -> range:
         return range(self.participants)
 
     @property
@@ -81,7 +81,7 @@ class _Writer:
 
     def enter_all(self) -> None:
         """Add the joins of all participants, one after another."""
-        for who in self.everyone:
+        for who in self.numbers:
             self.enter(self.settled * who / self.participants, who)
 
     def between(self, first: float, last: float) -> float:
@@ -117,7 +117,7 @@ def _stand_up(plan: _Writer) -> None:
         plan.during(who, turn / len(order), (turn + 0.9) / len(order), _SPEAK)
     if order:
         plan.during(order[0], 0.3, 0.6, _SHARE)
-    for who in plan.everyone:
+    for who in plan.numbers:
         if plan.random.random() < 0.3:
             plan.add(plan.between(0.1, 0.8), who, Action.CHAT)
 
@@ -148,7 +148,7 @@ def _classroom(plan: _Writer) -> None:
     if plan.publish:
         plan.during(0, 0.1, 0.9, _SHARE)
     question = plan.between(0.4, 0.5)
-    for who in plan.everyone[1:]:
+    for who in plan.numbers[1:]:
         plan.add(min(plan.secs, question + plan.random.uniform(0.2, 2.0)), who, Action.CHAT)
     if len(pupils):
         plan.during(pupils[-1], 0.6, 0.75, _LOSS, 0.1)
@@ -158,7 +158,7 @@ def _churn(plan: _Writer) -> None:
     """All participants but the first join and leave all the time."""
     plan.enter(0.0, 0)
     stay = max(SHORTEST_SECS, plan.secs / 8)
-    for who in plan.everyone[1:]:
+    for who in plan.numbers[1:]:
         at = plan.random.uniform(0.0, stay)
         while at + SHORTEST_SECS <= plan.secs:
             plan.enter(at, who)
@@ -174,13 +174,13 @@ def _storm(plan: _Writer) -> None:
     waves = 2 if plan.secs >= 8 * SHORTEST_SECS else 1
     wave = plan.secs / (2 * waves)
     for number in range(waves):
-        for who in plan.everyone:
+        for who in plan.numbers:
             plan.enter(number * wave, who)
             if number < waves - 1:
                 plan.add(number * wave + wave * 0.8, who, Action.LEAVE)
     last = plan.secs / 2 if waves == 1 else (waves - 1) * wave
     calm = plan.secs - last
-    for who in plan.everyone:
+    for who in plan.numbers:
         kind = plan.random.random()
         if kind < 0.3 and calm * 0.3 >= SHORTEST_SECS:
             begins = last + calm * plan.random.uniform(0.2, 0.4)

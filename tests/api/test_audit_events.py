@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from portico.services import api_keys, audit
-from tests.api.test_room_recordings import recorded, someone
+from tests.api.test_room_recordings import a_participant, recorded
 from tests.api.world import World
 from tests.factories import NOW, rows
 
@@ -41,7 +41,7 @@ async def test_every_change_names_its_key_its_object_and_its_request(world: Worl
 
 
 async def test_what_changes_is_noted_and_what_does_not_is_not(world: World) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     video, other = await recorded(world, person), await recorded(world, person)
     session, room = f"/v2/room_sessions/{person.session_id}", f"/v2/rooms/{person.room_id}"
     all_but_one = {"participants": "all", "exclude": [str(uuid4())]}

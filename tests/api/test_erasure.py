@@ -2,14 +2,14 @@
 
 from portico.db.engine import Transaction
 from portico.services import api_keys
-from tests.api.test_room_recordings import recorded, someone
+from tests.api.test_room_recordings import a_participant, recorded
 from tests.api.world import World
 
 PATH = "/v2/room_participants"
 
 
 async def test_a_participant_who_left_can_be_erased(world: World) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     recording = await recorded(world, person)
     act = f"{PATH}/{person.participant_id}/actions/erase"
     early = await world.k1.post(act)
@@ -26,7 +26,7 @@ async def test_a_participant_who_left_can_be_erased(world: World) -> None:
 
 
 async def test_recordings_stay_where_that_is_asked_for(world: World) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     recording = await recorded(world, person)
     await world.leave(person.participant_id)
     act = f"{PATH}/{person.participant_id}/actions/erase"
@@ -40,7 +40,7 @@ async def test_it_needs_the_scope_of_recordings(world: World) -> None:
     def make(tx: Transaction) -> str:
         return api_keys.create(tx, "one", world.clock(), scopes=("read", "moderate"))
 
-    person = await someone(world)
+    person = await a_participant(world)
     await world.leave(person.participant_id)
     headers = {"Authorization": f"Bearer {await world.db.write(make)}"}
     refused = await world.anonymous.post(f"{PATH}/{person.participant_id}/actions/erase", headers=headers)

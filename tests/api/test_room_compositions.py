@@ -12,7 +12,7 @@ from portico.db.connect import open_database
 from portico.db.engine import Transaction
 from portico.services import compositions
 from portico.services.compositions import CompositionFile
-from tests.api.test_room_recordings import recorded, someone
+from tests.api.test_room_recordings import a_participant, recorded
 from tests.api.world import World, link, world_on
 
 PATH = "/v2/room_compositions"
@@ -45,7 +45,7 @@ def named(answer: httpx.Response) -> list[str | None]:
 
 
 async def test_what_is_asked_for_is_shown_with_its_defaults(world: World) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     composition = await asked(world, person.session_id)
     created = composition["created_at"]
     assert composition == {
@@ -90,7 +90,7 @@ async def test_what_is_asked_for_is_shown_with_its_defaults(world: World) -> Non
 
 
 async def test_what_is_asked_for_is_kept(world: World) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     video = await recorded(world, person)
     corner = {"x_pos": 600, "y_pos": "500", "z_pos": 1, "width": 200, "height": 100, "max_columns": 2, "max_rows": 3}
     layout = {"z": {"video_sources": "*"}, "a/~\u00e4": corner | {"video_sources": [video.upper(), video]}}
@@ -117,7 +117,7 @@ async def test_what_is_asked_for_is_kept(world: World) -> None:
 
 
 async def test_everything_wrong_is_named(world: World) -> None:
-    person, other = await someone(world), await someone(world)
+    person, other = await a_participant(world), await a_participant(world)
     sound, elsewhere = await recorded(world, person, "audio"), await recorded(world, other)
     video = await recorded(world, person)
     layout = {
@@ -141,7 +141,7 @@ async def test_everything_wrong_is_named(world: World) -> None:
 
 
 async def test_a_session_is_needed(world: World) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     for body in ({}, {"session_id": None}):
         answer = await world.k1.post(PATH, json=body)
         assert (named(answer), answer.json()["errors"][0]["code"]) == (["/session_id"], "10004")
@@ -160,7 +160,7 @@ async def test_bodies_that_are_none(sqlite_world: World) -> None:
 
 
 async def test_sixteen_regions_are_allowed_and_no_more(sqlite_world: World) -> None:
-    person = await someone(sqlite_world)
+    person = await a_participant(sqlite_world)
     layout = {f"region {number}": {"video_sources": "*"} for number in range(16)}
     assert len((await asked(sqlite_world, person.session_id, video_layout=layout))["video_layout"]) == 16
     more = {"session_id": person.session_id, "video_layout": layout | {"one more": {"video_sources": "*"}}}
@@ -171,7 +171,7 @@ async def test_settings_make_it_exactly_as_the_hosted_service(sqlite_url: str) -
     database = open_database(sqlite_url)
     try:
         async with world_on(database, composition_regions_max=2, composition_audio="none") as world:
-            person = await someone(world)
+            person = await a_participant(world)
             two = {name: {"video_sources": "*"} for name in "ab"}
             assert (await asked(world, person.session_id, video_layout=two))["audio_sources"] is None
             assert (await asked(world, person.session_id, audio_sources=["*"]))["audio_sources"] == ["*"]
@@ -182,7 +182,7 @@ async def test_settings_make_it_exactly_as_the_hosted_service(sqlite_url: str) -
 
 
 async def test_the_documented_example_can_be_sent(sqlite_world: World) -> None:
-    person = await someone(sqlite_world)
+    person = await a_participant(sqlite_world)
     declared = document()["paths"][PATH]["post"]["requestBody"]["content"]["application/json"]["schema"]
     example = {name: member["examples"][0] for name, member in declared["properties"].items()}
     Draft202012Validator(declared).validate(example)
@@ -192,7 +192,7 @@ async def test_the_documented_example_can_be_sent(sqlite_world: World) -> None:
 
 
 async def test_a_finished_one_shows_its_file(world: World) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     await recorded(world, person)
     composition = await asked(world, person.session_id)
     await world.end(person.session_id)
@@ -205,7 +205,7 @@ async def test_a_finished_one_shows_its_file(world: World) -> None:
 
 
 async def test_one_that_failed_says_why(world: World) -> None:
-    composition = await asked(world, (await someone(world)).session_id)
+    composition = await asked(world, (await a_participant(world)).session_id)
     now = world.clock()
     await world.db.write(lambda tx: compositions.fail(tx, composition["id"], "The disk is full.", now=now))
     shown = (await world.k1.get(f"{PATH}/{composition['id']}")).json()["data"]
@@ -216,7 +216,7 @@ async def test_one_that_failed_says_why(world: World) -> None:
 
 
 async def test_where_nothing_was_recorded_a_composition_is_refused_at_once(world: World) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     await world.end(person.session_id)
     answer = await world.k1.post(PATH, json={"session_id": person.session_id})
     assert named(answer) == ["/session_id"]
@@ -230,7 +230,7 @@ async def count(world: World) -> int:
 
 
 async def test_compositions_by_every_filter(world: World) -> None:
-    first, second = await someone(world), await someone(world)
+    first, second = await a_participant(world), await a_participant(world)
     await recorded(world, first)
     old = await asked(world, first.session_id)
     await world.end(first.session_id)
@@ -258,7 +258,7 @@ async def test_compositions_by_every_filter(world: World) -> None:
 
 @pytest.mark.parametrize("finish", [False, True])
 async def test_deleting(world: World, finish: bool) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     composition = await asked(world, person.session_id)
     if finish:
         await world.end(person.session_id)
@@ -273,7 +273,7 @@ async def test_deleting(world: World, finish: bool) -> None:
 
 
 async def test_other_accounts_see_nothing(world: World) -> None:
-    composition = await asked(world, (await someone(world)).session_id)
+    composition = await asked(world, (await a_participant(world)).session_id)
     assert (await world.k2.get(PATH)).json()["data"] == []
     assert (await world.k2.get(f"{PATH}/{composition['id']}")).status_code == 404
     for path in (f"{PATH}/x", f"{PATH}/{uuid4()}"):

@@ -24,7 +24,7 @@ from tests.storage.buckets import credentials_without_answer
 PATH = "/v2/room_recordings"
 
 
-async def someone(world: World) -> Joined:
+async def a_participant(world: World) -> Joined:
     """A participant of a room of their own."""
     return await world.join((await world.room())["id"])
 
@@ -48,7 +48,7 @@ async def ids(world: World, query: str = "") -> list[str]:
 
 
 async def test_a_recording_shows_everything(world: World) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     recording_id = await recorded(world, person, "audio", seconds=84.9)
     shown = (await world.k1.get(f"{PATH}/{recording_id.upper()}")).json()["data"]
     begun = shown["started_at"]
@@ -75,7 +75,7 @@ async def test_a_recording_shows_everything(world: World) -> None:
 
 
 async def test_one_that_goes_on_has_no_file_yet(world: World) -> None:
-    recording_id = await going_on(world, await someone(world))
+    recording_id = await going_on(world, await a_participant(world))
     shown = (await world.k1.get(f"{PATH}/{recording_id}")).json()["data"]
     assert shown["status"] == "processing"
     missing = ("codec", "size_mb", "duration_secs", "download_url", "ended_at", "completed_at")
@@ -83,7 +83,7 @@ async def test_one_that_goes_on_has_no_file_yet(world: World) -> None:
 
 
 async def test_a_recording_that_has_not_begun_is_not_shown(world: World) -> None:
-    person, now = await someone(world), world.clock()
+    person, now = await a_participant(world), world.clock()
     await world.db.write(lambda tx: recordings.begin(tx, person.participant_id, "self", "mjr_name", now=now))
     found = await world.db.read(lambda tx: rows(tx, schema.room_recordings, mjr_name="mjr_name"))
     assert len(found) == 2
@@ -95,7 +95,7 @@ async def test_a_recording_that_has_not_begun_is_not_shown(world: World) -> None
 
 
 async def test_what_could_not_be_saved_has_no_link(world: World) -> None:
-    recording_id, now = await going_on(world, await someone(world)), world.clock()
+    recording_id, now = await going_on(world, await a_participant(world)), world.clock()
 
     def lose(tx: Transaction) -> None:
         assert recordings.complete(tx, recording_id, nothing_of(tx, recording_id), lambda *_: "", now=now)
@@ -109,7 +109,7 @@ async def test_a_store_that_signs_nothing_delays_no_other_request(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The service that gives this machine credentials for the bucket does not answer."""
-    recording_id = await recorded(world, await someone(world), seconds=5)
+    recording_id = await recorded(world, await a_participant(world), seconds=5)
     with credentials_without_answer(tmp_path, monkeypatch):
         store = open_store("s3://bucket", tmp_path, secret=b"", base_url="", s3=S3Access(region="eu-central-1"))
         api = world.app.state.api
@@ -123,7 +123,7 @@ async def test_a_store_that_signs_nothing_delays_no_other_request(
 
 
 async def test_recordings_by_every_filter(world: World) -> None:
-    alice, bob = await someone(world), await someone(world)
+    alice, bob = await a_participant(world), await a_participant(world)
     long = await recorded(world, alice, seconds=60)
     short = await recorded(world, alice, "audio", seconds=10)
     world.clock.advance(days=2)
@@ -160,7 +160,7 @@ async def test_recordings_by_every_filter(world: World) -> None:
     ],
 )
 async def test_wrong_filters_are_named_and_delete_nothing(sqlite_world: World, query: str) -> None:
-    recording_id = await recorded(sqlite_world, await someone(sqlite_world))
+    recording_id = await recorded(sqlite_world, await a_participant(sqlite_world))
     for call in (sqlite_world.k1.get, sqlite_world.k1.delete):
         answer = await call(f"{PATH}?{query}")
         assert answer.status_code == 422
@@ -172,7 +172,7 @@ async def test_wrong_filters_are_named_and_delete_nothing(sqlite_world: World, q
     "name", ["fliter[session_id]", "session_id[eq]", "page[nubmer]", "page[]", "page[size", " filter[session_id]"]
 )
 async def test_a_misspelt_parameter_deletes_nothing(sqlite_world: World, name: str) -> None:
-    recording_id = await recorded(sqlite_world, await someone(sqlite_world))
+    recording_id = await recorded(sqlite_world, await a_participant(sqlite_world))
     answer = await sqlite_world.k1.delete(PATH, params={name: recording_id, "unknown": "but plain"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["source"] == {"parameter": name}
@@ -180,8 +180,8 @@ async def test_a_misspelt_parameter_deletes_nothing(sqlite_world: World, name: s
 
 
 async def test_deleting_one(world: World) -> None:
-    recording_id = await recorded(world, await someone(world))
-    running = await going_on(world, await someone(world))
+    recording_id = await recorded(world, await a_participant(world))
+    running = await going_on(world, await a_participant(world))
     for each in (recording_id, running):
         answer = await world.k1.delete(f"{PATH}/{each}")
         assert (answer.status_code, answer.content) == (204, b"")
@@ -191,7 +191,7 @@ async def test_deleting_one(world: World) -> None:
 
 
 async def test_deleting_many(world: World) -> None:
-    alice, bob = await someone(world), await someone(world)
+    alice, bob = await a_participant(world), await a_participant(world)
     made = [await recorded(world, alice) for _ in range(5)]
     theirs = await recorded(world, bob)
     running = await going_on(world, alice)
@@ -216,7 +216,7 @@ async def test_deleting_many(world: World) -> None:
 
 
 async def test_more_than_one_step_is_deleted(sqlite_world: World) -> None:
-    recording_id = await recorded(sqlite_world, await someone(sqlite_world))
+    recording_id = await recorded(sqlite_world, await a_participant(sqlite_world))
     table = schema.room_recordings
 
     def copy(tx: Transaction) -> None:
@@ -230,7 +230,7 @@ async def test_more_than_one_step_is_deleted(sqlite_world: World) -> None:
 
 
 async def test_other_accounts_see_nothing(world: World) -> None:
-    recording_id = await recorded(world, await someone(world))
+    recording_id = await recorded(world, await a_participant(world))
     assert (await world.k2.get(PATH)).json()["data"] == []
     assert (await world.k2.delete(PATH)).json()["data"] == {"room_recordings": 0}
     for call in (world.k2.get, world.k2.delete):
@@ -244,7 +244,7 @@ async def test_other_accounts_see_nothing(world: World) -> None:
 
 
 async def test_they_outlive_their_session_and_room(world: World) -> None:
-    person = await someone(world)
+    person = await a_participant(world)
     recording_id, now = await recorded(world, person), world.clock()
     await world.db.write(lambda tx: over(tx, person.session_id, now=now))
     await world.k1.delete(f"/v2/rooms/{person.room_id}")
