@@ -42,6 +42,9 @@ test("a server that is back after ten minutes is found, also with the longest pa
 test("a server that hands over is left at once, and one that does not answer is tried again as ever", () => {
   const plan = planAfterCall(endingOf({ closeCode: CloseCode.RESTART }), 0);
   assert.deepEqual([0, 1].map((random) => pauseOf(plan, random)), [0, 300]);
+  const handedOverAgain = planAfterTry(plan, "renew", endingOf({ closeCode: CloseCode.RESTART }), 100);
+  assert.equal(pauseOf(handedOverAgain, 1), 300);
+  assert.ok(pauseOf(planAfterTry(handedOverAgain, "keep", endingOf({ closeCode: CloseCode.RESTART }), 200), 0) > 2000);
   const again = planAfterTry(plan, "renew", ending("busy"), 100);
   assert.equal(pauseOf(again, 0.5), 2000);
 });

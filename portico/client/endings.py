@@ -85,7 +85,8 @@ class RejoinPlan:
 
     def pause(self, random: float) -> float:
         """Seconds until the next try. `random` (0 to 1) spreads clients that lost the same server at once."""
-        if self.ending.code == CloseCode.RESTART and self.tries == 0:
+        # The first try may be handed over too, when it enters the room just before its media node stops.
+        if self.ending.code == CloseCode.RESTART and self.tries <= 1:
             return _AT_ONCE_SECS * random
         secs = _PAUSES[self.tries] if self.tries < len(_PAUSES) else _LONGEST_PAUSE_SECS
         return (_SEAT_PAUSE_SECS if self.ending.reason == "full" else secs) * (0.8 + 0.4 * random)

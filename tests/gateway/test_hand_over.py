@@ -43,3 +43,14 @@ def test_a_client_tries_at_once_and_for_more_than_ten_minutes(try_secs: float, r
     assert found[0] <= 0.3 and found[-1] >= 600, found
     assert max(later - earlier for earlier, later in pairwise(found)) <= 18.1 + try_secs
     assert tries(ending_of(1006), try_secs, random)[0] >= 0.8, "a server that was lost is not stormed"
+
+
+def test_a_try_that_is_handed_over_too_is_followed_by_another_one_at_once_and_by_no_third() -> None:
+    restart = ending_of(CloseCode.RESTART)
+    plan: RejoinPlan | None = RejoinPlan(restart, 0.0)
+    pauses = []
+    for now in range(3):
+        assert plan is not None
+        pauses.append(plan.pause(1.0))
+        plan = plan.failed(restart, now)
+    assert pauses[:2] == [0.3, 0.3] and pauses[2] > 2

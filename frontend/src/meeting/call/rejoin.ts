@@ -49,7 +49,8 @@ export function planAfterTry(plan: Plan, step: TokenStep, ending: Ending, now: n
 /** Milliseconds until the next try. `random` (0 to 1) spreads the tries of pages that lost the same server at once. */
 export function pauseOf({ ending, tries }: Plan, random: number): number {
   if (ending.kind === "expired") return 0;
-  if (ending.rejoinsAtOnce && tries === 0) return AT_ONCE_MILLIS * random;
+  // The first try may be handed over too, when it enters the room just before its media node stops.
+  if (ending.rejoinsAtOnce && tries <= 1) return AT_ONCE_MILLIS * random;
   const secs = ending.kind === "full" ? SEAT_PAUSE_SECS : (PAUSE_SECS[tries] ?? LONGEST_PAUSE_SECS);
   return secs * 1000 * (0.8 + 0.4 * random);
 }
