@@ -203,6 +203,7 @@ room_participants = Table(
     Column("left_reason", String(64)),
     Column("audio_muted", Boolean, nullable=False, server_default=false()),  # by the API; ends with leaving
     Column("label", String(255)),  # what the token calls its holder
+    Column("ping_requested_at", Instant),  # by another gateway (services/seats.py); null once the browser has answered
     Index("ix_room_participants_session_id_joined_at", "session_id", "joined_at", "id"),
     Index("ix_room_participants_gateway_id_updated_at", "gateway_id", "updated_at"),
     Index("ix_room_participants_account_id_joined_at", "account_id", "joined_at", "id"),

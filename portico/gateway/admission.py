@@ -192,9 +192,16 @@ class Admission:
             return await self._write_join(wanted)
         except RoomFull:
             grant_id = self.claims.grant_id if self.claims is not None else None
-            if not await seats.free(self._context.registry.connections_of(self._room_id), grant_id):
+            here = self._context.registry.connections_of(self._room_id)
+            if not await seats.free(here, grant_id) and not await self._free_elsewhere(grant_id):
                 raise
             return await self._write_join(wanted)
+
+    async def _free_elsewhere(self, grant_id: str | None) -> bool:
+        elsewhere = self._context.seats_elsewhere
+        if grant_id is None or elsewhere is None:
+            return False
+        return await elsewhere.free(self._room_id, grant_id, self._context.gateway_id)
 
     async def _write_join(self, wanted: Admit) -> Joined:
         join = partial(

@@ -13,6 +13,7 @@ import structlog
 
 from portico.core.errors import Busy, JoinRefused
 from portico.core.ice import RENEWED_AFTER
+from portico.gateway import seats
 from portico.gateway.admission import TOKEN_LEEWAY, Admission, NotAdmitted
 from portico.gateway.browser_socket import BrowserSocket, NothingReceived, Receive, Send, SocketClosed, TooSlow
 from portico.gateway.context import GatewayContext
@@ -92,6 +93,7 @@ class Connection:
         self._end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._kicked = False
+        self._ping_requested_at: datetime | None = None
         self._recorder: Recorder | None = None  # of a participant in a recorded session
         self._log = log.bind(room_id=room_id)
 
@@ -151,6 +153,13 @@ class Connection:
             async with asyncio.timeout(LEAVE_SECS):
                 await self._admission.left.wait()
         return self._admission.left.is_set()
+
+    def request_ping(self, requested_at: datetime) -> None:
+        """Ping the browser for another gateway, once for each request: its seat may be free."""
+        if requested_at != self._ping_requested_at:
+            self._ping_requested_at = requested_at
+            assert self.participant_id is not None
+            self._start(seats.answer(self, self._context.db, self.participant_id, requested_at))
 
     def text_joined(self, room: int, username: str) -> None:
         """Act on Janus' report that a data channel of this connection joined a TextRoom."""

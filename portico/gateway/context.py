@@ -13,6 +13,7 @@ from portico.gateway.join_limit import JoinLimit
 from portico.gateway.joining import JoiningSockets
 from portico.gateway.nodes import MediaNode
 from portico.gateway.registry import Registry
+from portico.gateway.seats import SeatsElsewhere
 from portico.services.tokens import TokenKeys
 
 
@@ -32,6 +33,8 @@ class GatewayContext:
     """What the expiry of a token ends: joining only ("join"), or a running call as well ("session")."""
     clock: Callable[[], datetime]
     grace: timedelta
+    seats_elsewhere: SeatsElsewhere | None
+    """None in a process that is alone."""
     joining: JoiningSockets
     join_limit: JoinLimit
     ice: IceServers

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -77,6 +78,10 @@ class RoomConnection(SeatedConnection, Protocol):
 
     def set_muted(self, muted: bool) -> None:
         """Mute or unmute the participant; returns at once."""
+        ...
+
+    def request_ping(self, requested_at: datetime) -> None:
+        """End the connection unless its browser answers a ping, as another gateway asks; returns at once."""
         ...
 
     def set_room_on_disk(self, enough: bool) -> None:
@@ -168,13 +173,15 @@ class Registry:
         self._participants[participant_id] = connection
 
     def apply(self, changes: Iterable[ParticipantChange]) -> None:
-        """Mute, kick or close the connections of participants as their changed rows say."""
+        """Mute, ping, kick or close the connections of participants as their changed rows say."""
         for change in changes:
             connection = self._participants.get(change.id)
             if connection is None:
                 continue
             if change.left_at is None:
                 connection.set_muted(change.audio_muted)
+                if change.ping_requested_at is not None:
+                    connection.request_ping(change.ping_requested_at)
                 continue
             del self._participants[change.id]
             ending = _OF_NODES.get(str(change.left_reason))

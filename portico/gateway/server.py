@@ -33,6 +33,7 @@ from portico.gateway.nodes import MediaNode, OnlyNode, RoomPlacement, SharedNode
 from portico.gateway.path_watch import PathWatch
 from portico.gateway.registry import Registry
 from portico.gateway.room_watch import ROUND_SECS, RoomWatch
+from portico.gateway.seats import SeatsElsewhere
 from portico.listener.connections import connection_of
 from portico.runtime.periodic import Periodic
 from portico.runtime.side_loop import SideLoop
@@ -133,6 +134,7 @@ class Gateway:
             self._expiry_ends,
             self._clock,
             self._grace,
+            None if self._shared is None else SeatsElsewhere(self._db, self._clock),
             self.joining,
             self._join_limit,
             self._ice,

@@ -286,6 +286,7 @@ class ParticipantChange:
     left_at: datetime | None
     left_reason: str | None
     audio_muted: bool
+    ping_requested_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
