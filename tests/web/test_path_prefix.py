@@ -1,5 +1,6 @@
 """PORTICO_PUBLIC_URL with a path: everything works behind a proxy that strips the path and one that does not."""
 
+import asyncio
 import json
 import re
 import urllib.error
@@ -109,6 +110,65 @@ async def test_the_front_page_has_its_style_and_leads_to_every_page(browser: Bro
     own = [link for link in links if link.startswith(f"{PUBLIC_URL}/")]
     assert sorted(link.rpartition("/")[2] for link in own) == ["check", "console", "docs"]
     await page.close()
+
+
+LOOK_ALIKES = {
+    "/some/videos/console": 404,
+    "/some/videoconsole": 404,
+    "/some/VIDEO/console": 404,
+    "/some/video;x/console": 404,
+    "/some//video/console": 404,
+    "//some/video/console": 404,
+    "/some/video//console": 404,
+    "/some/video//evil.example/": 404,
+    "/some/video/some/video/console": 404,
+    "/some/video/../video/console": 404,
+    "/some/video/..%2fconsole": 404,
+    "/some/video/%2e%2e/v2/rooms": 404,
+    "/some/video/assets/..%2f..%2f..%2f..%2fetc/passwd": 404,
+    "/some/video/assets/../console": 404,
+    "/some/video/files/recordings/..%2f..%2fportico.db?expires=1&filename=x&signature=x": 403,
+    "/some%2fvideo/v2%2frooms": 401,
+    "/some/vide%6f/v2/rooms": 401,
+    "http://evil.example/some/video": 308,
+}
+"""What a path in the first line of a request gets, on the port of the server. Percent-encoding changes nothing."""
+SOCKETS = {
+    f"{PREFIX}/ROOM/janus": 101,
+    f"{PREFIX}//ROOM/janus": 403,
+    f"{PREFIX}{PREFIX}/ROOM/janus": 403,
+    f"{PREFIX}s/ROOM/janus": 403,
+    f"{PREFIX}/../ROOM/janus": 403,
+    PREFIX: 403,
+    f"{PREFIX}/": 403,
+}
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: janus-protocol\r\n"
+)
+
+
+async def first_answer(port: int, target: str, headers: str) -> tuple[int, str]:
+    """Status and Location of the answer to a request whose path is sent as it is."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: evil.example\r\n{headers}\r\n".encode())
+    async with asyncio.timeout(20):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    writer.transport.abort()
+    location = re.search(r"(?im)^location: (.*?)\r$", head)
+    return int(head.split()[1]), location[1] if location else ""
+
+
+async def test_a_path_that_only_looks_like_ours_leads_nowhere(server: PorticoServer) -> None:
+    answers = {target: await first_answer(server.port, target, "Connection: close\r\n") for target in LOOK_ALIKES}
+    assert {target: status for target, (status, _) in answers.items()} == LOOK_ALIKES
+    assert {location for _, location in answers.values()} == {"", f"{PREFIX}/"}, "a redirect names no host"
+    found = re.search(rf"{PUBLIC_URL}/meet/(\S+)#", server.log)
+    assert found, server.log
+    sockets = {
+        target: (await first_answer(server.port, target.replace("ROOM", found[1]), UPGRADE))[0] for target in SOCKETS
+    }
+    assert sockets == SOCKETS
 
 
 async def test_the_path_without_its_slash_leads_to_the_front_page(server: PorticoServer) -> None:
