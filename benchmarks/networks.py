@@ -18,7 +18,7 @@ from tests.namespaces import missing
 from tests.networks.calls import Outcome, measure_meeting, measure_sdk
 from tests.networks.changes import block_udp, measure_change, move
 from tests.networks.lab import lab
-from tests.networks.scenarios import SCENARIOS, WITHOUT_RELAY, Scenario
+from tests.networks.scenarios import OPEN, SCENARIOS, WITHOUT_RELAY, WITHOUT_UDP, Scenario
 from tests.networks.world import World, world
 
 
@@ -39,13 +39,13 @@ def _median(outcomes: list[Outcome]) -> str:
 
 async def _changes(everything: World) -> list[str]:
     rows: list[str] = []
-    kinds: dict[str, Callable[[World], None]] = {
-        "The client's address changes": move,
-        "UDP is dropped from now on": block_udp,
+    kinds: dict[str, tuple[Callable[[World], None], Scenario]] = {
+        "The client's address changes": (move, OPEN),
+        "UDP is dropped from now on": (block_udp, WITHOUT_UDP),
     }
-    for name, change in kinds.items():
-        took, routes = await measure_change(everything, change)
-        rows.append(f"| {name} | {'; '.join(sorted(routes))} | {took:.0f} s |")
+    for name, (change, scenario) in kinds.items():
+        took, routes = await measure_change(everything, change, scenario.routes)
+        rows.append(f"| {name} | {'; '.join(sorted(set(map(str, routes))))} | {took:.0f} s |")
     return rows
 
 

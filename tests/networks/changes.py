@@ -1,11 +1,11 @@
 """Changes the path in the middle of a call, and measures how long media are away."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from playwright.async_api import Page
 
-from tests.networks.calls import marks_of, meeting, routes_of
+from tests.networks.calls import Route, marks_of, meeting, settled_routes
 from tests.networks.lab import CLIENT, CLIENT_MOVED, NO_UDP
 from tests.networks.scenarios import OPEN
 from tests.networks.world import World
@@ -25,8 +25,10 @@ def block_udp(world: World) -> None:
     world.lab.set_filter(NO_UDP)
 
 
-async def measure_change(world: World, change: Callable[[World], None]) -> tuple[float, set[str]]:
-    """Change the path of Anna on the meeting page; seconds until she sees Ben again, and the routes then.
+async def measure_change(
+    world: World, change: Callable[[World], None], expected: Collection[str]
+) -> tuple[float, tuple[Route, ...]]:
+    """Change the path of Anna on the meeting page; seconds until she sees Ben again, and the routes settled on.
 
     Ben is in another browser, whose path does not change with the address of Anna.
     """
@@ -39,7 +41,8 @@ async def measure_change(world: World, change: Callable[[World], None]) -> tuple
             change(world)
             begun = time.monotonic()
             await until(lambda: is_back(anna, before), BACK_WITHIN_SECS, "new frames after the change")
-            return time.monotonic() - begun, {str(route) for route in await routes_of(anna)}
+            took = time.monotonic() - begun
+            return took, await settled_routes(expected, anna)
     finally:
         world.lab.set_filter()
         world.lab.move(OPEN.client, CLIENT)

@@ -25,7 +25,7 @@
       remote: remote.candidateType,
       address,
       family: address.includes(":") ? 6 : 4,
-      round_trip_ms: Math.round((pair.currentRoundTripTime ?? 0) * 1000),
+      gathered: all.filter(({ type }) => type === "local-candidate").map(({ relayProtocol }) => relayProtocol ?? ""),
     };
   }
 
