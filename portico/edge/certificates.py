@@ -28,6 +28,7 @@ LAST_PART = 6
 LAST_DAYS = timedelta(days=15)
 """A pair is not logged as expiring earlier than this before its end."""
 _AGAIN_SECS = 86_400
+SELF_SIGNED_LASTS = timedelta(days=365)
 _BYTES_MAX = 262_144
 
 OnChange = Callable[[str, Path], Awaitable[None]]
@@ -124,7 +125,7 @@ def self_signed(name: str, now: datetime) -> bytes:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=365))
+        .not_valid_after(now + SELF_SIGNED_LASTS)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(key, hashes.SHA256())
     )

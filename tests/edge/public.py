@@ -5,13 +5,13 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from portico.edge.certificates import self_signed
+from portico.edge.certificates import SELF_SIGNED_LASTS, self_signed
 from tests.edge.turn_client import free_turn_port
 from tests.servers import PorticoServer, free_port
 from tests.waiting import until_in_thread
@@ -76,12 +76,12 @@ async def public_server(
         yield public
 
 
-def new_certificate(folder: Path, name: str = "localhost") -> bytes:
-    """Write key and certificate as certificate.pem of the folder, replacing what is there; returns the text."""
-    pem = self_signed(name, datetime.now(UTC))
+def new_certificate(folder: Path, name: str = "localhost", lasts_secs: float = 300 * 86_400) -> ssl.SSLContext:
+    """Write key and certificate as certificate.pem of the folder, replacing what is there; returns the trust in it."""
+    pem = self_signed(name, datetime.now(UTC) - SELF_SIGNED_LASTS + timedelta(seconds=lasts_secs))
     (folder / "new.pem").write_bytes(pem)
     (folder / "new.pem").replace(folder / "certificate.pem")
-    return pem
+    return ssl.create_default_context(cafile=folder / "certificate.pem")
 
 
 def handshake(port: int, name: str, trust: ssl.SSLContext) -> bytes | None:

@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from portico.edge.haproxy_config import ADDRESS_CONNECTIONS_MAX
 from tests.edge.public import PublicServer, handshake, new_certificate, public_server
-from tests.edge.turn_client import allocate, error_of
+from tests.edge.turn_client import allocate, allocation, error_of
 from tests.gateway.browser import SignalingBrowser
 from tests.servers import PorticoServer
 from tests.waiting import until, until_in_thread
@@ -216,33 +216,60 @@ async def _is_back(public: PublicServer, name: str, before: float) -> bool:
     return await asyncio.to_thread(handshake, public.https_port, "localhost", public.trust) is not None
 
 
+class Named(ssl.SSLContext):
+    """Names one host in each handshake, wherever the connection goes."""
+
+    name = "turn.localhost"
+
+    def wrap_bio(self, incoming: Any, outgoing: Any, *_: Any, **__: Any) -> ssl.SSLObject:
+        return super().wrap_bio(incoming, outgoing, server_hostname=self.name)
+
+
+class Localhost(Named):
+    name = "localhost"
+
+
 async def test_another_certificate_is_used_and_ends_no_call(tmp_path: Path, portico: type[PorticoServer]) -> None:
-    """With a key that is still to be replaced, the old pair stays in use."""
+    """Nor does one that expires: who is there stays, by HTTPS and by the relay over TLS. New clients refuse it.
+
+    With a key that is still to be replaced, the old pair stays in use.
+    """
     async with public_server(tmp_path, portico, "files") as public:
-        first = handshake(public.https_port, "localhost", public.trust)
+
+        async def used(trust: ssl.SSLContext) -> bytes:
+            """The certificate (DER), when HTTPS and TURN have one that this client trusts."""
+            await until_in_thread(lambda: handshake(public.turn_port, "localhost", trust))
+            return await until_in_thread(lambda: handshake(public.https_port, "localhost", trust))
+
+        first = await used(public.trust)
         room_id = (await public.call_api("POST", "/rooms", {"unique_name": "long call"}))["data"]["id"]
-        async with SignalingBrowser(public, room_id, await public.token(room_id), tls=public.trust) as anna:
-            await anna.join("Anna")
-            (tmp_path / "certificate.pem").write_text("-----BEGIN CERTIFICATE-----\n")
-            await until_in_thread(lambda: "certificate.not_used" in public.server.log)
-            assert handshake(public.https_port, "localhost", public.trust) == first
-            new_certificate(tmp_path)
-            trust = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
-            second = await until_in_thread(lambda: handshake(public.https_port, "localhost", trust))
-            assert second != first
-            await anna.attach("janus.plugin.videoroom")
+        token = await public.token(room_id)
+        (tmp_path / "certificate.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+        await until_in_thread(lambda: "certificate.not_used" in public.server.log)
+        assert await used(public.trust) == first
+        begun = time.monotonic()
+        assert await used(new_certificate(tmp_path)) != first
+        short = new_certificate(tmp_path, lasts_secs=2 + 2 * (time.monotonic() - begun))
+        await used(short)
+        async with SignalingBrowser(public, room_id, token, tls=short) as anna:
+            [server] = (await anna.ask("create"))["portico"]["ice_servers"]
+            relay = Localhost(ssl.PROTOCOL_TLS_CLIENT)
+            relay.load_verify_locations(tmp_path / "certificate.pem")
+            user = server["username"], server["credential"]
+            async with allocation(("127.0.0.1", public.turn_port), user, "tcp", relay) as relayed:
+                for port in (public.https_port, public.turn_port):
+                    await until_in_thread(lambda port=port: handshake(port, "localhost", short) is None)
+                await anna.attach("janus.plugin.videoroom")
+                await relayed.refresh()
+                trust = new_certificate(tmp_path)
+                last = await used(trust)
+                await anna.attach("janus.plugin.videoroom")
+                await relayed.refresh()
             assert not anna.closed.is_set()
         (haproxy,) = public.server.descendants("haproxy")
         os.kill(haproxy, signal.SIGKILL)
         again = await until_in_thread(lambda: handshake(public.https_port, "localhost", trust))
-        assert again == second, "a restarted program reads the new one"
-
-
-class Named(ssl.SSLContext):
-    """Names the relay in each handshake, wherever the connection goes."""
-
-    def wrap_bio(self, incoming: Any, outgoing: Any, *_: Any, **__: Any) -> ssl.SSLObject:
-        return super().wrap_bio(incoming, outgoing, server_hostname="turn.localhost")
+        assert again == last, "a restarted program reads the new one"
 
 
 async def test_turn_over_tls_shares_the_port_by_its_name(tmp_path: Path, portico: type[PorticoServer]) -> None:
