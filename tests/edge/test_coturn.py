@@ -1,12 +1,15 @@
 """coturn as it runs beside the server: who gets a relay address, and what it reaches. Janus is at PEER here."""
 
 import asyncio
+import contextlib
 import os
 import re
 import secrets
 import signal
+import socket
 import ssl
 import subprocess
+import time
 import warnings
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -21,9 +24,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from portico.edge.coturn import Relay, load_secret
-from portico.edge.coturn_config import RelaySettings
+from portico.edge.coturn_config import BYTES_PER_SEC, RelaySettings
 from portico.runtime import child
-from tests.edge.turn_client import WITHIN_SECS, allocate, allocation, error_of, free_turn_port, login, service
+from tests.edge.turn_client import (
+    WITHIN_SECS,
+    Allocation,
+    allocate,
+    allocation,
+    error_of,
+    free_turn_port,
+    login,
+    service,
+)
 from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -249,6 +261,53 @@ async def test_browsers_with_one_token_share_a_quota_and_others_have_their_own(
         return await error_of(allocate(server, login(SECRET, "ben"), "tcp")) is None
 
     await until(has_room, WITHIN_SECS)
+
+
+@pytest.mark.parametrize("towards_janus", [True, False])
+async def test_one_relay_address_carries_so_many_bytes_in_a_second(
+    relay: tuple[Relay, RelaySettings], server: tuple[str, int], towards_janus: bool
+) -> None:
+    """What exceeds them is dropped, in each direction. coturn counts anew each second."""
+    arrived = 0
+    with service(PEER, relay[1].media_ports[0]) as janus:
+        async with allocation(server, login(SECRET), "tcp") as anna, asyncio.timeout(WITHIN_SECS):
+            await anna.permit(*janus.getsockname())
+
+            async def send(packet: bytes) -> None:
+                if towards_janus:
+                    await anna.send(packet, *janus.getsockname())
+                else:
+                    janus.sendto(packet, anna.address)
+
+            def most() -> float:
+                """The bytes of the seconds that have begun since the first packet."""
+                return BYTES_PER_SEC * (time.monotonic() - begun + 2)
+
+            sent, begun = 0, time.monotonic()
+            while sent < 1.5 * most():
+                for _ in range(20):  # fewer than the buffers of sockets hold
+                    await send(b"x" * 4000)
+                    sent += 4000
+                await asyncio.sleep(0.001)
+                arrived += sum(map(len, taken(janus, anna)))
+            last: list[bytes] = []
+            while b"end" not in last:  # what is before it has arrived, or was dropped
+                await send(b"end")
+                await asyncio.sleep(0.01)
+                last += taken(janus, anna)
+            arrived += sum(map(len, last))
+            assert BYTES_PER_SEC / 2 < arrived < most(), (arrived, sent)
+
+
+def taken(janus: socket.socket, anna: Allocation) -> list[bytes]:
+    """Take the packets that have arrived at either end."""
+    packets: list[bytes] = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            packets.append(janus.recv(5000))
+    while not anna.received.packets.empty():
+        packets.append(anna.received.packets.get_nowait())
+    return packets
 
 
 async def test_tls_uses_a_new_certificate_and_old_protocols_are_refused(
