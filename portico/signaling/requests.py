@@ -60,6 +60,20 @@ class BrowserRequests:
         message, self._held, self._held_join = self._held or {}, None, None
         return self._state.refuse(message, status, reason, code)
 
+    def stream_claimed(self, stream_id: str, is_ours: bool) -> list[Effect]:
+        """Go on with the requests that wait for this claim, or refuse them."""
+        effects: list[Effect] = []
+        if is_ours:
+            if len(self._claimed) >= OF_ONE_MAX:
+                self._claimed.clear()  # they are claimed anew when they are used
+            self._claimed.add(stream_id)
+        for message, handle_id, allowed in self._claiming.pop(stream_id, ()):
+            if not is_ours:
+                return self._state.refuse(message, 403, "The stream id is another participant's.")
+            if (handle := self._state.wire.handles.get(handle_id)) is not None:
+                effects += self._allowed(message, handle_id, handle, allowed)
+        return effects
+
     def _leave(self, message: Message) -> list[Effect]:
         """End the connection at the browser's request: its session, or the register that lists it, is to end.
 
@@ -155,20 +169,6 @@ class BrowserRequests:
         held = self._claiming.setdefault(stream.stream_id, [])
         held.append((message, handle_id, allowed))
         return [ClaimStream(stream.stream_id, stream.participant_id)] if len(held) == 1 else []
-
-    def stream_claimed(self, stream_id: str, is_ours: bool) -> list[Effect]:
-        """Go on with the requests that wait for this claim, or refuse them."""
-        effects: list[Effect] = []
-        if is_ours:
-            if len(self._claimed) >= OF_ONE_MAX:
-                self._claimed.clear()  # they are claimed anew when they are used
-            self._claimed.add(stream_id)
-        for message, handle_id, allowed in self._claiming.pop(stream_id, ()):
-            if not is_ours:
-                return self._state.refuse(message, 403, "The stream id is another participant's.")
-            if (handle := self._state.wire.handles.get(handle_id)) is not None:
-                effects += self._allowed(message, handle_id, handle, allowed)
-        return effects
 
     def _allowed(self, message: Message, handle_id: int, handle: Handle, allowed: policy.Allowed) -> list[Effect]:
         self._note(handle_id, handle, allowed)
