@@ -140,3 +140,8 @@ def test_every_test_that_the_security_page_names_exists() -> None:
         or not re.search(rf"^\s*(?:async )?def {name}\b", (Path(__file__).parent / path).read_text(), re.MULTILINE)
     ]
     assert missing == []
+
+
+def test_every_package_is_in_the_architecture_and_no_other() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "portico").glob("*/__init__.py"))
