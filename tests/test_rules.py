@@ -113,6 +113,7 @@ def test_loops_that_pause_use_the_one_that_goes_on_after_failures() -> None:
     own = {
         name
         for name, text in SOURCES.items()
+        if "while" in text  # parsing all of them takes half a second
         for loop in ast.walk(ast.parse(text))
         if isinstance(loop, ast.While) and _is_endless(loop) and re.search(r"sleep\(|timeout\(", ast.unparse(loop))
     }

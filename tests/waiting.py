@@ -13,6 +13,8 @@ T = TypeVar("T")
 WITHIN_SECS = 60.0
 """How long a test waits for what must happen and is not promised within any time."""
 _PAUSE_SECS = 0.01
+"""The first pauses between two answers."""
+_PAUSE_MAX_SECS = 0.1
 
 
 @overload
@@ -32,7 +34,7 @@ async def until(condition: Callable[[], Any], within: float = WITHIN_SECS, what:
         if answer:
             return answer
         assert asked - start < within, f"{what} does not hold after {within} s"
-        await asyncio.sleep(_PAUSE_SECS)
+        await asyncio.sleep(_pause_secs(asked - start))
         asked = time.monotonic()
 
 
@@ -51,7 +53,13 @@ async def until_at_pace(condition: Callable[[], object], within: float) -> None:
 
 def wait_until(condition: Callable[[], object], within: float = WITHIN_SECS) -> None:
     """As `until`, where no event loop runs."""
-    deadline = time.monotonic() + within
+    start = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, f"the condition does not hold after {within} s"
-        time.sleep(_PAUSE_SECS)
+        waited = time.monotonic() - start
+        assert waited < within, f"the condition does not hold after {within} s"
+        time.sleep(_pause_secs(waited))
+
+
+def _pause_secs(waited: float) -> float:
+    """Longer after a longer wait: questions cost computing time, of which the thing that is waited for needs some."""
+    return min(max(_PAUSE_SECS, waited / 20), _PAUSE_MAX_SECS)

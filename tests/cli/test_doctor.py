@@ -12,6 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from tests.cli.here import run_here
 from tests.contract.answers import ANSWERS_WITHIN_SECS
 from tests.servers import PorticoServer
 
@@ -110,12 +111,17 @@ def test_on_a_terminal_it_is_a_table_in_colour_and_its_status_says_whether_there
     ids=["variable", "option", "with a password"],
 )
 def test_a_setting_that_cannot_be_read_is_named_and_nothing_is_examined(
-    tmp_path: Path, settings: dict[str, str], arguments: tuple[str, ...], word: str
+    tmp_path: Path,
+    settings: dict[str, str],
+    arguments: tuple[str, ...],
+    word: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    done = run(*arguments, cwd=tmp_path, **settings)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert word in done.stderr and "s3cret" not in done.stderr
-    assert done.stderr.count("\n") == 1
+    status, out, err = run_here(monkeypatch, capsys, tmp_path, "doctor", *arguments, **settings)
+    assert (status, out) == (2, "")
+    assert word in err and "s3cret" not in err
+    assert err.count("\n") == 1
 
 
 def _read(descriptor: int) -> str:

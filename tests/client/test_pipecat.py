@@ -3,19 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pipecat.frames.frames import EndFrame, OutputTransportMessageUrgentFrame
-from pipecat.utils.base_object import BaseObject
 
 from portico.client import Event, Message, Participant, Room, Tone
-from portico.client.pipecat import PorticoParams, PorticoTransport
 from tests.client.ear import Ear
-from tests.client.pipeline import ANSWER_HERTZ, STOP_SECS, Answer, running
 from tests.gateway.conftest import Rooms
 from tests.servers import PorticoServer
 from tests.waiting import until
+
+if TYPE_CHECKING:
+    from pipecat.utils.base_object import BaseObject
+
+    from portico.client.pipecat import PorticoTransport
+
+# Pipecat is imported by the tests: that takes a second in each process.
 
 SPEECH_HERTZ = 440
 LOUD = 0.3
@@ -34,12 +37,14 @@ def person(rooms: Rooms, room_id: str, name: str) -> Room:
     return Room.join(rooms.server.base_url, room_id, rooms.token(room_id), context={"name": name})
 
 
-def bot(rooms: Rooms, room_id: str, **params: Any) -> PorticoTransport:
+def bot(rooms: Rooms, room_id: str, **params: Any) -> "PorticoTransport":
+    from portico.client.pipecat import PorticoParams, PorticoTransport
+
     both = PorticoParams(audio_in_enabled=True, audio_out_enabled=True, **params)
     return PorticoTransport(rooms.server.base_url, room_id, rooms.token(room_id), both)
 
 
-def on(source: BaseObject, take: Callable[..., None], *names: str) -> None:
+def on(source: "BaseObject", take: Callable[..., None], *names: str) -> None:
     """Call `take` with the name and the arguments of each event of these names."""
     for name in names:
 
@@ -56,6 +61,8 @@ async def named(room: Room, name: str) -> Participant:
 @pytest.mark.parametrize("separately", [False, True], ids=["mix", "tracks"])
 async def test_a_bot_answers_after_a_turn_and_stops_when_interrupted(rooms: Rooms, separately: bool) -> None:
     """Times are measured at a third participant, who receives the bot's own stream."""
+    from tests.client.pipeline import ANSWER_HERTZ, STOP_SECS, Answer, running
+
     room_id, answer, now = rooms.create(), Answer(), asyncio.get_running_loop().time
     transport = bot(rooms, room_id, audio_in_user_tracks=separately)
     voice = Tone(SPEECH_HERTZ, 0.0)
@@ -80,6 +87,10 @@ async def test_a_bot_answers_after_a_turn_and_stops_when_interrupted(rooms: Room
 
 
 async def test_what_happens_in_the_room_reaches_the_program_and_the_pipeline(rooms: Rooms) -> None:
+    from pipecat.frames.frames import EndFrame, OutputTransportMessageUrgentFrame
+
+    from tests.client.pipeline import Answer, running
+
     room_id, answer, happened = rooms.create(), Answer(), list[tuple[Any, ...]]()
     transport = bot(rooms, room_id)
 
@@ -123,6 +134,8 @@ async def message(events: AsyncIterator[Event]) -> dict[str, Any]:
 
 
 async def test_a_pipeline_ends_with_the_call(rooms: Rooms) -> None:
+    from tests.client.pipeline import Answer, running
+
     room_id, happened = rooms.create(), list[str]()
     transport = bot(rooms, room_id)
     on(transport, happened.append, "on_connected", "on_disconnected")
@@ -136,6 +149,9 @@ async def test_a_pipeline_ends_with_the_call(rooms: Rooms) -> None:
 
 
 async def test_a_refused_token_is_an_error_that_ends_the_pipeline(rooms: Rooms) -> None:
+    from portico.client.pipecat import PorticoParams, PorticoTransport
+    from tests.client.pipeline import Answer, running
+
     token = rooms.token(rooms.create())
     transport = PorticoTransport(rooms.server.base_url, rooms.create(), token, PorticoParams(audio_in_enabled=True))
     errors = list[str]()
@@ -155,5 +171,7 @@ async def test_a_refused_token_is_an_error_that_ends_the_pipeline(rooms: Rooms) 
     ],
 )
 def test_what_the_transport_cannot_do_is_refused(refused: dict[str, Any], why: str) -> None:
+    from portico.client.pipecat import PorticoParams
+
     with pytest.raises(ValueError, match=why):
         PorticoParams(**refused)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from portico.client import Lost, Published, Rejoined, Room, Tone
+from tests.cli.here import run_here
 from tests.client.parts import listen, next_of
 from tests.cluster.conftest import Cluster
 from tests.databases import PostgresCluster
@@ -148,14 +149,14 @@ async def test_a_media_process_that_is_killed_loses_its_calls_to_the_other_and_n
 )
 @pytest.mark.parametrize("role", ["api", "worker", "media"])
 def test_a_single_role_refuses_sqlite_and_a_local_store(
-    role: str, settings: dict[str, str], variable: str, tmp_path: Path
+    role: str,
+    settings: dict[str, str],
+    variable: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    environment = {"PATH": os.environ["PATH"], "PORTICO_DATA_DIR": str(tmp_path)}
-    environment |= {f"PORTICO_{name}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "portico", role]
-    done = subprocess.run(
-        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    status, _, printed = run_here(monkeypatch, capsys, tmp_path, role, DATA_DIR=str(tmp_path), **settings)
+    assert status == 2
+    (line,) = printed.splitlines()
     assert line.startswith(f"portico: {variable}: portico {role} shares its")

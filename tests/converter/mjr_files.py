@@ -403,11 +403,21 @@ def _matroska_number(content: bytes, at: int) -> tuple[int, int]:
     return int.from_bytes(content[at + 1 : at + 1 + length], "big"), at + 1 + length
 
 
-def numbers_in(path: Path, before: Sequence[str] = (), after: Sequence[str] = ()) -> list[int]:
-    """The numbers of all pictures that ffmpeg decodes."""
-    scaled = ["-vf", f"scale={WIDTH}:{HEIGHT}", "-fps_mode", "passthrough", *after]
-    raw = ffmpeg([*before, "-i", str(path), *scaled, "-pix_fmt", "gray", "-f", "rawvideo", "-"])
-    return [_number_of(shown) for shown in np.frombuffer(raw, np.uint8).reshape(-1, HEIGHT, WIDTH)]
+def number_at(path: Path, secs: float) -> int:
+    """The number of the first picture from this second on, for a player that looks for the keyframe before it."""
+    with av.open(path) as container:
+        container.seek(round(secs * av.time_base))
+        for frame in container.decode(video=0):
+            assert frame.time is not None and frame.time > secs - 1.1, "a keyframe every second"
+            if frame.time >= secs - 0.001:
+                return _number_of(frame.reformat(WIDTH, HEIGHT, "gray").to_ndarray())
+    raise AssertionError(f"no picture at {secs} s")
+
+
+def packet_secs(path: Path) -> list[float]:
+    """The times of a video's packets, in their order."""
+    with av.open(path) as container:
+        return [float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.pts is not None]
 
 
 # Programs

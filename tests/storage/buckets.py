@@ -10,9 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
-from moto.server import ThreadedMotoServer
 
 from portico.storage.store import S3Access
 
@@ -41,6 +39,8 @@ class Bucket:
     @cached_property
     def client(self) -> Any:
         """The official client, for a second opinion."""
+        import boto3  # type: ignore[import-untyped]  # takes half a second with moto, in each process
+
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -52,6 +52,8 @@ class Bucket:
     @contextmanager
     def up(self) -> Iterator[None]:
         """The server answers, and has the bucket."""
+        from moto.server import ThreadedMotoServer
+
         server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
         server.start()
         # What moto keeps belongs to the process, not to the server: another one may have made the bucket.

@@ -15,7 +15,7 @@ from portico.services.rows import Job
 from portico.worker.runner import JobKind, Jobs
 from tests.clocks import Clock
 from tests.factories import NOW, rows
-from tests.waiting import until
+from tests.waiting import WITHIN_SECS, until
 
 T = TypeVar("T")
 
@@ -61,9 +61,9 @@ class Workshop:
         self.set_by += by
         await self.move(by)
 
-    async def until(self, found: Callable[[Transaction], T | None]) -> T:
+    async def until(self, found: Callable[[Transaction], T | None], within: float = WITHIN_SECS) -> T:
         """Wait until `found` returns something true; return that."""
-        return await until(partial(self.database.read, found))
+        return await until(partial(self.database.read, found), within)
 
     async def job(self, **wanted: Any) -> Row[Any]:
         """Wait until the only job has these values; return it."""

@@ -1,6 +1,6 @@
 """An outbox with real workers on a real database, and a clock that is moved by hand; moving it wakes them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -72,6 +72,17 @@ class Outbox:
 
         await self.database.write(record)
         return session_id
+
+    async def events_of_rooms(self, urls: Sequence[str], timeout_secs: int) -> None:
+        """One fact of a room of its own for each URL, all in one transaction."""
+
+        def record(tx: Transaction) -> None:
+            account_id = an_account(tx)
+            for url in urls:
+                room_id = a_room(tx, now=self.clock.now, webhook_event_url=url, webhook_timeout_secs=timeout_secs)
+                events.record(tx, account_id, SessionStarted(str(uuid4()), room_id), self.clock.now)
+
+        await self.database.write(record)
 
     async def move_to(self, instant: datetime) -> None:
         """Set the clock and have the workers look."""

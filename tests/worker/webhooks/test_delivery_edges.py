@@ -53,9 +53,7 @@ async def test_a_worker_whose_clock_leaps_does_not_send_twice_at_once(outbox: Ou
 async def test_many_hanging_receivers_leave_room_for_one_that_answers(outbox: Outbox) -> None:
     async with AsyncExitStack() as stack, Receiver() as quick:
         hanging = [await stack.enter_async_context(Receiver(otherwise=hang())) for _ in range(20)]
-        rooms = [await outbox.room(one.url, timeout_secs=20) for one in hanging for _ in range(PER_URL_MAX)]
-        for room_id in rooms:
-            await outbox.event(room_id)
+        await outbox.events_of_rooms([one.url for one in hanging for _ in range(PER_URL_MAX)], timeout_secs=20)
         await outbox.worker()
         for one in hanging:
             await one.wait_for(5, WITHIN_SECS)
