@@ -15,6 +15,7 @@ from portico.cli.main import app
 from portico.config.settings import Settings
 from portico.core.events import Event
 from portico.signaling.effects import CloseCode
+from tests.networks.scenarios import SCENARIOS, WITHOUT_RELAY
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -145,3 +146,12 @@ def test_every_test_that_the_security_page_names_exists() -> None:
 def test_every_package_is_in_the_architecture_and_no_other() -> None:
     listed = re.findall(r"^\| `(\w+)` \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "portico").glob("*/__init__.py"))
+
+
+def test_the_table_of_networks_has_each_that_is_tested_and_its_path() -> None:
+    row = r"^\| ([^|]+) \| ((?:direct|relay) over [^|]+) \| [\d.]+ s \| [\d.]+ s \|$"
+    rows = re.findall(row, (DOCS / "networks.md").read_text(), re.MULTILINE)
+    tested = (*SCENARIOS, WITHOUT_RELAY)
+    assert [network for network, _ in rows] == [scenario.description for scenario in tested]
+    for (_, paths), scenario in zip(rows, tested, strict=True):
+        assert set(paths.split("; ")) <= set(scenario.routes)
