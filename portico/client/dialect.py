@@ -295,9 +295,6 @@ class ChatDialect:
         text = json.dumps({"message": content, "recipients": to}, ensure_ascii=False)
         return self._request("message", transaction, text=text, **({"tos": to} if to else {}))
 
-    def _request(self, kind: str, transaction: str, **members: Any) -> str:
-        return json.dumps({"textroom": kind, "transaction": transaction, "room": self._room, **members})
-
     @staticmethod
     def read(text: str) -> tuple[str, dict[str, Any], tuple[str, ...]] | None:
         """The sender's id, the content and the recipients of a message; None for another text."""
@@ -309,6 +306,9 @@ class ChatDialect:
         if not isinstance(content, dict):
             return None
         return received["from"], content, tuple(one for one in to or () if isinstance(one, str))
+
+    def _request(self, kind: str, transaction: str, **members: Any) -> str:
+        return json.dumps({"textroom": kind, "transaction": transaction, "room": self._room, **members})
 
 
 def parsed(text: object) -> dict[str, Any]:

@@ -82,6 +82,24 @@ class Peer:
         """A data channel of this side."""
         return self._connection.createDataChannel(label)
 
+    async def take(self, jsep: Jsep) -> dict[str, Received]:
+        """Apply the server's offer or answer; returns the tracks that it sends, by kind. Raises RequestRefused."""
+        received: dict[str, Received] = {}
+
+        def take(track: MediaStreamTrack) -> None:
+            receiver = next(one for one in self._connection.getReceivers() if one.track is track)
+            received[track.kind] = take_over(receiver)
+
+        self._connection.on("track", take)
+        try:
+            await self._connection.setRemoteDescription(RTCSessionDescription(jsep["sdp"], jsep["type"]))
+        except (ValueError, KeyError, IndexError, AssertionError) as error:
+            # The server rejects in this form, for clients that have no branch for errors: the text says why.
+            raise RequestRefused(str(jsep.get("sdp", "the server sent no offer")).strip()[:200]) from error
+        finally:
+            self._connection.remove_listener("track", take)
+        return received
+
     async def offer(self) -> Jsep:
         """Make an offer that contains all ICE candidates."""
         offer = await self._connection.createOffer()
@@ -126,24 +144,6 @@ class Peer:
             self._was_connected = True
         elif state in ("failed", "closed") and self._was_connected and self._on_broken is not None:
             self._on_broken(self)
-
-    async def take(self, jsep: Jsep) -> dict[str, Received]:
-        """Apply the server's offer or answer; returns the tracks that it sends, by kind. Raises RequestRefused."""
-        received: dict[str, Received] = {}
-
-        def take(track: MediaStreamTrack) -> None:
-            receiver = next(one for one in self._connection.getReceivers() if one.track is track)
-            received[track.kind] = take_over(receiver)
-
-        self._connection.on("track", take)
-        try:
-            await self._connection.setRemoteDescription(RTCSessionDescription(jsep["sdp"], jsep["type"]))
-        except (ValueError, KeyError, IndexError, AssertionError) as error:
-            # The server rejects in this form, for clients that have no branch for errors: the text says why.
-            raise RequestRefused(str(jsep.get("sdp", "the server sent no offer")).strip()[:200]) from error
-        finally:
-            self._connection.remove_listener("track", take)
-        return received
 
 
 async def check_consent(connection: Any) -> None:

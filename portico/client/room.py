@@ -150,16 +150,6 @@ class Room:
         publication.start()
         return publication
 
-    async def _publish(self, connection: Connection, publication: Publication) -> None:
-        """Publish over the present way to the relay, or over the next ones while media do not get through."""
-        while True:
-            try:
-                return await connection.publish(publication)
-            except MediaFailed:
-                await connection.unpublish(publication)
-                if not self._relays.next():
-                    raise
-
     async def share_screen(self, video: VideoInput, audio: AudioInput | None = None) -> Publication:
         """Publish a second stream as a shared screen."""
         return await self.publish(audio, video, stream=SCREEN)
@@ -202,6 +192,16 @@ class Room:
         """Leave the room. Nothing of this client is left behind, also when the leave itself is cancelled."""
         self._leaves = True
         await _to_the_end(self._close())
+
+    async def _publish(self, connection: Connection, publication: Publication) -> None:
+        """Publish over the present way to the relay, or over the next ones while media do not get through."""
+        while True:
+            try:
+                return await connection.publish(publication)
+            except MediaFailed:
+                await connection.unpublish(publication)
+                if not self._relays.next():
+                    raise
 
     async def _present(self) -> Connection:
         """The present connection; wait for the next one while it is lost. Raises RoomEnded."""

@@ -50,15 +50,6 @@ class Relay:
         if path == self._settings.certificate:
             self._certificate_is_new = True
 
-    async def _answered(self) -> str | None:
-        """Renew limit and certificate after a good health check. A clause says why coturn has to start anew."""
-        why_not = await self._limit.keep()
-        # The signal would end a coturn that does not handle it yet.
-        if self._certificate_is_new and self.program.state.is_up:
-            self._certificate_is_new = False
-            self.program.signal(signal.SIGUSR2)
-        return why_not
-
     async def start(self) -> None:
         """Return when coturn answers and its relay reaches what it should. Raises ChildUnavailable."""
         try:
@@ -73,6 +64,15 @@ class Relay:
         """End coturn, then its limit."""
         await self.program.stop()
         await self._limit.stop()
+
+    async def _answered(self) -> str | None:
+        """Renew limit and certificate after a good health check. A clause says why coturn has to start anew."""
+        why_not = await self._limit.keep()
+        # The signal would end a coturn that does not handle it yet.
+        if self._certificate_is_new and self.program.state.is_up:
+            self._certificate_is_new = False
+            self.program.signal(signal.SIGUSR2)
+        return why_not
 
 
 @asynccontextmanager
