@@ -155,7 +155,7 @@ def test_one_sentence_says_why_it_cannot_run(server: PorticoServer, monkeypatch:
     for arguments, sentence in cases:
         with pytest.raises((CommandRefused, TyperException)) as refused:
             app(["simulate", *arguments], standalone_mode=False)
-        given = str(refused.value) if isinstance(refused.value, CommandRefused) else refused.value.format_message()
+        given = refused.value.format_message() if isinstance(refused.value, TyperException) else str(refused.value)
         assert sentence in given and "\n" not in given, given
 
 

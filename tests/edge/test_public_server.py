@@ -236,10 +236,13 @@ async def test_another_certificate_is_used_and_ends_no_call(tmp_path: Path, port
     """
     async with public_server(tmp_path, portico, "files") as public:
 
-        async def used(trust: ssl.SSLContext) -> bytes:
+        async def used(trust: ssl.SSLContext) -> bytes | None:
             """The certificate (DER), when HTTPS and TURN have one that this client trusts."""
             await until_in_thread(lambda: handshake(public.turn_port, "localhost", trust))
             return await until_in_thread(lambda: handshake(public.https_port, "localhost", trust))
+
+        def refused(port: int) -> bool:
+            return handshake(port, "localhost", short) is None
 
         first = await used(public.trust)
         room_id = (await public.call_api("POST", "/rooms", {"unique_name": "long call"}))["data"]["id"]
@@ -258,7 +261,7 @@ async def test_another_certificate_is_used_and_ends_no_call(tmp_path: Path, port
             user = server["username"], server["credential"]
             async with allocation(("127.0.0.1", public.turn_port), user, "tcp", relay) as relayed:
                 for port in (public.https_port, public.turn_port):
-                    await until_in_thread(lambda port=port: handshake(port, "localhost", short) is None)
+                    await until_in_thread(partial(refused, port))
                 await anna.attach("janus.plugin.videoroom")
                 await relayed.refresh()
                 trust = new_certificate(tmp_path)

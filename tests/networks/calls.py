@@ -66,8 +66,9 @@ class Route:
 
     @classmethod
     def read(cls, report: dict[str, Any]) -> Self:
-        fields = (report[name] for name in ("local", "protocol", "relay", "remote", "family"))
-        return cls(*fields, frozenset(report["gathered"]))
+        names = ("local", "protocol", "relay", "remote", "family")
+        local, protocol, relay, remote, family = (report[name] for name in names)
+        return cls(local, protocol, relay, remote, family, frozenset(report["gathered"]))
 
     def __str__(self) -> str:
         """The family is that between the browser and the server, which a relay hides."""
