@@ -12,7 +12,7 @@ from tests.parts import marks_of
 
 # What an example takes on a machine that is busy with others, which may also stop in the middle of one, is no promise.
 settings.register_profile("portico", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fast", settings.get_profile("portico"), max_examples=20)
+settings.register_profile("fast", settings.get_profile("portico"), max_examples=10)
 settings.load_profile("portico")
 
 # As the program's log (portico.runtime.logs): structlog's default writes each traceback by rich, for a quarter of a

@@ -53,7 +53,7 @@ async def small_studio(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Studio]
     await database.close()
 
 
-async def test_both_tracks_become_files_that_can_be_had(studio: Studio) -> None:
+async def test_both_tracks_become_files_to_which_events_link(studio: Studio) -> None:
     await studio.media("audio", "video")
     studio.sound()
     studio.pictures()
@@ -70,23 +70,20 @@ async def test_both_tracks_become_files_that_can_be_had(studio: Studio) -> None:
         assert recording.size_bytes == path.stat().st_size
         assert recording.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
         assert ffprobe(path, "stream=codec_name")["streams"] == [{"codec_name": codec}]
+        await assert_has_link(studio, recording, ending)
     await studio.workshop.idle()
     assert studio.names() == [] and studio.names("work/recordings") == []
 
 
-async def test_the_event_has_a_link(small_studio: Studio) -> None:
-    await small_studio.media("audio")
-    small_studio.sound()
-    await small_studio.end()
-    await small_studio.work()
-    recording = await small_studio.completed("audio")
-    (payload,) = await small_studio.events()
+async def assert_has_link(studio: Studio, recording: Row[Any], ending: str) -> None:
+    """The event of the recording has a link to its file."""
+    (payload,) = [each for each in await studio.events() if each["recording_id"] == recording.id]
     link = urlsplit(payload["download_url"])
     name = links.verify(
         SECRET, link.path.removeprefix("/files/"), dict(parse_qsl(link.query)), now=recording.completed_at
     )
-    assert name == f"recording-{recording.started_at:%Y%m%dT%H%M%SZ}-audio-{recording.id[:8]}.ogg"
-    assert (payload["recording_id"], payload["codec"], payload["type"]) == (recording.id, "opus", "audio")
+    assert name == f"recording-{recording.started_at:%Y%m%dT%H%M%SZ}-{recording.type}-{recording.id[:8]}.{ending}"
+    assert (payload["codec"], payload["type"]) == (recording.codec, recording.type)
 
 
 async def test_what_was_before_the_track_was_shown_is_left_out(small_studio: Studio) -> None:
