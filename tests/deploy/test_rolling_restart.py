@@ -8,28 +8,23 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from portico.client import Lost, Room, Tone
 from portico.client.endings import RejoinPlan, ending_of
 from portico.signaling.effects import CloseCode
-from tests.client.parts import listen
 from tests.databases import PostgresCluster
 from tests.deploy.proxies import EXAMPLES
 from tests.gateway.browser import Refused, SignalingBrowser
 from tests.gateway.conftest import Rooms
-from tests.gateway.media_peer import level
 from tests.servers import PorticoServer, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.one_janus]
 ROOT = Path(__file__).parents[2]
 ROOMS, PEOPLE = 3, 2
-HERTZ = 440
 GONE_SECS = 3.0
 """The longest that a participant may be without a call."""
 EVERY_SECS = 0.05
@@ -169,56 +164,20 @@ class ClosedMeanwhile(ConnectionError):
     """The socket was closed, with this code, before its participant had joined."""
 
 
-class Call:
-    """Two participants with real sound: one sends a tone, which is in the mix of the other."""
-
-    def __init__(self, proxy: Proxy, rooms: Rooms) -> None:
-        self._proxy, self._rooms = proxy, rooms
-        self._room_id = rooms.create()
-        self.toned_at: list[float] = []
-        """When the tone was in a tenth of a second of the sound."""
-        self.codes: list[int] = []
-
-    def _join(self) -> Room:
-        token = self._rooms.token(self._room_id, token_ttl_secs=3600)
-        return Room.join(self._proxy.base_url, self._room_id, token, messages=False)
-
-    async def run(self) -> None:
-        async with self._join() as anna, self._join() as ben, asyncio.TaskGroup() as group:
-            await anna.publish(audio=Tone(HERTZ))
-            group.create_task(self._watch(anna))
-            group.create_task(self._watch(ben))
-            sound = ben.audio()
-            while True:
-                if level(await listen(sound, 0.1), HERTZ) > -35:
-                    self.toned_at.append(time.monotonic())
-
-    async def _watch(self, room: Room) -> None:
-        async for event in room.events():
-            if isinstance(event, Lost):
-                self.codes.append(event.code)
-
-    async def is_audible(self) -> None:
-        """Return when the tone is in the mix from now on."""
-        begun = time.monotonic()
-        while not self.toned_at or self.toned_at[-1] < begun:
-            await asyncio.sleep(0.05)
-
-
 async def test_a_rolling_restart_loses_no_request_and_no_call_for_long(
     servers: list[PorticoServer], proxy: Proxy, tmp_path: Path
 ) -> None:
     rooms = Rooms(servers[0])
     people = [Person(proxy, rooms, room) for room in [rooms.create() for _ in range(ROOMS)] for _ in range(PEOPLE)]
-    load, call = Load(proxy.base_url, servers[0].api_key), Call(proxy, rooms)
+    load = Load(proxy.base_url, servers[0].api_key)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(person.run()) for person in people] + [group.create_task(call.run())]
+        tasks = [group.create_task(person.run()) for person in people]
         async with asyncio.timeout(60):
-            await asyncio.gather(*(person.is_in.wait() for person in people), call.is_audible())
+            await asyncio.gather(*(person.is_in.wait() for person in people))
         tasks.append(group.create_task(load.run()))
         await _restart_all(servers, tmp_path)
         async with asyncio.timeout(60):
-            await asyncio.gather(*(person.is_in.wait() for person in people), call.is_audible())
+            await asyncio.gather(*(person.is_in.wait() for person in people))
         for task in tasks:
             task.cancel()
     lost = [answer for answer in load.answers if answer not in ("200", "201")]
@@ -226,10 +185,7 @@ async def test_a_rolling_restart_loses_no_request_and_no_call_for_long(
     gaps = [gap for person in people for gap in person.gaps]
     assert len(gaps) >= len(people), "each was on one of the two"
     assert {code for person in people for code in person.codes} == {CloseCode.RESTART}
-    assert CloseCode.RESTART in call.codes and call.codes[-1] == CloseCode.RESTART, call.codes
-    # No bound: where the machine is busy, media of this process stand still without any restart.
-    silent = max(later - earlier for earlier, later in pairwise(call.toned_at))
-    print(f"away for {max(gaps):.2f} s at most, silent for {silent:.2f} s")
+    print(f"away for {max(gaps):.2f} s at most")
     assert max(gaps) < GONE_SECS, gaps
 
 
