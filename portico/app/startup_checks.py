@@ -12,6 +12,7 @@ from portico.config.settings import Settings, SettingsError, unknown_variables
 from portico.janus.capacity import CALL_OF_TWO_PORTS, cameras_in_one_room
 from portico.janus.config import find_janus
 from portico.runtime import child
+from portico.runtime.interfaces import interface_addresses
 
 _OF_OUR_JANUS = ("janus_bin", "media_interface", "media_address", "rtp_ports")
 _OF_THEIR_JANUS = ("janus_api_secret", "janus_admin_key")
@@ -44,8 +45,11 @@ def checked(settings: Settings, *, is_running: bool = False, has_media: bool = T
         raise SettingsError(
             f"PORTICO_RTP_PORTS: a call of two with cameras needs {CALL_OF_TWO_PORTS} ports, a call of N needs N(N + 2)"
         )
-    if settings.node_address is not None and not is_own_address(str(settings.node_address)):
-        raise SettingsError(f"PORTICO_NODE_ADDRESS: {settings.node_address} is no address of this machine")
+    # Janus looks for the interface, so an address that a socket can be bound to, as 127.0.0.2, is not enough.
+    if settings.node_address not in (None, *(one.address for one in interface_addresses())):
+        raise SettingsError(
+            f"PORTICO_NODE_ADDRESS: no interface of this machine has the address {settings.node_address}"
+        )
     for part in _parts(settings.media_interface):
         if not _is_interface(part) and not is_own_address(part):
             existing = ", ".join(name for _, name in socket.if_nameindex())

@@ -90,6 +90,13 @@ def test_a_media_interface_that_does_not_exist_is_refused(settings: Callable[...
         checked(settings(media_interface=given))
 
 
+def test_a_node_address_that_no_interface_has_is_refused(settings: Callable[..., Settings]) -> None:
+    assert str(checked(settings(node_address="127.0.0.1")).node_address) == "127.0.0.1"
+    for given in ("127.255.0.9", "203.0.113.7", "0.0.0.0"):  # Janus cannot use the first, though a socket can
+        with pytest.raises(SettingsError, match="PORTICO_NODE_ADDRESS: no interface"):
+            checked(settings(node_address=given))
+
+
 def test_a_janus_that_is_not_there_is_refused(settings: Callable[..., Settings], tmp_path: Path) -> None:
     for missing in (tmp_path / "none", tmp_path):
         with pytest.raises(JanusUnavailable, match="PORTICO_JANUS_BIN"):
