@@ -59,6 +59,7 @@ class NodeAgent:
         self._side = side
         self._epoch = 0
         self._packets = PacketRate()
+        self.unheld_secs = UNHELD_SECS
         self._unheld_since: dict[str, float] = {}  # by occupation id, in monotonic seconds
         self._loop = asyncio.get_running_loop()
         self._is_lost = asyncio.Event()  # gateways took the node for dead
@@ -141,12 +142,12 @@ class NodeAgent:
             await self.register()
 
     async def _sweep(self) -> None:
-        """Destroy rooms that no gateway has been in for UNHELD_SECS."""
+        """Destroy rooms that no gateway has been in for `unheld_secs`."""
         unheld = await self._db.read(partial(media_rooms.unheld_on, node_id=self.node_id))
         now = time.monotonic()
         self._unheld_since = {id_: self._unheld_since.get(id_, now) for id_, _, _ in unheld}
         for id_, room_id, numbers in unheld:
-            if now - self._unheld_since[id_] < UNHELD_SECS:
+            if now - self._unheld_since[id_] < self.unheld_secs:
                 continue
             is_closed = await self._db.write(partial(media_rooms.close_unheld, occupation_id=id_))
             if is_closed and await self._destroy(room_id, numbers):

@@ -9,14 +9,17 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from portico.client import Lost, Published, Rejoined, Room, Tone
+from portico.runtime.interfaces import interface_addresses
 from tests.cli.here import run_here
 from tests.client.parts import listen, next_of
 from tests.cluster.conftest import Cluster
 from tests.databases import PostgresCluster
+from tests.gateway.check_client import CheckClient
 from tests.gateway.media_peer import level
 from tests.servers import PorticoServer, free_port
 from tests.storage.buckets import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, a_bucket
@@ -34,6 +37,7 @@ class Roles(Cluster):
         super().__init__(postgres, name, apis)
         self.nodes = {(one.data_dir / "place").read_text().strip(): one for one in media}
         self.settings = apis[0].settings
+        self.addresses = {one.settings["node_address"] for one in media}
 
     def command(self, *arguments: str) -> object:
         """What `portico nodes ... --json` prints."""
@@ -51,9 +55,17 @@ class Roles(Cluster):
         return json.loads(done.stdout)
 
 
+def address_of(interface: str | None) -> str:
+    """An address of this interface."""
+    return next(str(one.address) for one in interface_addresses() if interface in (None, one.interface))
+
+
 @pytest.fixture(scope="module")
 def roles(
-    own_postgres: PostgresCluster, tmp_path_factory: pytest.TempPathFactory, portico: type[PorticoServer]
+    own_postgres: PostgresCluster,
+    tmp_path_factory: pytest.TempPathFactory,
+    portico: type[PorticoServer],
+    loopback: str | None,
 ) -> Iterator[Roles]:
     own_postgres.execute("CREATE DATABASE roles")
     folder, bucket = tmp_path_factory.mktemp("roles"), a_bucket()
@@ -74,7 +86,11 @@ def roles(
         return server
 
     with bucket.up(), ExitStack() as started:
-        media = [process("media", f"m{n}", node_address="127.0.0.1", node_port=str(free_port())) for n in range(2)]
+        addresses = "127.0.0.1", address_of(loopback)  # each node at an address of its own
+        media = [
+            process("media", f"m{n}", node_address=address, node_port=str(free_port()))
+            for n, address in enumerate(addresses)
+        ]
         for one in media:
             started.enter_context(one)
         apis = [started.enter_context(process("api", f"a{n}")) for n in range(2)]
@@ -112,9 +128,17 @@ async def test_a_drained_node_takes_no_new_room(roles: Roles) -> None:
         assert roles.command("resume", drained)[0]["state"] == "active"  # type: ignore[index]
     listed = roles.command("list")
     assert {one["id"]: one["is_up"] for one in listed} == {drained: True, other: True}  # type: ignore[attr-defined]
+    assert {urlsplit(one["url"]).hostname for one in listed} == roles.addresses  # type: ignore[attr-defined]
     assert "api_secret" not in str(listed)
     for room in made:
         await roles.settles(room)
+
+
+async def test_a_process_without_media_says_that_it_has_no_connection_check(roles: Roles) -> None:
+    async with CheckClient(roles.servers[0].base_url) as client:
+        refused = await client.begin()
+    assert (refused["check"], refused["reason"]) == ("refused", "media")
+    assert refused["sentence"] == "This server has no media server of its own, so it offers no connection check."
 
 
 async def test_a_media_process_that_is_killed_loses_its_calls_to_the_other_and_no_recording(roles: Roles) -> None:

@@ -19,6 +19,7 @@ from portico.gateway.server import Gateway
 from portico.janus.node import AUDIOBRIDGE, TEXTROOM, VIDEOROOM, JanusNode
 from portico.signaling import control
 from portico.signaling.control import MediaRoom
+from portico.worker.node_agent import NodeAgent
 from tests.gateway.browser import SignalingBrowser
 
 
@@ -32,6 +33,8 @@ class Inside:
     janus: JanusNode
     checks: Checks
     http: aiohttp.ClientSession
+    agent: NodeAgent | None
+    """None on SQLite."""
 
     async def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         async with self.http.post(self.base_url + path, json=body or {}) as answer:
@@ -109,7 +112,8 @@ async def inside(data_dir: Path, **settings: Any) -> AsyncIterator[Inside]:
             assert program.gateway is not None and program.janus is not None and program.checks is not None
             http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {api_key}"})
             try:
-                yield Inside(f"http://127.0.0.1:{port}", api_key, program.gateway, program.janus, program.checks, http)
+                url, agent = f"http://127.0.0.1:{port}", program.agent
+                yield Inside(url, api_key, program.gateway, program.janus, program.checks, http, agent)
             finally:
                 await http.close()
                 server.should_exit = True
