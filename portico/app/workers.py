@@ -24,6 +24,7 @@ from portico.worker.disk_watch import DiskWatch
 from portico.worker.recordings.convert import ConvertRecording
 from portico.worker.recordings.lost import LostRecordings
 from portico.worker.recordings.mjr_care import MjrCare
+from portico.worker.recordings.mjr_dates import MjrDates
 from portico.worker.retention import Retention
 from portico.worker.runner import JobKind, Jobs
 
@@ -85,9 +86,12 @@ async def run_workers(
     kinds: dict[str, JobKind] = {}
     services: list[_Service] = []
     if "media" in roles:
-        converter = ConvertRecording(db, store, folder, clock=clock)
+        # On SQLite the clock of the program is that of this machine.
+        dates = None if settings.sqlite_file is not None else MjrDates(clock)
+        converter = ConvertRecording(db, store, folder, clock=clock, dates=dates)
+        care = MjrCare(db, store, folder, dates=dates)
         kinds[jobs.convert_recording_at(f"{mjr_folder.node_id}_")] = converter.kind(CORES)
-        services = [DiskWatch(mjr_folder.path, on_disk_low, least_free_bytes=least_free), MjrCare(db, store, folder)]
+        services = [DiskWatch(mjr_folder.path, on_disk_low, least_free_bytes=least_free), care]
     if "worker" in roles:
         composer = Compose(
             db, store, folder, clock=clock, preset=settings.composition_quality, least_free_bytes=least_free

@@ -15,6 +15,7 @@ from portico.storage.open import open_store
 from portico.storage.store import Store
 from portico.worker import delete_object
 from portico.worker.recordings.convert import ConvertRecording
+from portico.worker.recordings.mjr_dates import MjrDates
 from tests.converter.mjr_files import FIRST_PACKET_US, encode, every, opus_units, video_units, write_mjr
 from tests.factories import facts, row, rows
 from tests.recorded import a_recorded_participant, a_stream, milliseconds, recording_of
@@ -72,11 +73,16 @@ class Studio:
         self.workshop.clock.now = BEGAN + 3 * SECOND
         await self.do(recordings.end, mjr_name=self.mjr_name, now=self.workshop.clock.now)
 
-    async def work(self) -> None:
+    async def work(self, dates: MjrDates | None = None) -> None:
         """Start the job runner."""
         database = self.workshop.database
         convert = ConvertRecording(
-            database, self.store, self.data_dir, clock=self.workshop.clock, monotonic=self.workshop.secs
+            database,
+            self.store,
+            self.data_dir,
+            clock=self.workshop.clock,
+            monotonic=self.workshop.secs,
+            dates=dates,
         )
         delete = delete_object.kind(database, self.store)
         await self.workshop.runner({KIND: convert.kind(2), jobs.DELETE_OBJECT: delete})

@@ -6,6 +6,7 @@ import glob
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from portico.services.rows import Job, RecordingRow
 from portico.storage.store import StorageUnavailable, Store
 from portico.worker.recordings import converter_process
 from portico.worker.recordings.converter_process import ConversionFailed, NothingRecorded
+from portico.worker.recordings.mjr_dates import MjrDates
 from portico.worker.runner import JobKind, NotYet, is_last_try
 
 log = structlog.get_logger()
@@ -65,10 +67,13 @@ class ConvertRecording:
         *,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
+        dates: MjrDates | None = None,
     ) -> None:
+        """Without `dates`, mjr files are dated by the clock of the program."""
         self._db = db
         self._store = store
         self._data_dir = data_dir
+        self._dates = dates
         self._mjr_folder = data_dir / FOLDER_NAME
         self._failed = failed_folder(self._mjr_folder)
         self._work = working_folder(data_dir)
@@ -174,10 +179,14 @@ class ConvertRecording:
         await asyncio.to_thread(_make_room, folder, sum(list(self._needed.values())[:before]))
         earlier_ms = SHOWN_EARLIER_MS if recording.type == recordings.VIDEO else 0
         began_ms = recording.shown[0][0] if recording.shown else None
-        shown_from = None if began_ms is None else began_ms - earlier_ms
+        ahead = timedelta(0) if self._dates is None else self._dates.ahead(_final_name(mjr))
+        ahead_ms = round(ahead / timedelta(milliseconds=1))
+        shown_from = None if began_ms is None else began_ms - earlier_ms + ahead_ms
         result = await converter_process.convert(
             mjr, folder, not_before_ms=shown_from, salvage=salvage, data_dir=self._data_dir
         )
+        if ahead:
+            result = replace(result, started_at=result.started_at - ahead, ended_at=result.ended_at - ahead)
         made = FileToStore(
             result, object_keys.recording_key(recording.session_id, recording.id, result.path.suffix[1:])
         )
@@ -265,6 +274,8 @@ class ConvertRecording:
         self._missing_since.pop(recording.id, None)
         for path in _mjr_files(self._mjr_folder, recording, ""):
             path.unlink(missing_ok=True)
+            if self._dates is not None:
+                self._dates.forget(_final_name(path))
         shutil.rmtree(self._work / recording.id, ignore_errors=True)
 
     def _put_aside(self, mjr_files: Iterable[Path]) -> None:
@@ -309,6 +320,11 @@ def _make_room(folder: Path, needed: int) -> None:
         raise StorageUnavailable(
             f"{folder.parent} has {free} bytes left, and {needed} are needed to convert recordings."
         )
+
+
+def _final_name(mjr: Path) -> str:
+    """The name that Janus gives the file when it is complete."""
+    return mjr.name.removesuffix(".tmp")
 
 
 def _mjr_files(folder: Path, recording: RecordingRow, ending: str) -> list[Path]:

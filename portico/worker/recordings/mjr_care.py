@@ -18,6 +18,7 @@ from portico.runtime.periodic import Periodic
 from portico.services import files, recordings
 from portico.storage.store import StorageUnavailable, Store
 from portico.worker.recordings.convert import failed_folder, read_file_to_store, working_folder
+from portico.worker.recordings.mjr_dates import MjrDates
 
 log = structlog.get_logger()
 
@@ -61,9 +62,16 @@ class MjrCare:
     """One for each folder of mjr files. `monotonic` gives seconds."""
 
     def __init__(
-        self, db: Database, store: Store, data_dir: Path, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        db: Database,
+        store: Store,
+        data_dir: Path,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        dates: MjrDates | None = None,
     ) -> None:
         self._db = db
+        self._dates = dates
         self._store = store
         self._mjr_folder = data_dir / FOLDER_NAME
         self._found = UnchangedEntries(self._mjr_folder, monotonic)
@@ -86,7 +94,10 @@ class MjrCare:
 
     async def sync_growing(self) -> int:
         """Sync the mjr files that have grown since the last call; return how many are being written."""
-        return await asyncio.to_thread(self._sync_growing)
+        growing = await asyncio.to_thread(self._sync_growing)
+        if self._dates is not None:
+            self._dates.note(name.removesuffix(".tmp") for name in growing)
+        return len(growing)
 
     async def sweep(self) -> None:
         """Delete the mjr files and the working folders that no recording needs."""
@@ -123,7 +134,7 @@ class MjrCare:
             await self._store.delete(made.object_key)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    def _sync_growing(self) -> int:
+    def _sync_growing(self) -> list[str]:
         sizes = {}
         for path in self._mjr_folder.glob("*.mjr.tmp"):
             try:
@@ -133,7 +144,7 @@ class MjrCare:
             except FileNotFoundError:
                 continue  # Janus has just given it its final name
         self._synced = sizes
-        return len(sizes)
+        return list(sizes)
 
     async def _sync(self) -> None:
         try:

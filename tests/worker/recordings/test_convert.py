@@ -27,7 +27,10 @@ from portico.storage.store import Store
 from portico.worker.recordings import converter_process
 from portico.worker.recordings.convert import CONTAINER_BYTES, FINAL_WITHIN, LOOK_AGAIN
 from portico.worker.recordings.converter_process import ConversionFailed, convert
+from portico.worker.recordings.mjr_care import MjrCare
+from portico.worker.recordings.mjr_dates import MjrDates
 from portico.worker.runner import OUTAGE_PAUSE_MIN, PAUSES
+from tests.clocks import Clock
 from tests.converter.mjr_files import ffprobe, opus_units, write_mjr
 from tests.factories import an_account, rows
 from tests.recorded import milliseconds
@@ -51,6 +54,35 @@ async def small_studio(sqlite_url: str, tmp_path: Path) -> AsyncIterator[Studio]
     yield found
     await found.workshop.stop()
     await database.close()
+
+
+@pytest.mark.parametrize("behind", [timedelta(minutes=1), -timedelta(minutes=1)])
+async def test_a_clock_of_the_machine_of_janus_that_is_wrong_and_set_moves_and_cuts_nothing(
+    small_studio: Studio, behind: timedelta
+) -> None:
+    """Two tracks begin at the same time by the database; then the clock of the machine is set by an hour."""
+    studio, wall = small_studio, Clock(BEGAN)
+    program = Clock(BEGAN + behind)
+    dates = MjrDates(program, wall)
+    care = MjrCare(studio.workshop.database, studio.store, studio.data_dir, dates=dates)
+    begun = studio.sound(".mjr.tmp")
+    assert await care.sync_growing() == 1
+    wall.now += timedelta(hours=1)
+    assert await care.sync_growing() == 1
+    begun.rename(begun.with_suffix(""))
+    studio.pictures()  # as of a process that is started again, when the clock is set back: it has not seen it begin
+    for kind in ("audio", "video"):
+        shown = [[milliseconds(program.now - SECOND / 2), None]]
+        first = partial(recordings.first_media, mjr_name=studio.mjr_name, type=kind, shown=shown, now=program.now)
+        assert await studio.workshop.database.write(first)
+    await studio.end()
+    wall.now -= timedelta(hours=1)
+    await studio.work(dates)
+    for kind in ("audio", "video"):
+        recording = await studio.completed(kind)
+        assert recording.failure is None
+        assert abs(recording.started_at - program.now) < 0.1 * SECOND
+        assert abs(recording.ended_at - recording.started_at - 3 * SECOND) < 0.1 * SECOND
 
 
 async def test_both_tracks_become_files_to_which_events_link(studio: Studio) -> None:
