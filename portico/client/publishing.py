@@ -81,6 +81,7 @@ class Publication:
             raise SourceFailed(f"video is {' or '.join(VIDEO_CODECS)}, not {codec}")
         self.key = key
         self.id = stream_id
+        """Of the stream in the session: another one after a rejoin."""
         self.bitrate = bitrate
         self.codec = codec
         self._executor = executor

@@ -268,6 +268,8 @@ class Room:
         assert self._connection is not None
         self._begin([Rejoined(self.me), *events])
         for publication in list(self._publications.values()):
+            # The former participant owns the former id until the server notices that it is gone.
+            publication.id = str(uuid4())
             with contextlib.suppress(ClientError):
                 await self._publish(self._connection, publication)
 
