@@ -64,6 +64,8 @@ class PostgresCluster:
         self._as_owner = _hand_over(directory)
         self._server: subprocess.Popen[bytes] | None = None
         self._port = 5432  # the name of the socket has it, too
+        self.environment: dict[str, str] = {}
+        """Variables of the server, from its next start on."""
 
     def url(self, name: str) -> str:
         """Where a database of this cluster is."""
@@ -85,6 +87,11 @@ class PostgresCluster:
         with psycopg.connect(self.url(name), autocommit=True) as connection:
             return connection.execute(statement, values).fetchall()
 
+    def query_all(self, name: str, statements: str) -> None:
+        """Run several statements in a database."""
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            connection.execute(statements)
+
     def make(self) -> None:
         """Write the files of a cluster without databases."""
         files = str(self.directory / "files")
@@ -96,7 +103,9 @@ class PostgresCluster:
         """Returns when it answers, on its socket and, if wanted, on a port of 127.0.0.1."""
         options = [f"-c{name}={value}" for name, value in _FAST_AND_UNSAFE.items()]
         files = str(self.directory / "files")
-        command = [*self._as_owner, str(self.binaries / "postgres"), "-D", files, "-k", str(self.directory)]
+        variables = [f"{name}={value}" for name, value in self.environment.items()]
+        command = [*self._as_owner, "env", *variables, str(self.binaries / "postgres"), "-D", files]
+        command += ["-k", str(self.directory)]
         self._port = tcp_port or 5432
         listens = [f"-clisten_addresses={'127.0.0.1' if tcp_port else ''}", f"-p{self._port}"]
         with (self.directory / "log").open("ab") as log:

@@ -1,11 +1,9 @@
 """Processes of single roles: two with the API, two media nodes and a worker, on one PostgreSQL and one store."""
 
-import asyncio
 import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,17 +11,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from portico.client import Lost, Published, Rejoined, Room, Tone
+from portico.client import Published, Room, Tone
 from portico.runtime.interfaces import interface_addresses
 from tests.cli.here import run_here
 from tests.client.parts import listen, next_of
-from tests.cluster.conftest import Cluster
+from tests.cluster.cluster import Cluster
 from tests.databases import PostgresCluster
 from tests.gateway.check_client import CheckClient
 from tests.gateway.media_peer import level
 from tests.servers import PorticoServer, free_port
 from tests.storage.buckets import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, a_bucket
-from tests.waiting import until_in_thread
 
 pytestmark = pytest.mark.one_janus
 
@@ -139,32 +136,6 @@ async def test_a_process_without_media_says_that_it_has_no_connection_check(role
         refused = await client.begin()
     assert (refused["check"], refused["reason"]) == ("refused", "media")
     assert refused["sentence"] == "This server has no media server of its own, so it offers no connection check."
-
-
-async def test_a_media_process_that_is_killed_loses_its_calls_to_the_other_and_no_recording(roles: Roles) -> None:
-    room = roles.rooms[0].create(enable_recording=True)
-    async with join(roles, 0, room) as anna, join(roles, 1, room) as ben:
-        await anna.publish(audio=Tone(440))
-        of_anna, of_ben = anna.events(), ben.events()
-        person = (await next_of(of_ben, Published)).participant
-        await listen(person.audio(), 1.0)
-        dead = roles.node_of(room)
-        roles.nodes[dead].kill9()
-        begun = time.monotonic()
-        await asyncio.gather(next_of(of_anna, Lost), next_of(of_ben, Lost))
-        await asyncio.gather(next_of(of_anna, Rejoined), next_of(of_ben, Rejoined))
-        took = time.monotonic() - begun
-        assert roles.node_of(room) != dead
-        print(f"together again {took:.1f} s after the loss")
-        assert took < 15  # 6 to 7 s on a machine with a load of 10 for each core
-    left = [payload["left_reason"] for kind, payload in roles.events(room) if kind == "participant.left"]
-    # A gateway that loses its sockets to Janus ends their connections after 5 s, or reads that the session ended.
-    assert len([reason for reason in left if reason in ("media_lost", "timeout")]) == 2
-    unfinished = "SELECT count(*) FROM room_recordings WHERE room_id = %s AND status <> 'completed'"
-    assert roles.query(unfinished, room) != [(0,)]
-    await asyncio.to_thread(roles.nodes[dead].start)  # it completes what it has recorded
-    await until_in_thread(lambda: roles.query(unfinished, room) == [(0,)], 60)
-    await roles.settles(room)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from portico.gateway.seats import ANSWER_SECS
 from portico.signaling.effects import CloseCode
-from tests.cluster.conftest import Cluster
+from tests.cluster.cluster import Cluster
 from tests.gateway.browser import Refused, SignalingBrowser
 from tests.gateway.test_seats import SLACK_SECS, ghost_of
 from tests.gateway.test_session_actions import mixer, muted_in_the_mix
