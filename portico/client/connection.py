@@ -20,11 +20,11 @@ from portico.client.dialect import (
     participant_display,
     stream_display,
 )
-from portico.client.errors import ClientError, RequestRefused
+from portico.client.errors import ClientError, MediaFailed, RequestRefused
 from portico.client.events import Event
 from portico.client.outgoing import OutgoingTrack, fill
 from portico.client.participant import Stream
-from portico.client.peer import Peer
+from portico.client.peer import CONNECT_SECS, TRY_SECS, Peer
 from portico.client.publishing import Publication
 from portico.client.receiving import Received
 from portico.client.relays import Relays
@@ -90,18 +90,24 @@ class Connection:
         body = {"request": "join", "room": self._room_id, "ptype": "publisher", "display": shown}
         self.dialect.expect_roster(listener)
         self._take(self.dialect.roster(listener, (await ask(listener, body))[0]))
-        self._mixer_handle = await self.signaling.attach(AUDIOBRIDGE)
-        display = stream_display(me.id, me.id, MIXER_KEY, audio=False, video=False)
-        await ask(self._mixer_handle, {"request": "join", "muted": False, "display": display})
+        await self._join_mix()
 
     async def open_mix(self, *, receives: bool) -> OutgoingTrack:
         """Connect to the mix; returns the track sent into it. With `receives`, `mix` gets its 50 packets a second."""
         async with self._mixer_lock:
             if self._mixer is None:
+                if not self._mixer_handle:
+                    await self._join_mix()
                 peer, track = self._peer(self._mixer_handle), self._track("audio")
-                peer.add(track, receives=receives)
-                await self._negotiate_mix(peer)
-                await peer.connected()
+                try:
+                    peer.add(track, receives=receives)
+                    await self._negotiate_mix(peer)
+                    await peer.connected()
+                except BaseException as error:
+                    self._mixer_handle, self.mix = 0, None
+                    self._tracks.discard(track)
+                    await self._give_up(peer, error)
+                    raise
                 self._mixer = peer, track
             elif receives and self.mix is None:
                 self._mixer[0].receive_too()
@@ -157,8 +163,8 @@ class Connection:
             received = await peer.take(offer)
             await self._start(handle, await peer.make_answer())
             await peer.connected()
-        except BaseException:
-            await self._end(peer)
+        except BaseException as error:
+            await self._give_up(peer, error)
             raise
         return Subscription(handle, peer, received)
 
@@ -187,6 +193,13 @@ class Connection:
         if content.get("started") != "ok":
             raise RequestRefused("The stream has gone.")
 
+    async def _join_mix(self) -> None:
+        """Join the AudioBridge as the member whose sound is in the mix, without media yet."""
+        handle = await self.signaling.attach(AUDIOBRIDGE)
+        display = stream_display(self.me.id, self.me.id, MIXER_KEY, audio=False, video=False)
+        await self.signaling.ask(handle, {"request": "join", "muted": False, "display": display})
+        self._mixer_handle = handle
+
     async def _negotiate_mix(self, peer: Peer) -> None:
         display = stream_display(self.me.id, self.me.id, MIXER_KEY, audio=True, video=False)
         body = {"request": "configure", "muted": False, "display": display}
@@ -195,7 +208,9 @@ class Connection:
 
     def _peer(self, handle: int) -> Peer:
         servers = self._relays.choose(self.signaling.ice_servers)
-        peer = Peer(servers, relay_only=self._relays.only is not None, on_broken=self._report_lost)
+        relays, within = self._relays, CONNECT_SECS if self._relays.is_last else TRY_SECS
+        only = relays.only is not None
+        peer = Peer(servers, relay_only=only, way=relays.way, within=within, on_broken=self._report_lost)
         self._peers[peer] = handle
         return peer
 
@@ -213,6 +228,12 @@ class Connection:
     async def _send_lost(self, handle: int) -> None:
         with contextlib.suppress(ClientError):
             await self.signaling.request("path_lost", handle_id=handle)
+
+    async def _give_up(self, peer: Peer, error: BaseException) -> None:
+        """End a media connection that did not come about; the next one takes the next way to the relay."""
+        if isinstance(error, MediaFailed):
+            self._relays.next(error.way)
+        await self._end(peer)
 
     async def _end(self, peer: Peer) -> None:
         handle = self._peers.pop(peer, None)

@@ -69,6 +69,11 @@ class RequestRefused(ClientError):
 class MediaFailed(ClientError):
     """No media connection was established within the deadline."""
 
+    def __init__(self, reason: str, way: str | None = None) -> None:
+        """`way` is the one to the relay that was tried, of portico.client.relays.WAYS."""
+        super().__init__(reason)
+        self.way = way
+
 
 class SourceFailed(ClientError):
     """A source of audio or video cannot be read or encoded."""

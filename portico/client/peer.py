@@ -27,6 +27,8 @@ from portico.client.errors import MediaFailed, RequestRefused
 from portico.client.outgoing import OutgoingTrack
 from portico.client.receiving import Received, take_over
 
+TRY_SECS = 8.0
+"""How long ICE and DTLS may take where there is another way to try."""
 CONNECT_SECS = 20.0
 """How long ICE and DTLS may take."""
 CLOSE_SECS = 5.0
@@ -44,9 +46,14 @@ class Peer:
         ice_servers: list[dict[str, Any]],
         *,
         relay_only: bool = False,
+        way: str | None = None,
+        within: float = CONNECT_SECS,
         on_broken: Callable[["Peer"], None] | None = None,
     ) -> None:
-        """`on_broken` is called when a connection that was established is lost."""
+        """`way` is the one to the relay, `within` the seconds until media have to flow.
+
+        `on_broken` is called when a connection that was established is lost.
+        """
         policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
         configuration = RTCConfiguration(
             iceServers=servers_of(ice_servers), iceTransportPolicy=policy, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE
@@ -55,6 +62,8 @@ class Peer:
         self._changed = asyncio.Event()
         self._connection.on("connectionstatechange", self._change)
         self._on_broken = on_broken
+        self.way = way
+        self.within = within
         self._was_connected = False
 
     def add(self, track: OutgoingTrack, *, codec: str = "", receives: bool = False) -> Any:
@@ -113,16 +122,16 @@ class Peer:
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return {"type": "answer", "sdp": self._connection.localDescription.sdp}
 
-    async def connected(self, within: float = CONNECT_SECS) -> None:
+    async def connected(self) -> None:
         """Wait until media can flow. Raises MediaFailed."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(self.within):
                 while (state := self._connection.connectionState) not in ("connected", "failed", "closed"):
                     self._changed.clear()
                     await self._changed.wait()
                 if state == "connected":
                     return
-        raise MediaFailed(f"no media connection: {self._connection.connectionState}")
+        raise MediaFailed(f"no media connection: {self._connection.connectionState}", self.way)
 
     async def close(self) -> None:
         """Close the connection and its sockets."""

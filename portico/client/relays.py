@@ -22,13 +22,25 @@ class Relays:
     def choose(self, ice_servers: IceServers) -> IceServers:
         """The server's ICE servers, with the STUN addresses and the TURN addresses of the present way alone."""
         self._offered = [way for way in WAYS if any(way_of(url) == way for one in ice_servers for url in _urls(one))]
-        way = self.only or (self._offered[self._tried % len(self._offered)] if self._offered else None)
+        way = self.way
         kept = [{**one, "urls": [url for url in _urls(one) if way_of(url) in (way, "stun")]} for one in ice_servers]
         return [one for one in kept if one["urls"]]
 
-    def next(self) -> bool:
-        """Go to the next way, after one did not work; False when there is no other."""
-        if self.only is not None or self._tried + 1 >= len(self._offered):
+    @property
+    def way(self) -> str | None:
+        """The present way; None where the server offers no relay."""
+        return self.only or (self._offered[self._tried % len(self._offered)] if self._offered else None)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether there is no other way to try."""
+        return self.only is not None or self._tried + 1 >= len(self._offered)
+
+    def next(self, failed: str | None) -> bool:
+        """Go to the next way after this one, unless another connection went on before; False when there is no other."""
+        if failed != self.way:
+            return True
+        if self.is_last:
             return False
         self._tried += 1
         return True

@@ -198,9 +198,9 @@ class Room:
         while True:
             try:
                 return await connection.publish(publication)
-            except MediaFailed:
+            except MediaFailed as error:
                 await connection.unpublish(publication)
-                if not self._relays.next():
+                if not self._relays.next(error.way):
                     raise
 
     async def _present(self) -> Connection:
@@ -225,7 +225,7 @@ class Room:
             ended = connection.signaling.ended
             ending = ended.result() if ended.done() else None
             await _to_the_end(connection.close())
-            if isinstance(error, MediaFailed) and self._relays.next():
+            if isinstance(error, MediaFailed) and self._relays.next(error.way):
                 return await self._connect()
             known = _join_error(error, ending)
             if known is error:

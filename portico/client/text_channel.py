@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from portico.client.dialect import ChatDialect, parsed
 from portico.client.errors import MediaFailed, RequestRefused
-from portico.client.peer import CONNECT_SECS, Peer
+from portico.client.peer import Peer
 from portico.client.signaling import Signaling
 
 SEND_SECS = 10.0
@@ -39,9 +39,9 @@ class TextChannel:
         self._channel.on("open", opened.set)
         await self._signaling.ask(handle, {"request": "ack"}, await peer.make_answer())
         try:
-            await asyncio.wait_for(opened.wait(), CONNECT_SECS)
+            await asyncio.wait_for(opened.wait(), peer.within)
         except TimeoutError:
-            raise MediaFailed("the data channel does not open") from None
+            raise MediaFailed("the data channel does not open", peer.way) from None
         self._channel.send(self._dialect.join(uuid4().hex))
 
     async def send(self, content: dict[str, Any], to: list[str]) -> None:

@@ -41,19 +41,21 @@ async def next_of(events: AsyncIterator[Event], kind: type[T], **members: Any) -
     raise AssertionError(f"no {kind.__name__} {members} before the end: {seen}")
 
 
-async def listen(frames: AsyncIterator[AudioFrame], secs: float) -> NDArray[np.float64]:
+async def listen(frames: AsyncIterator[AudioFrame], secs: float, *, within: float = WITHIN_SECS) -> NDArray[np.float64]:
     """Receive so many seconds of audio, as samples of which 1 is full scale."""
     pieces: list[bytes] = []
-    async with asyncio.timeout(secs + WITHIN_SECS):
+    async with asyncio.timeout(secs + within):
         while len(pieces) * 0.02 < secs:
             pieces.append((await anext(frames)).pcm)
     return np.frombuffer(b"".join(pieces), "<i2") / 32768
 
 
-async def until_sound(frames: AsyncIterator[AudioFrame], hertz: int, *, there: bool = True) -> None:
+async def until_sound(
+    frames: AsyncIterator[AudioFrame], hertz: int, *, there: bool = True, within: float = WITHIN_SECS
+) -> None:
     """Wait until a tone is in the audio, or no longer is."""
     from tests.gateway.media_peer import level
 
-    async with asyncio.timeout(WITHIN_SECS):
-        while (level(await listen(frames, 0.2), hertz) > -35) is not there:
+    async with asyncio.timeout(within):
+        while (level(await listen(frames, 0.2, within=within), hertz) > -35) is not there:
             pass

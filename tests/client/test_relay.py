@@ -35,17 +35,18 @@ def test_the_ways_are_tried_one_after_another_and_only_those_that_are_offered() 
     while True:
         (chosen,) = relays.choose(servers)
         seen.append(chosen["urls"])
-        if not relays.next():
+        if not relays.next(relays.way):
             break
+        assert relays.next("udp"), "another connection has gone on meanwhile"
     assert seen == [["stun:s", url] for url in URLS]
     assert relays.choose([]) == []
-    assert not Relays().next()
+    assert not Relays().next(None)
 
 
 def test_a_way_that_is_asked_for_is_the_only_one() -> None:
     relays = Relays("tls")
     assert relays.choose([{"urls": URLS}, {"urls": "turn:other"}]) == [{"urls": [URLS[2]]}]
-    assert not relays.next()
+    assert not relays.next("tls")
     with pytest.raises(ValueError, match="relay must be one of udp, tcp, tls"):
         Relays("quic")
 
