@@ -121,6 +121,8 @@ class Figures:
         """Which of them was at its limit, in a few words."""
         if self.is_good:
             return f"good, but {self.load_limit}" if self.load_limit else "good"
+        if self.server_limit and self.others_limit and (self.ended or self.failed):
+            return f"not the server's limit alone: {self.server_limit}, and {self.others_limit}"
         if self.server_limit:
             return f"the server's limit: {self.server_limit}"
         if self.load_limit:

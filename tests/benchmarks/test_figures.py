@@ -53,6 +53,10 @@ def test_losses() -> None:
         ({}, "good"),
         ({"tick_p99": 0.05}, "good, but the load's clock was 50 ms late"),
         ({"lost": 1000, "ended": 2}, "the server's limit: the server ended 2 connections"),
+        (
+            {"lost": 1000, "ended": 2, "others_cores": 0.5},
+            "not the server's limit alone: the server ended 2 connections, and other programs used 0.50",
+        ),
         ({"failed": 3}, "the server's limit: 3 joins or streams did not come about"),
         ({"lost": 1000, "janus_cores": 0.99}, "the server's limit: Janus used 0.99 of 1 cores"),
         ({"lost": 1000, "janus_drops": 200}, "the server's limit: Janus' sockets had no room for 200 packets"),
