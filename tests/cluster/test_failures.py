@@ -115,8 +115,8 @@ async def change(pairs: Pairs, verb: str, node_id: str) -> None:
 
 async def test_an_api_process_and_a_worker_are_killed(pairs: Pairs, fronts: list[Cable]) -> None:
     async with call(pairs, fronts) as before:
-        begun = "SELECT count(*) FROM room_recordings WHERE room_id = %s AND started_at IS NOT NULL"
-        await until_in_thread(lambda: pairs.query(begun, before.room) == [(1,)])
+        started = "SELECT count(*) FROM room_recordings WHERE room_id = %s AND started_at IS NOT NULL"
+        await until_in_thread(lambda: pairs.query(started, before.room) == [(1,)])
     ((session,),) = pairs.query("SELECT id FROM room_sessions WHERE room_id = %s", before.room)
     async with call(pairs, fronts) as running:
         made = pairs.rooms[1].rest.room_compositions.create(session_id=str(session)).data
