@@ -32,6 +32,8 @@ TRY_SECS = 8.0
 CONNECT_SECS = 20.0
 """How long ICE and DTLS may take."""
 CLOSE_SECS = 5.0
+GATHER_SECS = 6.0
+"""aioice gives up STUN and TURN servers that do not answer after 5 s."""
 CONSENT_SECS = 5.0
 CONSENT_FAILURES = 5
 
@@ -39,7 +41,7 @@ Jsep = dict[str, Any]
 
 
 class Peer:
-    """A PeerConnection. Its owner has to call `close`, which may be repeated and takes CLOSE_SECS at most."""
+    """A PeerConnection. Its owner has to call `close`, which may be repeated and is bounded in time."""
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Peer:
         self.way = way
         self.within = within
         self._was_connected = False
+        self._gathering: asyncio.Future[None] | None = None
 
     def add(self, track: OutgoingTrack, *, codec: str = "", receives: bool = False) -> Any:
         """Add a track to send; returns its RTCRtpSender. `codec` is the only one that is offered, if named.
@@ -112,14 +115,12 @@ class Peer:
     async def offer(self) -> Jsep:
         """Make an offer that contains all ICE candidates."""
         offer = await self._connection.createOffer()
-        self._replace_consent_checks()
-        await self._connection.setLocalDescription(offer)
+        await self._gather(offer)
         return {"type": "offer", "sdp": self._connection.localDescription.sdp}
 
     async def make_answer(self) -> Jsep:
         """Make the answer, with all ICE candidates, to the offer that `take` was given."""
-        self._replace_consent_checks()
-        await self._connection.setLocalDescription(await self._connection.createAnswer())
+        await self._gather(await self._connection.createAnswer())
         return {"type": "answer", "sdp": self._connection.localDescription.sdp}
 
     async def connected(self) -> None:
@@ -136,10 +137,20 @@ class Peer:
     async def close(self) -> None:
         """Close the connection and its sockets."""
         self._on_broken = None
+        if self._gathering is not None:
+            await asyncio.wait((self._gathering,), timeout=GATHER_SECS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECS):
                 await self._connection.close()
         await asyncio.sleep(0)  # asyncio closes a socket one step later
+
+    async def _gather(self, description: RTCSessionDescription) -> None:
+        """Apply our own description, and gather ICE candidates. If it is cancelled, `close` waits for its end."""
+        self._replace_consent_checks()
+        # aioice loses the sockets that it has opened when its gathering is cancelled.
+        self._gathering = asyncio.ensure_future(self._connection.setLocalDescription(description))
+        self._gathering.add_done_callback(lambda gathered: gathered.cancelled() or gathered.exception())
+        await asyncio.shield(self._gathering)
 
     def _replace_consent_checks(self) -> None:
         """Replace aioice's consent checks, which give a path up after six answers that took more than half a second."""
@@ -159,6 +170,8 @@ async def check_consent(connection: Any) -> None:
     """Close an ICE connection whose other side has answered no check for about 40 s (RFC 7675 asks for 30)."""
     failures = 0
     while failures < CONSENT_FAILURES:
+        if connection._closing:
+            return  # aioice begins the checks also of a connection that is closed while it connects
         await asyncio.sleep(CONSENT_SECS * (0.8 + 0.4 * random.random()))
         key = connection.remote_password.encode()
         for pair in connection._nominated.values():

@@ -4,9 +4,11 @@ import asyncio
 import threading
 from pathlib import Path
 
+import aioice
 import pytest
 
 from portico.client import Picture, Tone
+from portico.client.peer import Peer, check_consent
 from tests.client.parts import client, until_sound
 from tests.gateway.conftest import Rooms
 from tests.waiting import until
@@ -74,3 +76,27 @@ async def test_readers_that_stop_in_the_middle_end_their_subscription(rooms: Roo
         async for _ in person.video():
             break
         await traces.are_gone()
+
+
+async def test_a_media_connection_that_is_cancelled_at_any_step_leaves_no_socket() -> None:
+    traces = Traces()
+    is_done, steps = False, 0
+    while not is_done:
+        peer = Peer([])
+        peer.channel("chat")
+        offering = asyncio.create_task(peer.offer())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        is_done = offering.done()
+        offering.cancel()
+        await asyncio.gather(offering, return_exceptions=True)
+        await peer.close()
+        steps += 1
+    assert steps > 2
+    await traces.are_gone()
+
+
+async def test_consent_checks_that_begin_after_the_close_end_at_once() -> None:
+    connection = aioice.Connection(ice_controlling=True)
+    await connection.close()
+    await asyncio.wait_for(check_consent(connection), 1)
