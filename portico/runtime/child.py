@@ -10,6 +10,7 @@ import os
 import pwd
 import resource
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -116,10 +117,16 @@ def environment() -> dict[str, str]:
 
 
 def give(folder: Path) -> None:
-    """Make a folder belong to the children's user, where they have one; no other user may enter it."""
+    """Make a folder belong to the children's user, where they have one; no other user may enter it.
+
+    So do the files in it that an earlier start wrote whose children had another user.
+    """
     owner = protect().owner
-    if owner is not None:
-        _change(folder, *owner, 0o700)
+    if owner is None:
+        return
+    if folder.lstat().st_uid != owner[0]:
+        _give_content(folder, owner)
+    _change(folder, *owner, 0o700)
 
 
 def take_back(folder: Path) -> None:
@@ -192,6 +199,15 @@ def _change(path: Path, uid: int, gid: int, mode: int) -> None:
         os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
+
+
+def _give_content(folder: Path, owner: tuple[int, int]) -> None:
+    # Children may have written this: links are not followed, and a file that has a name elsewhere too is kept.
+    for _, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+        for name in (*folders, *files):
+            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode) or found.st_nlink == 1:
+                os.chown(name, *owner, dir_fd=descriptor, follow_symlinks=False)
 
 
 def _within_hard(name: str, limit: int) -> int:

@@ -18,7 +18,8 @@ class PathPrefix:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == self._prefix:
-            await RedirectResponse(f"{self._prefix}/", 308)(scope, receive, send)
+            query = scope["query_string"].decode("latin-1")
+            await RedirectResponse(f"{self._prefix}/{query and '?'}{query}", 308)(scope, receive, send)
             return
         if scope["type"] in ("http", "websocket") and scope["path"].startswith(f"{self._prefix}/"):
             raw = scope.get("raw_path") or b""

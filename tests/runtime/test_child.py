@@ -195,6 +195,25 @@ def test_a_link_that_a_child_left_is_not_followed(data_dir: Path, tmp_path: Path
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
 
 
+@needs_root
+def test_files_of_an_earlier_start_go_to_the_user_that_children_have_now(data_dir: Path, tmp_path: Path) -> None:
+    """Such as certificates of a Caddy that ran without a user of its own. What a link leads to stays as it is."""
+    (tmp_path / "key").touch(0o600)
+    work = data_dir / "work"
+    (work / "certificates").mkdir(0o700)
+    (work / "certificates" / "one").touch(0o600)
+    (work / "link").symlink_to(tmp_path / "key")
+    (work / "second name").hardlink_to(tmp_path / "key")
+    for path in (work, work / "certificates", work / "certificates" / "one"):
+        os.chown(path, 0, 0)
+    child.give(work)
+    owner = protect().owner
+    assert owner is not None
+    for path in (work, work / "certificates", work / "certificates" / "one", work / "link"):
+        assert (path.lstat().st_uid, path.lstat().st_gid) == owner
+    assert (tmp_path / "key").stat().st_uid == 0
+
+
 def test_secrets_are_not_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PORTICO_API_KEY", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"):
         monkeypatch.setenv(name, "secret")

@@ -173,7 +173,7 @@ async def test_a_path_that_only_looks_like_ours_leads_nowhere(server: PorticoSer
 
 async def test_the_path_without_its_slash_leads_to_the_front_page(server: PorticoServer) -> None:
     """As a proxy that does not strip the path sends it. Relative links of the page need the slash."""
-    request = urllib.request.Request(f"{server.base_url}{PREFIX}", headers={"Accept": "application/json"})
+    request = urllib.request.Request(f"{server.base_url}{PREFIX}?from=x", headers={"Accept": "application/json"})
     with urllib.request.urlopen(request, timeout=20) as answer:
-        assert answer.url == f"{server.base_url}{PREFIX}/"
+        assert answer.url == f"{server.base_url}{PREFIX}/?from=x"
         assert json.load(answer)["data"]["links"]["console"] == f"{PUBLIC_URL}/console"
