@@ -15,6 +15,7 @@ from portico.api import (
     audit_events,
     client_tokens,
     errors,
+    media_nodes,
     meeting_links,
     openapi,
     public_key,
@@ -50,6 +51,7 @@ _ROUTERS = (
     webhook_deliveries.router,
     public_key.router,
     audit_events.router,
+    media_nodes.router,
 )
 _ROUTES = [route for router in _ROUTERS for route in router.routes]
 

@@ -151,6 +151,10 @@ REFRESH = (
     ),
 )
 
+MEDIA_NODE = (
+    BodyMember("node_id", "string", "The media node's id.", required=True, longest=64, example="6b1f0d9a3c5e7f21"),
+)
+
 
 def parse(raw: bytes) -> object:
     """The JSON value of a body; an empty body is an empty object. ValueError with a sentence for what is not JSON."""

@@ -46,6 +46,7 @@ _TAGS = {
     "Room Compositions": "A composition is one video of a session's recordings.",
     "Webhooks": "Every event is delivered to its room's URL, signed, at least once.",
     "Audit log": "Every change is noted with the API key that made it.",
+    "Media nodes": "A media node is one Janus of an installation on PostgreSQL.",
 }
 _IN_BRACES = re.compile(r"\{(\w+)\}")
 _IDENTIFIERS = {

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from portico.core.events import megabytes
 from portico.core.model import VIDEO_CODECS, Composition, Participant, Recording, Room, Session
 from portico.services import compositions, webhooks
-from portico.services.rows import Attempt, AuditEvent
+from portico.services.rows import Attempt, AuditEvent, NodeRow
 from portico.services.tokens import ClientToken
 from portico.services.webhook_log import Logged
 
@@ -184,6 +184,25 @@ def audit_event(row: AuditEvent) -> dict[str, Any]:
         "request_id": row.request_id,
         "created_at": instant(row.created_at),
         "record_type": "audit_event",
+    }
+
+
+def media_node(row: NodeRow) -> dict[str, Any]:
+    """A media node, with its load and without its secrets."""
+    return {
+        "id": row.id,
+        "url": row.url,
+        "version": row.version,
+        "state": row.state,
+        "is_up": row.is_up,
+        "participants": row.participants,
+        "cpu": row.cpu,
+        "packets": row.packets,
+        "shortage": row.shortage,
+        "recording_paused": row.recording_paused,
+        "seen_at": instant(row.seen_at),
+        "lost_at": instant(row.lost_at),
+        "record_type": "media_node",
     }
 
 

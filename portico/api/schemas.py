@@ -270,6 +270,28 @@ AUDIT_EVENT = object_of(
     }
 )
 
+MEDIA_NODE = object_of(
+    {
+        "id": string("Identifies the node.", "6b1f0d9a3c5e7f21"),
+        "url": string("Where servers reach its Janus.", "ws://10.0.0.5:8188"),
+        "version": string("The version of its Janus.", "1.4.1", nullable=True),
+        "state": string("Whether it takes rooms.", "active", enum=["active", "draining", "removed"]),
+        "is_up": {"type": "boolean", "description": "False once its Janus or its agent is lost.", "examples": [True]},
+        "participants": integer("Participants on it at its last beat.", 12),
+        "cpu": {"type": "number", "description": "Load average of a minute for each core.", "examples": [0.4]},
+        "packets": integer("UDP packets per second of the machine, in and out.", 5200),
+        "shortage": string("What another participant would lack; null: nothing.", None, nullable=True),
+        "recording_paused": {
+            "type": "boolean",
+            "description": "Whether its disk has no room for recordings.",
+            "examples": [False],
+        },
+        "seen_at": instant("Its last beat."),
+        "lost_at": instant("Since when it is not up; null while it is.", nullable=True),
+        "record_type": constant("media_node"),
+    }
+)
+
 ERROR = object_of(
     {
         "code": string("Number in the error catalogue.", "10033"),
@@ -336,6 +358,7 @@ RESOURCES: dict[str, Schema] = {
     "ReplayedWebhookDeliveries": REPLAYED,
     "PublicKey": PUBLIC_KEY,
     "AuditEvent": AUDIT_EVENT,
+    "MediaNode": MEDIA_NODE,
     "PaginationMeta": META,
     "ActionResult": ACTION_RESULT,
     "Error": ERROR,
@@ -362,4 +385,6 @@ ANSWERS: dict[str, Schema] = {
     "ReplayedWebhookDeliveries": _item("ReplayedWebhookDeliveries"),
     "PublicKey": _item("PublicKey"),
     "AuditEvents": _page("AuditEvent"),
+    "MediaNode": _item("MediaNode"),
+    "MediaNodes": _page("MediaNode"),
 }

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 
-READ, ROOMS, MODERATE, RECORDINGS = "read", "rooms", "moderate", "recordings"
+READ, ROOMS, MODERATE, RECORDINGS, NODES = "read", "rooms", "moderate", "recordings", "nodes"
 SCOPES = {
     READ: "read everything: rooms, sessions, participants, recordings, compositions, webhook deliveries, the audit log",
     ROOMS: "create, change and delete rooms, make client tokens and meeting links, replay webhooks",
     MODERATE: "end sessions, kick and mute participants",
     RECORDINGS: "delete recordings, make and delete compositions, erase a participant's data",
+    NODES: "drain, resume and remove media nodes, for keys of the account `default`",
 }
 """Each scope with the operations that it allows. It also allows reading the objects that they change."""
 

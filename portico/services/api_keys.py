@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, or_, select
 
-from portico.core.errors import NotFound
+from portico.core.errors import Forbidden, NotFound
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.schema import Instant
@@ -46,6 +46,12 @@ def account_ids(tx: Transaction) -> list[str]:
 def are_several_accounts(tx: Transaction) -> bool:
     """Whether more than one account exists."""
     return len(tx.execute(select(ACCOUNTS.c.id).limit(2)).all()) > 1
+
+
+def expect_operator(tx: Transaction, account_id: str) -> None:
+    """Raise Forbidden unless the account is DEFAULT_ACCOUNT, whose keys act on the whole installation."""
+    if tx.execute(select(ACCOUNTS.c.name).where(ACCOUNTS.c.id == account_id)).scalar_one() != DEFAULT_ACCOUNT:
+        raise Forbidden(f"This concerns the installation: only keys of the account {DEFAULT_ACCOUNT} may do it.")
 
 
 def create(

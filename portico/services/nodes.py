@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, true
 
+from portico.core.errors import NotFound
+from portico.core.paging import Page
 from portico.db import schema
 from portico.db.engine import Transaction
 from portico.db.outage import kept_apart
-from portico.services import sessions
+from portico.services import api_keys, sessions
+from portico.services.listing import Listed, page_of
 from portico.services.locks import lock_room
 from portico.services.rows import NODE_ROWS, NodeRow
 
@@ -108,6 +111,20 @@ def set_state(tx: Transaction, node_id: str, state: str, *, now: datetime) -> bo
         tx.execute(NODES.update().where(NODES.c.id == node_id, NODES.c.is_up).values(is_up=False, lost_at=now))
         tx.execute(ROOMS.delete().where(ROOMS.c.node_id == node_id, ROOMS.c.closing))
     return True
+
+
+def list_nodes(tx: Transaction, account_id: str, page: Page) -> Listed[NodeRow]:
+    """All nodes, also those that are removed. Raises Forbidden unless the account is the operator's."""
+    api_keys.expect_operator(tx, account_id)
+    return page_of(tx, NODES, [true()], page, NODE_ROWS.select(), NODES.c.id, NodeRow)
+
+
+def change_state(tx: Transaction, account_id: str, node_id: str, state: str, *, now: datetime) -> NodeRow:
+    """As `set_state`; returns the node. Raises Forbidden unless the account is the operator's, and NotFound."""
+    api_keys.expect_operator(tx, account_id)
+    if not set_state(tx, node_id, state, now=now):
+        raise NotFound
+    return NODE_ROWS.one(tx, NODE_ROWS.select(NODES.c.id == node_id))
 
 
 def pick(tx: Transaction, host: str, *, prefer: str | None, now: datetime) -> NodeRow | None:

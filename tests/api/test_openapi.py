@@ -42,6 +42,10 @@ BEYOND = {
     ("post", "/webhook_deliveries/actions/replay"),
     ("get", "/public_key"),
     ("get", "/audit_events"),
+    ("get", "/media_nodes"),
+    ("post", "/media_nodes/actions/drain"),
+    ("post", "/media_nodes/actions/resume"),
+    ("post", "/media_nodes/actions/remove"),
     ("post", "/room_participants/{room_participant_id}/actions/erase"),
     ("post", "/rooms/{room_id}/actions/generate_meeting_link"),
 }

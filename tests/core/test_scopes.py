@@ -15,7 +15,7 @@ def test_what_scopes_are_written_as(text: str, scopes: tuple[str, ...] | None) -
 
 @pytest.mark.parametrize("text", ["reed", "read,", "READ", "read rooms"])
 def test_what_is_no_scope_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="Known are: read, rooms, moderate, recordings"):
+    with pytest.raises(ValueError, match="Known are: read, rooms, moderate, recordings, nodes"):
         parse(text)
 
 

@@ -17,7 +17,8 @@ from portico.core.object_keys import content_type, recording_key
 from portico.db import schema
 from portico.db.connect import open_database
 from portico.db.engine import Database, Transaction
-from portico.services import compositions, recordings, sessions
+from portico.services import api_keys, compositions, nodes, recordings, sessions
+from portico.services.nodes import NodeAddress, NodeLoad
 from portico.services.participants import Joined
 from portico.storage.open import open_store
 from portico.web import pages
@@ -248,3 +249,38 @@ async def test_a_wrong_key_is_refused_in_one_sentence(browser: Browser, server: 
     await expect(page.get_by_test_id("notice")).to_contain_text("This API key is not valid.", timeout=SHOWN_WITHIN)
     await expect(page.get_by_test_id("key")).to_be_focused()
     await page.context.close()
+
+
+async def test_media_nodes_are_drained_resumed_and_removed_by_the_operator_alone(
+    browser: Browser, server: PorticoServer
+) -> None:
+    """Rows as agents write them; `cluster/` proves what becomes of the rooms on a node."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)  # no server takes them for dead
+
+    def add(tx: Transaction) -> str:
+        for node_id in ("aaaaaaaa", "bbbbbbbb"):
+            nodes.register(
+                tx, node_id, NodeAddress("ws://10.0.0.5:8188", None, "key", None, "/mjr", "1.4.1"), now=tomorrow
+            )
+        nodes.beat(tx, "bbbbbbbb", 1, NodeLoad(cpu=0.42, packets=5200, shortage="The disk is full."), now=tomorrow)
+        return api_keys.create(tx, "another", datetime.now(UTC))
+
+    async with database_of(server) as db:
+        foreign_key = await db.write(add)
+        page = await visit(browser, server, server.api_key)
+        first, second = (page.locator(f'[data-testid=node][data-id="{each}"]') for each in ("aaaaaaaa", "bbbbbbbb"))
+        await expect(second).to_contain_text("load 0.4 · 5,200 packets/s · Janus 1.4.1", timeout=SHOWN_WITHIN)
+        await expect(second).to_contain_text("The disk is full.")
+        for button, state in (("drain", "draining"), ("resume", "active")):
+            await first.get_by_test_id(button).click()
+            await expect(first).to_have_attribute("data-state", state, timeout=SHOWN_WITHIN)
+        await first.get_by_test_id("ask-remove").click()
+        await first.get_by_test_id("remove").click()
+        await expect(first).to_have_attribute("data-state", "removed", timeout=SHOWN_WITHIN)
+        await expect(first.get_by_role("button")).to_have_count(0)
+        assert [each.state for each in await db.read(nodes.all_nodes)] == ["removed", "active"]
+        await page.context.close()
+        page = await visit(browser, server, foreign_key)
+        await expect(page.locator(".first-read")).to_contain_text("no sessions yet", timeout=SHOWN_WITHIN)
+        await expect(page.get_by_test_id("nodes")).to_have_count(0)
+        await page.context.close()

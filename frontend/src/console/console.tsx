@@ -4,6 +4,7 @@ import { useChanges } from "../shared/observable";
 import { StoredText } from "../shared/storage";
 import { Mark } from "../shared/icons";
 import { Archive } from "./archive";
+import { MediaNodes } from "./node_rows";
 import { Rest } from "./rest";
 import { SessionCard } from "./session_card";
 
@@ -71,7 +72,8 @@ interface AccountProps {
 }
 
 function Account({ apiKey, onRefused, onClose }: AccountProps) {
-  const archive = useMemo(() => new Archive(new Rest(apiKey)), [apiKey]);
+  const rest = useMemo(() => new Rest(apiKey), [apiKey]);
+  const archive = useMemo(() => new Archive(rest), [rest]);
   useChanges(archive);
   useEffect(() => {
     archive.start();
@@ -97,6 +99,7 @@ function Account({ apiKey, onRefused, onClose }: AccountProps) {
         )}
       </div>
       <main>
+        <MediaNodes rest={rest} />
         <Sessions archive={archive} />
       </main>
     </div>

@@ -44,6 +44,22 @@ export interface Composition extends Saved {
   resolution: string;
 }
 
+export interface MediaNode {
+  id: string;
+  version: string | null;
+  state: "active" | "draining" | "removed";
+  is_up: boolean;
+  /** As of its last beat, as are the following. */
+  participants: number;
+  /** Load average for each core. */
+  cpu: number;
+  packets: number;
+  /** What another participant would lack, as a sentence. */
+  shortage: string | null;
+}
+
+export type NodeAction = "drain" | "resume" | "remove";
+
 /** The server refused a request: `status` is the HTTP status, 0 without an answer; `message` is a sentence to show. */
 export class Refused extends Error {
   constructor(
@@ -102,10 +118,20 @@ export class Rest {
     return (await this.#ask<{ data: Composition }>("POST", "v2/room_compositions", { session_id: sessionId })).data;
   }
 
+  /** The media nodes of the installation, by id. */
+  async mediaNodes(): Promise<MediaNode[]> {
+    return (await this.#all<MediaNode>("v2/media_nodes")).reverse();
+  }
+
+  async changeMediaNode(nodeId: string, action: NodeAction): Promise<MediaNode> {
+    return (await this.#ask<{ data: MediaNode }>("POST", `v2/media_nodes/actions/${action}`, { node_id: nodeId })).data;
+  }
+
   async #all<T>(path: string): Promise<T[]> {
     const found: T[] = [];
+    const joint = path.includes("?") ? "&" : "?";
     for (let page = 1; page <= PAGES_MAX; page += 1) {
-      const answer = await this.#ask<ListAnswer<T>>("GET", `${path}&page[size]=${PAGE_SIZE}&page[number]=${page}`);
+      const answer = await this.#ask<ListAnswer<T>>("GET", `${path}${joint}page[size]=${PAGE_SIZE}&page[number]=${page}`);
       found.push(...answer.data);
       if (page >= answer.meta.total_pages) break;
     }
