@@ -111,6 +111,8 @@ class Exchange:
         """Waits until the other side has taken most of it."""
         self.writer.write(raw)
         await self.writer.drain()
+        # drain() does not wait where a transport drops what it gets, as that of uvloop after the end of TLS.
+        await asyncio.sleep(0)
 
     async def answer(self, code: int, body: bytes = b"", **headers: str) -> None:
         """A complete, correct answer. `content_type="text/plain"` is the header Content-Type."""
