@@ -27,7 +27,7 @@ class MjrDates:
     def __init__(
         self,
         clock: Callable[[], datetime],
-        wall: Callable[[], datetime] = lambda: datetime.fromtimestamp(time.time(), UTC),
+        wall: Callable[[], datetime] = wall_clock,
     ) -> None:
         self._clock = clock
         self._wall = wall
