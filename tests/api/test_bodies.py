@@ -78,7 +78,7 @@ async def test_other_content_types_are_refused_unless_the_body_is_empty(sqlite_w
 async def test_every_operation_with_a_body_wants_an_object(sqlite_world: World, body: bytes) -> None:
     items = document()["paths"].items()
     asked = [(method, path) for path, item in items for method in item if "requestBody" in item[method]]
-    assert len(asked) == 11
+    assert len(asked) == 14
     for method, path in asked:
         answer = await sqlite_world.k1.request(method, re.sub(r"\{\w+\}", str(uuid4()), path), content=body)
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "10027"), path

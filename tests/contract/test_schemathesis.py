@@ -16,9 +16,11 @@ from requests import Session
 from portico.api.app import document
 from portico.db import schema
 from portico.db.engine import Transaction
-from portico.services import compositions, tokens
+from portico.services import api_keys, compositions, nodes, tokens
+from portico.services.api_keys import DEFAULT_ACCOUNT
+from portico.services.nodes import NodeAddress
 from tests.api.serving import Served, serving
-from tests.factories import a_participant, a_room, an_account
+from tests.factories import NOW, a_participant, a_room, an_account
 from tests.recorded import a_recording
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ class Real:
     def _body(self, given: dict[str, Any]) -> dict[str, Any]:
         ours: dict[str, Any] = {
             "session_id": self.ids["session_id"],
+            "node_id": self.ids["node_id"],
             "refresh_token": self.refresh_token,
             "participants": [self.ids["participant_id"]],
             "video_layout": {"main": {"width": 640, "height": 360, "video_sources": [self.ids["recording_id"]]}},
@@ -96,18 +99,23 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="module")
 def session(served: Served) -> Iterator[Session]:
     with Session() as opened:
-        opened.headers["Authorization"] = f"Bearer {served.world.key}"
+        opened.headers["Authorization"] = f"Bearer {served.run(served.world.db.write(make_key))}"
         yield opened
 
 
+def make_key(tx: Transaction) -> str:
+    """A key of the operator's account: others may not see media nodes."""
+    return api_keys.create(tx, DEFAULT_ACCOUNT, NOW)
+
+
 def make_real(served: Served) -> Real:
-    """A room with a session that goes on, a participant in it, a recording, a composition, a webhook, and a token."""
+    """A room with a session, a participant in it, a recording, a composition, a webhook, and a token; a node."""
     world = served.world
 
     def make(tx: Transaction) -> Real:
         now = world.clock()
-        account_id = an_account(tx, "one")
-        room_id = a_room(tx, account="one", now=now, webhook_event_url="http://127.0.0.1:1/")
+        account_id = an_account(tx, DEFAULT_ACCOUNT)
+        room_id = a_room(tx, account=DEFAULT_ACCOUNT, now=now, webhook_event_url="http://127.0.0.1:1/")
         person = a_participant(tx, room_id, now=now)
         body = {"session_id": person.session_id}
         composition = compositions.create(tx, account_id, body, regions_max=9, sound_by_default=True, now=now)
@@ -123,7 +131,9 @@ def make_real(served: Served) -> Real:
             "recording_id": a_recording(tx, person.participant_id, now=now),
             "composition_id": composition.id,
             "webhook_delivery_id": delivery.id,
+            "node_id": "6b1f0d9a3c5e7f21",
         }
+        nodes.register(tx, ids["node_id"], NodeAddress("ws://10.0.0.5:8188", None, "key", None, "/mjr", None), now=now)
         assert token.refresh_token is not None
         return Real(ids, token.refresh_token)
 
