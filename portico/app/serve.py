@@ -104,7 +104,7 @@ async def _end_calls(gateway: Gateway | None, agent: NodeAgent | None, settings:
             if settings.drain_secs:
                 await gateway.drain(settings.drain_secs, stop.at_once)
             await gateway.hand_over(settings.hand_over_after_secs, stop.at_once)
-        if agent is not None:
-            await agent.hand_over()
+        if agent is not None and (gateway is None or gateway.has_others):
+            await agent.hand_over(stop.at_once)
     if gateway is not None:
         await gateway.close_all(CloseCode.RESTART, "The server stops.")

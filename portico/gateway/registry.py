@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -275,11 +275,15 @@ class Registry:
             if occupation is None or occupation.node.id == node_id:
                 self._forget(room_id, occupied, CloseCode.MEDIA_LOST, reason)
 
-    def forget_lost(self, occupation_ids: Collection[str]) -> None:
-        """Close all connections of the occupations with these ids, which were ended because their node is lost."""
+    def forget_ended(self, ended: Mapping[str, str]) -> None:
+        """Close the connections in these occupations, which were ended: a join now gets another node.
+
+        `ended` has the reason of each, MEDIA_LOST or SERVER_STOPPED, by its id.
+        """
         for room_id, occupied in list(self._rooms.items()):
-            if (occupation := occupied.occupation) is not None and occupation.id in occupation_ids:
-                self._forget(room_id, occupied, *_OF_NODES[MEDIA_LOST])
+            occupation = occupied.occupation
+            if occupation is not None and (reason := ended.get(occupation.id or "")) is not None:
+                self._forget(room_id, occupied, *_OF_NODES[reason])
 
     def _forget(self, room_id: str, occupied: _OccupiedRoom, code: CloseCode, reason: str) -> None:
         del self._rooms[room_id]

@@ -94,12 +94,12 @@ class Gateway:
         self._beside = db.beside()
         self._observed = ObservedLeases()
         self._beating: Future[None] | None = None
-        self._has_others = False  # other gateways of the database that are not dead
+        self.has_others = False
+        """Whether the database has other gateways that are not dead."""
         self._is_reaped = False  # other gateways took this one for dead
         self._renew_at_once = asyncio.Event()
         self.is_draining = False
         """Whether new sockets are refused because the server stops."""
-        self._hands_over = False
         self._loop = asyncio.get_running_loop()
         self._followed_at = clock()
         self._clock = clock
@@ -217,13 +217,12 @@ class Gateway:
         New sockets are refused from now on; a proxy has `after_secs` to notice it. Returns at once without another
         server, and soon after `at_once` is set.
         """
-        if not self._has_others:
+        if not self.has_others:
             return
         was_draining, self.is_draining = self.is_draining, True
         log.info("handing over", sockets=len(self._open))
         if not was_draining:
             await _pause(after_secs, at_once)
-        self._hands_over = True
         groups = hand_over.groups(Counter(connection.room_id for connection in self._open))
         for group in groups:
             if at_once.is_set():
@@ -340,7 +339,7 @@ class Gateway:
         look = partial(gateways.look, gateway_id=self._context.gateway_id, now=now, grace=self._grace)
         seen = await self._db.read(look)
         dead = self._observed.dead(seen.others, time.monotonic())
-        self._has_others = len(seen.others) > len(dead)
+        self.has_others = len(seen.others) > len(dead)
         with faults_logged("lost gateways not reaped"):
             while dead and (lost := await self._db.write(partial(gateways.reap, dead=dead, now=now))):
                 log.warning("participants of a lost gateway left", participants=lost)
@@ -362,8 +361,7 @@ class Gateway:
         for row in seen.ours:
             shared.update(row)
             self.registry.set_room_on_disk(row.id, not row.recording_paused)
-        if not self._hands_over:  # it closes the rooms of its own node itself, with another code
-            self.registry.forget_lost(seen.closing)
+        self.registry.forget_ended(seen.ended)
 
     async def _end_lost_rooms(self) -> None:
         """End the sessions of rooms on lost nodes, one transaction for each."""

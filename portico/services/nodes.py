@@ -29,7 +29,8 @@ LEASE = timedelta(seconds=10)
 """A node whose row has not changed for this long is dead."""
 
 _WITH_NODE = ROOMS.join(NODES, NODES.c.id == ROOMS.c.node_id)
-_IS_LOST = and_(or_(~NODES.c.is_up, NODES.c.epoch != ROOMS.c.node_epoch), ~ROOMS.c.closing)
+_NODE_IS_LOST = or_(~NODES.c.is_up, NODES.c.epoch != ROOMS.c.node_epoch)
+_IS_LOST = and_(_NODE_IS_LOST, ~ROOMS.c.closing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ class NodesLook:
     """Whether any room of the database is on a lost node."""
     ours: list[NodeRow]
     """The nodes of the rooms that the gateway is in."""
-    closing: set[str]
-    """Ids of the occupations that the gateway is in and that were ended: their node was lost."""
+    ended: dict[str, str]
+    """Occupations that the gateway is in and that were ended: the reasons, MEDIA_LOST or SERVER_STOPPED, by id."""
 
 
 def register(tx: Transaction, node_id: str, address: NodeAddress, *, now: datetime) -> int:
@@ -187,13 +188,15 @@ def end_lost(tx: Transaction, room_id: str, *, now: datetime) -> bool:
 def look(tx: Transaction, gateway_id: str) -> NodesLook:
     """Read the facts on which this gateway acts. It writes nothing, so that it is cheap to repeat."""
     up = tx.execute(select(NODES.c.id, NODES.c.seen_at).where(NODES.c.is_up)).all()
-    held = select(ROOMS.c.node_id, ROOMS.c.id, ROOMS.c.closing).join(HOLDERS, HOLDERS.c.media_room_id == ROOMS.c.id)
+    held = select(ROOMS.c.node_id, ROOMS.c.id, ROOMS.c.closing, _NODE_IS_LOST.label("is_lost")).select_from(
+        _WITH_NODE.join(HOLDERS, HOLDERS.c.media_room_id == ROOMS.c.id)
+    )
     ours = tx.execute(held.where(HOLDERS.c.gateway_id == gateway_id)).all()
     return NodesLook(
         [(row.id, row.seen_at) for row in up],
         bool(lost_rooms(tx, 1)),
         NODE_ROWS.all(tx, NODE_ROWS.select(NODES.c.id.in_({row.node_id for row in ours}))),
-        {row.id for row in ours if row.closing},
+        {row.id: sessions.MEDIA_LOST if row.is_lost else sessions.SERVER_STOPPED for row in ours if row.closing},
     )
 
 

@@ -27,7 +27,6 @@ BEAT_SECS = 2.0
 SWEEP_SECS = 5.0
 UNHELD_SECS = 30.0
 """How long rooms without a gateway stay in Janus. A gateway that lives, and was marked as dead, returns sooner."""
-
 HAND_OVER_SECS, HAND_OVER_PAUSE_SECS = 20.0, 0.05
 """The longest that handing over rooms takes, and the pause after each."""
 
@@ -96,11 +95,13 @@ class NodeAgent:
         with faults_logged("stop of the node not written"):
             await self._write_beat(self._db)
 
-    async def hand_over(self) -> None:
-        """Let the participants of other gateways join again on another node, a room at a time."""
+    async def hand_over(self, at_once: asyncio.Event) -> None:
+        """Let participants of other gateways join again on another node, room by room, until `at_once` is set."""
         with faults_logged("rooms of a node that stops not handed over"):
             async with asyncio.timeout(HAND_OVER_SECS):
                 for room_id in await self._db.read(partial(media_rooms.open_on, node_id=self.node_id)):
+                    if at_once.is_set():
+                        return
                     over = partial(participants.hand_over, room_ids=[room_id], node_id=self.node_id)
                     await self._db.write(partial(over, now=self._clock()))
                     await asyncio.sleep(HAND_OVER_PAUSE_SECS)

@@ -1,5 +1,6 @@
-"""The agent of a media node: rooms that a killed gateway leaves in Janus are destroyed, as Janus itself says."""
+"""The agent of a media node: it destroys rooms that a killed gateway left in Janus, and hands rooms over."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from portico.runtime.host import host_id
 from portico.services import gateways, media_rooms
 from portico.services.media_rooms import Numbers
 from portico.signaling.control import AUDIOBRIDGE, TEXTROOM, VIDEOROOM, MediaRoom
+from portico.signaling.effects import CloseCode
 from portico.worker.node_agent import UNHELD_SECS
 from tests.factories import NOW
 from tests.gateway.inside import Inside, RunsInside
@@ -26,7 +28,7 @@ async def exist(program: Inside, media: MediaRoom) -> list[bool]:
     return [(await program.ask(plugin, {"request": "exists", "room": number}))["exists"] for plugin, number in numbers]
 
 
-async def test_rooms_without_a_gateway_are_destroyed_in_janus_and_others_are_not(
+async def test_rooms_without_a_gateway_are_destroyed_in_janus_and_others_are_handed_over(
     portico_inside: RunsInside, postgres_url: str, tmp_path: Path
 ) -> None:
     async with portico_inside(tmp_path / "data", database_url=postgres_url) as program:
@@ -59,5 +61,14 @@ async def test_rooms_without_a_gateway_are_destroyed_in_janus_and_others_are_not
                     return not await db.read(is_listed)
 
                 await until(is_forgotten, 30)
+                is_open = partial(media_rooms.open_on, node_id=agent.node_id)
+                at_once = asyncio.Event()
+                at_once.set()
+                await agent.hand_over(at_once)
+                assert await db.read(is_open) == [held], "a second signal ends the hand-over"
+                await agent.hand_over(asyncio.Event())
+                assert await db.read(is_open) == []
+                await asyncio.wait_for(anna.closed.wait(), 30)
+                assert anna.close_code == CloseCode.RESTART
         finally:
             await db.close()

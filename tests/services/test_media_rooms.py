@@ -45,10 +45,13 @@ async def test_a_node_that_stops_hands_over_the_participants_of_all_gateways(dat
         assert media_rooms.open_on(tx, stops) == []
         assert [left_reason(tx, one) for one in (anna, ben, cleo)] == [None, "server_stopped", None]
         assert not media_rooms.is_open(tx, first.id)
+        assert nodes.look(tx, own).ended == nodes.look(tx, elsewhere).ended == {first.id: "server_stopped"}
         assert media_rooms.is_open(tx, kept.id)
         again = enter(tx, room_id, elsewhere, number=4, prefer=other)
         assert (again.node.id, again.numbers.video) == (other, 4)
         assert "session.ended" not in fact_names(tx, room_id), "the call goes on"
+        assert nodes.mark_lost(tx, other, epoch=1, now=NOW) and nodes.end_lost(tx, room_elsewhere, now=NOW)
+        assert nodes.look(tx, elsewhere).ended == {first.id: "server_stopped", kept.id: "media_lost"}
 
     await database.write(check)
 
