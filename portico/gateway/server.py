@@ -186,12 +186,12 @@ class Gateway:
         if (refusal := await self._refusal(room_id)) is not None:
             await refuse(send, *refusal)
             return
-        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         connection = Connection(room_id, receive, send, self._context, connection_of(scope))
         task = asyncio.current_task()
         assert task is not None
-        self._open[connection] = task
+        self._open[connection] = task  # before it is accepted, so that a stop that begins meanwhile closes it
         try:
+            await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
             await connection.run()
         finally:
             del self._open[connection]
@@ -217,6 +217,8 @@ class Gateway:
         New sockets are refused from now on; a proxy has `after_secs` to notice it. Returns at once without another
         server, and soon after `at_once` is set.
         """
+        with faults_logged("other servers not looked for"):
+            await self._look()
         if not self.has_others:
             return
         was_draining, self.is_draining = self.is_draining, True
@@ -241,16 +243,17 @@ class Gateway:
 
     async def _refusal(self, room_id: str) -> tuple[int, str] | None:
         """(status, sentence) that refuses a socket before it is accepted; None for a socket to accept."""
-        if self.is_draining:
-            return 503, "The server stops; join again in a moment."
         try:
             async with asyncio.timeout(ROOM_SECS):
-                return None if await self._rooms.exists(room_id) else (404, "There is no such room.")
+                exists = await self._rooms.exists(room_id)
         except DatabaseUnavailable as unavailable:
             return 503, str(unavailable)
         except Exception as error:  # noqa: BLE001  every error here is ours, not the client's
             log.warning("rooms cannot be looked up", error=str(error))
             return 503, "The server is busy; try again in a moment."
+        if self.is_draining:  # looked at last: a stop may have begun meanwhile
+            return 503, "The server stops; join again in a moment."
+        return None if exists else (404, "There is no such room.")
 
     async def janus_lost(self, reason: str) -> None:
         """End every call of this process's Janus: first the rows are written, then the sockets are closed."""
@@ -268,7 +271,8 @@ class Gateway:
             self.registry.forget_node(self._node.id, "The media server was lost.")
 
     async def close_all(self, code: CloseCode, reason: str) -> None:
-        """End every connection, and wait up to 5 s until their participants have left."""
+        """Refuse new sockets, end every connection, and wait up to 5 s until their participants have left."""
+        self.is_draining = True
         for connection in self._open:
             connection.close(code, reason)
         if self._open:
@@ -334,12 +338,8 @@ class Gateway:
         return FOLLOW_SECS if self._db.commits.come_from_all else FOLLOW_WITHOUT_HINTS_SECS
 
     async def _sweep(self) -> None:
-        assert self._context is not None
         now = self._clock()
-        look = partial(gateways.look, gateway_id=self._context.gateway_id, now=now, grace=self._grace)
-        seen = await self._db.read(look)
-        dead = self._observed.dead(seen.others, time.monotonic())
-        self.has_others = len(seen.others) > len(dead)
+        seen, dead = await self._look()
         with faults_logged("lost gateways not reaped"):
             while dead and (lost := await self._db.write(partial(gateways.reap, dead=dead, now=now))):
                 log.warning("participants of a lost gateway left", participants=lost)
@@ -349,6 +349,14 @@ class Gateway:
         if dead or seen.stale_sessions:
             # No participant of such a session is connected. A connection in its room is about to begin a new one.
             await self._db.write(partial(sessions.end_stale, now=now, grace=self._grace))
+
+    async def _look(self) -> tuple[gateways.Look, dict[str, datetime]]:
+        """Read which other gateways there are, and which of them are dead."""
+        look = partial(gateways.look, gateway_id=self._id(), now=self._clock(), grace=self._grace)
+        seen = await self._db.read(look)
+        dead = self._observed.dead(seen.others, time.monotonic())
+        self.has_others = len(seen.others) > len(dead)
+        return seen, dead
 
     async def _sweep_nodes(self, shared: SharedNodes) -> None:
         """End what was on lost nodes, and take in what the nodes of our rooms report."""

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS, PEOPLE = 3, 2
 GONE_SECS = 3.0
 """The longest that a participant may be without a call."""
-EVERY_SECS = 0.1
+EVERY_SECS = 0.05
 """The time between two requests, whether the ones before are answered or not."""
 
 

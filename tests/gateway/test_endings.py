@@ -1,16 +1,21 @@
 """How calls end: rooms deleted, tokens expired, Janus gone, the server stopped."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from aiohttp import WSMsgType, WSServerHandshakeError
+from aiohttp import ClientError, WSMsgType, WSServerHandshakeError
 
+from portico.db.connect import open_database
+from portico.services import gateways
 from portico.signaling.effects import CloseCode
 from tests.contract.answers import ANSWERS_WITHIN_SECS
 from tests.gateway.browser import SignalingBrowser
@@ -198,6 +203,56 @@ async def test_draining_ends_in_time_or_at_a_second_signal(
             await asyncio.wait_for(anna.closed.wait(), 20)
             assert anna.close_code == CloseCode.RESTART
         assert await asyncio.to_thread(server.wait) == 0
+
+
+async def test_a_server_that_stops_hands_over_to_one_that_has_just_started(
+    tmp_path: Path, portico: type[PorticoServer], postgres_url: str
+) -> None:
+    """It looks for others when it stops: what it saw before may be a second old."""
+    with portico(tmp_path / "data", database_url=postgres_url, hand_over_after_secs="0") as server:
+        rooms = Rooms(server)
+        async with rooms.browser(rooms.create()) as anna:
+            await anna.join()
+            db = open_database(postgres_url)
+            try:
+                await db.write(partial(gateways.register, now=datetime.now(UTC)))
+            finally:
+                await db.close()
+            os.kill(server.pid, signal.SIGTERM)
+            await asyncio.wait_for(anna.closed.wait(), 20)
+        assert await asyncio.to_thread(server.wait) == 0
+        assert "handing over" in server.log
+
+
+async def test_no_socket_is_opened_by_a_server_that_stops(own: Rooms) -> None:
+    """It would be cut off while its client waits for answers. Clients who are back at once are refused."""
+    room = own.create()
+    token = own.token(room)
+    opened: list[SignalingBrowser] = []
+
+    async def knock(stack: contextlib.AsyncExitStack) -> None:
+        """Connect whenever the connection is closed, until nothing listens any more."""
+        while True:
+            browser = SignalingBrowser(own.server, room, token)
+            try:
+                await stack.enter_async_context(browser)
+            except WSServerHandshakeError:
+                continue
+            except (ClientError, OSError):
+                return
+            opened.append(browser)
+            await browser.closed.wait()
+
+    async with contextlib.AsyncExitStack() as stack, own.browser(room) as anna:
+        await anna.join()
+        knocking = [asyncio.create_task(knock(stack)) for _ in range(8)]
+        await until(lambda: len(opened) == 8)
+        os.kill(own.server.pid, signal.SIGTERM)
+        assert await asyncio.to_thread(own.server.wait) == 0
+        await asyncio.wait_for(asyncio.gather(*knocking), 20)
+        assert anna.close_code == CloseCode.RESTART
+    codes = [browser.close_code for browser in opened]
+    assert set(codes) == {CloseCode.RESTART}, codes
 
 
 async def test_ctrl_c_closes_calls_and_writes_that_their_people_left(own: Rooms) -> None:
