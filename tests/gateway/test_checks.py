@@ -65,24 +65,24 @@ async def a_server(checks: Checks) -> AsyncIterator[str]:
             await server.shutdown(sockets=[listening])
 
 
-async def sessions_of_janus(program: Inside) -> int:
-    """How many sessions Janus has, by its Admin API: those of the server itself, and one for each check."""
+async def sessions_of_janus(program: Inside) -> set[int]:
+    """The ids of Janus' sessions, by its Admin API: those of the server itself, and one for each check."""
     admin = program.janus._admin
     assert admin is not None
-    return len((await admin.core({"janus": "list_sessions"}, deadline=5.0))["sessions"])
+    return set((await admin.core({"janus": "list_sessions"}, deadline=5.0))["sessions"])
 
 
 async def no_check_runs(program: Inside) -> None:
     await until(lambda: program.checks.slots.running == 0)
 
 
-async def sessions_are(program: Inside, number: int) -> None:
-    """Janus frees a session shortly after its socket has closed."""
+async def none_is_left(program: Inside, before: set[int]) -> None:
+    """Janus frees a session shortly after its socket has closed; one of an earlier test may be among `before`."""
 
-    async def as_many() -> bool:
-        return await sessions_of_janus(program) == number
+    async def is_so() -> bool:
+        return await sessions_of_janus(program) <= before
 
-    await until(as_many)
+    await until(is_so)
 
 
 async def test_an_anonymous_client_gets_an_echo_and_janus_has_nothing_left_of_it(program: Inside) -> None:
@@ -95,9 +95,9 @@ async def test_an_anonymous_client_gets_an_echo_and_janus_has_nothing_left_of_it
         assert answer["check"] == "answer", answer
         assert "m=audio" in answer["sdp"] and "m=video" in answer["sdp"] and "a=candidate:" in answer["sdp"]
         assert await client.answer({"check": "ping", "n": 7}) == {"check": "pong", "n": 7}
-        assert await sessions_of_janus(program) == before + 1
+        assert len(await sessions_of_janus(program) - before) == 1
     await no_check_runs(program)
-    await sessions_are(program, before)
+    await none_is_left(program, before)
 
 
 async def test_a_path_is_tried_once_and_an_echo_that_ends_is_gone(program: Inside) -> None:
@@ -153,7 +153,7 @@ async def test_whatever_ends_a_check_janus_has_nothing_left_of_it(program: Insid
     async with CheckClient(program.base_url) as client:
         await client.begin()
         assert (await client.offer())["check"] == "answer"
-        assert await sessions_of_janus(program) == before + 1
+        assert len(await sessions_of_janus(program) - before) == 1
         if end == "vanish":
             client.vanish()
         elif end == "bad message":
@@ -163,7 +163,7 @@ async def test_whatever_ends_a_check_janus_has_nothing_left_of_it(program: Insid
             await client.send({"check": "offer", "path": "udp", "sdp": OFFER})
             client.vanish()
     await no_check_runs(program)
-    await sessions_are(program, before)
+    await none_is_left(program, before)
 
 
 async def test_a_check_ends_in_time_whatever_it_does(program: Inside) -> None:
@@ -174,7 +174,7 @@ async def test_a_check_ends_in_time_whatever_it_does(program: Inside) -> None:
         assert (await client.begin())["secs"] == 1
         await client.offer()
         assert await client.closed() == 1000
-    await sessions_are(program, before)
+    await none_is_left(program, before)
     async with CheckClient(program.base_url) as client:
         await client.begin()
         for number in range(MESSAGES_MAX):
